@@ -1,0 +1,21 @@
+//! The time of one turn. Nothing else in the house looks at a clock.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// When a turn happens: taken once, right after the loop woke up, and handed to whoever needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For deadlines: never runs backwards, whatever is done to the clock.
+    pub instant: Instant,
+    /// For people: milliseconds since 1970 UTC, as the clock says.
+    pub unix_ms: u64,
+}
+
+impl Now {
+    /// Looks at both clocks.
+    pub fn read() -> Now {
+        // A clock set before 1970 is the operator's trouble; messages are then dated 1970.
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { instant: Instant::now(), unix_ms: since_1970.as_millis() as u64 }
+    }
+}

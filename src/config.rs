@@ -1,0 +1,201 @@
+//! Every limit and interval, with its unit in its name, its default and its reason. Nothing is known here of what
+//! they are for.
+//!
+//! Invariant: a `Config` that [`Config::check`] let pass holds no value that the rest of the house has to doubt.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+// ---- the loop ----
+
+/// Bytes that one connection is read for in one turn: one read, its whole budget. A power of two that holds the longest
+/// message by default, and small enough that a turn over a thousand busy clients stays in the milliseconds.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Readiness events taken from the kernel at once. What is left over is reported by the next `wait`.
+pub const EVENTS_MAX: usize = 1024;
+/// Connections accepted in one turn, so that a rush of new ones cannot keep those who talk waiting.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Connections that the kernel keeps until we accept them.
+pub const BACKLOG: i32 = 4096;
+/// How soon accepting is tried again after the machine ran out of descriptors: the edge that told of it is gone.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Watchers looked at in one turn: about a millisecond of sending, when all of them have to be told.
+pub const NOTICES_PER_TURN: usize = 256;
+/// The kernel's send buffer for a connection. Left to itself Linux takes 3.9 MB on loopback before it refuses, and a
+/// reader that stopped would be found eight outboxes late.
+pub const SEND_BUFFER_BYTES: usize = 65_536;
+/// From the first signal to the end: what cannot be written by then is not written.
+pub const SHUTDOWN: Duration = Duration::from_secs(4);
+
+// ---- connections ----
+
+/// Connections at once, where descriptors allow it and `--max-clients` does not say otherwise.
+pub const CONNECTIONS_MAX: usize = 32_768;
+/// Descriptors that connections leave free: standard streams, listener, poll, signals, `--www`, refusals.
+pub const DESCRIPTORS_RESERVED: usize = 32;
+/// Connections over the maximum that are told so with a 503 at one time; more are just dropped.
+pub const REFUSALS_MAX: usize = 16;
+/// What a joined client costs while it is quiet: its slots, its id, its deadline (measured: about 350).
+pub const CLIENT_BYTES: usize = 512;
+/// How long a connection may take none of the bytes that wait for it.
+pub const WRITE_STALL: Duration = Duration::from_secs(10);
+/// How long we go on reading after our last word, so that a reset does not eat it (RFC 9112, 9.6).
+pub const LINGER: Duration = Duration::from_secs(2);
+/// Bytes read and thrown away meanwhile.
+pub const LINGER_BYTES: usize = 64 * 1024;
+
+// ---- HTTP ----
+
+/// Longest request head in bytes. Browsers send less than two kilobytes; it is what most servers allow.
+pub const HEAD_BYTES_MAX: usize = 8192;
+/// Most header fields in a request.
+pub const HEADERS_MAX: usize = 64;
+
+// ---- WebSocket ----
+
+/// Heads and messages that have not come whole, of all connections together, in bytes.
+pub const INCOMPLETE_BYTES_TOTAL: usize = 64 << 20;
+/// What tungstenite reads at once. It fills this much with zeros before each read, so small is fast; below 512 it reads
+/// in crumbs.
+pub const CONTEXT_READ_BYTES: usize = 512;
+/// A context that took a longer frame than this has grown, and is not kept.
+pub const CONTEXT_FRAME_BYTES_MAX: usize = 4096;
+
+// ---- the protocol ----
+
+/// Longest id in bytes.
+pub const ID_BYTES_MAX: usize = 64;
+/// Shortest and longest key in bytes.
+pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
+/// Longest `ref` in bytes, and longest `to` that an error repeats.
+pub const REF_BYTES_MAX: usize = 64;
+/// How deep arrays and objects may be nested in a `body`: recipients' parsers recurse.
+pub const BODY_DEPTH_MAX: usize = 64;
+/// Longest list in one line.
+pub const LIST_MAX: usize = 256;
+/// Ids that one client watches.
+pub const WATCHED_MAX: usize = 256;
+/// Ids watched by all clients together.
+pub const WATCHED_TOTAL: usize = 1_000_000;
+/// What one watched id costs (measured: about 60).
+pub const WATCH_BYTES: usize = 96;
+/// Refused lines in a row after which a client is taken for broken.
+pub const BAD_REQUESTS_MAX: u8 = 16;
+
+// ---- the log ----
+
+/// Longest line of the log in bytes: below 4096, what a pipe that is ready takes without blocking.
+pub const LOG_LINE_BYTES_MAX: usize = 4000;
+
+/// What the person who runs the server may choose.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to serve; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Pages from these origins are accepted too, as `scheme://host[:port]`.
+    pub origins: Vec<String>,
+    /// A folder to serve the page from, instead of what is built in.
+    pub www: Option<PathBuf>,
+    /// Connections at once.
+    pub max_clients: usize,
+    /// Longest WebSocket message from a client, in bytes.
+    pub max_message: usize,
+    /// Most bytes that may wait for one client.
+    pub outbox: usize,
+    /// Most bytes that may wait for all clients together.
+    pub outbox_total: usize,
+    /// A client silent for so long is pinged.
+    pub ping: Duration,
+    /// A client silent for so long is gone. `timeout - ping` runs from when its ping was handed to the kernel.
+    pub timeout: Duration,
+    /// From accept to `join`, or to the end of a request head.
+    pub join_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            origins: Vec::new(),
+            www: None,
+            max_clients: CONNECTIONS_MAX,
+            max_message: 65_536,
+            outbox: 524_288,
+            outbox_total: 64 << 20,
+            ping: Duration::from_secs(25),
+            timeout: Duration::from_secs(40),
+            join_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// Holds the values against each other.
+    ///
+    /// # Errors
+    /// One sentence for the person who chose them, naming the option.
+    pub fn check(&self) -> Result<(), String> {
+        let refuse = |sentence: String| Err(sentence);
+        if self.max_message < 512 {
+            return refuse("--max-message must be at least 512 bytes, or no join fits into one".into());
+        }
+        if self.max_message > 16 << 20 {
+            return refuse("--max-message must be at most 16777216 bytes".into());
+        }
+        // What one message adds to an outbox must fit behind the mark at half of it, with room for what is put around it.
+        let outbox_min = (4 * self.max_message).max(262_144);
+        if self.outbox < outbox_min {
+            return refuse(format!(
+                "--outbox must be at least {outbox_min} bytes: four times --max-message, and 262144"
+            ));
+        }
+        if self.outbox_total < 4 * self.outbox {
+            return refuse("--outbox-total must be at least four times --outbox".into());
+        }
+        if self.timeout <= self.ping {
+            return refuse("--timeout must be greater than --ping".into());
+        }
+        Ok(())
+    }
+
+    /// The most bytes the program may come to hold by its own bounds: clients, totals, and what is watched.
+    pub fn memory_bytes_max(&self) -> usize {
+        self.max_clients * CLIENT_BYTES
+            + self.outbox_total
+            + INCOMPLETE_BYTES_TOTAL
+            + WATCHED_TOTAL * WATCH_BYTES
+            + READ_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut Config)) -> Result<(), String> {
+        let mut config = Config::default();
+        change(&mut config);
+        config.check()
+    }
+
+    #[test]
+    fn defaults_pass_and_stay_below_512_mib() {
+        assert_eq!(check(|_| {}), Ok(()));
+        assert!(Config::default().memory_bytes_max() < 512 << 20);
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_by_the_name_of_its_option() {
+        let named = |change: fn(&mut Config), option: &str| {
+            let sentence = check(change).expect_err(option);
+            assert!(sentence.starts_with(option), "{sentence}");
+        };
+        named(|c| c.max_message = 511, "--max-message");
+        named(|c| c.max_message = (16 << 20) + 1, "--max-message");
+        named(|c| c.outbox = 262_143, "--outbox");
+        named(|c| c.max_message = 131_073, "--outbox");
+        named(|c| c.outbox_total = 4 * 524_288 - 1, "--outbox-total");
+        named(|c| c.timeout = c.ping, "--timeout");
+    }
+}

@@ -1,0 +1,125 @@
+//! The lines waiting for one client; who fills and who empties it is not known here.
+//!
+//! Invariant: `lines` holds whole lines with a newline between each two, so all of them leave as one text; `waiting`
+//! is the length of that text and of what was taken but has not left.
+
+/// Lines on their way to one client.
+///
+/// What waits for a client is one number: what is in here, and what was taken from here and the kernel has not taken.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    lines: Vec<u8>,
+    unsent: usize,
+}
+
+impl Outbox {
+    /// Bytes that wait for the client.
+    pub fn waiting(&self) -> usize {
+        self.lines.len() + self.unsent
+    }
+
+    /// Are there no lines to take?
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Adds a line, unless more than `bytes_max` would wait then; says whether it did.
+    ///
+    /// The bound is an argument because it depends on what waits for everybody.
+    #[must_use]
+    pub fn push(&mut self, line: &[u8], bytes_max: usize) -> bool {
+        let newline = usize::from(!self.lines.is_empty());
+        if self.waiting() + newline + line.len() > bytes_max {
+            return false;
+        }
+        if newline == 1 {
+            self.lines.push(b'\n');
+        }
+        self.lines.extend_from_slice(line);
+        true
+    }
+
+    /// Takes all lines as one text, oldest first. They go on waiting until [`Outbox::set_unsent`] says that they left.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.unsent += self.lines.len();
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Says how many bytes of what was taken have not left.
+    pub fn set_unsent(&mut self, bytes: usize) {
+        self.unsent = bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lines_leave_together_in_order() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.is_empty());
+        for line in ["a", "bb", "ccc"] {
+            assert!(outbox.push(line.as_bytes(), 100));
+        }
+        assert_eq!(outbox.waiting(), 8);
+        assert_eq!(outbox.take(), b"a\nbb\nccc");
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.waiting(), 8, "taken is not yet gone");
+        outbox.set_unsent(0);
+        assert_eq!(outbox.waiting(), 0);
+    }
+
+    #[test]
+    fn a_line_too_many_is_refused_and_changes_nothing() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.push(b"12345", 8));
+        assert!(!outbox.push(b"678", 8), "the newline counts");
+        assert!(outbox.push(b"67", 8));
+        assert_eq!(outbox.take(), b"12345\n67");
+        assert!(!outbox.push(b"x", 8), "what has not left counts");
+    }
+
+    #[test]
+    fn nothing_is_kept_when_it_is_empty() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.push(&[b'x'; 10_000], 20_000));
+        drop(outbox.take());
+        assert_eq!(outbox.lines.capacity(), 0);
+    }
+
+    proptest! {
+        /// Against a model: a list of lines, and a number.
+        #[test]
+        fn keeps_order_counts_right_and_stays_below_its_mark(
+            steps in prop::collection::vec((0u8..4, 1usize..50), 0..200), bytes_max in 10usize..300,
+        ) {
+            let (mut outbox, mut model, mut unsent) = (Outbox::default(), Vec::<String>::new(), 0);
+            for (n, (step, size)) in steps.into_iter().enumerate() {
+                match step {
+                    0 | 1 => {
+                        let line = format!("{n:0>size$}");
+                        if outbox.push(line.as_bytes(), bytes_max) {
+                            model.push(line);
+                        }
+                    }
+                    2 => {
+                        let text = outbox.take();
+                        let expected = model.join("\n");
+                        prop_assert_eq!(&text, expected.as_bytes());
+                        unsent += text.len();
+                        model.clear();
+                    }
+                    _ => {
+                        unsent -= size.min(unsent);
+                        outbox.set_unsent(unsent);
+                    }
+                }
+                prop_assert_eq!(outbox.waiting(), model.join("\n").len() + unsent);
+                prop_assert_eq!(outbox.is_empty(), model.is_empty());
+                prop_assert!(outbox.waiting() <= bytes_max);
+            }
+        }
+    }
+}

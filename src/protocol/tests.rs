@@ -1,0 +1,293 @@
+//! The protocol page's examples first, then every rule of a line, one case a line.
+
+use super::*;
+use proptest::prelude::*;
+
+fn said(line: &str) -> FromClient<'_> {
+    Line::parse(line).said.unwrap_or_else(|wrong| panic!("{line}: {wrong}"))
+}
+
+/// The line is a `bad_request` whose sentence has `word` in it.
+fn bad(line: &str, word: &str) {
+    match Line::parse(line).said {
+        Err(sentence) => assert!(sentence.contains(word), "{line}: {sentence}"),
+        Ok(said) => panic!("{line} was taken for {said:?}"),
+    }
+}
+
+fn written(line: &ToClient<'_>) -> String {
+    let mut out = Vec::new();
+    line.write(&mut out);
+    String::from_utf8(out).expect("lines are UTF-8")
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).expect("a valid id")
+}
+
+#[test]
+fn the_examples_of_the_protocol_are_read() {
+    assert_eq!(
+        said(r#"{"type":"join","id":"alice","key":"9f2c6a"}"#),
+        FromClient::Join { id: "alice".into(), key: Some("9f2c6a".into()) }
+    );
+    assert_eq!(
+        said(r#"{"type":"send","to":"bob","body":"hello","ref":"kX9q"}"#),
+        FromClient::Send { to: "bob".into(), body: r#""hello""#, reference: Some("kX9q".into()) }
+    );
+    assert_eq!(
+        said(r#"{"type":"signal","to":"bob","body":{"typing":true}}"#),
+        FromClient::Signal { to: "bob".into(), body: r#"{"typing":true}"# }
+    );
+    assert_eq!(
+        said(r#"{"type":"watch","ids":["bob","carol"]}"#),
+        FromClient::Watch { ids: vec!["bob".into(), "carol".into()] }
+    );
+    assert_eq!(said(r#"{"type":"unwatch","ids":["carol"]}"#), FromClient::Unwatch { ids: vec!["carol".into()] });
+    assert_eq!(said(r#"{"type":"leave"}"#), FromClient::Leave);
+}
+
+#[test]
+fn the_examples_of_the_protocol_are_written() {
+    let (alice, mid) = (id("alice"), Mid { prefix: 0xabc, count: 31 });
+    assert_eq!(
+        written(&ToClient::Joined { id: &alice, max_message: 65536 }),
+        r#"{"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}"#
+    );
+    assert_eq!(
+        written(&ToClient::Message { from: &alice, body: r#""hello""#, mid, at: 1_795_392_000_000 }),
+        r#"{"type":"message","from":"alice","body":"hello","mid":"000000000abc-1f","at":1795392000000}"#
+    );
+    assert_eq!(
+        written(&ToClient::Sent { reference: "k\"X", mid, at: 7 }),
+        r#"{"type":"sent","ref":"k\"X","mid":"000000000abc-1f","at":7}"#
+    );
+    assert_eq!(
+        written(&ToClient::Signal { from: &alice, body: "null" }),
+        r#"{"type":"signal","from":"alice","body":null}"#
+    );
+    assert_eq!(
+        written(&ToClient::Presence { id: &alice, online: true }),
+        r#"{"type":"presence","id":"alice","online":true}"#
+    );
+    let tag = Tag { reference: Some("kX9q".into()), to: Some("bob".into()) };
+    assert_eq!(
+        written(&ToClient::Error { code: ErrorCode::Offline, tag: &tag, text: "bob is not here" }),
+        r#"{"type":"error","code":"offline","ref":"kX9q","to":"bob","text":"bob is not here"}"#
+    );
+    assert_eq!(
+        written(&ToClient::Error { code: ErrorCode::BadRequest, tag: &Tag::default(), text: "" }),
+        r#"{"type":"error","code":"bad_request","text":""}"#
+    );
+}
+
+#[test]
+fn a_body_stays_as_it_came() {
+    for body in [
+        "null",
+        "\"\"",
+        "-0.0e+10",
+        "{ \"z\": 1.50, \"a\":[\"\\u00e9\\n\", null],\"a\":1}",
+        "\"\\ud800\"",
+        "[[], {}]",
+        "\"[[[\"",
+    ] {
+        let line = format!("{{\"type\":\"send\" , \"body\": {body}\t,\"to\":\"bob\"}}");
+        assert_eq!(said(&line), FromClient::Send { to: "bob".into(), body, reference: None });
+    }
+}
+
+#[test]
+fn unknown_keys_are_ignored_and_no_key_stands_twice() {
+    assert_eq!(said(r#"{"x":1,"type":"leave","y":[2],"Type":3}"#), FromClient::Leave);
+    bad(r#"{"type":"leave","type":"leave"}"#, "twice");
+    bad(r#"{"type":"leave","x":1,"x":2}"#, "twice");
+    bad(r#"{"type":"leave","x":1,"\u0078":2}"#, "twice");
+    bad(r#"{"type":"send","to":"bob","to":"bob","body":1}"#, "twice");
+}
+
+#[test]
+fn what_is_not_a_line_is_refused() {
+    for line in [
+        "x",
+        "{",
+        "{}x",
+        "[]",
+        r#"["leave"]"#,
+        "null",
+        "\"leave\"",
+        "\"a long string, of which no word comes back\"",
+        r#"{"type":"leave",}"#,
+        r#"{type:"leave"}"#,
+        r#"{"type":"leave"} {"type":"leave"}"#,
+        r#"{"type":"send","to":"b","body":01}"#,
+        r#"{"type":"send","to":"b","body":"\x"}"#,
+        r#"{"type":"send","to":"b","body":tru}"#,
+        "{\"type\":\"send\",\"to\":\"b\",\"body\":\"\u{1}\"}",
+    ] {
+        bad(line, "not a JSON object");
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_or_of_another_type_is_refused_by_name() {
+    bad("{}", "`type` is missing");
+    bad(r#"{"type":null}"#, "`type`");
+    bad(r#"{"type":"leave "}"#, "unknown");
+    bad(r#"{"type":"join"}"#, "`id` is missing");
+    bad(r#"{"type":"join","id":7}"#, "`id`");
+    bad(r#"{"type":"join","id":"a","key":null}"#, "`key`");
+    bad(r#"{"type":"send","body":1}"#, "`to` is missing");
+    bad(r#"{"type":"send","to":["bob"],"body":1}"#, "`to`");
+    bad(r#"{"type":"send","to":"bob"}"#, "`body` is missing");
+    bad(r#"{"type":"send","to":"bob","body":1,"ref":null}"#, "`ref`");
+    bad(r#"{"type":"send","to":"bob","body":1,"ref":""}"#, "`ref`");
+    bad(&format!(r#"{{"type":"send","to":"bob","body":1,"ref":"{}"}}"#, "r".repeat(65)), "`ref`");
+    bad(r#"{"type":"watch"}"#, "`ids` is missing");
+    bad(r#"{"type":"watch","ids":[]}"#, "`ids`");
+    bad(r#"{"type":"watch","ids":"bob"}"#, "`ids`");
+    bad(r#"{"type":"watch","ids":["bob",1]}"#, "`ids`");
+    bad(&format!(r#"{{"type":"watch","ids":["a"{}]}}"#, ",\"a\"".repeat(256)), "`ids`");
+}
+
+#[test]
+fn a_lone_surrogate_is_refused_but_in_a_body() {
+    for key in ["id", "key"] {
+        let other = if key == "id" { "key" } else { "id" };
+        bad(&format!(r#"{{"type":"join","{other}":"a","{key}":"\ud800"}}"#), key);
+    }
+    bad(r#"{"type":"send","to":"\udc00x","body":1}"#, "`to`");
+    bad(r#"{"type":"send","to":"b","body":1,"ref":"\ud800\ud800"}"#, "`ref`");
+    bad(r#"{"type":"watch","ids":["\ud800"]}"#, "`ids`");
+    assert_eq!(
+        said(r#"{"type":"send","to":"\ud83d\ude00","body":1}"#),
+        FromClient::Send { to: "😀".into(), body: "1", reference: None }
+    );
+}
+
+#[test]
+fn a_body_may_be_nested_64_deep_and_no_deeper() {
+    let nested = |n: usize| format!(r#"{{"type":"send","to":"b","body":{}{}}}"#, "[".repeat(n), "]".repeat(n));
+    said(&nested(64));
+    bad(&nested(65), "deep");
+    bad(&nested(60_000), "deep");
+    for (json, expected) in [
+        ("1", 0),
+        ("[]", 1),
+        (r#"[{"a":[1]},[2]]"#, 3),
+        (r#"["[[[", "\"[[", "\\", [1]]"#, 2),
+        (r#"{"[":"{"}"#, 1),
+    ] {
+        assert_eq!(depth(json), expected, "{json}");
+    }
+}
+
+#[test]
+fn a_refused_line_is_still_named_by_its_ref_and_to() {
+    let tag = |reference: Option<&'static str>, to: Option<&'static str>| Tag {
+        reference: reference.map(Cow::from),
+        to: to.map(Cow::from),
+    };
+    let check = |line: &str, expected: Tag| assert_eq!(Line::parse(line).tag, expected, "{line}");
+    check(r#"{"type":"send","to":"bob","ref":"r1"}"#, tag(Some("r1"), Some("bob")));
+    check(r#"{"type":"nonsense","to":"a\nb","ref":""}"#, tag(Some(""), Some("a\nb")));
+    check(r#"{"type":"send","to":7,"ref":"r1","body":1}"#, tag(Some("r1"), None));
+    check(&format!(r#"{{"type":"send","to":"{}","ref":[]}}"#, "b".repeat(65)), tag(None, None));
+    check(r#"{"type":"send","to":"bob""#, tag(None, None));
+}
+
+#[test]
+fn an_id_is_letters_marks_numbers_and_five_signs() {
+    for good in ["a", "alice", "Zoë", "संजय", "李", "a.b_c-d@e+f", "1", "½", "é", "e\u{301}", &"x".repeat(64)] {
+        assert!(Id::is_valid(good), "{good:?}");
+    }
+    for bad in [
+        "",
+        &"x".repeat(65),
+        &"é".repeat(33),
+        "a b",
+        "a\n",
+        "\"",
+        "a/b",
+        "\\",
+        "😀",
+        "\u{301}e",        // a mark in front
+        "a\u{200b}",       // zero width space
+        "a\u{ad}",         // soft hyphen
+        "a\u{34f}",        // combining grapheme joiner
+        "\u{3164}",        // hangul filler
+        "a\u{fe0f}",       // variation selector
+        "a\u{e0101}",      // variation selector supplement
+        "a\u{202e}b",      // right-to-left override
+        "a\u{180e}",
+        "<img>",
+    ] {
+        assert!(!Id::is_valid(bad), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_mid_is_short_and_plain() {
+    let longest = Mid { prefix: u64::MAX, count: u64::MAX }.to_string();
+    assert!(longest.len() <= 32, "{longest}");
+    assert!(longest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+}
+
+#[test]
+fn a_line_in_pieces_is_refused_until_it_is_whole() {
+    let line = r#"{"type":"send","to":"bob","body":{"a":["\"]"]},"ref":"r"}"#;
+    for cut in 0..line.len() {
+        bad(&line[..cut], "not a JSON object");
+    }
+    said(line);
+    bad(&format!("{line}{{"), "not a JSON object");
+}
+
+/// Any JSON value, written as some client might.
+fn json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|b| b.to_string()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<String>().prop_map(|s| serde_json::to_string(&s).expect("a string")),
+    ];
+    leaf.prop_recursive(4, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[ {} ]", v.join(" ,"))),
+            prop::collection::vec((any::<String>(), inner), 0..4).prop_map(|v| {
+                let members: Vec<String> = v
+                    .into_iter()
+                    .map(|(k, v)| format!("{} :{v}", serde_json::to_string(&k).expect("a string")))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_sent_survives_both_ways(to in any::<String>(), reference in "[^\"]{1,16}", body in json()) {
+        let quoted = |s: &str| serde_json::to_string(s).expect("a string");
+        let line = format!(r#"{{"ref":{},"body":{body},"to":{},"type":"send"}}"#, quoted(&reference), quoted(&to));
+        prop_assert_eq!(
+            said(&line),
+            FromClient::Send { to: to.clone().into(), body: &body, reference: Some(reference.clone().into()) }
+        );
+        let out = written(&ToClient::Message { from: &id("a"), body: &body, mid: Mid { prefix: 1, count: 1 }, at: 5 });
+        prop_assert!(!out.contains('\n') || body.contains('\n'));
+        let back: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(&out).expect("JSON");
+        prop_assert_eq!(back["body"].get(), body.as_str());
+    }
+
+    #[test]
+    fn nothing_makes_it_panic_and_nothing_comes_back_unescaped(line in any::<String>(), text in any::<String>()) {
+        let _ = Line::parse(&line).said.is_ok();
+        let tag = Tag { reference: Some(line.clone().into()), to: Some(text.clone().into()) };
+        let out = written(&ToClient::Error { code: ErrorCode::Slow, tag: &tag, text: &text });
+        let back: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        prop_assert_eq!(back["ref"].as_str(), Some(line.as_str()));
+        prop_assert_eq!(back["text"].as_str(), Some(text.as_str()));
+        prop_assert!(!out.contains('\n'));
+    }
+}
