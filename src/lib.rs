@@ -1,8 +1,31 @@
-//! Private one-to-one web chat on one thread and one mio poll loop.
+//! sotto: private one-to-one web chat on one thread and one mio poll loop.
+//!
+//! Two halves and one hallway. [`hub`] and what stands above it is *the chat without sockets*: text in, text out, plain
+//! data. [`connection`] and what it uses is *sockets without a chat*. [`server`] is the one file that knows both. A
+//! file uses files above it in this list, never one below.
+
+pub mod config;
 
 pub mod budget;
 pub mod clock;
-pub mod config;
-pub mod outbox;
-pub mod protocol;
+pub mod deadlines;
 pub mod token;
+
+pub mod protocol;
+
+pub mod outbox;
+pub mod owned;
+pub mod presence;
+
+pub mod hub;
+
+pub mod assets;
+pub mod http;
+
+pub mod frames;
+
+pub mod connection;
+
+pub mod server;
+
+pub mod listener;

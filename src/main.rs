@@ -1,1 +1,330 @@
-fn main() {}
+//! Arguments → [`Config`], logger, bind, run, exit code.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use log::{LevelFilter, Log, Metadata, Record, info, warn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use simple_logger::SimpleLogger;
+
+use sotto::assets::Files;
+use sotto::config::{Config, LOG_LINE_BYTES_MAX};
+use sotto::connection::Shared;
+use sotto::http::{Access, Endpoint, Origin, Site};
+use sotto::hub::Hub;
+use sotto::listener::{Listener, connections_possible, raise_descriptor_limit};
+use sotto::server::{Server, limits};
+
+const HELP: &str = "\
+sotto: private one-to-one web chat
+
+Usage: sotto [OPTIONS]
+
+Each --name VALUE can also be given as the environment variable SOTTO_NAME, dashes as underscores; the command line wins.
+
+  --listen ADDRESS:PORT   where to serve; port 0 takes a free one  [127.0.0.1:8080]
+  --origin URL            also accept pages from here; repeatable (in the environment: separated by spaces)
+  --www DIR               serve the page from a folder, read anew at each request
+  --max-clients N         connections at once  [32768, or what descriptors allow]
+  --max-message BYTES     longest WebSocket message from a client  [65536]
+  --outbox BYTES          most that may wait for one client  [524288]
+  --outbox-total BYTES    most that may wait for all  [67108864]
+  --rate N                lines a second from one client; only 0, no limit, for now  [0]
+  --ping SECONDS          a client silent for so long is pinged  [25]
+  --timeout SECONDS       a client silent for so long is gone  [40]
+  --join-timeout SECONDS  from accept to join, or to the end of a request head  [10]
+  --log LEVEL             off, error, warn, info, debug or trace  [info]
+  --help, --version
+";
+
+const NAMES: [&str; 12] = [
+    "listen",
+    "origin",
+    "www",
+    "max-clients",
+    "max-message",
+    "outbox",
+    "outbox-total",
+    "rate",
+    "ping",
+    "timeout",
+    "join-timeout",
+    "log",
+];
+
+fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1);
+    let options = match parse(arguments, |name| std::env::var_os(name)) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Print(text)) => {
+            // Whoever closed standard output does not want to read it.
+            let _ = write!(std::io::stdout(), "{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(sentence) => return fail(2, sentence),
+    };
+    if let Err(error) = StderrLog::install(options.log) {
+        return fail(1, error);
+    }
+    match serve(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => fail(1, sentence),
+    }
+}
+
+fn fail(code: u8, sentence: impl Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "sotto: {sentence}");
+    ExitCode::from(code)
+}
+
+fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
+    if let Err(error) = raise_descriptor_limit() {
+        warn!("cannot raise the limit of open descriptors: {error}");
+    }
+    let (wanted, possible) = (config.max_clients, connections_possible());
+    config.max_clients = wanted.min(possible);
+    if config.max_clients < wanted {
+        warn!("--max-clients is {possible}, not {wanted}: that is what the limit of open descriptors allows");
+    }
+    let files = config.www.take().map_or(Files::BuiltIn, Files::Folder);
+    let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
+    let site = Site::new(files, Access::Pages(origins), endpoint);
+    let (hub_limits, connection_limits) = limits(&config);
+    // A hasher with random keys, asked to hash nothing, is a random number from the system.
+    let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
+    let mut server = Server::new(config.max_clients, hub, Shared::new(site, connection_limits));
+
+    let listener =
+        Listener::bind(&config).map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let address = listener.address().map_err(|error| error.to_string())?;
+    info!(
+        "at most {} connections and {} MiB of memory, the kernel's buffers not counted",
+        config.max_clients,
+        config.memory_bytes_max() >> 20
+    );
+    let _ = writeln!(std::io::stderr(), "listening on http://{address}");
+    listener.run(&mut server).map_err(|error| format!("cannot wait for the kernel: {error}"))
+}
+
+// ---- options ----
+
+enum Command {
+    Run(Options),
+    Print(String),
+}
+
+struct Options {
+    config: Config,
+    origins: Vec<Origin>,
+    log: LevelFilter,
+}
+
+/// Reads the environment, then the command line over it.
+fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Command, String> {
+    let mut options = Options { config: Config::default(), origins: Vec::new(), log: LevelFilter::Info };
+    for name in NAMES {
+        let variable = format!("SOTTO_{}", name.replace('-', "_").to_uppercase());
+        if let Some(value) = environment(&variable) {
+            options.set(name, value).map_err(|sentence| format!("{variable}: {sentence}"))?;
+        }
+    }
+    let mut of_environment = std::mem::take(&mut options.origins);
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            lexopt::Arg::Long("help") => return Ok(Command::Print(HELP.into())),
+            lexopt::Arg::Long("version") => {
+                return Ok(Command::Print(format!("sotto {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            lexopt::Arg::Long(name) if NAMES.contains(&name) => {
+                let name = name.to_owned();
+                let value = parser.value().map_err(|error| error.to_string())?;
+                options.set(&name, value).map_err(|sentence| format!("--{name}: {sentence}"))?;
+            }
+            other => return Err(format!("{}; --help lists the options", other.unexpected())),
+        }
+    }
+    if options.origins.is_empty() {
+        options.origins.append(&mut of_environment);
+    }
+    options.config.check()?;
+    Ok(Command::Run(options))
+}
+
+impl Options {
+    fn set(&mut self, name: &str, value: OsString) -> Result<(), String> {
+        let config = &mut self.config;
+        if name == "www" {
+            config.www = Some(value.into());
+            return Ok(());
+        }
+        let value = value.to_str().ok_or("this is not UTF-8")?;
+        let seconds = || number(value).map(|seconds| Duration::from_secs(seconds as u64));
+        match name {
+            "listen" => {
+                config.listen = value
+                    .parse()
+                    .map_err(|_| format!("\"{value}\" is not like 127.0.0.1:8080 or [::1]:8080"))?;
+            }
+            "origin" => {
+                for origin in value.split_ascii_whitespace() {
+                    self.origins.push(Origin::parse(origin)?);
+                }
+            }
+            "max-clients" => config.max_clients = number(value)?,
+            "max-message" => config.max_message = number(value)?,
+            "outbox" => config.outbox = number(value)?,
+            "outbox-total" => config.outbox_total = number(value)?,
+            "rate" if value == "0" => {}
+            "rate" => return Err("only 0, no limit, is possible for now".into()),
+            "ping" => config.ping = seconds()?,
+            "timeout" => config.timeout = seconds()?,
+            "join-timeout" => config.join_timeout = seconds()?,
+            "log" => {
+                self.log = LevelFilter::from_str(value)
+                    .map_err(|_| format!("\"{value}\" is not off, error, warn, info, debug or trace"))?;
+            }
+            _ => return Err("no such option".into()),
+        }
+        Ok(())
+    }
+}
+
+/// A whole number above 0. What a number of bytes or seconds can be at most is far above what is of use.
+fn number(value: &str) -> Result<usize, String> {
+    match value.parse::<u32>() {
+        Ok(0) => Err("must be above 0".into()),
+        Ok(number) => Ok(number as usize),
+        Err(_) => Err(format!("\"{value}\" is not a whole number from 1 to {}", u32::MAX)),
+    }
+}
+
+// ---- the log ----
+
+/// simple_logger, kept from stopping the server: by itself it blocks when nobody reads standard error, and panics when
+/// standard error is closed. A line that cannot be written now is dropped and counted.
+struct StderrLog {
+    inner: SimpleLogger,
+    dropped: AtomicU64,
+}
+
+impl StderrLog {
+    fn install(level: LevelFilter) -> Result<(), log::SetLoggerError> {
+        // tungstenite's own lines at debug and trace hold what people say.
+        let inner = SimpleLogger::new()
+            .with_level(level)
+            .with_module_level("tungstenite", level.min(LevelFilter::Warn));
+        log::set_max_level(inner.max_level());
+        log::set_boxed_logger(Box::new(StderrLog { inner, dropped: AtomicU64::new(0) }))
+    }
+}
+
+impl Log for StderrLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.inner.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if !is_writable() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut text = match self.dropped.swap(0, Ordering::Relaxed) {
+            0 => record.args().to_string(),
+            dropped => format!("({dropped} lines dropped before this one) {}", record.args()),
+        };
+        if text.len() > LOG_LINE_BYTES_MAX {
+            let end = (0..=LOG_LINE_BYTES_MAX).rfind(|&at| text.is_char_boundary(at));
+            text.truncate(end.unwrap_or_default());
+        }
+        let (level, target) = (record.level(), record.target());
+        let write = || {
+            let mut line = Record::builder();
+            self.inner.log(&line.level(level).target(target).args(format_args!("{text}")).build());
+        };
+        if catch_unwind(AssertUnwindSafe(write)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Does standard error take a line now? A pipe that does has room for 4096 bytes at least (pipe(7)).
+fn is_writable() -> bool {
+    let stderr = std::io::stderr();
+    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&at_once)).is_ok() && fds[0].revents() == PollFlags::OUT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str, environment: &[(&str, &str)]) -> Result<Options, String> {
+        let arguments = line.split_whitespace().map(OsString::from);
+        let look_up = |name: &str| {
+            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        };
+        match parse(arguments, look_up)? {
+            Command::Run(options) => Ok(options),
+            Command::Print(text) => Err(text),
+        }
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_environment() {
+        let environment =
+            [("SOTTO_MAX_CLIENTS", "5"), ("SOTTO_ORIGIN", "https://a.example https://b.example")];
+        let options = run("", &environment).expect("good options");
+        assert_eq!((options.config.max_clients, options.origins.len()), (5, 2));
+        let options = run("--max-clients=7 --origin https://c.example", &environment).expect("good options");
+        assert_eq!((options.config.max_clients, options.origins.len()), (7, 1));
+        let options =
+            run("--listen [::1]:0 --ping 1 --timeout 2 --rate 0 --log off", &[]).expect("good options");
+        assert_eq!(options.config.listen.to_string(), "[::1]:0");
+        assert_eq!((options.config.ping.as_secs(), options.log), (1, LevelFilter::Off));
+    }
+
+    #[test]
+    fn a_bad_option_is_refused_in_one_sentence_that_names_it() {
+        let check = |line: &str, words: &str| {
+            let sentence = run(line, &[]).err().unwrap_or_else(|| panic!("{line} was accepted"));
+            assert!(sentence.contains(words) && !sentence.contains('\n'), "{line}: {sentence}");
+        };
+        check("--listen localhost", "--listen: \"localhost\" is not like 127.0.0.1:8080");
+        check("--origin chat.example", "--origin: ");
+        check("--max-clients 0", "--max-clients: must be above 0");
+        check("--max-message 64k", "--max-message: \"64k\" is not a whole number");
+        check("--outbox 1000", "--outbox must be at least 262144 bytes");
+        check("--ping 40", "--timeout must be greater than --ping");
+        check("--rate 100", "--rate: only 0");
+        check("--log loud", "--log: \"loud\"");
+        check("--hold 5", "--hold");
+        check("--listen", "--listen");
+        check("serve", "serve");
+        let sentence = run("", &[("SOTTO_PING", "soon")]).err().unwrap_or_default();
+        assert!(sentence.starts_with("SOTTO_PING: "), "{sentence}");
+    }
+
+    #[test]
+    fn help_lists_every_option() {
+        for name in NAMES {
+            assert!(HELP.contains(&format!("  --{name} ")), "{name}");
+        }
+    }
+}

@@ -90,6 +90,9 @@ mod tests {
     }
 
     proptest! {
+    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// Against a model: a list of lines, and a number.
         #[test]
         fn keeps_order_counts_right_and_stays_below_its_mark(

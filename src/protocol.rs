@@ -84,10 +84,8 @@ impl<'a> Line<'a> {
             }
         };
         let short = |text: Option<Cow<'a, str>>| text.filter(|text| text.len() <= REF_BYTES_MAX);
-        let tag = Tag {
-            reference: short(keys.reference.and_then(string)),
-            to: short(keys.to.and_then(string)),
-        };
+        let tag =
+            Tag { reference: short(keys.reference.and_then(string)), to: short(keys.to.and_then(string)) };
         Line { tag, said: keys.said() }
     }
 }
@@ -174,7 +172,11 @@ impl<'a> Keys<'a> {
         }
         let kind = needed("type", self.kind)?;
         Ok(match &*kind {
-            "send" => FromClient::Send { to: needed("to", self.to)?, body: self.body()?, reference: self.reference()? },
+            "send" => FromClient::Send {
+                to: needed("to", self.to)?,
+                body: self.body()?,
+                reference: self.reference()?,
+            },
             "signal" => FromClient::Signal { to: needed("to", self.to)?, body: self.body()? },
             "join" => FromClient::Join { id: needed("id", self.id)?, key: optional("key", self.key)? },
             "watch" => FromClient::Watch { ids: self.ids()? },

@@ -43,7 +43,10 @@ fn the_examples_of_the_protocol_are_read() {
         said(r#"{"type":"watch","ids":["bob","carol"]}"#),
         FromClient::Watch { ids: vec!["bob".into(), "carol".into()] }
     );
-    assert_eq!(said(r#"{"type":"unwatch","ids":["carol"]}"#), FromClient::Unwatch { ids: vec!["carol".into()] });
+    assert_eq!(
+        said(r#"{"type":"unwatch","ids":["carol"]}"#),
+        FromClient::Unwatch { ids: vec!["carol".into()] }
+    );
     assert_eq!(said(r#"{"type":"leave"}"#), FromClient::Leave);
 }
 
@@ -167,7 +170,8 @@ fn a_lone_surrogate_is_refused_but_in_a_body() {
 
 #[test]
 fn a_body_may_be_nested_64_deep_and_no_deeper() {
-    let nested = |n: usize| format!(r#"{{"type":"send","to":"b","body":{}{}}}"#, "[".repeat(n), "]".repeat(n));
+    let nested =
+        |n: usize| format!(r#"{{"type":"send","to":"b","body":{}{}}}"#, "[".repeat(n), "]".repeat(n));
     said(&nested(64));
     bad(&nested(65), "deep");
     bad(&nested(60_000), "deep");
@@ -198,7 +202,8 @@ fn a_refused_line_is_still_named_by_its_ref_and_to() {
 
 #[test]
 fn an_id_is_letters_marks_numbers_and_five_signs() {
-    for good in ["a", "alice", "Zoë", "संजय", "李", "a.b_c-d@e+f", "1", "½", "é", "e\u{301}", &"x".repeat(64)] {
+    for good in ["a", "alice", "Zoë", "संजय", "李", "a.b_c-d@e+f", "1", "½", "é", "e\u{301}", &"x".repeat(64)]
+    {
         assert!(Id::is_valid(good), "{good:?}");
     }
     for bad in [
@@ -211,14 +216,14 @@ fn an_id_is_letters_marks_numbers_and_five_signs() {
         "a/b",
         "\\",
         "😀",
-        "\u{301}e",        // a mark in front
-        "a\u{200b}",       // zero width space
-        "a\u{ad}",         // soft hyphen
-        "a\u{34f}",        // combining grapheme joiner
-        "\u{3164}",        // hangul filler
-        "a\u{fe0f}",       // variation selector
-        "a\u{e0101}",      // variation selector supplement
-        "a\u{202e}b",      // right-to-left override
+        "\u{301}e",   // a mark in front
+        "a\u{200b}",  // zero width space
+        "a\u{ad}",    // soft hyphen
+        "a\u{34f}",   // combining grapheme joiner
+        "\u{3164}",   // hangul filler
+        "a\u{fe0f}",  // variation selector
+        "a\u{e0101}", // variation selector supplement
+        "a\u{202e}b", // right-to-left override
         "a\u{180e}",
         "<img>",
     ] {
@@ -266,6 +271,9 @@ fn json() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_sent_survives_both_ways(to in any::<String>(), reference in "[^\"]{1,16}", body in json()) {
         let quoted = |s: &str| serde_json::to_string(s).expect("a string");

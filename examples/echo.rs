@@ -1,0 +1,89 @@
+//! The sockets' half alone: a WebSocket echo server from mio, a slab and `connection.rs`. Start reading sotto here.
+//!
+//! `cargo run --release --example echo -- 127.0.0.1:9001`, then speak to ws://127.0.0.1:9001/. Each text and each binary
+//! message comes back as it is. There is no chat in here, no outbox, no deadline: only the loop in its smallest form.
+
+use std::error::Error;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use sotto::assets::Files;
+use sotto::clock::Now;
+use sotto::config::READ_BYTES;
+use sotto::connection::{Connection, Incoming, Limits, Shared};
+use sotto::http::{Access, Endpoint, Site};
+
+const LISTENER: Token = Token(usize::MAX);
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into()).parse()?;
+    let site = Site::new(Files::BuiltIn, Access::Anyone, Endpoint { path: None, subprotocol: None });
+    let hour = Duration::from_secs(3600);
+    let limits = Limits {
+        message_bytes_max: MESSAGE_BYTES_MAX,
+        incomplete_bytes_total: 64 * MESSAGE_BYTES_MAX,
+        ping: hour,
+        timeout: 2 * hour,
+        join_timeout: hour,
+    };
+    let mut shared = Shared::new(site, limits);
+    let mut connections: Slab<Connection<TcpStream>> = Slab::new();
+    let mut buffer = vec![0; READ_BYTES];
+
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(256);
+    let mut listener = TcpListener::bind(address)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    println!("echoing on ws://{}/", listener.local_addr()?);
+    loop {
+        // The only place that sleeps.
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        }
+        let now = Now::read();
+        for event in &events {
+            let key = event.token().0;
+            if event.token() == LISTENER {
+                // An edge tells once: whoever waits is accepted now, down to WouldBlock.
+                while let Ok((mut stream, _)) = listener.accept() {
+                    let key = connections.vacant_key();
+                    poll.registry().register(
+                        &mut stream,
+                        Token(key),
+                        Interest::READABLE | Interest::WRITABLE,
+                    )?;
+                    connections.insert(Connection::new(stream, now, &shared));
+                }
+            } else if let Some(connection) = connections.get_mut(key) {
+                if event.is_readable() || event.is_error() {
+                    connection.set_readable(event.is_read_closed() || event.is_error());
+                }
+                // What waited goes first: while the kernel refuses it, nothing is read.
+                connection.flush(now, &mut shared);
+                while connection.wants_read() {
+                    let mut input = connection.receive(&mut buffer, now, &mut shared);
+                    while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
+                        match incoming {
+                            Incoming::Open => connection.admit(now),
+                            Incoming::Text(text) => connection.send_text(text.as_bytes(), &mut shared),
+                            Incoming::Binary(bytes) => {
+                                connection.send(OpCode::Data(Data::Binary), &bytes, &mut shared);
+                            }
+                        }
+                    }
+                    connection.flush(now, &mut shared);
+                }
+                if connection.is_gone() {
+                    connections.remove(key);
+                }
+            }
+        }
+    }
+}

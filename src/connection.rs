@@ -1,0 +1,617 @@
+//! One stream and what is spoken on it: HTTP until a request asks for WebSocket, then frames, then a goodbye.
+//!
+//! Bytes come in by [`Connection::receive`], one read at a time, and are taken apart by [`Connection::next`], which
+//! hands texts *and* binaries up one by one; what they mean is decided elsewhere. What is to leave is queued, and goes
+//! out in [`Connection::flush`]. Nothing here blocks, looks at a clock, or knows who else is connected.
+//!
+//! Invariants:
+//! - While bytes wait that the kernel has refused, nothing is read: pongs and HTTP answers have no other bound.
+//! - After a close frame, in or out, nothing more is queued, and nothing that still comes is heard.
+//! - A connection ends in [`Connection::finish`] only, which gives back what it held.
+
+use std::borrow::Cow;
+use std::io::{self, ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::Frame;
+use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+use tungstenite::{Bytes, Message, Utf8Bytes};
+
+use crate::clock::Now;
+use crate::config::{HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL};
+use crate::frames::{Codec, Frames, Input, put_frame};
+use crate::http::{self, Answer, Parsed, Response, Site};
+
+/// What a connection speaks through: a non-blocking TCP stream, or a script in a test.
+pub trait Stream: Read + Write {
+    /// After a read that asked for `asked` bytes and got `got`: may more be waiting that no event will tell of?
+    ///
+    /// A short read has emptied the kernel's buffer (epoll(7), question 9); a stream with a buffer of its own knows better.
+    fn may_have_more(&self, asked: usize, got: usize) -> bool {
+        asked == got
+    }
+
+    /// Says that nothing more will be written; reading goes on.
+    ///
+    /// # Errors
+    /// Those of shutdown(2).
+    fn shutdown_write(&mut self) -> io::Result<()>;
+}
+
+impl Stream for mio::net::TcpStream {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.shutdown(std::net::Shutdown::Write)
+    }
+}
+
+/// What is allowed on each connection of a loop, and for how long.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of the longest message, its fragments together, and so of the longest frame.
+    pub message_bytes_max: usize,
+    /// Bytes of heads and messages that have not come whole, of all connections together.
+    pub incomplete_bytes_total: usize,
+    /// A peer silent for so long is pinged.
+    pub ping: Duration,
+    /// A peer silent for so long is gone.
+    pub timeout: Duration,
+    /// From accept to [`Connection::admit`], or to the end of a request head.
+    pub join_timeout: Duration,
+}
+
+/// What the connections of one loop share, because only one of them is spoken with at a time.
+pub struct Shared {
+    site: Site,
+    limits: Limits,
+    codec: Codec,
+    /// An empty buffer that has room already, for whoever writes next.
+    out: Vec<u8>,
+}
+
+impl Shared {
+    /// What a loop needs once, whatever the number of its connections.
+    pub fn new(site: Site, limits: Limits) -> Shared {
+        let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
+        Shared { site, limits, codec, out: Vec::new() }
+    }
+
+    /// Bytes of heads and messages that have not come whole, of all connections together.
+    pub fn incomplete_bytes(&self) -> usize {
+        self.codec.incomplete.used()
+    }
+}
+
+/// What was heard on a connection.
+#[derive(Debug, PartialEq)]
+pub enum Incoming {
+    /// The peer has asked for WebSocket and got it.
+    Open,
+    /// A text message.
+    Text(Utf8Bytes),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer said close: the code it gave; 1005, as the RFC has it, if it gave none.
+    Closed(u16),
+    /// The peer asked for nothing more, or its stream broke.
+    Lost(ErrorKind),
+    /// It stayed silent for too long.
+    Silent,
+    /// It took no bytes for too long.
+    Stalled,
+    /// We ended it, with this close code or HTTP status.
+    Refused(u16),
+}
+
+/// One stream, and where the conversation on it stands.
+pub struct Connection<S> {
+    stream: S,
+    state: State,
+    /// Bytes that are to leave, from `out_at` on. A front that has left is not cut off: that would move the rest.
+    out: Vec<u8>,
+    out_at: usize,
+    /// Since when the kernel has taken nothing of what waits.
+    stalled: Option<Instant>,
+    /// Bytes may be waiting that no event will tell of again.
+    readable: bool,
+    /// The kernel has said that the end of the stream is near: read on until it comes.
+    read_closed: bool,
+    /// The end of the stream has come.
+    ended: bool,
+}
+
+enum State {
+    /// Requests are answered one at a time.
+    Http(Http),
+    /// Frames go both ways.
+    WebSocket { life: Life, frames: Frames },
+    /// Nothing more is heard. What is queued leaves, and then our end of the stream.
+    Closing(Closing),
+    /// Over: the stream can be dropped.
+    Gone(End),
+}
+
+struct Http {
+    /// What has come of the next request, or of several: then `pipelined`.
+    head: Vec<u8>,
+    pipelined: bool,
+    /// By when the head has to be whole, or a kept-alive connection has to say something.
+    deadline: Instant,
+    /// A head has begun, or is due because the connection is new.
+    started: bool,
+    /// What leaves behind the response head in `out`.
+    body: Option<Box<Body>>,
+    /// The connection ends when the response has left.
+    last: Option<End>,
+}
+
+struct Body {
+    bytes: Cow<'static, [u8]>,
+    at: usize,
+}
+
+/// How the peer of a WebSocket is known to be alive.
+enum Life {
+    /// Nobody has admitted it yet; by then somebody must.
+    Unadmitted(Instant),
+    /// When it was last heard.
+    Heard(Instant),
+    /// When a ping was handed to the kernel.
+    Pinged(Instant),
+}
+
+struct Closing {
+    end: End,
+    /// By when it is over in any case.
+    until: Instant,
+    /// The peer has said close as well: behind our last byte there is nothing to wait for.
+    answered: bool,
+    /// Bytes read and thrown away.
+    discarded: usize,
+}
+
+impl<S: Stream> Connection<S> {
+    /// A connection just accepted. What may have come with it is told by the first event.
+    pub fn new(stream: S, now: Now, shared: &Shared) -> Connection<S> {
+        let deadline = now.instant + shared.limits.join_timeout;
+        let http =
+            Http { head: Vec::new(), pipelined: false, deadline, started: true, body: None, last: None };
+        Connection {
+            stream,
+            state: State::Http(http),
+            out: Vec::new(),
+            out_at: 0,
+            stalled: None,
+            readable: false,
+            read_closed: false,
+            ended: false,
+        }
+    }
+
+    /// A connection for which there is no room: it is told so, whatever it asks.
+    pub fn refused(stream: S, now: Now, shared: &mut Shared) -> Connection<S> {
+        let mut connection = Connection::new(stream, now, shared);
+        connection.respond(http::unavailable(now.unix_ms), now, shared);
+        connection
+    }
+
+    /// Do frames go both ways?
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::WebSocket { .. })
+    }
+
+    /// Is nothing left to be written or waited for?
+    pub fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone(_))
+    }
+
+    /// Why it ended, if it did.
+    pub fn end(&self) -> Option<End> {
+        match &self.state {
+            State::Closing(Closing { end, .. }) | State::Gone(end) => Some(*end),
+            State::Http(_) | State::WebSocket { .. } => None,
+        }
+    }
+
+    /// Bytes queued that the kernel has not taken.
+    pub fn unsent(&self) -> usize {
+        let body = match &self.state {
+            State::Http(Http { body: Some(body), .. }) => body.bytes.len() - body.at,
+            _ => 0,
+        };
+        self.out.len() - self.out_at + body
+    }
+
+    /// Is a visit owed: has something come, or may it have, that can be heard now?
+    pub fn wants_read(&self) -> bool {
+        let pipelined = matches!(&self.state, State::Http(http) if http.pipelined);
+        (self.readable || pipelined) && self.unsent() == 0 && !self.is_gone()
+    }
+
+    /// Has the kernel refused bytes? Then an event tells when it takes some again.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    /// The kernel says that something has come, and if `closed`, that the end of the stream has.
+    ///
+    /// Both are kept as state: whatever stops us from reading now, they are not told again.
+    pub fn set_readable(&mut self, closed: bool) {
+        self.readable = !self.ended;
+        self.read_closed |= closed;
+    }
+
+    /// Somebody vouches for the peer: from now on only its silence ends the connection.
+    pub fn admit(&mut self, now: Now) {
+        if let State::WebSocket { life, .. } = &mut self.state {
+            *life = Life::Heard(now.instant);
+        }
+    }
+
+    /// Has it been admitted?
+    pub fn is_admitted(&self) -> bool {
+        matches!(&self.state, State::WebSocket { life, .. } if !matches!(life, Life::Unadmitted(_)))
+    }
+
+    // ---- in ----
+
+    /// Reads once, at most what `buffer` holds. The input has to be handed to [`Connection::next`] until that gives none.
+    pub fn receive<'b>(&mut self, buffer: &'b mut [u8], now: Now, shared: &mut Shared) -> Input<'b> {
+        let (kept, room) = match &mut self.state {
+            // A head is looked at as a whole: what has come of it is put in front of what comes.
+            State::Http(http) => {
+                let head = std::mem::take(&mut http.head);
+                shared.codec.incomplete.give(head.len());
+                http.pipelined = false;
+                buffer[..head.len()].copy_from_slice(&head);
+                (head.len(), HEAD_BYTES_MAX)
+            }
+            _ => (0, buffer.len()),
+        };
+        let got = if self.readable { self.read(&mut buffer[kept..room], now, shared) } else { 0 };
+        Input::new(&buffer[..kept + got])
+    }
+
+    fn read(&mut self, buffer: &mut [u8], now: Now, shared: &mut Shared) -> usize {
+        if buffer.is_empty() {
+            return 0;
+        }
+        match self.stream.read(buffer) {
+            Ok(0) => (self.readable, self.ended) = (false, true),
+            Ok(got) => {
+                self.readable = self.read_closed || self.stream.may_have_more(buffer.len(), got);
+                self.is_alive(now);
+                return got;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+            Err(error) => self.finish(State::Gone(End::Lost(error.kind())), shared),
+        }
+        0
+    }
+
+    fn is_alive(&mut self, now: Now) {
+        match &mut self.state {
+            State::WebSocket { life: Life::Unadmitted(_), .. } => {}
+            State::WebSocket { life, .. } => *life = Life::Heard(now.instant),
+            _ => {}
+        }
+    }
+
+    /// What the input says next; none: it is used up, and the next step is somebody else's.
+    pub fn next(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> Option<Incoming> {
+        if let State::Http(_) = self.state
+            && self.next_request(input, now, shared)
+        {
+            return Some(Incoming::Open);
+        }
+        if let State::WebSocket { .. } = self.state
+            && let Some(incoming) = self.next_message(input, now, shared)
+        {
+            return Some(incoming);
+        }
+        if let State::Closing(closing) = &mut self.state {
+            closing.discarded += input.take_all().len();
+            if closing.discarded > LINGER_BYTES {
+                self.state = State::Gone(closing.end);
+            }
+        }
+        if self.ended {
+            self.end_of_stream(shared);
+        }
+        None
+    }
+
+    /// Answers the next request; true: it is for frames.
+    fn next_request(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> bool {
+        let (used, answer) = match http::parse(input.rest(), &shared.site, now.unix_ms) {
+            Parsed::Complete { used, answer } => (used, answer),
+            Parsed::Incomplete => {
+                self.keep_head(input.take_all(), false, now, shared);
+                return false;
+            }
+        };
+        input.take(used);
+        match answer {
+            Answer::Upgrade(response) => {
+                let State::Http(http) = &self.state else { return false };
+                let until =
+                    if http.started { http.deadline } else { now.instant + shared.limits.join_timeout };
+                self.state = State::WebSocket { life: Life::Unadmitted(until), frames: Frames::default() };
+                self.room(shared).extend_from_slice(&response);
+                true
+            }
+            Answer::Respond(response) => {
+                self.respond(response, now, shared);
+                // The next request waits until this answer has left: pipelining makes nothing grow.
+                self.keep_head(input.take_all(), true, now, shared);
+                false
+            }
+        }
+    }
+
+    fn keep_head(&mut self, bytes: &[u8], pipelined: bool, now: Now, shared: &mut Shared) {
+        let State::Http(http) = &mut self.state else { return };
+        if bytes.is_empty() || http.last.is_some() {
+            return;
+        }
+        if bytes.len() > shared.codec.incomplete.limit(HEAD_BYTES_MAX) {
+            return self.respond(http::unavailable(now.unix_ms), now, shared);
+        }
+        shared.codec.incomplete.take(bytes.len());
+        http.head = bytes.to_vec();
+        http.pipelined = pipelined;
+        if !http.started {
+            (http.started, http.deadline) = (true, now.instant + shared.limits.join_timeout);
+        }
+    }
+
+    fn respond(&mut self, response: Response, now: Now, shared: &mut Shared) {
+        let Response { head, body, close } = response;
+        let State::Http(http) = &mut self.state else { return };
+        http.last = close.then(|| End::Refused(status(&head)));
+        http.body = (!body.is_empty()).then(|| Box::new(Body { bytes: body, at: 0 }));
+        (http.started, http.deadline) = (false, now.instant + shared.limits.join_timeout);
+        self.room(shared).extend_from_slice(&head);
+    }
+
+    fn next_message(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> Option<Incoming> {
+        loop {
+            let State::WebSocket { frames, .. } = &mut self.state else { return None };
+            match frames.next(input, &mut shared.codec, &mut self.out) {
+                Ok(Some(Message::Text(text))) => return Some(Incoming::Text(text)),
+                Ok(Some(Message::Binary(bytes))) => return Some(Incoming::Binary(bytes)),
+                Ok(Some(Message::Close(frame))) => self.closed_by_peer(frame, now, shared),
+                // tungstenite has answered a ping; a pong has shown that the peer is alive by being read.
+                Ok(Some(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Ok(None) => return None,
+                Err(code) => self.close(code.into(), now, shared),
+            }
+        }
+    }
+
+    /// The peer has said close, and the answer is queued.
+    fn closed_by_peer(&mut self, frame: Option<CloseFrame>, now: Now, shared: &mut Shared) {
+        let code = frame.map_or(CloseCode::Status, |frame| frame.code);
+        let closing = Closing {
+            end: End::Closed(code.into()),
+            until: now.instant + WRITE_STALL,
+            answered: true,
+            discarded: 0,
+        };
+        self.finish(State::Closing(closing), shared);
+    }
+
+    /// The peer says nothing more. What it asked for before is still answered.
+    fn end_of_stream(&mut self, shared: &mut Shared) {
+        let unsent = self.unsent() > 0;
+        match &mut self.state {
+            State::Http(http) if http.pipelined => {}
+            State::Http(http) if unsent => http.last = Some(End::Lost(ErrorKind::UnexpectedEof)),
+            State::Closing(_) if unsent => {}
+            State::Closing(closing) => self.state = State::Gone(closing.end),
+            State::Http(_) | State::WebSocket { .. } => {
+                self.finish(State::Gone(End::Lost(ErrorKind::UnexpectedEof)), shared);
+            }
+            State::Gone(_) => {}
+        }
+    }
+
+    // ---- out ----
+
+    /// Queues one frame; the peer of a connection that is not open hears nothing more.
+    pub fn send(&mut self, opcode: OpCode, payload: &[u8], shared: &mut Shared) {
+        if self.is_open() {
+            put_frame(self.room(shared), opcode, payload);
+        }
+    }
+
+    /// [`Connection::send`] for a text that is known to be one.
+    pub fn send_text(&mut self, text: &[u8], shared: &mut Shared) {
+        self.send(OpCode::Data(Data::Text), text, shared);
+    }
+
+    /// Says close with this code (RFC 6455, 7.4). Before the upgrade, and after a goodbye, it just ends.
+    pub fn close(&mut self, code: u16, now: Now, shared: &mut Shared) {
+        if self.is_open() {
+            let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::default() };
+            // Writing into a vector cannot fail.
+            let _ = Frame::close(Some(frame)).format(self.room(shared));
+        }
+        match &mut self.state {
+            State::WebSocket { .. } => {
+                let until = now.instant + WRITE_STALL;
+                let closing = Closing { end: End::Refused(code), until, answered: false, discarded: 0 };
+                self.finish(State::Closing(closing), shared);
+            }
+            State::Http(http) if !self.out.is_empty() || http.body.is_some() => {
+                http.last.get_or_insert(End::Refused(code));
+            }
+            State::Http(_) => self.finish(State::Gone(End::Refused(code)), shared),
+            State::Closing(_) | State::Gone(_) => {}
+        }
+    }
+
+    /// Says close if that can be written at once, and is gone in any case.
+    pub fn abandon(&mut self, code: u16, now: Now, shared: &mut Shared) {
+        if self.unsent() == 0 {
+            self.close(code, now, shared);
+            self.flush(now, shared);
+        }
+        self.finish(State::Gone(End::Refused(code)), shared);
+    }
+
+    /// Hands what is queued to the kernel, as much as it takes: one write, unless it takes a part.
+    pub fn flush(&mut self, now: Now, shared: &mut Shared) {
+        if self.unsent() == 0 {
+            return;
+        }
+        loop {
+            let body = match &mut self.state {
+                State::Http(http) => http.body.as_deref_mut(),
+                _ => None,
+            };
+            let (bytes, at) = match body {
+                _ if self.out_at < self.out.len() => (&self.out[..], &mut self.out_at),
+                Some(body) if body.at < body.bytes.len() => (&body.bytes[..], &mut body.at),
+                _ => break,
+            };
+            match self.stream.write(&bytes[*at..]) {
+                Ok(0) => return self.finish(State::Gone(End::Lost(ErrorKind::WriteZero)), shared),
+                Ok(taken) => {
+                    *at += taken;
+                    self.stalled = self.stalled.map(|_| now.instant);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.stalled.get_or_insert(now.instant);
+                    return;
+                }
+                Err(error) => return self.finish(State::Gone(End::Lost(error.kind())), shared),
+            }
+        }
+        self.drained(now, shared);
+    }
+
+    /// Nothing waits to be written.
+    fn drained(&mut self, now: Now, shared: &mut Shared) {
+        let mut room = std::mem::take(&mut self.out);
+        room.clear();
+        self.out_at = 0;
+        // What was lent goes back. If somebody else's has come back meanwhile, one is enough.
+        if shared.out.capacity() == 0 {
+            shared.out = room;
+        }
+        let was_stalled = self.stalled.take().is_some();
+        let (readable, ended) = (self.readable, self.ended);
+        match &mut self.state {
+            State::Http(http) => {
+                http.body = None;
+                http.deadline = now.instant + shared.limits.join_timeout;
+                if let Some(end) = http.last {
+                    self.linger(end, now, shared);
+                } else if ended && !http.pipelined {
+                    self.finish(State::Gone(End::Lost(ErrorKind::UnexpectedEof)), shared);
+                }
+            }
+            // While it could not be written to it was not listened to: its silence begins now.
+            State::WebSocket { .. } if was_stalled => self.is_alive(now),
+            State::WebSocket { .. } => {}
+            State::Closing(closing) if ended || (closing.answered && !readable) => {
+                self.state = State::Gone(closing.end);
+            }
+            State::Closing(closing) => {
+                let end = closing.end;
+                self.linger(end, now, shared);
+            }
+            State::Gone(_) => {}
+        }
+    }
+
+    /// Our last byte has left: says so, and reads on for a while. A stream that is dropped with bytes unread is reset, and
+    /// a reset can eat what the peer has not read yet.
+    fn linger(&mut self, end: End, now: Now, shared: &mut Shared) {
+        let gone = self.ended || self.stream.shutdown_write().is_err();
+        let until = now.instant + LINGER;
+        let closing = Closing { end, until, answered: false, discarded: 0 };
+        self.finish(if gone { State::Gone(end) } else { State::Closing(closing) }, shared);
+    }
+
+    /// The one way out: gives back what was held for the conversation.
+    fn finish(&mut self, state: State, shared: &mut Shared) {
+        match &mut self.state {
+            State::Http(http) => shared.codec.incomplete.give(http.head.len()),
+            State::WebSocket { frames, .. } => frames.release(&mut shared.codec),
+            State::Closing(_) | State::Gone(_) => {}
+        }
+        self.state = state;
+        if self.is_gone() {
+            (self.out, self.out_at) = (Vec::new(), 0);
+        }
+    }
+
+    /// The buffer to queue in. An empty one is lent by all.
+    fn room(&mut self, shared: &mut Shared) -> &mut Vec<u8> {
+        if self.out.capacity() == 0 {
+            self.out = std::mem::take(&mut shared.out);
+        }
+        &mut self.out
+    }
+
+    // ---- time ----
+
+    /// When [`Connection::expire`] has to be called if nothing happens until then.
+    pub fn deadline(&self, shared: &Shared) -> Option<Instant> {
+        let limits = &shared.limits;
+        let due = match &self.state {
+            State::WebSocket { life: Life::Unadmitted(until), .. } => Some(*until),
+            State::Closing(closing) => Some(closing.until),
+            // While it cannot be written to it is not listened to, so its silence does not count.
+            _ if self.stalled.is_some() => None,
+            State::Http(http) => Some(http.deadline),
+            State::WebSocket { life: Life::Heard(at), .. } => Some(*at + limits.ping),
+            State::WebSocket { life: Life::Pinged(at), .. } => Some(*at + (limits.timeout - limits.ping)),
+            State::Gone(_) => None,
+        };
+        let stall = self.stalled.map(|since| since + WRITE_STALL);
+        due.into_iter().chain(stall).min()
+    }
+
+    /// Does what is due, if something is.
+    pub fn expire(&mut self, now: Now, shared: &mut Shared) {
+        if self.deadline(shared).is_none_or(|due| due > now.instant) {
+            return;
+        }
+        if self.stalled.is_some_and(|since| since + WRITE_STALL <= now.instant) {
+            return self.finish(State::Gone(End::Stalled), shared);
+        }
+        match &mut self.state {
+            State::Http(http) if http.head.is_empty() => self.finish(State::Gone(End::Silent), shared),
+            State::Http(_) => self.respond(http::timed_out(now.unix_ms), now, shared),
+            State::WebSocket { life: Life::Unadmitted(_), .. } => {
+                self.close(CloseCode::Policy.into(), now, shared);
+            }
+            State::WebSocket { life: life @ Life::Heard(_), .. } => {
+                // It leaves in this turn's flush. If the kernel refuses it, silence does not count from then on.
+                *life = Life::Pinged(now.instant);
+                self.send(OpCode::Control(Control::Ping), b"", shared);
+            }
+            State::WebSocket { life: Life::Pinged(_), .. } => self.finish(State::Gone(End::Silent), shared),
+            State::Closing(closing) => self.state = State::Gone(closing.end),
+            State::Gone(_) => {}
+        }
+    }
+}
+
+/// The status code of a response head, which stands behind "HTTP/1.1 ".
+fn status(head: &[u8]) -> u16 {
+    head.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Who has to be looked at when, soonest first. What a deadline is for is not known here.
+//!
+//! Invariant: for everybody who has a deadline there is one live entry, never later than it. An entry is live when its
+//! owner still holds the time that it was pushed with; the others are skipped when they come up.
+//!
+//! So a deadline that moves back costs nothing: the entry comes up early, and goes in again with the deadline as it is
+//! then. An active client costs one push for each `--ping`, however much it says.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use crate::token::Token;
+
+/// The entries of all owners.
+#[derive(Default)]
+pub struct Deadlines {
+    entries: BinaryHeap<Reverse<(Instant, Token)>>,
+}
+
+/// What an owner keeps: when its live entry comes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timer(Option<Instant>);
+
+impl Deadlines {
+    /// The owner's deadline is `due`, or nothing is due: sees to it that an entry comes up by then.
+    pub fn set(&mut self, token: Token, timer: &mut Timer, due: Option<Instant>) {
+        let Some(due) = due else { return };
+        if timer.0.is_none_or(|at| due < at) {
+            timer.0 = Some(due);
+            self.entries.push(Reverse((due, token)));
+        }
+    }
+
+    /// When the next entry comes up.
+    pub fn next(&self) -> Option<Instant> {
+        self.entries.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes an entry out that has come up. [`Timer::fired`] says whether it is live.
+    pub fn pop(&mut self, now: Instant) -> Option<(Instant, Token)> {
+        let Reverse((at, _)) = self.entries.peek()?;
+        (*at <= now).then(|| self.entries.pop().map(|Reverse(entry)| entry)).flatten()
+    }
+}
+
+impl Timer {
+    /// An entry for `at` came up. True: it was the live one, and now there is none.
+    pub fn fired(&mut self, at: Instant) -> bool {
+        self.0.take_if(|live| *live == at).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn an_earlier_deadline_gets_an_entry_and_a_later_one_waits_for_the_old() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let (mut deadlines, mut timer, token) = (Deadlines::default(), Timer::default(), Token::new(1, 1));
+        deadlines.set(token, &mut timer, None);
+        assert_eq!(deadlines.next(), None);
+        deadlines.set(token, &mut timer, Some(at(25)));
+        deadlines.set(token, &mut timer, Some(at(30)));
+        assert_eq!(deadlines.next(), Some(at(25)), "moved back: no new entry");
+        deadlines.set(token, &mut timer, Some(at(10)));
+        assert_eq!(deadlines.next(), Some(at(10)), "moved forward: an earlier one");
+
+        assert_eq!(deadlines.pop(at(9)), None);
+        let (fired, owner) = deadlines.pop(at(25)).expect("10 has come");
+        assert_eq!((fired, owner), (at(10), token));
+        assert!(timer.fired(fired));
+        let (stale, _) = deadlines.pop(at(25)).expect("25 has come");
+        assert!(!timer.fired(stale), "the entry that was overtaken is not live");
+        assert_eq!(deadlines.next(), None);
+    }
+}

@@ -1,0 +1,322 @@
+//! What comes over a WebSocket: bytes as they arrive → whole messages (RFC 6455, section 5), through tungstenite.
+//!
+//! Invariants:
+//! - Only whole frames reach tungstenite, which makes room for a frame as soon as it has seen the header. The beginning
+//!   of a frame waits in `partial` as it came, so memory follows what arrived, never what was announced.
+//! - A context belongs to one connection only while a fragmented message is open there. For every other frame one spare
+//!   context serves all connections: a whole frame in, a message out, and nothing stays behind.
+
+use std::io::{self, Cursor, ErrorKind, Read, Write};
+
+use tungstenite::Message;
+use tungstenite::error::Error;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{CloseCode, OpCode};
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+
+use crate::budget::Budget;
+use crate::config::{CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES};
+
+/// The bytes of one read, and how many of them are used.
+pub struct Input<'b> {
+    bytes: &'b [u8],
+    used: usize,
+}
+
+impl<'b> Input<'b> {
+    /// Bytes none of which is used yet.
+    pub fn new(bytes: &'b [u8]) -> Input<'b> {
+        Input { bytes, used: 0 }
+    }
+
+    /// What is not used yet.
+    pub fn rest(&self) -> &'b [u8] {
+        &self.bytes[self.used..]
+    }
+
+    /// Uses the next `len` bytes, of which there are as many.
+    pub fn take(&mut self, len: usize) -> &'b [u8] {
+        let taken = &self.rest()[..len];
+        self.used += len;
+        taken
+    }
+
+    /// Uses all that is left.
+    pub fn take_all(&mut self) -> &'b [u8] {
+        self.take(self.rest().len())
+    }
+}
+
+/// What all WebSockets of a loop share, because only one of them is listened to at a time.
+pub struct Codec {
+    message_bytes_max: usize,
+    /// Bytes of heads, frames and messages that have not come whole, of all connections.
+    pub incomplete: Budget,
+    spare: Option<Box<Assembler>>,
+}
+
+impl Codec {
+    /// A codec for messages of at most so many bytes, of which so many bytes in all may be incomplete.
+    pub fn new(message_bytes_max: usize, incomplete_bytes_total: usize) -> Codec {
+        Codec { message_bytes_max, incomplete: Budget::new(incomplete_bytes_total), spare: None }
+    }
+
+    /// May an incomplete thing of `held` bytes grow by `more`?
+    fn has_room(&self, held: usize, more: usize) -> bool {
+        held + more <= self.incomplete.limit(usize::MAX)
+    }
+
+    fn assembler(&mut self) -> Box<Assembler> {
+        self.spare.take().unwrap_or_else(|| {
+            let config = WebSocketConfig::default()
+                .read_buffer_size(CONTEXT_READ_BYTES)
+                .write_buffer_size(0)
+                .max_frame_size(Some(self.message_bytes_max))
+                .max_message_size(Some(self.message_bytes_max));
+            let context = WebSocketContext::new(Role::Server, Some(config));
+            Box::new(Assembler { context, held: 0, grown: false })
+        })
+    }
+}
+
+/// A context, and what the open message in it holds.
+struct Assembler {
+    context: WebSocketContext,
+    /// Payload bytes of the open message.
+    held: usize,
+    /// It took a long frame, and has a large buffer since.
+    grown: bool,
+}
+
+/// What has come of one connection's frames and is not yet a message. At rest it owns nothing.
+#[derive(Default)]
+pub struct Frames {
+    /// The beginning of a frame, as it came.
+    partial: Vec<u8>,
+    /// A message of which not all frames have come.
+    open: Option<Box<Assembler>>,
+}
+
+/// Where a frame ends that has begun to arrive.
+enum Extent {
+    /// The header is not whole; it has so many bytes, as far as it tells.
+    Header(usize),
+    /// The frame is known.
+    Frame(Shape),
+}
+
+/// What a header says of its frame.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// Bytes of header and payload.
+    len: usize,
+    payload: usize,
+    opcode: OpCode,
+    is_final: bool,
+}
+
+impl Frames {
+    /// The next message that the input completes, control frames among them; none: the input is used up. What tungstenite
+    /// has to say to that, a pong or a close frame, is appended to `out`.
+    ///
+    /// # Errors
+    /// The code to close with (RFC 6455, 7.4.1): 1002, 1007, 1009, or 1013 when there is no memory for what came.
+    pub fn next(
+        &mut self,
+        input: &mut Input<'_>,
+        codec: &mut Codec,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Message>, CloseCode> {
+        while !input.rest().is_empty() {
+            let message = if self.partial.is_empty() {
+                match self.extent(input.rest(), codec)? {
+                    Extent::Frame(shape) if shape.len <= input.rest().len() => {
+                        self.feed(input.take(shape.len), shape, codec, out)?
+                    }
+                    _ => {
+                        self.keep(input.take_all(), codec)?;
+                        None
+                    }
+                }
+            } else {
+                match self.complete(input, codec)? {
+                    Some(shape) => {
+                        let frame = self.take_partial(codec);
+                        self.feed(&frame, shape, codec, out)?
+                    }
+                    None => None,
+                }
+            };
+            if message.is_some() {
+                return Ok(message);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives back what is held; what comes later starts from nothing.
+    pub fn release(&mut self, codec: &mut Codec) {
+        self.take_partial(codec);
+        if let Some(open) = self.open.take() {
+            codec.incomplete.give(open.held);
+        }
+    }
+
+    /// Adds to `partial` what its frame lacks; none: the input did not have it all.
+    fn complete(&mut self, input: &mut Input<'_>, codec: &mut Codec) -> Result<Option<Shape>, CloseCode> {
+        loop {
+            let len = match self.extent(&self.partial, codec)? {
+                Extent::Frame(shape) if shape.len == self.partial.len() => return Ok(Some(shape)),
+                Extent::Frame(shape) => shape.len,
+                Extent::Header(len) => len,
+            };
+            if input.rest().is_empty() {
+                return Ok(None);
+            }
+            let found = (len - self.partial.len()).min(input.rest().len());
+            self.keep(input.take(found), codec)?;
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8], codec: &mut Codec) -> Result<(), CloseCode> {
+        if !codec.has_room(self.partial.len(), bytes.len()) {
+            return Err(CloseCode::Again);
+        }
+        codec.incomplete.take(bytes.len());
+        self.partial.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn take_partial(&mut self, codec: &mut Codec) -> Vec<u8> {
+        codec.incomplete.give(self.partial.len());
+        std::mem::take(&mut self.partial)
+    }
+
+    /// Where the frame ends that `bytes` begins with.
+    fn extent(&self, bytes: &[u8], codec: &Codec) -> Result<Extent, CloseCode> {
+        let &[_, second, ..] = bytes else { return Ok(Extent::Header(2)) };
+        let mut cursor = Cursor::new(bytes);
+        let Some((header, payload)) = FrameHeader::parse(&mut cursor).map_err(|_| CloseCode::Protocol)?
+        else {
+            let length = match second & 0x7f {
+                126 => 2,
+                127 => 8,
+                _ => 0,
+            };
+            return Ok(Extent::Header(2 + length + 4 * usize::from(second >> 7)));
+        };
+        let payload = self.check(&header, payload, codec)?;
+        let len = cursor.position() as usize + payload;
+        Ok(Extent::Frame(Shape { len, payload, opcode: header.opcode, is_final: header.is_final }))
+    }
+
+    /// Refuses a frame for what its header says, before its payload takes any memory.
+    fn check(&self, header: &FrameHeader, payload: u64, codec: &Codec) -> Result<usize, CloseCode> {
+        let FrameHeader { is_final, rsv1, rsv2, rsv3, opcode, ref mask } = *header;
+        if rsv1 || rsv2 || rsv3 || mask.is_none() {
+            return Err(CloseCode::Protocol);
+        }
+        let held = match opcode {
+            OpCode::Control(_) if !is_final || payload > 125 => return Err(CloseCode::Protocol),
+            OpCode::Control(_) => return Ok(payload as usize),
+            OpCode::Data(_) => self.open.as_ref().map_or(0, |open| open.held),
+        };
+        match usize::try_from(payload) {
+            Ok(payload) if payload <= codec.message_bytes_max - held => Ok(payload),
+            _ => Err(CloseCode::Size),
+        }
+    }
+
+    /// Puts one whole frame through the context it belongs to.
+    fn feed(
+        &mut self,
+        frame: &[u8],
+        shape: Shape,
+        codec: &mut Codec,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Message>, CloseCode> {
+        let was_open = self.open.is_some();
+        let mut assembler = self.open.take().unwrap_or_else(|| codec.assembler());
+        codec.incomplete.give(assembler.held);
+        let mut through = Through { frame, out };
+        let message = match assembler.context.read(&mut through) {
+            // The pong leaves the context with the next call, which may be for another connection.
+            Ok(ping @ Message::Ping(_)) => assembler.context.flush(&mut through).map(|()| Some(ping)),
+            // The answer is written, and the context has done its work.
+            Ok(close @ Message::Close(_)) => {
+                let _ = assembler.context.flush(&mut through);
+                return Ok(Some(close));
+            }
+            Ok(message) => Ok(Some(message)),
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        };
+        // After an error a context is of no more use to anybody.
+        let message = message.map_err(|error| close_code(&error))?;
+        assert!(through.frame.is_empty(), "a context goes on only when its frame is used up");
+
+        let stays_open = match shape.opcode {
+            OpCode::Data(_) => !shape.is_final,
+            OpCode::Control(_) => was_open,
+        };
+        assembler.grown |= shape.len > CONTEXT_FRAME_BYTES_MAX;
+        if stays_open {
+            let more = if matches!(shape.opcode, OpCode::Control(_)) { 0 } else { shape.payload };
+            if !codec.has_room(assembler.held, more) {
+                return Err(CloseCode::Again);
+            }
+            assembler.held += more;
+            codec.incomplete.take(assembler.held);
+            self.open = Some(assembler);
+        } else if !assembler.grown {
+            assembler.held = 0;
+            codec.spare = Some(assembler);
+        }
+        Ok(message)
+    }
+}
+
+/// What a context reads from and writes to: one frame, and the buffer of what is to leave.
+struct Through<'a> {
+    frame: &'a [u8],
+    out: &'a mut Vec<u8>,
+}
+
+impl Read for Through<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.frame.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.frame.read(buffer)
+    }
+}
+
+impl Write for Through<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// tungstenite answers no error by itself: what to close with.
+fn close_code(error: &Error) -> CloseCode {
+    match error {
+        Error::Utf8(_) => CloseCode::Invalid,
+        Error::Capacity(_) => CloseCode::Size,
+        _ => CloseCode::Protocol,
+    }
+}
+
+/// Appends one whole frame, unmasked as a server's are.
+pub fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
+    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    // Writing into a vector cannot fail.
+    let _ = header.format(payload.len() as u64, out);
+    out.extend_from_slice(payload);
+}
+
+#[cfg(test)]
+mod tests;

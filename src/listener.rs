@@ -1,0 +1,220 @@
+//! Where readiness and new connections come from: mio's `Poll`, the listening socket, the signals.
+//!
+//! Invariant: nothing from `accept` ends the server. What the machine lacks is tried again, and said once a second.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll};
+use rustix::net::sockopt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::clock::Now;
+use crate::config::{
+    ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, Config, DESCRIPTORS_RESERVED, EVENTS_MAX, SEND_BUFFER_BYTES,
+    SHUTDOWN,
+};
+use crate::server::{Ready, Server};
+use crate::token::Token;
+
+// Tokens of connections have a slab key in their low half, which these are far above.
+const LISTENER: mio::Token = mio::Token(usize::MAX);
+const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
+
+/// A socket that is listened on, and what wakes the loop.
+pub struct Listener {
+    poll: Poll,
+    events: Events,
+    socket: Option<TcpListener>,
+    signals: Signals,
+    accepting: Accepting,
+    warnings: Throttle,
+    /// What the kernel reported last.
+    ready: Vec<Ready>,
+    /// After the first signal: by when it is over.
+    stop_by: Option<Instant>,
+}
+
+/// Whether `accept` has to be tried.
+#[derive(Clone, Copy, PartialEq)]
+enum Accepting {
+    /// The last one said `WouldBlock`: an event will come.
+    OnEvent,
+    /// More may be waiting that no event will tell of.
+    Owed,
+    /// The machine had no descriptor or memory for it: not before then, unless a connection ends.
+    NotBefore(Instant),
+}
+
+/// Lets one line a second through to the log.
+#[derive(Default)]
+struct Throttle {
+    next: Option<Instant>,
+    held_back: u64,
+}
+
+impl Listener {
+    /// Listens. From here on the signals SIGINT and SIGTERM are the loop's.
+    ///
+    /// # Errors
+    /// When the address cannot be had, or the machine lacks what a loop needs.
+    pub fn bind(config: &Config) -> io::Result<Listener> {
+        let poll = Poll::new()?;
+        let mut socket = TcpListener::bind(config.listen)?;
+        // Set once, inherited by each connection (on Linux; elsewhere they keep the system's defaults).
+        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        #[cfg(target_os = "linux")]
+        sockopt::set_tcp_user_timeout(&socket, config.timeout.as_millis().try_into().unwrap_or(u32::MAX))?;
+        // mio has called it with 128; the second call only sets the backlog.
+        rustix::net::listen(&socket, BACKLOG)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        Ok(Listener {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            socket: Some(socket),
+            signals,
+            accepting: Accepting::OnEvent,
+            warnings: Throttle::default(),
+            ready: Vec::with_capacity(EVENTS_MAX),
+            stop_by: None,
+        })
+    }
+
+    /// Where it listens: the port is known even if 0 was asked for.
+    ///
+    /// # Errors
+    /// Those of getsockname(2), or when the server is stopping.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.as_ref().ok_or(ErrorKind::NotConnected)?.local_addr()
+    }
+
+    /// Serves until a signal says stop and everybody was told, or a second signal.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait, which is beyond repair.
+    pub fn run(mut self, server: &mut Server<TcpStream>) -> io::Result<()> {
+        loop {
+            let now = self.wait(server)?;
+            if self.stop_requested(now, server) {
+                return Ok(());
+            }
+            self.accept(now, server);
+            server.turn(now, &self.ready);
+        }
+    }
+
+    /// The only place that sleeps: until readiness, or the nearest deadline.
+    fn wait(&mut self, server: &Server<TcpStream>) -> io::Result<Now> {
+        let now = Instant::now();
+        let accept = match self.accepting {
+            Accepting::OnEvent => None,
+            Accepting::Owed => Some(Duration::ZERO),
+            Accepting::NotBefore(at) => Some(at.saturating_duration_since(now)),
+        };
+        let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
+        let timeout = [server.sleep(now), accept, stop].into_iter().flatten().min();
+        self.ready.clear();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
+            result => result?,
+        }
+        for event in &self.events {
+            match event.token() {
+                LISTENER => self.accepting = Accepting::Owed,
+                SIGNALS => {}
+                token => self.ready.push(Ready {
+                    token: Token::from(token.0),
+                    readable: event.is_readable(),
+                    writable: event.is_writable(),
+                    closed: event.is_read_closed() || event.is_error(),
+                }),
+            }
+        }
+        Ok(Now::read())
+    }
+
+    /// Looks for signals. The first begins the end, the second is the end.
+    fn stop_requested(&mut self, now: Now, server: &mut Server<TcpStream>) -> bool {
+        for _signal in self.signals.pending() {
+            if self.stop_by.is_some() {
+                return true;
+            }
+            info!("stopping: {} connections to say goodbye to", server.len());
+            self.stop_by = Some(now.instant + SHUTDOWN);
+            self.socket = None;
+            self.accepting = Accepting::OnEvent;
+            server.shut_down(now);
+        }
+        self.stop_by.is_some_and(|by| server.is_empty() || by <= now.instant)
+    }
+
+    fn accept(&mut self, now: Now, server: &mut Server<TcpStream>) {
+        let Some(socket) = &self.socket else { return };
+        match self.accepting {
+            Accepting::OnEvent => return,
+            Accepting::NotBefore(at) if now.instant < at => return,
+            Accepting::NotBefore(_) | Accepting::Owed => {}
+        }
+        self.accepting = Accepting::Owed;
+        for _ in 0..ACCEPTS_PER_TURN {
+            let accepted = socket.accept().and_then(|(stream, _)| {
+                server.accept(stream, now, |stream, token| {
+                    let both = Interest::READABLE | Interest::WRITABLE;
+                    self.poll.registry().register(stream, mio::Token(token.into()), both)
+                })
+            });
+            match accepted {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accepting = Accepting::OnEvent;
+                    return;
+                }
+                // One that gave up while it waited, or a signal: the next one may be fine.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                Err(error) => {
+                    self.accepting = Accepting::NotBefore(now.instant + ACCEPT_RETRY);
+                    self.warnings.warn(now, format_args!("cannot accept connections: {error}"));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Throttle {
+    fn warn(&mut self, now: Now, line: std::fmt::Arguments<'_>) {
+        if self.next.is_some_and(|next| now.instant < next) {
+            self.held_back += 1;
+            return;
+        }
+        self.next = Some(now.instant + Duration::from_secs(1));
+        match std::mem::take(&mut self.held_back) {
+            0 => warn!("{line}"),
+            held_back => warn!("{line} ({held_back} times more since the last such line)"),
+        }
+    }
+}
+
+/// Raises the limit of open descriptors as far as this process may.
+///
+/// # Errors
+/// When the kernel does not let it.
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// How many connections the limit of open descriptors leaves room for.
+pub fn connections_possible() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| limit as usize);
+    descriptors.saturating_sub(DESCRIPTORS_RESERVED)
+}

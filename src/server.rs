@@ -1,0 +1,349 @@
+//! The loop: the one place that knows both the sockets and the chat.
+//!
+//! Instead of a thread for each client there is one thread that asks the kernel: which of my sockets can be read or
+//! written now, without waiting? That is *readiness*. The sockets are non-blocking: a read with nothing there, or a
+//! write with no room, gives `WouldBlock` at once, and the thread goes on with the next. mio reports *edges*: an event
+//! comes when a socket *becomes* readable or writable, once. So whoever stops before `WouldBlock`, or before a read that
+//! came back short, owes that socket a visit: no event will remind him. Each such debt is kept here as a token on a
+//! list, and while there is one, the loop does not sleep.
+//!
+//! One pass is a *turn* ([`Server::turn`]): dispatch → expire → flush → sweep. Where readiness and new connections come
+//! from is not known here ([`crate::listener`]), so a test can play the kernel.
+//!
+//! Invariants:
+//! - Nothing blocks, and no client's trouble gets out of its connection.
+//! - A connection is *marked* as ended anywhere and *removed* in `sweep`, so no key changes hands within a turn; the hub
+//!   hears of an end where it is marked.
+//! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave as one message. The
+//!   one exception, [`Server::relieve`], keeps a healthy reader from being taken for slow within one turn.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use log::debug;
+use slab::Slab;
+
+use crate::clock::Now;
+use crate::config::{READ_BYTES, REFUSALS_MAX};
+use crate::connection::{self, Connection, Incoming, Shared, Stream};
+use crate::deadlines::{Deadlines, Timer};
+use crate::hub::{self, Closing, Hub};
+use crate::protocol::CloseCode;
+use crate::token::Token;
+
+/// What the kernel reports of one socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// Which.
+    pub token: Token,
+    /// Something has come.
+    pub readable: bool,
+    /// After it refused bytes, the kernel takes some again.
+    pub writable: bool,
+    /// The end of the stream has come, or an error: both are found by reading.
+    pub closed: bool,
+}
+
+/// All connections, and the chat that goes on over them.
+pub struct Server<S> {
+    connections_max: usize,
+    hub: Hub,
+    shared: Shared,
+    slots: Slab<Slot<S>>,
+    generation: u32,
+    deadlines: Deadlines,
+    read_buffer: Box<[u8]>,
+    /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
+    pending_read: Vec<Token>,
+    /// Connections for which something is queued.
+    pending_write: Vec<Token>,
+    /// Connections to be removed.
+    gone: Vec<Token>,
+}
+
+struct Slot<S> {
+    token: Token,
+    connection: Connection<S>,
+    timer: Timer,
+    /// Is it on `pending_read`?
+    queued: bool,
+}
+
+impl<S: Stream> Server<S> {
+    /// A server that nobody is connected to.
+    pub fn new(connections_max: usize, hub: Hub, shared: Shared) -> Server<S> {
+        Server {
+            connections_max,
+            hub,
+            shared,
+            slots: Slab::new(),
+            generation: 0,
+            deadlines: Deadlines::default(),
+            read_buffer: vec![0; READ_BYTES].into(),
+            pending_read: Vec::new(),
+            pending_write: Vec::new(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// One turn: what the kernel has reported is read, what is due is done, what was said leaves.
+    pub fn turn(&mut self, now: Now, ready: &[Ready]) {
+        self.dispatch(now, ready);
+        self.expire(now);
+        self.flush(now);
+        self.sweep();
+    }
+
+    /// How long the loop may sleep: not at all while a visit is owed; none: until something happens.
+    pub fn sleep(&self, now: Instant) -> Option<Duration> {
+        if !self.pending_read.is_empty() || !self.pending_write.is_empty() || self.hub.has_notices() {
+            return Some(Duration::ZERO);
+        }
+        self.deadlines.next().map(|due| due.saturating_duration_since(now))
+    }
+
+    /// Takes a new connection in, or says to it that there is no room; with room not even for that, it is dropped.
+    /// `register` asks the kernel to report its readiness under the token.
+    ///
+    /// # Errors
+    /// Those of `register`; the stream is dropped.
+    pub fn accept(
+        &mut self,
+        mut stream: S,
+        now: Now,
+        register: impl FnOnce(&mut S, Token) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let len = self.slots.len();
+        if len >= self.connections_max + REFUSALS_MAX {
+            return Ok(());
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let entry = self.slots.vacant_entry();
+        let token = Token::new(entry.key(), self.generation);
+        register(&mut stream, token)?;
+        let connection = if len < self.connections_max {
+            Connection::new(stream, now, &self.shared)
+        } else {
+            Connection::refused(stream, now, &mut self.shared)
+        };
+        entry.insert(Slot { token, connection, timer: Timer::default(), queued: false });
+        self.settle(token);
+        Ok(())
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Is nobody connected?
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Says to everybody that the server goes away.
+    pub fn shut_down(&mut self, now: Now) {
+        let tokens: Vec<Token> = self.slots.iter().map(|(_, slot)| slot.token).collect();
+        for token in tokens {
+            self.hub.close(token, CloseCode::GoingAway);
+            self.part(now);
+            if let Some(slot) = slot(&mut self.slots, token) {
+                slot.connection.close(CloseCode::GoingAway.into(), now, &mut self.shared);
+            }
+            self.settle(token);
+        }
+    }
+
+    // ---- dispatch ----
+
+    fn dispatch(&mut self, now: Now, ready: &[Ready]) {
+        for ready in ready {
+            // A token that is no longer here is spurious: its connection ended after the kernel had reported it.
+            let Some(slot) = slot(&mut self.slots, ready.token) else { continue };
+            if ready.readable || ready.closed {
+                slot.connection.set_readable(ready.closed);
+            }
+            if ready.writable && slot.connection.is_stalled() {
+                self.pending_write.push(ready.token);
+            }
+            self.settle(ready.token);
+        }
+        // Each is read once; who is not through then is on the list again, for the next turn.
+        let mut pending = std::mem::take(&mut self.pending_read);
+        for token in pending.drain(..) {
+            self.read(token, now);
+        }
+        pending.append(&mut self.pending_read);
+        self.pending_read = pending;
+    }
+
+    /// Reads from one connection once, and hears what it says.
+    fn read(&mut self, token: Token, now: Now) {
+        let Some(reader) = slot(&mut self.slots, token) else { return };
+        reader.queued = false;
+        if reader.connection.wants_read() {
+            let mut buffer = std::mem::take(&mut self.read_buffer);
+            let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
+            while let Some(speaker) = slot(&mut self.slots, token)
+                && let Some(incoming) = speaker.connection.next(&mut input, now, &mut self.shared)
+            {
+                self.hear(token, incoming, now);
+            }
+            self.read_buffer = buffer;
+        }
+        self.settle(token);
+    }
+
+    fn hear(&mut self, token: Token, incoming: Incoming, now: Now) {
+        match incoming {
+            Incoming::Open => self.hub.open(token),
+            Incoming::Text(text) => {
+                let mut rest = &*text;
+                while !rest.is_empty() {
+                    rest = self.hub.receive(token, rest, now);
+                    self.relieve(now);
+                    self.part(now);
+                }
+                self.admit(token, now);
+            }
+            Incoming::Binary(_) => {
+                self.hub.close(token, CloseCode::Unsupported);
+                self.part(now);
+            }
+        }
+    }
+
+    /// Who has joined is no longer waited for.
+    fn admit(&mut self, token: Token, now: Now) {
+        let Some(slot) = slot(&mut self.slots, token) else { return };
+        if !slot.connection.is_admitted() && self.hub.has_joined(token) {
+            slot.connection.admit(now);
+        }
+    }
+
+    /// Writes at once to those for whom much waits: in the rest of the turn more may be said to them than fits, and
+    /// their sockets may have room. Each time a line presses, so whoever is found slow has been tried before.
+    fn relieve(&mut self, now: Now) {
+        while let Some(token) = self.hub.pressing.pop() {
+            self.write(token, now);
+        }
+    }
+
+    /// Says the last words to those whom the hub has taken out.
+    fn part(&mut self, now: Now) {
+        while let Some(Closing { token, code, text }) = self.hub.closing.pop() {
+            let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { continue };
+            if code == CloseCode::TryAgainLater {
+                connection.abandon(code.into(), now, &mut self.shared);
+            } else {
+                if !text.is_empty() {
+                    connection.send_text(&text, &mut self.shared);
+                }
+                connection.close(code.into(), now, &mut self.shared);
+            }
+            self.settle(token);
+        }
+    }
+
+    // ---- expire ----
+
+    fn expire(&mut self, now: Now) {
+        while let Some((at, token)) = self.deadlines.pop(now.instant) {
+            let Some(slot) = slot(&mut self.slots, token) else { continue };
+            if slot.timer.fired(at) {
+                slot.connection.expire(now, &mut self.shared);
+                self.settle(token);
+            }
+        }
+    }
+
+    // ---- flush ----
+
+    fn flush(&mut self, now: Now) {
+        self.hub.tell_notices();
+        self.relieve(now);
+        self.part(now);
+        self.pending_write.append(&mut self.hub.pending_write);
+        while let Some(token) = self.pending_write.pop() {
+            self.write(token, now);
+        }
+    }
+
+    /// Hands to the kernel what waits for one connection: first what was refused before, alone; then, once that is gone,
+    /// all its lines as one message.
+    fn write(&mut self, token: Token, now: Now) {
+        let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { return };
+        if connection.is_stalled() {
+            connection.flush(now, &mut self.shared);
+        }
+        if !connection.is_stalled() {
+            if connection.is_open() {
+                let text = self.hub.take(token);
+                if !text.is_empty() {
+                    connection.send_text(&text, &mut self.shared);
+                }
+            }
+            connection.flush(now, &mut self.shared);
+        }
+        self.hub.set_unsent(token, connection.unsent());
+        self.settle(token);
+    }
+
+    // ---- sweep ----
+
+    fn sweep(&mut self) {
+        while let Some(token) = self.gone.pop() {
+            // It may have been marked more than once; its key may belong to somebody else since.
+            if let Some(slot) = slot(&mut self.slots, token) {
+                debug!("{token:?} ended: {:?}", slot.connection.end());
+                self.slots.remove(token.key());
+            }
+        }
+    }
+
+    /// After anything that was done with a connection: puts it on the lists that its state asks for.
+    fn settle(&mut self, token: Token) {
+        let Some(slot) = slot(&mut self.slots, token) else { return };
+        let connection = &slot.connection;
+        if connection.end().is_some() {
+            self.hub.gone(token);
+        }
+        if connection.is_gone() {
+            self.gone.push(token);
+            return;
+        }
+        if connection.unsent() > 0 && !connection.is_stalled() {
+            self.pending_write.push(token);
+        }
+        if connection.wants_read() && !slot.queued {
+            slot.queued = true;
+            self.pending_read.push(token);
+        }
+        self.deadlines.set(token, &mut slot.timer, connection.deadline(&self.shared));
+    }
+}
+
+/// The slot with this token: a function of the slab alone, so that the server's other fields stay free.
+fn slot<S>(slots: &mut Slab<Slot<S>>, token: Token) -> Option<&mut Slot<S>> {
+    slots.get_mut(token.key()).filter(|slot| slot.token == token)
+}
+
+/// The limits of both halves, from one configuration.
+pub fn limits(config: &crate::config::Config) -> (hub::Limits, connection::Limits) {
+    let hub = hub::Limits {
+        message_bytes_max: config.max_message,
+        outbox_bytes_max: config.outbox,
+        outbox_bytes_total: config.outbox_total,
+    };
+    let connection = connection::Limits {
+        message_bytes_max: config.max_message,
+        incomplete_bytes_total: crate::config::INCOMPLETE_BYTES_TOTAL,
+        ping: config.ping,
+        timeout: config.timeout,
+        join_timeout: config.join_timeout,
+    };
+    (hub, connection)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,341 @@
+/**
+ * The store: gestures and lines in, what is said and what is known out. No browser, no socket, no clock.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { load } from "./load.mjs";
+
+const { createStore, isId, normalId, CONVERSATIONS_MAX, MESSAGES_MAX } = await load("store.js");
+
+const JOINED = { type: "joined", id: "alice", resumed: false, held: 0, max_message: 200, hold: 0 };
+
+/** A store, the lines that it said and not yet taken, and how many notices it gave. */
+function freshStore() {
+  const said = [];
+  let notices = 0;
+  let refs = 0;
+  const store = createStore({
+    key: "the key",
+    say: (line) => said.push(line),
+    changed: () => { notices += 1; },
+    newRef: () => `ref ${++refs}`,
+    now: () => 1000,
+  });
+  return { ...store, said: () => said.splice(0), notices: () => notices };
+}
+
+/** One that has joined as alice, its `join` taken. */
+function joinedStore() {
+  const store = freshStore();
+  store.join("alice");
+  store.opened();
+  store.received([JOINED]);
+  store.said();
+  return store;
+}
+
+function writeTo(store, peer, text) {
+  store.open(peer);
+  store.draft(text);
+  store.write();
+}
+
+function message(from, body) {
+  return { type: "message", from, body, mid: "1", at: 2000 };
+}
+
+const states = (store) => store.current().messages.map(({ body, state }) => [body, state]);
+
+test("an id is claimed with the key, and is ours when the server says so", () => {
+  const store = freshStore();
+  store.join(" alice ");
+  assert.equal(store.state.connection, "joining");
+  assert.equal(store.wanted(), true);
+  store.opened();
+  assert.deepEqual(store.said(), [{ type: "join", id: "alice", key: "the key" }]);
+  store.received([JOINED]);
+  assert.equal(store.state.connection, "joined");
+});
+
+test("an empty id is not claimed, and a second claim waits for the answer to the first", () => {
+  const store = freshStore();
+  store.join("  ");
+  assert.equal(store.state.connection, "none");
+  store.join("alice");
+  store.join("bob");
+  assert.equal(store.state.id, "alice");
+});
+
+test("ids are normalised", () => {
+  assert.equal(normalId(" e\u0301 "), "\u00e9");
+  const store = freshStore();
+  store.join("Zoe\u0308");
+  assert.equal(store.state.id, "Zo\u00eb");
+});
+
+test("ids have the protocol's syntax", () => {
+  for (const id of ["a", "bob.smith_1-x@host+tag", "Zo\u00eb", "\u0939\u093f\u0928\u094d\u0926\u0940", "__proto__", "x".repeat(64)]) {
+    assert.equal(isId(id), true, id);
+  }
+  for (const id of ["", "two words", "a/b", "<b>", "\u0301a", "a\u200d", "a\u{e0100}", "x".repeat(65), "\u00eb".repeat(33), "\ud800"]) {
+    assert.equal(isId(id), false, id);
+  }
+});
+
+for (const code of ["id_taken", "bad_id", "bad_key"]) {
+  test(`${code} leads back to the first screen with the id still there`, () => {
+    const store = freshStore();
+    store.join("alice");
+    store.opened();
+    store.received([{ type: "error", code, text: "no" }]);
+    const { connection, id, alert } = store.state;
+    assert.deepEqual({ connection, id, alert }, { connection: "none", id: "alice", alert: "no" });
+    assert.equal(store.wanted(), false);
+    store.join("alice2");
+    assert.equal(store.state.alert, "");
+  });
+}
+
+test("after a refusal the same id finds its conversations, another one none", () => {
+  const store = joinedStore();
+  store.open("bob");
+  store.closed(1006);
+  store.opened();
+  store.received([{ type: "error", code: "id_taken", text: "no" }]);
+  store.join("alice");
+  assert.equal(store.state.conversations.size, 1);
+  store.received([{ type: "error", code: "id_taken", text: "no" }]);
+  store.join("carol");
+  assert.equal(store.state.conversations.size, 0);
+});
+
+test("leaving is said, and nothing stays", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "hello");
+  store.said();
+  store.leave();
+  assert.deepEqual(store.said(), [{ type: "leave" }]);
+  const { connection, id, openPeer, conversations } = store.state;
+  assert.deepEqual([connection, id, openPeer, conversations.size], ["none", "", "", 0]);
+});
+
+test("each gesture and each text is one notice", () => {
+  const store = freshStore();
+  store.join("alice");
+  store.received([JOINED, message("bob", "1"), message("bob", "2"), message("carol", "3")]);
+  assert.equal(store.notices(), 2);
+});
+
+test("a message is sending until the server has answered", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "hello");
+  assert.deepEqual(states(store), [["hello", "sending"]]);
+  assert.equal(store.current().draft, "");
+  assert.deepEqual(store.said(), [
+    { type: "watch", ids: ["bob"] },
+    { type: "send", to: "bob", body: "hello", ref: "ref 1" },
+  ]);
+  store.received([{ type: "sent", ref: "ref 1", mid: "9", at: 3000 }]);
+  assert.deepEqual(states(store), [["hello", "sent"]]);
+  assert.equal(store.current().messages[0].at, 3000);
+});
+
+test("answers with an unknown ref, unknown types and unknown keys change nothing", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "hello");
+  store.received([{ type: "sent", ref: "?", at: 1 }, { type: "news", ref: "ref 1" }, { type: "signal", from: "bob", body: 1 }, []]);
+  assert.deepEqual(states(store), [["hello", "sending"]]);
+});
+
+test("a refused message has failed, and is sent again under a new ref", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "hello");
+  store.said();
+  store.received([{ type: "error", code: "offline", ref: "ref 1", to: "bob", text: "bob is not here" }]);
+  const [failed] = store.current().messages;
+  assert.deepEqual([failed.state, failed.reason, store.state.alert], ["failed", "bob is not here", ""]);
+  store.retry(failed);
+  assert.equal(failed.state, "sending");
+  assert.deepEqual(store.said(), [{ type: "send", to: "bob", body: "hello", ref: "ref 2" }]);
+  store.received([{ type: "sent", ref: "ref 2", at: 1 }]);
+  assert.equal(failed.state, "sent");
+});
+
+test("an error that belongs to no message is shown until it is dismissed", () => {
+  const store = joinedStore();
+  store.received([{ type: "error", code: "too_many", text: "too many watched" }]);
+  assert.equal(store.state.alert, "too many watched");
+  assert.equal(store.state.connection, "joined");
+  store.dismiss();
+  assert.equal(store.state.alert, "");
+});
+
+test("what was written while the connection was down is sent in order after the next joined", () => {
+  const store = joinedStore();
+  store.closed(1006);
+  writeTo(store, "bob", "1");
+  writeTo(store, "carol", "2");
+  store.opened();
+  store.said();
+  store.closed(1013);
+  store.opened();
+  assert.deepEqual(store.said().map(({ type }) => type), ["join"]);
+  store.received([JOINED]);
+  assert.deepEqual(store.said(), [
+    { type: "watch", ids: ["bob", "carol"] },
+    { type: "send", to: "bob", body: "1", ref: "ref 1" },
+    { type: "send", to: "carol", body: "2", ref: "ref 2" },
+  ]);
+});
+
+test("what was said and not answered when the connection broke has failed, and is not repeated", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "hello");
+  store.closed(1006);
+  const [lost] = store.current().messages;
+  assert.equal(lost.state, "failed");
+  assert.equal(lost.reason, "connection lost before the server answered; it may or may not have arrived");
+  store.said();
+  store.received([JOINED]);
+  assert.deepEqual(store.said(), [{ type: "watch", ids: ["bob"] }]);
+});
+
+for (const code of [1000, 1001, 1006, 1013, 4000]) {
+  test(`after a close with ${code} a connection is wanted again`, () => {
+    const store = joinedStore();
+    store.closed(code);
+    assert.equal(store.state.connection, "lost");
+    assert.equal(store.wanted(), true);
+  });
+}
+
+test("after 4001 no connection is wanted until the reader says so", () => {
+  const store = joinedStore();
+  store.closed(4001);
+  assert.equal(store.state.connection, "replaced");
+  assert.equal(store.wanted(), false);
+  store.network(true);
+  store.look(true);
+  assert.equal(store.wanted(), false);
+  store.resume(store.state.id);
+  assert.equal(store.wanted(), true);
+});
+
+test("a message from a stranger begins a conversation and does not open it", () => {
+  const store = joinedStore();
+  store.open("bob");
+  store.said();
+  store.received([message("carol", "hi"), message("carol", "hi?")]);
+  assert.equal(store.state.openPeer, "bob");
+  assert.equal(store.state.conversations.get("carol").unread, 2);
+  assert.deepEqual(store.said(), [{ type: "watch", ids: ["carol"] }]);
+  store.open("carol");
+  assert.equal(store.current().unread, 0);
+});
+
+test("what arrives in the open conversation is read if the page can be seen", () => {
+  const store = joinedStore();
+  store.open("bob");
+  store.received([message("bob", "1")]);
+  assert.equal(store.current().unread, 0);
+  store.look(false);
+  store.received([message("bob", "2")]);
+  assert.equal(store.current().unread, 1);
+  store.look(true);
+  assert.equal(store.current().unread, 0);
+  store.back();
+  store.received([message("bob", "3")]);
+  assert.equal(store.state.conversations.get("bob").unread, 1);
+});
+
+test("the conversation that was quiet the longest is first", () => {
+  const store = joinedStore();
+  store.received([message("bob", "1"), message("carol", "2"), message("bob", "3")]);
+  assert.deepEqual([...store.state.conversations.keys()], ["carol", "bob"]);
+});
+
+test("any JSON value may be a body", () => {
+  const store = joinedStore();
+  const bodies = [null, 0, false, "", [], { toString: 1, __proto__: null }, "\u202etxt"];
+  store.received(bodies.map((body) => message("bob", body)));
+  store.open("bob");
+  assert.deepEqual(store.current().messages.map(({ body }) => body), bodies);
+});
+
+test("a draft stays with its conversation", () => {
+  const store = joinedStore();
+  store.open("bob");
+  store.draft("for bob");
+  store.open("carol");
+  assert.equal(store.current().draft, "");
+  store.open("bob");
+  assert.equal(store.current().draft, "for bob");
+});
+
+test("nothing but white space is not sent", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", " \n ");
+  assert.deepEqual(states(store), []);
+});
+
+test("a line that is longer than the server takes is refused here and stays in the composer", () => {
+  const room = JOINED.max_message - JSON.stringify({ type: "send", to: "bob", body: "", ref: "ref 1" }).length;
+  const store = joinedStore();
+  writeTo(store, "bob", "\u00eb".repeat(room / 2 + 1));
+  assert.match(store.state.alert, /too long/);
+  assert.deepEqual(states(store), []);
+  assert.notEqual(store.current().draft, "");
+
+  const fitting = joinedStore();
+  writeTo(fitting, "bob", "x".repeat(room));
+  assert.equal(fitting.state.alert, "");
+  assert.equal(fitting.current().messages.length, 1);
+});
+
+test("presence is what the server told on this connection", () => {
+  const store = joinedStore();
+  store.open("bob");
+  assert.equal(store.current().presence, "");
+  store.received([{ type: "presence", id: "bob", online: true }, { type: "presence", id: "nobody", online: true }]);
+  assert.equal(store.current().presence, "online");
+  store.received([{ type: "presence", id: "bob", online: false }]);
+  assert.equal(store.current().presence, "away");
+  store.closed(1006);
+  assert.equal(store.current().presence, "");
+});
+
+test("an impossible peer is refused and does not get among the watched", () => {
+  const store = joinedStore();
+  store.open("not an id");
+  assert.match(store.state.alert, /not an id/);
+  assert.equal(store.state.conversations.size, 0);
+  assert.deepEqual(store.said(), []);
+});
+
+test("the oldest messages of a conversation are forgotten", () => {
+  const store = joinedStore();
+  store.received(Array.from({ length: MESSAGES_MAX + 3 }, (_, index) => message("bob", String(index))));
+  store.open("bob");
+  assert.equal(store.current().messages.length, MESSAGES_MAX);
+  assert.equal(store.current().messages[0].body, "3");
+});
+
+test("strangers make room for strangers, and no more are watched than may be", () => {
+  const store = joinedStore();
+  writeTo(store, "friend", "hello");
+  store.open("open");
+  store.said();
+  const strangers = Array.from({ length: CONVERSATIONS_MAX + 8 }, (_, index) => message(`stranger${index}`, "buy"));
+  store.received(strangers);
+  const { conversations } = store.state;
+  assert.equal(conversations.size, CONVERSATIONS_MAX);
+  assert.ok(conversations.has("friend") && conversations.has("open"));
+  const watched = new Set(["friend", "open"]);
+  for (const { type, ids: [id] } of store.said()) {
+    if (type === "watch") watched.add(id);
+    else watched.delete(id);
+    assert.ok(watched.size <= CONVERSATIONS_MAX);
+  }
+  assert.deepEqual(watched, new Set(conversations.keys()));
+});

@@ -1,0 +1,130 @@
+/**
+ * The connection to the server: opened again whenever it is lost; texts become lines and lines texts.
+ *
+ * Invariant: between `start` and `stop` there is one WebSocket, or one delay that leads to the next; otherwise neither.
+ *
+ * Not known here: the DOM, and what the lines mean. So when to stop trying is decided elsewhere.
+ */
+
+/** A server that was only restarted is back after the first delays. */
+export const DELAY_MS_FIRST = 500;
+
+/** No delay is longer: somebody may be looking at the page and waiting. */
+export const DELAY_MS_MAX = 20_000;
+
+export const SUBPROTOCOL = "sotto.v1";
+
+/** What browsers report for a connection that ended without a close frame. */
+const CLOSE_BROKEN = 1006;
+
+/**
+ * Delays drawn from nothing up to a bound that doubles ("full jitter"): the clients of a restarted server do not all
+ * come back in the same instant. One delay at a time; the clock and chance come in as functions.
+ *
+ * @param {{ setTimer: (call: () => void, ms: number) => any, clearTimer: (timer: any) => void, random: () => number }} clock
+ */
+export function createDelay({ setTimer, clearTimer, random }) {
+  let attempts = 0;
+  let cancel = () => {};
+  let skip = () => {};
+
+  /** Calls `attempt` after the next delay. @param {() => void} attempt */
+  function wait(attempt) {
+    const end = () => {
+      cancel();
+      attempt();
+    };
+    const timer = setTimer(end, random() * Math.min(DELAY_MS_MAX, DELAY_MS_FIRST * 2 ** attempts));
+    attempts += 1;
+    skip = end;
+    cancel = () => {
+      clearTimer(timer);
+      skip = cancel = () => {};
+    };
+  }
+
+  return {
+    wait,
+    /** Ends a delay now. */
+    skip: () => skip(),
+    cancel: () => cancel(),
+    /** An attempt has led somewhere: the next delay is a first one again. */
+    reset: () => { attempts = 0; },
+  };
+}
+
+/**
+ * @param {object} outside
+ * @param {() => WebSocket} outside.connect
+ * @param {ReturnType<typeof createDelay>} outside.delay
+ * @param {() => void} outside.opened
+ * @param {(lines: object[]) => void} outside.received all lines of one text
+ * @param {(code: number) => void} outside.closed
+ */
+export function createSocket({ connect, delay, opened, received, closed }) {
+  let started = false;
+  /** @type {WebSocket | null} */
+  let webSocket = null;
+
+  function start() {
+    if (started) return;
+    started = true;
+    open();
+  }
+
+  function stop() {
+    started = false;
+    delay.cancel();
+    delay.reset();
+    release();
+  }
+
+  function open() {
+    webSocket = connect();
+    webSocket.onopen = opened;
+    webSocket.onmessage = ({ data }) => received(parseLines(data));
+    webSocket.onclose = ({ code }) => lost(code);
+  }
+
+  function lost(code) {
+    release();
+    // Before `closed`, which may say `stop`.
+    delay.wait(open);
+    closed(code);
+  }
+
+  /** Lets go of the WebSocket at once: its own end may come late, and is not to be taken for its successor's. */
+  function release() {
+    if (!webSocket) return;
+    webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
+    webSocket.close(1000);
+    webSocket = null;
+  }
+
+  return {
+    start,
+    stop,
+    /** @param {object} line */
+    say: (line) => webSocket.send(JSON.stringify(line)),
+    /** Takes the connection for broken, where the browser might need minutes to notice. */
+    giveUp: () => webSocket && lost(CLOSE_BROKEN),
+  };
+}
+
+/** The server that the page came from, as private as the page. @param {{ protocol: string, host: string }} page */
+export function socketUrl({ protocol, host }) {
+  return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws`;
+}
+
+/** The objects in a text, one a line; what is not one is left out. @param {string} text @returns {object[]} */
+export function parseLines(text) {
+  return text.split("\n").map(parseLine).filter((line) => line instanceof Object);
+}
+
+function parseLine(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
