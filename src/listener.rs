@@ -103,11 +103,13 @@ impl Listener {
     pub fn run(mut self, server: &mut Server<TcpStream>) -> io::Result<()> {
         loop {
             let now = self.wait(server)?;
-            if self.stop_requested(now, server) {
+            let at_once = self.heed_signals(now, server);
+            server.turn(now, &self.ready);
+            // Behind the turn, so that a connection that ended in it has made room.
+            self.accept(now, server);
+            if at_once || self.stop_by.is_some_and(|by| server.is_empty() || by <= now.instant) {
                 return Ok(());
             }
-            self.accept(now, server);
-            server.turn(now, &self.ready);
         }
     }
 
@@ -141,9 +143,9 @@ impl Listener {
         Ok(Now::read())
     }
 
-    /// Looks for signals. The first begins the end, the second is the end.
-    fn stop_requested(&mut self, now: Now, server: &mut Server<TcpStream>) -> bool {
-        for _signal in self.signals.pending() {
+    /// The first signal begins the end, a second one is the end: then it gives true.
+    fn heed_signals(&mut self, now: Now, server: &mut Server<TcpStream>) -> bool {
+        for _ in self.signals.pending() {
             if self.stop_by.is_some() {
                 return true;
             }
@@ -153,7 +155,7 @@ impl Listener {
             self.accepting = Accepting::OnEvent;
             server.shut_down(now);
         }
-        self.stop_by.is_some_and(|by| server.is_empty() || by <= now.instant)
+        false
     }
 
     fn accept(&mut self, now: Now, server: &mut Server<TcpStream>) {

@@ -54,17 +54,15 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) delay.skip();
 });
 
-// Before the first notice, which forgets what is not joined.
-const id = recall("id");
+if (recall("id")) store.resume(recall("id"));
 store.network(navigator.onLine);
-if (id) store.resume(id);
 
 function changed() {
   const { connection, id } = store.state;
   if (store.wanted()) socket.start();
   else socket.stop();
   if (connection === "joined") delay.reset();
-  // An id that was refused is not worth another visit.
+  // Not an id that was never ours; after Leave, none.
   if (connection === "joined" || id === "") remember("id", id);
   render();
 }

@@ -23,16 +23,16 @@ export function createView(store) {
   const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
   const { state } = store;
   const renderList = createList(ui.list, open);
-  const log = createLog(ui.log, ui.below, then(store.retry, ui.message));
+  const log = createLog(ui.log, ui.below, thenFocus(store.retry, ui.message));
 
   onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
   onSubmit(ui.openForm, () => open(ui.chatWith.value));
-  onSubmit(ui.composer, then(store.write, ui.message));
+  onSubmit(ui.composer, thenFocus(store.write, ui.message));
   onClick(ui.dismiss, store.dismiss);
   onClick(ui.useHere, () => store.resume(state.id));
   onClick(ui.leave, store.leave);
-  onClick(ui.back, then(store.back, ui.chatWith));
-  onClick(ui.below, then(log.toEnd, ui.message));
+  onClick(ui.back, back);
+  onClick(ui.below, thenFocus(log.toEnd, ui.message));
   ui.message.addEventListener("input", () => store.draft(ui.message.value));
   ui.message.addEventListener("keydown", (event) => {
     // Enter breaks the line with Shift, and ends a word in an input method.
@@ -44,9 +44,16 @@ export function createView(store) {
   /** @param {string} peer */
   function open(peer) {
     store.open(peer);
+    // What was refused stays to be edited.
     if (state.alert) return;
     ui.chatWith.value = "";
     ui.message.focus();
+  }
+
+  function back() {
+    const button = ui.list.querySelector('[aria-current="true"]');
+    store.back();
+    button.focus();
   }
 
   return () => {
@@ -124,7 +131,7 @@ function createList(list, open) {
       for (const [peer, [item]] of items) if (!item.isConnected) items.delete(peer);
     }
     // An element that moves loses the focus.
-    focused.focus();
+    if (focused !== document.activeElement) focused.focus();
   };
 }
 
@@ -275,7 +282,7 @@ function onSubmit(form, gesture) {
 }
 
 /** A gesture after which the focus goes to this element. */
-function then(gesture, element) {
+function thenFocus(gesture, element) {
   return (...given) => {
     gesture(...given);
     element.focus();

@@ -257,7 +257,7 @@ test("the conversation that was quiet the longest is first", () => {
 
 test("any JSON value may be a body", () => {
   const store = joinedStore();
-  const bodies = [null, 0, false, "", [], { toString: 1, __proto__: null }, "\u202etxt"];
+  const bodies = [null, 0, false, "", [], JSON.parse(`{"toString":1,"__proto__":2}`), "\u202etxt"];
   store.received(bodies.map((body) => message("bob", body)));
   store.open("bob");
   assert.deepEqual(store.current().messages.map(({ body }) => body), bodies);

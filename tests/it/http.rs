@@ -1,0 +1,126 @@
+//! The page, and what else is asked for over HTTP.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+
+use serde_json::json;
+
+use crate::support::{Client, Server, read_head};
+
+fn get(server: &Server, path: &str, fields: &str) -> String {
+    let host = server.address;
+    server.exchange(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n"))
+}
+
+fn field<'a>(answer: &'a str, name: &str) -> &'a str {
+    let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name} in {answer}"))
+}
+
+#[test]
+fn the_page_and_all_it_needs_are_served_with_their_types_and_a_policy() {
+    let server = Server::start(&[]);
+    let page = get(&server, "/", "");
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<!doctype html>"), "{page}");
+    assert!(field(&page, "Content-Security-Policy").contains("default-src 'none'"));
+    let mut found = 0;
+    for attribute in page.split(['"', '\'']).filter(|text| text.starts_with('/') && text.len() > 1) {
+        let file = get(&server, attribute, "");
+        assert!(file.starts_with("HTTP/1.1 200 "), "{attribute}: {file}");
+        assert_eq!(field(&file, "X-Content-Type-Options"), "nosniff");
+        found += 1;
+    }
+    assert!(found >= 2, "the page names its style and its script");
+    let tag = field(&page, "ETag");
+    let same = get(&server, "/", &format!("If-None-Match: {tag}\r\n"));
+    assert!(same.starts_with("HTTP/1.1 304 ") && same.ends_with("\r\n\r\n"), "{same}");
+    assert!(get(&server, "/healthz", "").ends_with("\r\n\r\nok\n"));
+    assert!(get(&server, "/../Cargo.toml", "").starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn a_folder_can_stand_in_for_the_built_in_page() {
+    let folder = std::env::temp_dir().join(format!("sotto-www-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let server = Server::start(&["--www", folder.to_str().expect("UTF-8")]);
+    assert!(get(&server, "/", "").starts_with("HTTP/1.1 404 "));
+    for text in ["first", "second"] {
+        std::fs::write(folder.join("index.html"), text).expect("a file");
+        assert!(get(&server, "/", "").ends_with(text), "read anew");
+    }
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+}
+
+#[test]
+fn a_connection_answers_many_requests_one_after_the_other() {
+    let server = Server::start(&[]);
+    let host = server.address;
+    let mut stream = server.connect();
+    let request = format!("HEAD /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for _ in 0..3 {
+        stream.write_all(request.as_bytes()).expect("it reads");
+        assert!(read_head(&mut stream).starts_with("HTTP/1.1 200 "));
+    }
+    // A thousand at once, and no answer is read before all were asked.
+    stream.write_all(request.repeat(1000).as_bytes()).expect("it reads");
+    stream.shutdown(Shutdown::Write).expect("half closed");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("an orderly end");
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 1000);
+}
+
+#[test]
+fn a_request_that_cannot_be_answered_is_told_why() {
+    let server = Server::start(&[]);
+    let host = server.address;
+    let check = |request: String, status: &str| {
+        let answer = server.exchange(&request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request} {answer}");
+    };
+    check("GET / HTTP/1.1\r\n\r\n".into(), "400");
+    check("\x16\x03\x01\x02\x00".into(), "400");
+    check(format!("GET / HTTP/1.1\nHost: {host}\n\n"), "400");
+    check(format!("GET / HTTP/1.1\r\nHost: {host}\r\nX: {}\r\n\r\n", "x".repeat(8192)), "431");
+    check(format!("GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "x".repeat(9000)), "414");
+    check(format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx"), "413");
+    let close = "Connection: close\r\n\r\n";
+    check(format!("DELETE / HTTP/1.1\r\nHost: {host}\r\n{close}"), "405");
+    check(format!("GET / HTTP/1.1\r\nHost: evil.example\r\n{close}"), "421");
+    check(format!("GET /ws HTTP/1.1\r\nHost: {host}\r\n{close}"), "426");
+    server.assert_alive();
+}
+
+#[test]
+fn only_pages_of_this_origin_or_a_named_one_may_connect() {
+    let server = Server::start(&["--origin", "https://chat.example"]);
+    let status = |host: &str, origin: &str| {
+        let mut stream = server.connect();
+        let request = format!(
+            "GET /ws HTTP/1.1\r\nHost: {host}\r\n{origin}Connection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("it reads");
+        read_head(&mut stream)[9..12].to_owned()
+    };
+    let own = server.address.to_string();
+    assert_eq!(status(&own, ""), "101");
+    assert_eq!(status(&own, &format!("Origin: http://{own}\r\n")), "101");
+    assert_eq!(status(&own, "Origin: https://chat.example\r\n"), "101");
+    assert_eq!(status("chat.example", "Origin: https://chat.example\r\n"), "101");
+    assert_eq!(status(&own, "Origin: https://evil.example\r\n"), "403");
+    assert_eq!(status(&own, "Origin: null\r\n"), "403");
+    assert_eq!(status("evil.example", "Origin: http://evil.example\r\n"), "421");
+}
+
+#[test]
+fn more_connections_than_allowed_are_answered_503() {
+    let server = Server::start(&["--max-clients", "2"]);
+    let held = ["a", "b"].map(|id| Client::join(&server, id));
+    let refused = server.exchange("");
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: "), "{refused}");
+    for mut client in held {
+        client.say(json!({"type": "leave"}));
+        client.hear_close();
+    }
+    server.assert_alive();
+}

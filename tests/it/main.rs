@@ -1,0 +1,10 @@
+//! A real server on a free port of the loopback, spoken to over the wire: any server that keeps the protocol would pass.
+//! One module per topic, one behaviour per test, its name a sentence.
+
+mod chat;
+mod http;
+mod options;
+mod shutdown;
+mod slow;
+mod support;
+mod timers;

@@ -1,0 +1,47 @@
+//! How a server ends.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::{Client, Server};
+
+#[test]
+fn a_signal_says_1001_to_everybody_and_the_exit_code_is_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&[]);
+        let mut clients = ["a", "b"].map(|id| Client::join(&server, id));
+        let _silent = server.connect();
+        server.signal(signal);
+        for client in &mut clients {
+            assert_eq!(client.hear_close(), (vec![], 1001));
+        }
+        assert_eq!(server.wait_for_exit().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_client_that_never_reads_does_not_keep_the_server_from_ending() {
+    let mut server = Server::start(&[]);
+    let _stuck = Client::join(&server, "stuck");
+    let mut sender = Client::join(&server, "sender");
+    // More than the sockets take, and less than the outbox: bytes wait for the stuck client when the signal comes.
+    let line = json!({"type": "send", "to": "stuck", "body": "x".repeat(50_000), "ref": "r"});
+    for _ in 0..8 {
+        sender.say(line.clone());
+        sender.hear_type("sent");
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(sender.hear_close().1, 1001);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(&[]);
+    // It never answers the close frame, so the server would wait for it.
+    let _silent = Client::join(&server, "silent");
+    server.signal(Signal::TERM);
+    server.wait_for_log("stopping");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}

@@ -1,0 +1,231 @@
+//! Starts a server, and speaks to it: what every test needs.
+//!
+//! A test waits for what it expects, never for a length of time; `PATIENCE` only ends one that has failed.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tungstenite::protocol::Role;
+use tungstenite::{Error, Message, WebSocket};
+
+/// How long a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program, not yet started: in an environment without options of its own.
+pub fn sotto(options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
+    command.env_clear().args(options).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A server that runs until it is dropped.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    /// Its lines on standard error, as they come.
+    log: Receiver<String>,
+}
+
+impl Server {
+    pub fn start(options: &[&str]) -> Server {
+        let mut child =
+            sotto(&[&["--listen", "127.0.0.1:0"], options].concat()).spawn().expect("the server starts");
+        let (sender, log) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("it was piped"));
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut server = Server { child, address: SocketAddr::from(([0; 4], 0)), log };
+        let line = server.wait_for_log("listening on http://");
+        server.address = line["listening on http://".len()..].parse().expect("an address");
+        server
+    }
+
+    /// Waits for a line of the log that begins with `start`, after `LEVEL [target] ` if it has those.
+    pub fn wait_for_log(&self, start: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line {start}"));
+            if line.starts_with(start)
+                || line.split_once("] ").is_some_and(|(_, text)| text.starts_with(start))
+            {
+                return line;
+            }
+        }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it runs");
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A number of /proc/PID/status, such as `VmRSS` in kilobytes.
+    pub fn status(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.pid().as_raw_nonzero());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a line of that name");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// A connection that nothing was said on.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+    }
+
+    /// Says something, and gives all that comes back until the server ends the stream.
+    pub fn exchange(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an orderly end");
+        String::from_utf8(answer).expect("UTF-8")
+    }
+
+    /// Is it alive for everybody else: do two others exchange a message?
+    pub fn assert_alive(&self) {
+        let [mut a, mut b] = ["alive-a", "alive-b"].map(|id| Client::join(self, id));
+        a.say(json!({"type": "send", "to": "alive-b", "body": "well?"}));
+        assert_eq!(b.hear_type("message")["body"], "well?");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client of the protocol.
+pub struct Client {
+    pub ws: WebSocket<TcpStream>,
+    lines: VecDeque<String>,
+    /// WebSocket messages that have come.
+    pub messages: usize,
+}
+
+impl Client {
+    /// Upgraded, not joined.
+    pub fn connect(server: &Server) -> Client {
+        let mut stream = server.connect();
+        let request = format!(
+            "GET /ws HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            server.address
+        );
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let head = read_head(&mut stream);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        // RFC 6455, 1.3: the answer to this very key.
+        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+        let ws = WebSocket::from_raw_socket(stream, Role::Client, None);
+        Client { ws, lines: VecDeque::new(), messages: 0 }
+    }
+
+    /// Joined under this id, without a key.
+    pub fn join(server: &Server, id: &str) -> Client {
+        let mut client = Client::connect(server);
+        client.say(json!({"type": "join", "id": id}));
+        assert_eq!(client.hear_type("joined")["id"], id);
+        client
+    }
+
+    /// Says one line.
+    pub fn say(&mut self, line: Value) {
+        self.say_text(&line.to_string());
+    }
+
+    /// Says a WebSocket message as it is.
+    pub fn say_text(&mut self, text: &str) {
+        self.ws.send(Message::text(text)).expect("it reads");
+    }
+
+    /// The next line, as it came.
+    pub fn hear_text(&mut self) -> String {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return line;
+            }
+            match self.ws.read().expect("a line was to come") {
+                Message::Text(text) => {
+                    self.messages += 1;
+                    self.lines.extend(text.split('\n').map(str::to_owned));
+                }
+                Message::Close(frame) => panic!("a line was to come, not a close: {frame:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next line.
+    pub fn hear(&mut self) -> Value {
+        serde_json::from_str(&self.hear_text()).expect("a line is JSON")
+    }
+
+    /// The next line, which has this type.
+    pub fn hear_type(&mut self, kind: &str) -> Value {
+        let line = self.hear();
+        assert_eq!(line["type"], kind, "{line}");
+        line
+    }
+
+    /// The next line, which is an error with this code.
+    pub fn hear_error(&mut self, code: &str) -> Value {
+        let line = self.hear_type("error");
+        assert_eq!(line["code"], code, "{line}");
+        line
+    }
+
+    /// Hears the server out: the lines until its close frame, the frame's code, and then the end of the stream.
+    pub fn hear_close(&mut self) -> (Vec<String>, u16) {
+        let mut lines: Vec<String> = self.lines.drain(..).collect();
+        let code = loop {
+            match self.ws.read().expect("a close frame was to come") {
+                Message::Text(text) => lines.extend(text.split('\n').map(str::to_owned)),
+                Message::Close(frame) => break frame.expect("a close frame with a code").code.into(),
+                _ => {}
+            }
+        };
+        match self.ws.read() {
+            Err(Error::ConnectionClosed | Error::AlreadyClosed) => {}
+            other => panic!("the stream was to end, not {other:?}"),
+        }
+        (lines, code)
+    }
+}
+
+/// Reads a response head, and nothing behind it.
+pub fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a head was to come");
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).expect("UTF-8")
+}
