@@ -149,7 +149,7 @@ impl Listener {
             if self.stop_by.is_some() {
                 return true;
             }
-            info!("stopping: {} connections to say goodbye to", server.len());
+            info!("stopping; connections to say goodbye to: {}", server.len());
             self.stop_by = Some(now.instant + SHUTDOWN);
             self.socket = None;
             self.accepting = Accepting::OnEvent;

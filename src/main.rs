@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use simple_logger::SimpleLogger;
 
 use sotto::assets::Files;
-use sotto::config::{Config, LOG_LINE_BYTES_MAX};
+use sotto::config::{CONNECTIONS_MAX, Config, LOG_LINE_BYTES_MAX};
 use sotto::connection::Shared;
 use sotto::http::{Access, Endpoint, Origin, Site};
 use sotto::hub::Hub;
@@ -90,7 +90,7 @@ fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
     }
     let (wanted, possible) = (config.max_clients, connections_possible());
     config.max_clients = wanted.min(possible);
-    if config.max_clients < wanted {
+    if config.max_clients < wanted && wanted != CONNECTIONS_MAX {
         warn!("--max-clients is {possible}, not {wanted}: that is what the limit of open descriptors allows");
     }
     let files = config.www.take().map_or(Files::BuiltIn, Files::Folder);

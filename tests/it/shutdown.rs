@@ -9,10 +9,10 @@ use crate::support::{Client, Server};
 fn a_signal_says_1001_to_everybody_and_the_exit_code_is_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = Server::start(&[]);
-        let mut clients = ["a", "b"].map(|id| Client::join(&server, id));
+        let clients = ["a", "b"].map(|id| Client::join(&server, id));
         let _silent = server.connect();
         server.signal(signal);
-        for client in &mut clients {
+        for mut client in clients {
             assert_eq!(client.hear_close(), (vec![], 1001));
         }
         assert_eq!(server.wait_for_exit().code(), Some(0));

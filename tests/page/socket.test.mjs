@@ -38,7 +38,9 @@ function startedSocket(closed = () => {}) {
   const made = [];
   const socket = createSocket({
     connect() {
-      const webSocket = { sent: [], send: (text) => webSocket.sent.push(text), close: (code) => { webSocket.code = code; } };
+      const webSocket = { sent: [] };
+      webSocket.send = (text) => webSocket.sent.push(text);
+      webSocket.close = (code) => { webSocket.code = code; };
       made.push(webSocket);
       return webSocket;
     },

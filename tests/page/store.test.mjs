@@ -75,12 +75,12 @@ test("ids are normalised", () => {
 });
 
 test("ids have the protocol's syntax", () => {
-  for (const id of ["a", "bob.smith_1-x@host+tag", "Zo\u00eb", "\u0939\u093f\u0928\u094d\u0926\u0940", "__proto__", "x".repeat(64)]) {
-    assert.equal(isId(id), true, id);
-  }
-  for (const id of ["", "two words", "a/b", "<b>", "\u0301a", "a\u200d", "a\u{e0100}", "x".repeat(65), "\u00eb".repeat(33), "\ud800"]) {
-    assert.equal(isId(id), false, id);
-  }
+  const hindi = "\u0939\u093f\u0928\u094d\u0926\u0940";
+  const good = ["a", "bob.smith_1-x@host+tag", "Zo\u00eb", hindi, "__proto__", "x".repeat(64)];
+  for (const id of good) assert.equal(isId(id), true, id);
+  const strange = ["\u0301a", "a\u200d", "a\u{e0100}", "\ud800"];
+  const bad = ["", "two words", "a/b", "<b>", "x".repeat(65), "\u00eb".repeat(33), ...strange];
+  for (const id of bad) assert.equal(isId(id), false, id);
 });
 
 for (const code of ["id_taken", "bad_id", "bad_key"]) {
@@ -144,7 +144,7 @@ test("a message is sending until the server has answered", () => {
 test("answers with an unknown ref, unknown types and unknown keys change nothing", () => {
   const store = joinedStore();
   writeTo(store, "bob", "hello");
-  store.received([{ type: "sent", ref: "?", at: 1 }, { type: "news", ref: "ref 1" }, { type: "signal", from: "bob", body: 1 }, []]);
+  store.received([{ type: "sent", ref: "?", at: 1 }, { type: "news", ref: "ref 1" }, { type: "signal", body: 1 }, []]);
   assert.deepEqual(states(store), [["hello", "sending"]]);
 });
 
