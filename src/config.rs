@@ -150,8 +150,8 @@ impl Config {
                 "--outbox must be at least {outbox_min} bytes: four times --max-message, and 262144"
             ));
         }
-        if self.outbox_total < 4 * self.outbox {
-            return refuse("--outbox-total must be at least four times --outbox".into());
+        if self.outbox_total < self.outbox {
+            return refuse("--outbox-total must be at least --outbox".into());
         }
         if self.timeout <= self.ping {
             return refuse("--timeout must be greater than --ping".into());
@@ -195,7 +195,7 @@ mod tests {
         named(|c| c.max_message = (16 << 20) + 1, "--max-message");
         named(|c| c.outbox = 262_143, "--outbox");
         named(|c| c.max_message = 131_073, "--outbox");
-        named(|c| c.outbox_total = 4 * 524_288 - 1, "--outbox-total");
+        named(|c| c.outbox_total = 524_287, "--outbox-total");
         named(|c| c.timeout = c.ping, "--timeout");
     }
 }

@@ -32,6 +32,8 @@ pub struct Listener {
     events: Events,
     socket: Option<TcpListener>,
     signals: Signals,
+    /// The kernel has reported signals that were not looked at.
+    signalled: bool,
     accepting: Accepting,
     warnings: Throttle,
     /// What the kernel reported last.
@@ -47,8 +49,8 @@ enum Accepting {
     OnEvent,
     /// More may be waiting that no event will tell of.
     Owed,
-    /// The machine had no descriptor or memory for it: not before then, unless a connection ends.
-    NotBefore(Instant),
+    /// The machine had no descriptor or memory for it: again then, or when there are fewer connections than now.
+    Refused { until: Instant, connections: usize },
 }
 
 /// Lets one line a second through to the log.
@@ -70,7 +72,7 @@ impl Listener {
         sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
         #[cfg(target_os = "linux")]
-        sockopt::set_tcp_user_timeout(&socket, config.timeout.as_millis().try_into().unwrap_or(u32::MAX))?;
+        sockopt::set_tcp_user_timeout(&socket, config.timeout.as_millis().min(i32::MAX as u128) as u32)?;
         // mio has called it with 128; the second call only sets the backlog.
         rustix::net::listen(&socket, BACKLOG)?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -81,6 +83,7 @@ impl Listener {
             events: Events::with_capacity(EVENTS_MAX),
             socket: Some(socket),
             signals,
+            signalled: false,
             accepting: Accepting::OnEvent,
             warnings: Throttle::default(),
             ready: Vec::with_capacity(EVENTS_MAX),
@@ -119,7 +122,7 @@ impl Listener {
         let accept = match self.accepting {
             Accepting::OnEvent => None,
             Accepting::Owed => Some(Duration::ZERO),
-            Accepting::NotBefore(at) => Some(at.saturating_duration_since(now)),
+            Accepting::Refused { until, .. } => Some(until.saturating_duration_since(now)),
         };
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
         let timeout = [server.sleep(now), accept, stop].into_iter().flatten().min();
@@ -131,7 +134,7 @@ impl Listener {
         for event in &self.events {
             match event.token() {
                 LISTENER => self.accepting = Accepting::Owed,
-                SIGNALS => {}
+                SIGNALS => self.signalled = true,
                 token => self.ready.push(Ready {
                     token: Token::from(token.0),
                     readable: event.is_readable(),
@@ -145,6 +148,9 @@ impl Listener {
 
     /// The first signal begins the end, a second one is the end: then it gives true.
     fn heed_signals(&mut self, now: Now, server: &mut Server<TcpStream>) -> bool {
+        if !std::mem::take(&mut self.signalled) {
+            return false;
+        }
         for _ in self.signals.pending() {
             if self.stop_by.is_some() {
                 return true;
@@ -162,8 +168,12 @@ impl Listener {
         let Some(socket) = &self.socket else { return };
         match self.accepting {
             Accepting::OnEvent => return,
-            Accepting::NotBefore(at) if now.instant < at => return,
-            Accepting::NotBefore(_) | Accepting::Owed => {}
+            Accepting::Refused { until, connections }
+                if now.instant < until && server.len() >= connections =>
+            {
+                return;
+            }
+            Accepting::Refused { .. } | Accepting::Owed => {}
         }
         self.accepting = Accepting::Owed;
         for _ in 0..ACCEPTS_PER_TURN {
@@ -183,7 +193,8 @@ impl Listener {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
                 Err(error) => {
-                    self.accepting = Accepting::NotBefore(now.instant + ACCEPT_RETRY);
+                    let until = now.instant + ACCEPT_RETRY;
+                    self.accepting = Accepting::Refused { until, connections: server.len() };
                     self.warnings.warn(now, format_args!("cannot accept connections: {error}"));
                     return;
                 }
