@@ -10,11 +10,12 @@ import { createDelay, createSocket, socketUrl, SUBPROTOCOL } from "./socket.js";
 import { createStore } from "./store.js";
 import { createView } from "./view.js";
 
-const key = recall("key") || randomHex();
-remember("key", key);
+const key = recall("localStorage", "key") || randomHex();
+remember("localStorage", "key", key);
 
 const store = createStore({
   key,
+  id: recall("localStorage", "id"),
   say: (line) => socket.say(line),
   changed,
   newRef: randomHex,
@@ -54,7 +55,9 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) delay.skip();
 });
 
-if (recall("id")) store.resume(recall("id"));
+// A tab that is loaded again goes on under its id. Another one asks, and offers the last: two windows of one browser may
+// be two people, and the second must not take over from the first unasked.
+if (recall("sessionStorage", "id")) store.resume(recall("sessionStorage", "id"));
 store.network(navigator.onLine);
 
 function changed() {
@@ -63,7 +66,10 @@ function changed() {
   else socket.stop();
   if (connection === "joined") delay.reset();
   // Not an id that was never ours; after Leave, none.
-  if (connection === "joined" || id === "") remember("id", id);
+  if (connection === "joined" || id === "") {
+    remember("localStorage", "id", id);
+    remember("sessionStorage", "id", id);
+  }
   render();
 }
 
@@ -73,19 +79,22 @@ function randomHex() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {string} name */
-function recall(name) {
+/** @param {"localStorage" | "sessionStorage"} storage @param {string} name */
+function recall(storage, name) {
   try {
-    return localStorage.getItem(name) ?? "";
+    return globalThis[storage].getItem(name) ?? "";
   } catch {
     return "";
   }
 }
 
-/** Where the browser refuses, all works but for this visit only. @param {string} name @param {string} value */
-function remember(name, value) {
+/**
+ * Where the browser refuses, all works but for this visit only.
+ * @param {"localStorage" | "sessionStorage"} storage @param {string} name @param {string} value
+ */
+function remember(storage, name, value) {
   try {
-    if (localStorage.getItem(name) !== value) localStorage.setItem(name, value);
+    if (globalThis[storage].getItem(name) !== value) globalThis[storage].setItem(name, value);
   } catch {
     // The store has it.
   }

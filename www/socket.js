@@ -21,7 +21,10 @@ const CLOSE_BROKEN = 1006;
  * Delays drawn from nothing up to a bound that doubles ("full jitter"): the clients of a restarted server do not all
  * come back in the same instant. One delay at a time; the clock and chance come in as functions.
  *
- * @param {{ setTimer: (call: () => void, ms: number) => any, clearTimer: (timer: any) => void, random: () => number }} clock
+ * @param {object} clock
+ * @param {(call: () => void, ms: number) => any} clock.setTimer
+ * @param {(timer: any) => void} clock.clearTimer
+ * @param {() => number} clock.random from 0 to below 1
  */
 export function createDelay({ setTimer, clearTimer, random }) {
   let attempts = 0;

@@ -38,17 +38,18 @@ const REASON_LOST = "connection lost before the server answered; it may or may n
 /**
  * @param {object} outside
  * @param {string} outside.key the secret that shows an id to be ours
+ * @param {string} [outside.id] the one used last, to be offered
  * @param {(line: object) => void} outside.say gives a line to the socket
  * @param {() => void} outside.changed
  * @param {() => string} outside.newRef random, never the same twice
  * @param {() => number} outside.now milliseconds since 1970
  */
-export function createStore({ key, say, changed, newRef, now }) {
+export function createStore({ key, id: lastId = "", say, changed, newRef, now }) {
   const state = {
     /** @type {Connection} */
     connection: "none",
     /** Stays when it is refused, to be edited. */
-    id: "",
+    id: lastId,
     /** A sentence that wants attention. */
     alert: "",
     openPeer: "",

@@ -22,7 +22,9 @@ const KEY_CODE_COMPOSING = 229;
 export function createView(store) {
   const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
   const { state } = store;
-  const renderList = createList(ui.list, open);
+  // Neither screen, so far.
+  let firstShown;
+  const list = createList(ui.list, open);
   const log = createLog(ui.log, ui.below, thenFocus(store.retry, ui.message));
 
   onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
@@ -51,9 +53,9 @@ export function createView(store) {
   }
 
   function back() {
-    const button = ui.list.querySelector('[aria-current="true"]');
+    const { openPeer } = state;
     store.back();
-    button.focus();
+    list.focus(openPeer);
   }
 
   return () => {
@@ -65,7 +67,7 @@ export function createView(store) {
     setText(ui.me, state.id);
     setText(ui.status, statusText(state), state.connection);
     ui.useHere.hidden = state.connection !== "replaced";
-    renderList(conversations, store.current());
+    list.render(conversations, store.current());
     renderConversation(store.current());
     renderScreen(state.connection === "none" || state.connection === "joining");
   };
@@ -86,7 +88,8 @@ export function createView(store) {
 
   /** @param {boolean} first whether it is the first screen */
   function renderScreen(first) {
-    if (ui.door.hidden === !first && ui.chat.hidden === first) return;
+    if (first === firstShown) return;
+    firstShown = first;
     ui.door.hidden = !first;
     ui.chat.hidden = first;
     // A refused id is there to be edited.
@@ -116,7 +119,7 @@ function createList(list, open) {
   }
 
   /** @param {Conversation[]} conversations in their order @param {Conversation} [current] */
-  return (conversations, current) => {
+  function render(conversations, current) {
     const focused = document.activeElement;
     conversations.forEach((conversation, index) => {
       const [item, button, presence, unread] = items.get(conversation.peer) ?? createItem(conversation.peer);
@@ -132,7 +135,9 @@ function createList(list, open) {
     }
     // An element that moves loses the focus.
     if (focused !== document.activeElement) focused.focus();
-  };
+  }
+
+  return { render, focus: (peer) => items.get(peer)[1].focus() };
 }
 
 /**
