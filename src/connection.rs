@@ -362,6 +362,11 @@ impl<S: Stream> Connection<S> {
             return;
         }
         if bytes.len() > shared.codec.incomplete.limit(HEAD_BYTES_MAX) {
+            if pipelined {
+                // The answer to the request before has not left, and stays as it is: it is the last.
+                http.last = Some(End::Refused(503));
+                return;
+            }
             return self.respond(http::unavailable(now.unix_ms), now, shared);
         }
         shared.codec.incomplete.take(bytes.len());
