@@ -318,7 +318,8 @@ impl<S: Stream> Connection<S> {
         if let State::Closing(closing) = &mut self.state {
             closing.discarded += input.take_all().len();
             if closing.discarded > LINGER_BYTES {
-                self.state = State::Gone(closing.end);
+                let end = closing.end;
+                self.finish(State::Gone(end), shared);
             }
         }
         if self.ended {
@@ -361,6 +362,11 @@ impl<S: Stream> Connection<S> {
             return;
         }
         if bytes.len() > shared.codec.incomplete.limit(HEAD_BYTES_MAX) {
+            if pipelined {
+                // The answer to the request before has not left, and stays as it is: it is the last.
+                http.last = Some(End::Refused(503));
+                return;
+            }
             return self.respond(http::unavailable(now.unix_ms), now, shared);
         }
         shared.codec.incomplete.take(bytes.len());
@@ -414,8 +420,7 @@ impl<S: Stream> Connection<S> {
             State::Http(http) if http.pipelined => {}
             State::Http(http) if unsent => http.last = Some(End::Lost(ErrorKind::UnexpectedEof)),
             State::Closing(_) if unsent => {}
-            State::Closing(closing) => self.state = State::Gone(closing.end),
-            State::Http(_) | State::WebSocket { .. } => {
+            State::Closing(_) | State::Http(_) | State::WebSocket { .. } => {
                 self.finish(State::Gone(End::Lost(ErrorKind::UnexpectedEof)), shared);
             }
             State::Gone(_) => {}
@@ -523,7 +528,8 @@ impl<S: Stream> Connection<S> {
             State::WebSocket { .. } if was_stalled => self.is_alive(now),
             State::WebSocket { .. } => {}
             State::Closing(closing) if ended || (closing.answered && !readable) => {
-                self.state = State::Gone(closing.end);
+                let end = closing.end;
+                self.finish(State::Gone(end), shared);
             }
             State::Closing(closing) => {
                 let end = closing.end;
@@ -542,16 +548,20 @@ impl<S: Stream> Connection<S> {
         self.finish(if gone { State::Gone(end) } else { State::Closing(closing) }, shared);
     }
 
-    /// The one way out: gives back what was held for the conversation.
+    /// The one way out: gives back what was held for the conversation. Why it ended is what ended it first: whatever
+    /// happens to a connection that is closing does not change that.
     fn finish(&mut self, state: State, shared: &mut Shared) {
         match &mut self.state {
             State::Http(http) => shared.codec.incomplete.give(http.head.len()),
             State::WebSocket { frames, .. } => frames.release(&mut shared.codec),
             State::Closing(_) | State::Gone(_) => {}
         }
-        self.state = state;
+        self.state = match (self.end(), state) {
+            (Some(end), State::Gone(_)) => State::Gone(end),
+            (_, state) => state,
+        };
         if self.is_gone() {
-            (self.out, self.out_at) = (Vec::new(), 0);
+            (self.out, self.out_at, self.stalled) = (Vec::new(), 0, None);
         }
     }
 
@@ -601,8 +611,9 @@ impl<S: Stream> Connection<S> {
                 *life = Life::Pinged(now.instant);
                 self.send(OpCode::Control(Control::Ping), b"", shared);
             }
-            State::WebSocket { life: Life::Pinged(_), .. } => self.finish(State::Gone(End::Silent), shared),
-            State::Closing(closing) => self.state = State::Gone(closing.end),
+            State::WebSocket { life: Life::Pinged(_), .. } | State::Closing(_) => {
+                self.finish(State::Gone(End::Silent), shared);
+            }
             State::Gone(_) => {}
         }
     }

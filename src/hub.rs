@@ -307,9 +307,11 @@ impl Hub {
             return refuse(ErrorCode::TooMany, "too many ids are watched on this server");
         }
         for id in &wanted {
-            let online = self.ids.contains_key(id);
-            self.presence.watch(from, id, online);
-            self.answer(from, &ToClient::Presence { id, online });
+            self.presence.watch(from, id, self.ids.contains_key(id));
+        }
+        // Not before all are watched: an answer that does not fit takes the client out of all tables.
+        for id in &wanted {
+            self.answer(from, &ToClient::Presence { id, online: self.ids.contains_key(id) });
         }
         Ok(())
     }
