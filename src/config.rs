@@ -80,8 +80,31 @@ pub const WATCHED_MAX: usize = 256;
 pub const WATCHED_TOTAL: usize = 1_000_000;
 /// What one watched id costs (measured: about 60).
 pub const WATCH_BYTES: usize = 96;
+/// Ids that one client blocks.
+pub const BLOCKED_MAX: usize = 256;
+/// Ids blocked by all clients together.
+pub const BLOCKED_TOTAL: usize = 1_000_000;
+/// What one blocked id costs.
+pub const BLOCK_BYTES: usize = 64;
 /// Refused lines in a row after which a client is taken for broken.
 pub const BAD_REQUESTS_MAX: u8 = 16;
+
+// ---- owned ids ----
+
+/// How long an owned id whose connection broke still looks online: a reload or a change of network takes less.
+pub const AWAY_GRACE: Duration = Duration::from_secs(10);
+/// Sends with a `ref` that are remembered for one owned id, so that a repeated one is not routed twice.
+pub const SENDS_MAX: usize = 128;
+/// What one of them is counted as: 48 bytes, and a share of the table's room to grow.
+pub const SEND_BYTES: usize = 64;
+/// What a held message is counted as besides its line: its place in the queue, its sender, the allocator's share.
+pub const HELD_BYTES: usize = 96;
+/// What an owned id costs while nothing is held for it.
+pub const OWNED_BYTES: usize = 320;
+/// Owned ids given up in one turn, each with all that is held for it: the rest is for the next turns.
+pub const EXPIRIES_PER_TURN: usize = 16;
+/// Held queues tried again in one turn after there was no room for their lines anywhere.
+pub const FEEDS_PER_TURN: usize = 64;
 
 // ---- the log ----
 
@@ -111,6 +134,14 @@ pub struct Config {
     pub timeout: Duration,
     /// From accept to `join`, or to the end of a request head.
     pub join_timeout: Duration,
+    /// How long an owned id and its messages are kept after its last connection ended.
+    pub hold: Duration,
+    /// Most bytes held for one owned id.
+    pub held: usize,
+    /// Most bytes held for all of them.
+    pub held_total: usize,
+    /// Owned ids.
+    pub owned: usize,
 }
 
 impl Default for Config {
@@ -126,6 +157,10 @@ impl Default for Config {
             ping: Duration::from_secs(25),
             timeout: Duration::from_secs(40),
             join_timeout: Duration::from_secs(10),
+            hold: Duration::from_secs(600),
+            held: 524_288,
+            held_total: 64 << 20,
+            owned: 100_000,
         }
     }
 }
@@ -159,12 +194,15 @@ impl Config {
         Ok(())
     }
 
-    /// The most bytes the program may come to hold by its own bounds: clients, totals, and what is watched.
+    /// The most bytes the program may come to hold by its own bounds: clients, owned ids, and the totals.
     pub fn memory_bytes_max(&self) -> usize {
         self.max_clients * CLIENT_BYTES
             + self.outbox_total
             + INCOMPLETE_BYTES_TOTAL
             + WATCHED_TOTAL * WATCH_BYTES
+            + BLOCKED_TOTAL * BLOCK_BYTES
+            + self.held_total
+            + self.owned * OWNED_BYTES
             + READ_BYTES
     }
 }

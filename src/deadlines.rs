@@ -10,25 +10,28 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-use crate::token::Token;
-
-/// The entries of all owners.
-#[derive(Default)]
-pub struct Deadlines {
-    entries: BinaryHeap<Reverse<(Instant, Token)>>,
+/// The entries of all owners, each known by a key.
+pub struct Deadlines<K> {
+    entries: BinaryHeap<Reverse<(Instant, K)>>,
 }
 
 /// What an owner keeps: when its live entry comes up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timer(Option<Instant>);
 
-impl Deadlines {
+impl<K: Ord + Copy> Default for Deadlines<K> {
+    fn default() -> Deadlines<K> {
+        Deadlines { entries: BinaryHeap::new() }
+    }
+}
+
+impl<K: Ord + Copy> Deadlines<K> {
     /// The owner's deadline is `due`, or nothing is due: sees to it that an entry comes up by then.
-    pub fn set(&mut self, token: Token, timer: &mut Timer, due: Option<Instant>) {
+    pub fn set(&mut self, key: K, timer: &mut Timer, due: Option<Instant>) {
         let Some(due) = due else { return };
         if timer.0.is_none_or(|at| due < at) {
             timer.0 = Some(due);
-            self.entries.push(Reverse((due, token)));
+            self.entries.push(Reverse((due, key)));
         }
     }
 
@@ -38,7 +41,7 @@ impl Deadlines {
     }
 
     /// Takes an entry out that has come up. [`Timer::fired`] says whether it is live.
-    pub fn pop(&mut self, now: Instant) -> Option<(Instant, Token)> {
+    pub fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
         let Reverse((at, _)) = self.entries.peek()?;
         (*at <= now).then(|| self.entries.pop().map(|Reverse(entry)| entry)).flatten()
     }
@@ -60,7 +63,7 @@ mod tests {
     fn an_earlier_deadline_gets_an_entry_and_a_later_one_waits_for_the_old() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let (mut deadlines, mut timer, token) = (Deadlines::default(), Timer::default(), Token::new(1, 1));
+        let (mut deadlines, mut timer, token) = (Deadlines::default(), Timer::default(), 'a');
         deadlines.set(token, &mut timer, None);
         assert_eq!(deadlines.next(), None);
         deadlines.set(token, &mut timer, Some(at(25)));

@@ -1,25 +1,32 @@
 //! Who is here, and what each line does: the chat without sockets.
 //!
 //! Texts come in with the token they came from and with the time; what the hub has to say goes to outboxes, and whom the
-//! loop has to look at to three lists: [`Hub::pending_write`], [`Hub::pressing`], [`Hub::closing`]. Functions return no
-//! answers, so one may come turns later.
+//! loop has to look at to three lists: [`Clients::pending_write`], [`Clients::pressing`], [`Hub::closing`]. Functions
+//! return no answers, so one may come turns later.
 //!
 //! Invariants:
-//! - `ids` holds each id with one token, that of the client that has the id; a client's id is released by that client.
+//! - `ids` holds each id with its one holder: a client without a key, or an ownership. A client's id is released by that
+//!   client, an owned one when its ownership ends.
 //! - A client is in here from [`Hub::open`] until it ends, and from then on its token is nobody's. Ending takes it out
 //!   of all tables at once, so a join later in the same turn finds the id free.
-//! - A line is pushed by [`Hub::push`] only, which keeps the bounds.
+//! - A message for an owned id goes into its held queue and from there, in order, to its client's outbox: so a full
+//!   outbox never loses one, and a client that comes back gets what it had not acknowledged before anything new.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
 
-use crate::budget::Budget;
+use crate::blocked::Blocked;
+use crate::clients::{Client, Clients};
 use crate::clock::Now;
-use crate::config::{BAD_REQUESTS_MAX, KEY_BYTES, NOTICES_PER_TURN, WATCHED_MAX, WATCHED_TOTAL};
-use crate::outbox::Outbox;
-use crate::owned::KeyHash;
+use crate::config::{
+    BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, FEEDS_PER_TURN, KEY_BYTES, LIST_MAX,
+    NOTICES_PER_TURN, WATCHED_MAX, WATCHED_TOTAL,
+};
+use crate::owned::{Due, Fate, KeyHash, OwnerKey, Owners, Room, Sender, Sent};
 use crate::presence::Presence;
-use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
+use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, Mids, Tag, ToClient};
 use crate::token::Token;
 
 /// Limits of the chat.
@@ -31,6 +38,14 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
     /// Most bytes that may wait for all of them.
     pub outbox_bytes_total: usize,
+    /// How long an owned id is kept after its client's connection ended.
+    pub hold: Duration,
+    /// Most bytes held for one owned id.
+    pub held_bytes_max: usize,
+    /// Most bytes held for all of them.
+    pub held_bytes_total: usize,
+    /// Owned ids.
+    pub owned_max: usize,
 }
 
 /// A client that has been taken out, and what to say last.
@@ -44,35 +59,55 @@ pub struct Closing {
     pub text: Vec<u8>,
 }
 
-/// All clients.
+/// How a connection ended, as far as presence cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The client said close with 1000: it means to be away.
+    Meant,
+    /// Anything else, which a client that lost its network or reloads its page did not choose.
+    Broken,
+}
+
+/// All clients, and all that is kept for those who are away.
 pub struct Hub {
     limits: Limits,
     mid: Mid,
-    /// By the key of their token.
-    clients: Vec<Option<Client>>,
-    ids: HashMap<Id, Token>,
+    /// Hashes sends: with keys of its own, so that nobody can make up two that look the same.
+    hasher: RandomState,
+    ids: HashMap<Id, Holder>,
+    owners: Owners,
     presence: Presence,
-    waiting: Budget,
+    /// Ids blocked by all.
+    blocked_total: usize,
+    /// Owned ids whose next held line found no room, with nothing waiting for them whose leaving would call for it.
+    hungry: VecDeque<OwnerKey>,
     /// Where a line is put together before it is known to fit.
     line: Vec<u8>,
-    /// Clients whose outbox was empty and now holds a line.
-    pub pending_write: Vec<Token>,
-    /// Clients for which more than half of what is allowed waits: write to them before anybody says more.
-    pub pressing: Vec<Token>,
+    /// Who is connected, with their outboxes.
+    pub clients: Clients,
     /// Clients that have been taken out and have to be told.
     pub closing: Vec<Closing>,
 }
 
-/// One client. What is here is what it costs, ten thousand times over.
-struct Client {
+/// Who has an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    Client(Token),
+    Owner(OwnerKey),
+}
+
+/// A client that has joined, as its requests need to know it.
+#[derive(Clone)]
+struct Speaker {
     token: Token,
-    /// Set by `join`.
-    id: Option<Id>,
-    /// Set by `join` with a key.
-    key: Option<Box<KeyHash>>,
-    outbox: Outbox,
-    /// `bad_request`s in a row.
-    bad_requests: u8,
+    id: Id,
+    owner: Option<OwnerKey>,
+}
+
+impl Speaker {
+    fn sender(&self) -> Sender {
+        self.owner.map_or(Sender::Client(self.token), Sender::Owner)
+    }
 }
 
 /// An error line without its tag: why a request is refused.
@@ -89,16 +124,22 @@ impl Hub {
     /// Nobody is here. `mid_prefix` has to be random, or mids repeat after a restart.
     pub fn new(limits: Limits, mid_prefix: u64) -> Hub {
         Hub {
-            waiting: Budget::new(limits.outbox_bytes_total),
-            limits,
             mid: Mid { prefix: mid_prefix, count: 0 },
-            clients: Vec::new(),
+            hasher: RandomState::new(),
             ids: HashMap::new(),
+            owners: Owners::new(
+                limits.hold,
+                limits.held_bytes_max,
+                limits.held_bytes_total,
+                limits.owned_max,
+            ),
             presence: Presence::default(),
+            blocked_total: 0,
+            hungry: VecDeque::new(),
             line: Vec::new(),
-            pending_write: Vec::new(),
-            pressing: Vec::new(),
+            clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             closing: Vec::new(),
+            limits,
         }
     }
 
@@ -106,81 +147,101 @@ impl Hub {
 
     /// A client is here, and has not joined.
     pub fn open(&mut self, token: Token) {
-        let key = token.key();
-        if self.clients.len() <= key {
-            self.clients.resize_with(key + 1, || None);
-        }
-        debug_assert!(
-            self.clients[key].is_none(),
-            "the loop uses a key again before it said that its client ended"
-        );
-        self.clients[key] =
-            Some(Client { token, id: None, key: None, outbox: Outbox::default(), bad_requests: 0 });
+        self.clients.insert(token);
     }
 
-    /// A client says something: one line or more. Gives what was not looked at because somebody is [pressing]: after
+    /// A client says something: one line or more. Gives what was not looked at because somebody is pressing: after
     /// writing to them, hand it in again.
-    ///
-    /// [pressing]: Hub::pressing
     pub fn receive<'t>(&mut self, from: Token, text: &'t str, now: Now) -> &'t str {
         let mut rest = text;
-        while !rest.is_empty() && self.pressing.is_empty() && self.client(from).is_some() {
+        while !rest.is_empty() && self.clients.pressing.is_empty() && self.clients.get(from).is_some() {
             let (line, behind) = rest.split_once('\n').unwrap_or((rest, ""));
             rest = behind;
             if !line.bytes().all(is_json_space) {
                 self.line(from, line, now);
             }
         }
-        if self.client(from).is_some() { rest } else { "" }
+        if self.clients.get(from).is_some() { rest } else { "" }
     }
 
     /// The connection of a client has ended. It may have been taken out before.
-    pub fn gone(&mut self, token: Token) {
-        self.remove(token);
+    pub fn gone(&mut self, token: Token, departure: Departure, now: Now) {
+        self.remove(token, departure, now);
     }
 
     /// Takes a client out and says so to it.
-    pub fn close(&mut self, token: Token, code: CloseCode) {
-        let Some(mut client) = self.remove(token) else { return };
+    pub fn close(&mut self, token: Token, code: CloseCode, now: Now) {
+        let Some((_, mut text)) = self.remove(token, Departure::Broken, now) else { return };
         // A slow client would not read what waits; for the others it is the last thing that they hear.
-        let text = if code == CloseCode::TryAgainLater { Vec::new() } else { client.outbox.take() };
+        if code == CloseCode::TryAgainLater {
+            text.clear();
+        }
         self.closing.push(Closing { token, code, text });
     }
 
     /// Has this client joined?
     pub fn has_joined(&self, token: Token) -> bool {
-        self.client(token).is_some_and(|client| client.id.is_some())
+        self.clients.get(token).is_some_and(|client| client.id.is_some())
     }
 
-    /// Takes what waits for a client as one text. The loop then says by [`Hub::set_unsent`] what became of it.
-    pub fn take(&mut self, token: Token) -> Vec<u8> {
-        self.client_mut(token).map(|client| client.outbox.take()).unwrap_or_default()
-    }
-
-    /// Of what was taken for this client, so many bytes have not left.
+    /// Of what was taken for this client, so many bytes have not left. What has left makes room for what is held.
     pub fn set_unsent(&mut self, token: Token, bytes: usize) {
-        let Some(client) = slot(&mut self.clients, token) else { return };
-        self.waiting.give(client.outbox.waiting());
-        client.outbox.set_unsent(bytes);
-        self.waiting.take(client.outbox.waiting());
-    }
-
-    /// Is somebody to be told who came or went?
-    pub fn has_notices(&self) -> bool {
-        self.presence.has_notices()
-    }
-
-    /// Tells some watchers who came and went; what is left over is for the next turn.
-    pub fn tell_notices(&mut self) {
-        let mut budget = NOTICES_PER_TURN;
-        while let Some((token, id, online)) = self.presence.next_notice(&mut budget) {
-            self.answer(token, &ToClient::Presence { id: &id, online });
+        self.clients.set_unsent(token, bytes);
+        if let Some(owner) = self.clients.get(token).and_then(|client| client.owner) {
+            self.feed(owner);
         }
     }
 
-    /// Bytes that wait for all clients.
-    pub fn waiting_bytes(&self) -> usize {
-        self.waiting.used()
+    /// Has the hub something to do in the next turn, whatever happens?
+    pub fn is_busy(&self, now: Instant) -> bool {
+        self.presence.has_notices()
+            || !self.clients.pending_write.is_empty()
+            || self.owners.next_deadline().is_some_and(|due| due <= now)
+    }
+
+    /// When the hub has something to do if nothing happens.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.owners.next_deadline()
+    }
+
+    /// Gives up some of the owned ids whose time is over; what is left over is for the next turn.
+    pub fn expire(&mut self, now: Now) {
+        for _ in 0..EXPIRIES_PER_TURN {
+            match self.owners.next_due(now.instant) {
+                Some(Due::Offline(owner)) => self.look(owner, false),
+                Some(Due::GiveUp(owner)) => self.give_up(owner, now),
+                None => return,
+            }
+        }
+    }
+
+    /// Tells some watchers who came and went; what is left over is for the next turn.
+    pub fn tell_notices(&mut self, now: Now) {
+        let mut budget = NOTICES_PER_TURN;
+        let Hub { presence, clients, ids, owners, .. } = self;
+        let sees =
+            |watcher: Token, id: &Id, online: bool| online && !blocks(ids, clients, owners, id, watcher);
+        let mut notices = Vec::new();
+        while let Some(notice) = presence.next_notice(&mut budget, sees) {
+            notices.push(notice);
+        }
+        for (token, id, online) in notices {
+            self.answer(token, &ToClient::Presence { id: &id, online }, now);
+        }
+    }
+
+    /// Tries again for some of those whose held lines found no room.
+    pub fn feed_hungry(&mut self) {
+        for _ in 0..self.hungry.len().min(FEEDS_PER_TURN) {
+            if let Some(owner) = self.hungry.pop_front() {
+                self.feed(owner);
+            }
+        }
+    }
+
+    /// Bytes held for owned ids.
+    pub fn held_bytes(&self) -> usize {
+        self.owners.held_bytes()
     }
 
     // ---- what each line does ----
@@ -189,198 +250,456 @@ impl Hub {
         let Line { tag, said } = Line::parse(line);
         let is_bad = said.is_err();
         let result = match said {
-            Ok(request) => self.request(from, request, now),
+            Ok(request) => self.request(from, request, &tag, now),
             Err(sentence) => refuse(ErrorCode::BadRequest, sentence),
         };
         if let Err(Refusal { code, text }) = result {
-            self.answer(from, &ToClient::Error { code, tag: &tag, text: &text });
+            self.answer(from, &ToClient::Error { code, tag: &tag, text: &text }, now);
         }
-        let Some(client) = self.client_mut(from) else { return };
+        let Some(client) = self.clients.get_mut(from) else { return };
         client.bad_requests = if is_bad { client.bad_requests + 1 } else { 0 };
         if client.bad_requests == BAD_REQUESTS_MAX {
-            self.close(from, CloseCode::BadRequests);
+            self.close(from, CloseCode::BadRequests, now);
         }
     }
 
-    fn request(&mut self, from: Token, request: FromClient<'_>, now: Now) -> Result<(), Refusal> {
-        let id = self.client(from).and_then(|client| client.id.clone());
-        match (request, id) {
-            (FromClient::Join { id, key }, None) => self.join(from, &id, key.as_deref()),
-            (FromClient::Join { .. }, Some(_)) => refuse(ErrorCode::AlreadyJoined, "you have joined already"),
-            (_, None) => refuse(ErrorCode::NotJoined, "join first"),
-            (FromClient::Send { to, body, reference }, Some(id)) => {
-                self.send(from, &id, &to, body, reference.as_deref(), now)
-            }
-            (FromClient::Signal { to, body }, Some(id)) => self.signal(&id, &to, body),
-            (FromClient::Watch { ids }, Some(_)) => self.watch(from, &ids),
-            (FromClient::Unwatch { ids }, Some(_)) => self.unwatch(from, &ids),
-            (FromClient::Leave, Some(_)) => {
-                self.close(from, CloseCode::Normal);
+    fn request(
+        &mut self,
+        from: Token,
+        request: FromClient<'_>,
+        tag: &Tag<'_>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let Some(speaker) = self.speaker(from) else {
+            let FromClient::Join { id, key } = request else {
+                return refuse(ErrorCode::NotJoined, "join first");
+            };
+            return self.join(from, &id, key.as_deref(), now);
+        };
+        match request {
+            FromClient::Join { .. } => refuse(ErrorCode::AlreadyJoined, "you have joined already"),
+            FromClient::Send { to, body, .. } => self.send(&speaker, &to, body, tag, now),
+            FromClient::Ack { to, mids } => self.ack(&speaker, &to, &mids, now),
+            FromClient::Signal { to, body } => self.signal(&speaker, &to, body),
+            FromClient::Watch { ids } => self.watch(&speaker, &ids, now),
+            FromClient::Unwatch { ids } => self.unwatch(&speaker, &ids),
+            FromClient::Block { ids } => self.block(&speaker, &ids),
+            FromClient::Unblock { ids } => self.unblock(&speaker, &ids),
+            FromClient::Leave => {
+                self.close(from, CloseCode::Normal, now);
+                if let Some(owner) = speaker.owner {
+                    self.give_up(owner, now);
+                }
                 Ok(())
             }
         }
     }
 
-    fn join(&mut self, from: Token, id: &str, key: Option<&str>) -> Result<(), Refusal> {
-        let Some(mut id) = Id::new(id) else { return refuse(ErrorCode::BadId, BAD_ID) };
+    fn join(&mut self, from: Token, id: &str, key: Option<&str>, now: Now) -> Result<(), Refusal> {
+        let id = valid(id)?;
         if key.is_some_and(|key| !KEY_BYTES.contains(&key.len())) {
             return refuse(ErrorCode::BadKey, "a key is 16 to 128 bytes long");
         }
-        let key = key.map(KeyHash::of);
-        if let Some((held, &holder)) = self.ids.get_key_value(&id) {
-            let holders_key = self.client(holder).and_then(|holder| holder.key.as_ref());
-            if !holders_key.zip(key.as_ref()).is_some_and(|(a, b)| a.matches(b)) {
-                return refuse(ErrorCode::IdTaken, "somebody else has this id");
+        let hash = key.map(KeyHash::of);
+        let holder = self.ids.get_key_value(&id).map(|(known, holder)| (known.clone(), *holder));
+        match (holder, hash) {
+            (None, None) => self.join_unowned(from, id, now),
+            (None, Some(hash)) => self.join_claiming(from, id, hash, now)?,
+            (Some((id, Holder::Owner(owner))), Some(hash)) if self.owners.opens(owner, &hash) => {
+                self.join_resuming(from, id, owner, now);
             }
-            // The map keeps the id it has, so the client shares that one.
-            id = held.clone();
+            _ => return refuse(ErrorCode::IdTaken, "somebody else has this id"),
         }
-        // The new holder first: the id never has nobody, so nobody is told that it came or went.
-        let replaced = self.ids.insert(id.clone(), from);
-        let Some(client) = self.client_mut(from) else { return Ok(()) };
-        client.id = Some(id.clone());
-        client.key = key.map(Box::new);
-        match replaced {
-            Some(holder) => self.close(holder, CloseCode::Replaced),
-            None => self.presence.changed(&id, true),
-        }
-        let max_message = self.limits.message_bytes_max;
-        self.answer(from, &ToClient::Joined { id: &id, max_message });
         Ok(())
     }
 
-    fn send(
-        &mut self,
-        from: Token,
-        id: &Id,
-        to: &str,
-        body: &str,
-        reference: Option<&str>,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        let recipient = self.recipient(to)?;
-        let mid = Mid { count: self.mid.count + 1, ..self.mid };
-        let at = now.unix_ms;
-        if !self.push(recipient, &ToClient::Message { from: id, body, mid, at }) {
-            self.close(recipient, CloseCode::TryAgainLater);
-            return refuse(ErrorCode::Slow, format!("{to} was too slow to read and has been disconnected"));
+    fn join_unowned(&mut self, from: Token, id: Id, now: Now) {
+        self.ids.insert(id.clone(), Holder::Client(from));
+        self.presence.changed(&id, true);
+        self.admit(from, id, None, false, now);
+    }
+
+    fn join_claiming(&mut self, from: Token, id: Id, hash: KeyHash, now: Now) -> Result<(), Refusal> {
+        match self.owners.room() {
+            Room::Enough => {}
+            Room::InPlaceOf(owner) => self.give_up(owner, now),
+            Room::Nowhere => return refuse(ErrorCode::TooMany, "too many ids are owned on this server"),
         }
+        let owner = self.owners.claim(id.clone(), hash, from);
+        self.ids.insert(id.clone(), Holder::Owner(owner));
+        self.presence.changed(&id, true);
+        self.admit(from, id, Some(owner), false, now);
+        Ok(())
+    }
+
+    fn join_resuming(&mut self, from: Token, id: Id, owner: OwnerKey, now: Now) {
+        // The new connection first: then the id is never without one, and nobody is told that it came or went.
+        let (replaced, looked_offline) = self.owners.resume(owner, from);
+        if let Some(replaced) = replaced {
+            self.close(replaced, CloseCode::Replaced, now);
+        }
+        if looked_offline {
+            self.presence.changed(&id, true);
+        }
+        self.admit(from, id, Some(owner), true, now);
+        self.retell(from, owner, now);
+        self.feed(owner);
+    }
+
+    fn admit(&mut self, token: Token, id: Id, owner: Option<OwnerKey>, resumed: bool, now: Now) {
+        let Some(client) = self.clients.get_mut(token) else { return };
+        (client.id, client.owner) = (Some(id.clone()), owner);
+        let line = ToClient::Joined {
+            id: &id,
+            resumed,
+            held: owner.map_or(0, |owner| self.owners.unacknowledged(owner)),
+            // Nothing is kept of an id without a key.
+            hold: owner.map_or(0, |_| self.limits.hold.as_secs()),
+            max_message: self.limits.message_bytes_max,
+        };
+        self.answer(token, &line, now);
+    }
+
+    fn send(&mut self, from: &Speaker, to: &str, body: &str, tag: &Tag<'_>, now: Now) -> Result<(), Refusal> {
+        let reference = tag.reference.as_deref();
+        // Only who owns its id is known again after its connection broke.
+        let memory = from.owner.zip(reference).map(|(owner, r)| (owner, self.hasher.hash_one((r, to, body))));
+        if let (Some((owner, hash)), Some(reference)) = (memory, reference)
+            && let Some(&Sent { mid, at, held, .. }) = self.owners.repeated(owner, hash)
+        {
+            let mid = Mid { count: mid, ..self.mid };
+            self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
+            return Ok(());
+        }
+        let (to_id, recipient) = self.recipient(&from.id, to)?;
+        if memory.is_some_and(|(owner, _)| !self.owners.can_remember(owner)) {
+            return refuse(ErrorCode::Full, "what is kept for you and for all has reached its limit");
+        }
+        let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
+        self.write_line(&ToClient::Message { from: &from.id, body, mid, at });
+        let held = match recipient {
+            Holder::Client(token) if self.clients.push(token, &self.line) => false,
+            Holder::Client(token) => {
+                self.close(token, CloseCode::TryAgainLater, now);
+                return refuse(
+                    ErrorCode::Slow,
+                    format!("{to} was too slow to read and has been disconnected"),
+                );
+            }
+            Holder::Owner(owner) => {
+                if !self.owners.hold(owner, mid.count, &from.id, from.sender(), &self.line) {
+                    return refuse(ErrorCode::Full, format!("too much waits for {to} already"));
+                }
+                self.feed(owner);
+                self.owners.token(owner).is_none()
+            }
+        };
         self.mid = mid;
+        if let Some((owner, hash)) = memory {
+            self.owners.remember(owner, hash, Sent { mid: mid.count, at, to: to_id, held, fate: Fate::Open });
+        }
         if let Some(reference) = reference {
-            self.answer(from, &ToClient::Sent { reference, mid, at });
+            self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
         }
         Ok(())
     }
 
     /// A signal that cannot be delivered now is of no use later, and its sender does not wait for an answer.
-    fn signal(&mut self, id: &Id, to: &str, body: &str) -> Result<(), Refusal> {
-        match self.recipient(to) {
-            Ok(recipient) => drop(self.push(recipient, &ToClient::Signal { from: id, body })),
-            Err(Refusal { code: ErrorCode::Offline, .. }) => {}
-            Err(refusal) => return Err(refusal),
+    fn signal(&mut self, from: &Speaker, to: &str, body: &str) -> Result<(), Refusal> {
+        match self.recipient(&from.id, to) {
+            Ok((_, holder)) => {
+                if let Some(token) = self.token_of(holder) {
+                    self.write_line(&ToClient::Signal { from: &from.id, body });
+                    let _ = self.clients.push(token, &self.line);
+                }
+                Ok(())
+            }
+            Err(Refusal { code: ErrorCode::Offline, .. }) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Messages of `to` have reached the page of `from`.
+    fn ack(&mut self, from: &Speaker, to: &str, mids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
+        if !Id::is_valid(to) {
+            return refuse(ErrorCode::BadId, BAD_ID);
+        }
+        let prefix = self.mid.prefix;
+        let counts = mids.iter().filter_map(|mid| Mid::count_in(mid, prefix));
+        match from.owner {
+            Some(owner) => {
+                let acknowledged =
+                    counts.filter_map(|mid| Some((self.owners.acknowledge(owner, to, mid)?, mid)));
+                let acknowledged: Vec<(Sender, u64)> = acknowledged.collect();
+                self.tell_fates(&from.id, acknowledged, Fate::Delivered, now);
+            }
+            None => {
+                // Nobody knows what was sent to an id without a key but the sender itself.
+                let Some(&holder) = self.ids.get(to) else { return Ok(()) };
+                if let Holder::Owner(sender) = holder {
+                    counts.for_each(|mid| self.owners.settle(sender, &from.id, mid, Fate::Delivered));
+                }
+                if let Some(token) = self.token_of(holder) {
+                    let line = ToClient::Delivered { from: &from.id, mids: Mids::Said(mids) };
+                    self.answer(token, &line, now);
+                }
+            }
         }
         Ok(())
     }
 
-    fn recipient(&self, to: &str) -> Result<Token, Refusal> {
-        match self.ids.get(to) {
-            Some(token) => Ok(*token),
-            // An id that somebody has is one; only others need a look at their letters.
-            None if Id::is_valid(to) => refuse(ErrorCode::Offline, format!("{to} is not here")),
-            None => refuse(ErrorCode::BadId, BAD_ID),
-        }
-    }
-
-    fn watch(&mut self, from: Token, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
-        let mut wanted = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(id) = Id::new(id) else { return refuse(ErrorCode::BadId, BAD_ID) };
-            wanted.push(id);
-        }
-        wanted.sort_unstable();
-        wanted.dedup();
-        let new = wanted.iter().filter(|id| !self.presence.watches(from, id)).count();
-        if self.presence.count(from) + new > WATCHED_MAX {
+    fn watch(&mut self, from: &Speaker, ids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
+        let wanted = valid_set(ids)?;
+        let new = wanted.iter().filter(|id| !self.presence.watches(from.token, id)).count();
+        if self.presence.count(from.token) + new > WATCHED_MAX {
             return refuse(ErrorCode::TooMany, format!("you can watch {WATCHED_MAX} ids"));
         }
         if self.presence.total() + new > WATCHED_TOTAL {
             return refuse(ErrorCode::TooMany, "too many ids are watched on this server");
         }
         for id in &wanted {
-            self.presence.watch(from, id, self.ids.contains_key(id));
+            self.presence.watch(from.token, id, self.is_shown(id), self.is_seen(id, from.token));
         }
         // Not before all are watched: an answer that does not fit takes the client out of all tables.
         for id in &wanted {
-            self.answer(from, &ToClient::Presence { id, online: self.ids.contains_key(id) });
+            let online = self.is_seen(id, from.token);
+            self.answer(from.token, &ToClient::Presence { id, online }, now);
         }
         Ok(())
     }
 
-    fn unwatch(&mut self, from: Token, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
-        if !ids.iter().all(|id| Id::is_valid(id)) {
-            return refuse(ErrorCode::BadId, BAD_ID);
-        }
-        for id in ids {
-            self.presence.unwatch(from, id);
+    fn unwatch(&mut self, from: &Speaker, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
+        for id in &valid_set(ids)? {
+            self.presence.unwatch(from.token, id);
         }
         Ok(())
+    }
+
+    fn block(&mut self, from: &Speaker, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
+        let wanted = valid_set(ids)?;
+        let new = wanted.iter().filter(|id| !self.has_blocked(from, id)).count();
+        let blocked = self.blocked_mut(from).map_or(0, |blocked| blocked.len());
+        if blocked + new > BLOCKED_MAX {
+            return refuse(ErrorCode::TooMany, format!("you can block {BLOCKED_MAX} ids"));
+        }
+        if self.blocked_total + new > BLOCKED_TOTAL {
+            return refuse(ErrorCode::TooMany, "too many ids are blocked on this server");
+        }
+        self.blocked_total += new;
+        if let Some(blocked) = self.blocked_mut(from) {
+            for id in wanted {
+                blocked.insert(id);
+            }
+        }
+        // To whom it looks offline now is found out by a round over its watchers.
+        self.presence.changed(&from.id, true);
+        Ok(())
+    }
+
+    fn unblock(&mut self, from: &Speaker, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
+        let wanted = valid_set(ids)?;
+        let Some(blocked) = self.blocked_mut(from) else { return Ok(()) };
+        let removed = wanted.iter().filter(|id| blocked.remove(id)).count();
+        self.blocked_total -= removed;
+        self.presence.changed(&from.id, true);
+        Ok(())
+    }
+
+    // ---- what becomes of messages ----
+
+    /// Moves held lines to the outbox of their client, as far as they leave half of it free.
+    fn feed(&mut self, owner: OwnerKey) {
+        let Some(token) = self.owners.token(owner) else { return };
+        while let Some(line) = self.owners.next_line(owner) {
+            if !self.clients.push_to_half(token, line) {
+                // What waits for the client calls for more when it leaves. If nothing does, somebody else's has to.
+                if self.clients.waiting(token) == 0 {
+                    self.hungry.push_back(owner);
+                }
+                return;
+            }
+            self.owners.advance(owner);
+        }
+    }
+
+    /// Tells senders, each in as few lines as it takes, what became of their messages to `id`.
+    fn tell_fates(&mut self, id: &Id, mut fates: Vec<(Sender, u64)>, fate: Fate, now: Now) {
+        // Stable, so that each sender's are in order; almost always all are one sender's.
+        fates.sort_by_key(|(sender, _)| match sender {
+            Sender::Client(token) => (0, usize::from(*token)),
+            Sender::Owner(owner) => (1, owner.number()),
+        });
+        for group in fates.chunk_by(|(a, _), (b, _)| a == b) {
+            let sender = group[0].0;
+            let counts: Vec<u64> = group.iter().map(|(_, mid)| *mid).collect();
+            if let Sender::Owner(owner) = sender {
+                counts.iter().for_each(|mid| self.owners.settle(owner, id, *mid, fate));
+            }
+            let token = match sender {
+                Sender::Client(token) => Some(token),
+                Sender::Owner(owner) => self.owners.token(owner),
+            };
+            if let Some(token) = token {
+                self.tell_fate(token, id, &counts, fate, now);
+            }
+        }
+    }
+
+    fn tell_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
+        for counts in counts.chunks(LIST_MAX) {
+            let mids = Mids::Ours { prefix: self.mid.prefix, counts };
+            match fate {
+                Fate::Open => {}
+                Fate::Delivered => self.answer(to, &ToClient::Delivered { from: id, mids }, now),
+                Fate::Expired => self.answer(to, &ToClient::Expired { to: id, mids }, now),
+            }
+        }
+    }
+
+    /// Tells a client that is back what became of the sends that are remembered.
+    fn retell(&mut self, token: Token, owner: OwnerKey, now: Now) {
+        let settled = self.owners.sends(owner).filter(|sent| sent.fate != Fate::Open);
+        let settled: Vec<Sent> = settled.cloned().collect();
+        for group in settled.chunk_by(|a, b| a.fate == b.fate && a.to == b.to) {
+            let counts: Vec<u64> = group.iter().map(|sent| sent.mid).collect();
+            self.tell_fate(token, &group[0].to, &counts, group[0].fate, now);
+        }
+    }
+
+    /// Ends an ownership: what is held is dropped, and its senders are told.
+    fn give_up(&mut self, owner: OwnerKey, now: Now) {
+        let Some(given_up) = self.owners.give_up(owner) else { return };
+        self.ids.remove(&given_up.id);
+        self.blocked_total -= given_up.blocked;
+        if given_up.was_shown {
+            self.presence.changed(&given_up.id, false);
+        }
+        self.tell_fates(&given_up.id, given_up.expired, Fate::Expired, now);
+    }
+
+    fn look(&mut self, owner: OwnerKey, online: bool) {
+        if let Some(id) = self.owners.id(owner) {
+            self.presence.changed(id, online);
+        }
+    }
+
+    // ---- look-ups ----
+
+    fn speaker(&self, token: Token) -> Option<Speaker> {
+        let client = self.clients.get(token)?;
+        Some(Speaker { token, id: client.id.clone()?, owner: client.owner })
+    }
+
+    /// Who has the id `to`, for somebody called `from`.
+    fn recipient(&self, from: &Id, to: &str) -> Result<(Id, Holder), Refusal> {
+        match self.ids.get_key_value(to) {
+            Some((id, holder)) if !self.blocked(*holder).is_some_and(|blocked| blocked.contains(from)) => {
+                Ok((id.clone(), *holder))
+            }
+            // An id that somebody has is one; only others need a look at their letters.
+            None if !Id::is_valid(to) => refuse(ErrorCode::BadId, BAD_ID),
+            _ => refuse(ErrorCode::Offline, format!("{to} is not here")),
+        }
+    }
+
+    fn token_of(&self, holder: Holder) -> Option<Token> {
+        match holder {
+            Holder::Client(token) => Some(token),
+            Holder::Owner(owner) => self.owners.token(owner),
+        }
+    }
+
+    /// Does this id look online, to those whom it does not block?
+    fn is_shown(&self, id: &str) -> bool {
+        match self.ids.get(id) {
+            Some(Holder::Client(_)) => true,
+            Some(Holder::Owner(owner)) => self.owners.is_shown(*owner),
+            None => false,
+        }
+    }
+
+    fn is_seen(&self, id: &Id, watcher: Token) -> bool {
+        self.is_shown(id) && !blocks(&self.ids, &self.clients, &self.owners, id, watcher)
+    }
+
+    fn blocked(&self, holder: Holder) -> Option<&Blocked> {
+        match holder {
+            Holder::Client(token) => self.clients.get(token).map(|client| &client.blocked),
+            Holder::Owner(owner) => self.owners.blocked(owner),
+        }
+    }
+
+    fn blocked_mut(&mut self, speaker: &Speaker) -> Option<&mut Blocked> {
+        match speaker.owner {
+            Some(owner) => self.owners.blocked_mut(owner),
+            None => self.clients.get_mut(speaker.token).map(|client| &mut client.blocked),
+        }
+    }
+
+    fn has_blocked(&self, speaker: &Speaker, id: &str) -> bool {
+        let holder = speaker.owner.map_or(Holder::Client(speaker.token), Holder::Owner);
+        self.blocked(holder).is_some_and(|blocked| blocked.contains(id))
     }
 
     // ---- outboxes and tables ----
 
-    /// Says something to a client that has to hear it: one for which it does not fit is too slow.
-    fn answer(&mut self, to: Token, line: &ToClient<'_>) {
-        if !self.push(to, line) {
-            self.close(to, CloseCode::TryAgainLater);
-        }
-    }
-
-    /// Puts a line into a client's outbox; false: it does not fit.
-    fn push(&mut self, to: Token, line: &ToClient<'_>) -> bool {
-        let Some(client) = slot(&mut self.clients, to) else { return true };
+    fn write_line(&mut self, line: &ToClient<'_>) {
         self.line.clear();
         line.write(&mut self.line);
-        let bytes_max = self.waiting.limit(self.limits.outbox_bytes_max);
-        let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
-        if !client.outbox.push(&self.line, bytes_max) {
-            return false;
-        }
-        self.waiting.take(client.outbox.waiting() - before);
-        if was_empty {
-            self.pending_write.push(to);
-        }
-        if client.outbox.waiting() > bytes_max / 2 {
-            self.pressing.push(to);
-        }
-        true
     }
 
-    /// Takes a client out of all tables. Its id is free from now on, unless somebody has taken it over.
-    fn remove(&mut self, token: Token) -> Option<Client> {
-        let client = self.clients.get_mut(token.key())?.take_if(|client| client.token == token)?;
-        self.waiting.give(client.outbox.waiting());
+    /// Says something to a client that has to hear it: one for which it does not fit is too slow.
+    fn answer(&mut self, to: Token, line: &ToClient<'_>, now: Now) {
+        self.write_line(line);
+        if !self.clients.push(to, &self.line) {
+            self.close(to, CloseCode::TryAgainLater, now);
+        }
+    }
+
+    /// Takes a client out of all tables. Its id is free from now on, unless it is owned.
+    fn remove(&mut self, token: Token, departure: Departure, now: Now) -> Option<(Client, Vec<u8>)> {
+        let (client, text) = self.clients.remove(token)?;
         self.presence.forget(token);
-        if let Some(id) = &client.id
-            && self.ids.get(id) == Some(&token)
-        {
-            self.ids.remove(id);
-            self.presence.changed(id, false);
+        match (&client.id, client.owner) {
+            (Some(_), Some(owner)) => {
+                let at_once = departure == Departure::Meant;
+                if self.owners.depart(owner, token, at_once, now.instant) && at_once {
+                    self.look(owner, false);
+                }
+            }
+            (Some(id), None) => {
+                self.ids.remove(id);
+                self.blocked_total -= client.blocked.len();
+                self.presence.changed(id, false);
+            }
+            (None, _) => {}
         }
-        Some(client)
-    }
-
-    fn client(&self, token: Token) -> Option<&Client> {
-        self.clients.get(token.key())?.as_ref().filter(|client| client.token == token)
-    }
-
-    fn client_mut(&mut self, token: Token) -> Option<&mut Client> {
-        slot(&mut self.clients, token)
+        Some((client, text))
     }
 }
 
-/// The client with this token: a function of the table alone, so that the hub's other fields stay free.
-fn slot(clients: &mut [Option<Client>], token: Token) -> Option<&mut Client> {
-    clients.get_mut(token.key())?.as_mut().filter(|client| client.token == token)
+/// Does the holder of `id` block this watcher? A function of the tables alone, for use while another is walked.
+fn blocks(ids: &HashMap<Id, Holder>, clients: &Clients, owners: &Owners, id: &Id, watcher: Token) -> bool {
+    let blocked = match ids.get(id) {
+        Some(Holder::Client(token)) => clients.get(*token).map(|client| &client.blocked),
+        Some(Holder::Owner(owner)) => owners.blocked(*owner),
+        None => None,
+    };
+    let Some(blocked) = blocked.filter(|blocked| !blocked.is_empty()) else { return false };
+    let watcher = clients.get(watcher).and_then(|client| client.id.as_ref());
+    watcher.is_some_and(|watcher| blocked.contains(watcher))
+}
+
+fn valid(id: &str) -> Result<Id, Refusal> {
+    Id::new(id).map_or_else(|| refuse(ErrorCode::BadId, BAD_ID), Ok)
+}
+
+/// The ids of a list, each once.
+fn valid_set(ids: &[Cow<'_, str>]) -> Result<Vec<Id>, Refusal> {
+    let mut set = ids.iter().map(|id| valid(id)).collect::<Result<Vec<Id>, Refusal>>()?;
+    set.sort_unstable();
+    set.dedup();
+    Ok(set)
 }
 
 const BAD_ID: &str = "an id is 1 to 64 bytes of letters, digits and . _ - @ +";

@@ -13,9 +13,12 @@ pub mod token;
 
 pub mod protocol;
 
+pub mod blocked;
 pub mod outbox;
 pub mod owned;
 pub mod presence;
+
+pub mod clients;
 
 pub mod hub;
 

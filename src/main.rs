@@ -40,11 +40,15 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --ping SECONDS          a client silent for so long is pinged  [25]
   --timeout SECONDS       a client silent for so long is gone  [40]
   --join-timeout SECONDS  from accept to join, or to the end of a request head  [10]
+  --hold SECONDS          how long an owned id and its messages are kept  [600]
+  --held BYTES            most that is held for one owned id  [524288]
+  --held-total BYTES      most that is held for all  [67108864]
+  --owned N               owned ids  [100000]
   --log LEVEL             off, error, warn, info, debug or trace  [info]
   --help, --version
 ";
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 16] = [
     "listen",
     "origin",
     "www",
@@ -56,13 +60,17 @@ const NAMES: [&str; 12] = [
     "ping",
     "timeout",
     "join-timeout",
+    "hold",
+    "held",
+    "held-total",
+    "owned",
     "log",
 ];
 
 fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
     let options = match parse(arguments, |name| std::env::var_os(name)) {
-        Ok(Command::Run(options)) => options,
+        Ok(Command::Run(options)) => *options,
         Ok(Command::Print(text)) => {
             // Whoever closed standard output does not want to read it.
             let _ = write!(std::io::stdout(), "{text}");
@@ -116,7 +124,7 @@ fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
 // ---- options ----
 
 enum Command {
-    Run(Options),
+    Run(Box<Options>),
     Print(String),
 }
 
@@ -158,7 +166,7 @@ fn parse(
         options.origins.append(&mut of_environment);
     }
     options.config.check()?;
-    Ok(Command::Run(options))
+    Ok(Command::Run(Box::new(options)))
 }
 
 impl Options {
@@ -190,6 +198,10 @@ impl Options {
             "ping" => config.ping = seconds()?,
             "timeout" => config.timeout = seconds()?,
             "join-timeout" => config.join_timeout = seconds()?,
+            "hold" => config.hold = seconds()?,
+            "held" => config.held = number(value)?,
+            "held-total" => config.held_total = number(value)?,
+            "owned" => config.owned = number(value)?,
             "log" => {
                 self.log = LevelFilter::from_str(value)
                     .map_err(|_| format!("\"{value}\" is not off, error, warn, info, debug or trace"))?;
@@ -281,7 +293,7 @@ mod tests {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         };
         match parse(arguments, look_up)? {
-            Command::Run(options) => Ok(options),
+            Command::Run(options) => Ok(*options),
             Command::Print(text) => Err(text),
         }
     }
@@ -314,7 +326,8 @@ mod tests {
         check("--ping 40", "--timeout must be greater than --ping");
         check("--rate 100", "--rate: only 0");
         check("--log loud", "--log: \"loud\"");
-        check("--hold 5", "--hold");
+        check("--burst 5", "--burst");
+        check("--hold 0", "--hold: must be above 0");
         check("--listen", "--listen");
         check("serve", "serve");
         let sentence = run("", &[("SOTTO_PING", "soon")]).err().unwrap_or_default();

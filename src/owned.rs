@@ -1,8 +1,38 @@
-//! What the server keeps of a key by which a client owns its id.
+//! Owned ids: the key, where its client is, the messages held for it, the sends it will not do twice, whom it blocks.
 //!
-//! Invariant: a key is never stored, compared or logged; only its SHA-256 is kept, and compared in constant time.
+//! Everything that outlives a connection is here, and each change of it is one of these functions: a store on disk would
+//! have to write down these and nothing else. Whom to tell of a change, and how, is not known here.
+//!
+//! Invariants:
+//! - A key is never kept, compared or logged; only its SHA-256 is, compared in constant time.
+//! - `held` is in the order of arrival, so mids grow along it; what stands before `next` has been given to the client's
+//!   outbox. The first in it is never an acknowledged one.
+//! - `bytes` of an owner is what its held messages and remembered sends are counted as; the budget has the sum.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use crate::blocked::Blocked;
+use crate::budget::Budget;
+use crate::config::{AWAY_GRACE, HELD_BYTES, SEND_BYTES, SENDS_MAX};
+use crate::deadlines::{Deadlines, Timer};
+use crate::protocol::Id;
+use crate::token::Token;
+
+/// Names one ownership of an id. Never given out twice, so it finds nobody after the id was given up, whoever has the
+/// name then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnerKey(Token);
+
+impl OwnerKey {
+    /// A number that no other ownership has.
+    pub fn number(self) -> usize {
+        self.0.into()
+    }
+}
 
 /// The SHA-256 of a key.
 pub struct KeyHash([u8; 32]);
@@ -25,17 +55,442 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whom to tell what became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// A client without a key: nobody, when its connection is gone.
+    Client(Token),
+    /// An owned id, wherever its client is.
+    Owner(OwnerKey),
+}
 
-    #[test]
-    fn only_the_same_key_matches() {
-        let hash = KeyHash::of("9f2c6a0000000000");
-        assert!(hash.matches(&KeyHash::of("9f2c6a0000000000")));
-        assert!(!hash.matches(&KeyHash::of("9f2c6a0000000001")));
-        // FIPS 180-4: the hash of "abc".
-        assert_eq!(KeyHash::of("abc").0[..4], [0xba, 0x78, 0x16, 0xbf]);
-        assert_eq!(format!("{hash:?}"), "KeyHash");
+/// A message that waits for its acknowledgement.
+#[derive(Debug)]
+struct Held {
+    /// The count of its mid.
+    mid: u64,
+    from: Id,
+    sender: Sender,
+    /// As it leaves; none: acknowledged, and only here because others in front of it are not.
+    line: Option<Box<[u8]>>,
+}
+
+/// What became of a remembered send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing is known yet.
+    Open,
+    /// Acknowledged.
+    Delivered,
+    /// Dropped undelivered.
+    Expired,
+}
+
+/// A send with a `ref`, as far as it has to be known to answer it again.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The count of its mid.
+    pub mid: u64,
+    /// When it was taken, in milliseconds since 1970 UTC.
+    pub at: u64,
+    /// Its recipient.
+    pub to: Id,
+    /// It was answered `"held":true`.
+    pub held: bool,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// Where the client of an owned id is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whereabouts {
+    /// On this connection.
+    Here(Token),
+    /// Away since then; until `shown` it still looks online.
+    Away { since: Instant, shown: Option<Instant> },
+}
+
+struct Owner {
+    key: OwnerKey,
+    id: Id,
+    hash: KeyHash,
+    whereabouts: Whereabouts,
+    timer: Timer,
+    held: VecDeque<Held>,
+    /// The first in `held` that has not been given to the outbox.
+    next: usize,
+    /// How many in `held` are not acknowledged.
+    unacknowledged: usize,
+    bytes: usize,
+    /// Hashes of ref, recipient and body, in the order of `sends`: by themselves, so that looking for one is quick.
+    hashes: VecDeque<u64>,
+    sends: VecDeque<Sent>,
+    blocked: Blocked,
+}
+
+/// Whether one more id can be owned.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Yes.
+    Enough,
+    /// If this one is given up: longest away, and nothing is held for it.
+    InPlaceOf(OwnerKey),
+    /// No: all are here, or something is held for them.
+    Nowhere,
+}
+
+/// What is due for an owned id.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It looks offline from now on.
+    Offline(OwnerKey),
+    /// Its time is over.
+    GiveUp(OwnerKey),
+}
+
+/// What is left of an owned id that was given up.
+pub struct GivenUp {
+    /// The id, free from now on.
+    pub id: Id,
+    /// It looked online until now.
+    pub was_shown: bool,
+    /// How many ids it blocked.
+    pub blocked: usize,
+    /// What was held, and is dropped: whom to tell, and which mids, in order.
+    pub expired: Vec<(Sender, u64)>,
+}
+
+/// All owned ids.
+pub struct Owners {
+    hold: Duration,
+    bytes_max: usize,
+    owned_max: usize,
+    slots: Slab<Owner>,
+    generation: u32,
+    budget: Budget,
+    deadlines: Deadlines<OwnerKey>,
+    /// Those who are away and for whom nothing is held: who may give way, longest away first.
+    idle: BTreeSet<(Instant, OwnerKey)>,
+}
+
+impl Owners {
+    /// No owned ids: at most `owned_max`, kept for `hold`, holding so many bytes each and together.
+    pub fn new(hold: Duration, bytes_max: usize, bytes_total: usize, owned_max: usize) -> Owners {
+        Owners {
+            hold,
+            bytes_max,
+            owned_max,
+            slots: Slab::new(),
+            generation: 0,
+            budget: Budget::new(bytes_total),
+            deadlines: Deadlines::default(),
+            idle: BTreeSet::new(),
+        }
+    }
+
+    // ---- who owns what, and is where ----
+
+    /// An id that nobody had is owned from now on. There has to be [room](Owners::room) for it.
+    pub fn claim(&mut self, id: Id, hash: KeyHash, token: Token) -> OwnerKey {
+        self.generation = self.generation.wrapping_add(1);
+        let entry = self.slots.vacant_entry();
+        let key = OwnerKey(Token::new(entry.key(), self.generation));
+        entry.insert(Owner {
+            key,
+            id,
+            hash,
+            whereabouts: Whereabouts::Here(token),
+            timer: Timer::default(),
+            held: VecDeque::new(),
+            next: 0,
+            unacknowledged: 0,
+            bytes: 0,
+            hashes: VecDeque::new(),
+            sends: VecDeque::new(),
+            blocked: Blocked::default(),
+        });
+        key
+    }
+
+    /// Is there room for one more?
+    pub fn room(&self) -> Room {
+        if self.slots.len() < self.owned_max {
+            return Room::Enough;
+        }
+        self.idle.first().map_or(Room::Nowhere, |(_, key)| Room::InPlaceOf(*key))
+    }
+
+    /// Does this key open this id?
+    pub fn opens(&self, key: OwnerKey, hash: &KeyHash) -> bool {
+        self.get(key).is_some_and(|owner| owner.hash.matches(hash))
+    }
+
+    /// The client is back, or on another connection: all that is held comes again from the first. Gives the connection
+    /// that is replaced, and whether the id looked offline.
+    pub fn resume(&mut self, key: OwnerKey, token: Token) -> (Option<Token>, bool) {
+        self.forget_idle(key);
+        let Some(owner) = self.get_mut(key) else { return (None, false) };
+        owner.next = 0;
+        match std::mem::replace(&mut owner.whereabouts, Whereabouts::Here(token)) {
+            Whereabouts::Here(replaced) => (Some(replaced), false),
+            Whereabouts::Away { shown, .. } => (None, shown.is_none()),
+        }
+    }
+
+    /// The connection of the client has ended: `at_once`, it looks offline. False: it had been replaced before.
+    pub fn depart(&mut self, key: OwnerKey, token: Token, at_once: bool, now: Instant) -> bool {
+        let grace = AWAY_GRACE.min(self.hold);
+        let shown = (!at_once).then(|| now + grace);
+        let Some(owner) = self.get_mut(key) else { return false };
+        if owner.whereabouts != Whereabouts::Here(token) {
+            return false;
+        }
+        owner.whereabouts = Whereabouts::Away { since: now, shown };
+        if owner.unacknowledged == 0 {
+            self.idle.insert((now, key));
+        }
+        self.schedule(key);
+        true
+    }
+
+    /// Where its client is, if it is here.
+    pub fn token(&self, key: OwnerKey) -> Option<Token> {
+        match self.get(key)?.whereabouts {
+            Whereabouts::Here(token) => Some(token),
+            Whereabouts::Away { .. } => None,
+        }
+    }
+
+    /// Does it look online?
+    pub fn is_shown(&self, key: OwnerKey) -> bool {
+        self.get(key).is_some_and(|owner| match owner.whereabouts {
+            Whereabouts::Here(_) => true,
+            Whereabouts::Away { shown, .. } => shown.is_some(),
+        })
+    }
+
+    /// The id.
+    pub fn id(&self, key: OwnerKey) -> Option<&Id> {
+        self.get(key).map(|owner| &owner.id)
+    }
+
+    /// Whom it blocks.
+    pub fn blocked(&self, key: OwnerKey) -> Option<&Blocked> {
+        self.get(key).map(|owner| &owner.blocked)
+    }
+
+    /// Whom it blocks, to be changed.
+    pub fn blocked_mut(&mut self, key: OwnerKey) -> Option<&mut Blocked> {
+        self.get_mut(key).map(|owner| &mut owner.blocked)
+    }
+
+    /// Ends an ownership: the id is free, and what was held for it is dropped.
+    pub fn give_up(&mut self, key: OwnerKey) -> Option<GivenUp> {
+        let was_shown = self.is_shown(key);
+        self.forget_idle(key);
+        self.get(key)?;
+        let owner = self.slots.remove(key.0.key());
+        self.budget.give(owner.bytes);
+        let open = owner.held.into_iter().filter(|held| held.line.is_some());
+        let expired = open.map(|held| (held.sender, held.mid)).collect();
+        Some(GivenUp { id: owner.id, was_shown, blocked: owner.blocked.len(), expired })
+    }
+
+    // ---- held messages ----
+
+    /// Holds a message; false: what is held for this id, or for all, has reached its limit.
+    #[must_use]
+    pub fn hold(&mut self, key: OwnerKey, mid: u64, from: &Id, sender: Sender, line: &[u8]) -> bool {
+        let bytes = HELD_BYTES + line.len();
+        if !self.has_room(key, bytes) {
+            return false;
+        }
+        self.forget_idle(key);
+        let Some(owner) = self.slots.get_mut(key.0.key()) else { return false };
+        owner.held.push_back(Held { mid, from: from.clone(), sender, line: Some(line.into()) });
+        owner.unacknowledged += 1;
+        owner.bytes += bytes;
+        self.budget.take(bytes);
+        true
+    }
+
+    /// The next held line that its client has not been given.
+    pub fn next_line(&mut self, key: OwnerKey) -> Option<&[u8]> {
+        let owner = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key)?;
+        // What was acknowledged before it was given again, by a client that knew it, is passed over.
+        while owner.held.get(owner.next)?.line.is_none() {
+            owner.next += 1;
+        }
+        owner.held[owner.next].line.as_deref()
+    }
+
+    /// Its client has been given that line.
+    pub fn advance(&mut self, key: OwnerKey) {
+        if let Some(owner) = self.get_mut(key) {
+            owner.next += 1;
+        }
+    }
+
+    /// How many messages are held and not acknowledged.
+    pub fn unacknowledged(&self, key: OwnerKey) -> usize {
+        self.get(key).map_or(0, |owner| owner.unacknowledged)
+    }
+
+    /// Message `mid` from `from` has reached the page: forgets it, and gives its sender. None: no such message is held.
+    pub fn acknowledge(&mut self, key: OwnerKey, from: &str, mid: u64) -> Option<Sender> {
+        let owner = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key)?;
+        let place = owner.held.binary_search_by_key(&mid, |held| held.mid).ok()?;
+        let held = &mut owner.held[place];
+        if *held.from != *from {
+            return None;
+        }
+        let sender = held.sender;
+        let mut bytes = held.line.take()?.len();
+        owner.unacknowledged -= 1;
+        while owner.held.front().is_some_and(|held| held.line.is_none()) {
+            owner.held.pop_front();
+            owner.next = owner.next.saturating_sub(1);
+            bytes += HELD_BYTES;
+        }
+        shrink(&mut owner.held);
+        owner.bytes -= bytes;
+        self.budget.give(bytes);
+        Some(sender)
+    }
+
+    // ---- remembered sends ----
+
+    /// Was this sent before? What it was answered with.
+    pub fn repeated(&self, key: OwnerKey, hash: u64) -> Option<&Sent> {
+        let owner = self.get(key)?;
+        let place = owner.hashes.iter().position(|known| *known == hash)?;
+        owner.sends.get(place)
+    }
+
+    /// Is there room to remember one more send?
+    pub fn can_remember(&self, key: OwnerKey) -> bool {
+        self.get(key).is_some_and(|owner| owner.sends.len() == SENDS_MAX || self.has_room(key, SEND_BYTES))
+    }
+
+    /// Remembers a send; the oldest of [`SENDS_MAX`] is forgotten for it.
+    pub fn remember(&mut self, key: OwnerKey, hash: u64, sent: Sent) {
+        let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else { return };
+        if owner.sends.len() == SENDS_MAX {
+            owner.hashes.pop_front();
+            owner.sends.pop_front();
+        } else {
+            owner.bytes += SEND_BYTES;
+            self.budget.take(SEND_BYTES);
+        }
+        owner.hashes.push_back(hash);
+        owner.sends.push_back(sent);
+    }
+
+    /// Writes down what became of a send to `to`, if it is remembered.
+    pub fn settle(&mut self, key: OwnerKey, to: &str, mid: u64, fate: Fate) {
+        let Some(owner) = self.get_mut(key) else { return };
+        let Ok(place) = owner.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
+        let sent = &mut owner.sends[place];
+        if *sent.to == *to {
+            sent.fate = fate;
+        }
+    }
+
+    /// All remembered sends, oldest first.
+    pub fn sends(&self, key: OwnerKey) -> impl Iterator<Item = &Sent> {
+        self.get(key).into_iter().flat_map(|owner| &owner.sends)
+    }
+
+    // ---- time ----
+
+    /// When something is due.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// What is due next, if something is.
+    pub fn next_due(&mut self, now: Instant) -> Option<Due> {
+        while let Some((at, key)) = self.deadlines.pop(now) {
+            let hold = self.hold;
+            let Some(owner) = self.get_mut(key) else { continue };
+            if !owner.timer.fired(at) {
+                continue;
+            }
+            if owner.deadline(hold).is_some_and(|due| due <= now) {
+                let Whereabouts::Away { shown: shown @ Some(_), .. } = &mut owner.whereabouts else {
+                    return Some(Due::GiveUp(key));
+                };
+                *shown = None;
+                self.schedule(key);
+                return Some(Due::Offline(key));
+            }
+            self.schedule(key);
+        }
+        None
+    }
+
+    fn schedule(&mut self, key: OwnerKey) {
+        let hold = self.hold;
+        let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else { return };
+        let due = owner.deadline(hold);
+        self.deadlines.set(key, &mut owner.timer, due);
+    }
+
+    // ---- tables ----
+
+    /// Bytes held for all.
+    pub fn held_bytes(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// How many ids are owned.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Is no id owned?
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn has_room(&self, key: OwnerKey, bytes: usize) -> bool {
+        self.get(key).is_some_and(|owner| owner.bytes + bytes <= self.budget.limit(self.bytes_max))
+    }
+
+    /// It is here, something is held for it, or it is no more: nobody for whom to give way.
+    fn forget_idle(&mut self, key: OwnerKey) {
+        if let Some(Owner { whereabouts: Whereabouts::Away { since, .. }, .. }) = self.get(key) {
+            let entry = (*since, key);
+            self.idle.remove(&entry);
+        }
+    }
+
+    fn get(&self, key: OwnerKey) -> Option<&Owner> {
+        self.slots.get(key.0.key()).filter(|owner| owner.key == key)
+    }
+
+    fn get_mut(&mut self, key: OwnerKey) -> Option<&mut Owner> {
+        self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key)
     }
 }
+
+impl Owner {
+    fn deadline(&self, hold: Duration) -> Option<Instant> {
+        match self.whereabouts {
+            Whereabouts::Here(_) => None,
+            Whereabouts::Away { since, shown } => Some(shown.unwrap_or(since + hold)),
+        }
+    }
+}
+
+/// Gives a queue's room back when most of it is empty; halving each time, so that it costs O(1) a message.
+fn shrink<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() {
+        *queue = VecDeque::new();
+    } else if queue.capacity() > 32 && queue.len() < queue.capacity() / 4 {
+        queue.shrink_to(queue.capacity() / 2);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -61,8 +61,8 @@ impl Presence {
         key.is_some_and(|key| self.watchers.get(&token).is_some_and(|places| places.contains_key(key)))
     }
 
-    /// From now on this client wants to hear of `id`, and has just been told what it is.
-    pub fn watch(&mut self, token: Token, id: &Id, online: bool) {
+    /// From now on this client wants to hear of `id`, which is `online`, and is being told `seen`.
+    pub fn watch(&mut self, token: Token, id: &Id, online: bool, seen: bool) {
         let key = match self.keys.get(id) {
             Some(key) => *key,
             None => {
@@ -82,10 +82,10 @@ impl Presence {
         let places = self.watchers.entry(token).or_default();
         let watched = &mut self.watched[key];
         match places.get(&key) {
-            Some(&place) => watched.watchers[place].told = online,
+            Some(&place) => watched.watchers[place].told = seen,
             None => {
                 places.insert(key, watched.watchers.len());
-                watched.watchers.push(Watcher { token, told: online });
+                watched.watchers.push(Watcher { token, told: seen });
                 // A round that comes around to its place must not have one of the others less for it.
                 watched.left += usize::from(watched.left > 0);
                 self.total += 1;
@@ -111,7 +111,7 @@ impl Presence {
         }
     }
 
-    /// An id has come or gone: its watchers will be told.
+    /// An id has come or gone, or looks otherwise to some: its watchers will be told.
     pub fn changed(&mut self, id: &str, online: bool) {
         let Some(&key) = self.keys.get(id) else { return };
         let watched = &mut self.watched[key];
@@ -125,8 +125,12 @@ impl Presence {
     }
 
     /// The next notice: whom to tell, of whom, what. Each watcher looked at takes one from `budget`; none when that is
-    /// used up, or nothing is to be told.
-    pub fn next_notice(&mut self, budget: &mut usize) -> Option<(Token, Id, bool)> {
+    /// used up, or nothing is to be told. `sees` says what a watcher may know of an id that is online, or not.
+    pub fn next_notice(
+        &mut self,
+        budget: &mut usize,
+        sees: impl Fn(Token, &Id, bool) -> bool,
+    ) -> Option<(Token, Id, bool)> {
         while *budget > 0 {
             let key = *self.rounds.front()?;
             let watched = &mut self.watched[key];
@@ -139,8 +143,8 @@ impl Presence {
             *budget -= 1;
             watched.left -= 1;
             watched.at = watched.at.checked_sub(1).unwrap_or(watched.watchers.len() - 1);
-            let online = watched.online;
             let watcher = &mut watched.watchers[watched.at];
+            let online = sees(watcher.token, &watched.id, watched.online);
             if watcher.told != online {
                 watcher.told = online;
                 return Some((watcher.token, watched.id.clone(), online));
@@ -170,12 +174,12 @@ impl Presence {
         watched.at = watched.at.min(watched.watchers.len());
         watched.left = watched.left.min(watched.watchers.len());
         if let Some(moved) = watched.watchers.get(place) {
-            let (token, behind) = (moved.token, moved.told != watched.online);
+            let token = moved.token;
             if let Some(places) = self.watchers.get_mut(&token) {
                 places.insert(key, place);
             }
-            // It may have moved out of the way of the round.
-            if behind {
+            // It may have moved out of the way of a round, which then has to go around once more.
+            if self.watched[key].left > 0 {
                 self.begin_round(key);
             }
         }

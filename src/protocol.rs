@@ -41,6 +41,13 @@ pub enum FromClient<'a> {
         /// Any JSON value, as it came.
         body: &'a str,
     },
+    /// These messages have reached my user.
+    Ack {
+        /// Who sent them.
+        to: Cow<'a, str>,
+        /// Their names.
+        mids: Vec<Cow<'a, str>>,
+    },
     /// Tell me whether these are here, now and at every change.
     Watch {
         /// One id or more.
@@ -48,6 +55,16 @@ pub enum FromClient<'a> {
     },
     /// Stop telling me.
     Unwatch {
+        /// One id or more.
+        ids: Vec<Cow<'a, str>>,
+    },
+    /// Refuse what these say, and look offline to them.
+    Block {
+        /// One id or more.
+        ids: Vec<Cow<'a, str>>,
+    },
+    /// End that.
+    Unblock {
         /// One id or more.
         ids: Vec<Cow<'a, str>>,
     },
@@ -100,6 +117,7 @@ struct Keys<'a> {
     body: Option<&'a RawValue>,
     reference: Option<&'a RawValue>,
     ids: Option<&'a RawValue>,
+    mids: Option<&'a RawValue>,
     /// Some key, known or unknown, stands twice.
     repeated: bool,
 }
@@ -135,6 +153,7 @@ impl<'de> Visitor<'de> for KeysVisitor {
                 "body" => keys.body.replace(value).is_some(),
                 "ref" => keys.reference.replace(value).is_some(),
                 "ids" => keys.ids.replace(value).is_some(),
+                "mids" => keys.mids.replace(value).is_some(),
                 _ => !unknown.get_or_insert_default().insert(name),
             };
             keys.repeated |= twice;
@@ -179,8 +198,11 @@ impl<'a> Keys<'a> {
             },
             "signal" => FromClient::Signal { to: needed("to", self.to)?, body: self.body()? },
             "join" => FromClient::Join { id: needed("id", self.id)?, key: optional("key", self.key)? },
-            "watch" => FromClient::Watch { ids: self.ids()? },
-            "unwatch" => FromClient::Unwatch { ids: self.ids()? },
+            "ack" => FromClient::Ack { to: needed("to", self.to)?, mids: list("mids", self.mids)? },
+            "watch" => FromClient::Watch { ids: list("ids", self.ids)? },
+            "unwatch" => FromClient::Unwatch { ids: list("ids", self.ids)? },
+            "block" => FromClient::Block { ids: list("ids", self.ids)? },
+            "unblock" => FromClient::Unblock { ids: list("ids", self.ids)? },
             "leave" => FromClient::Leave,
             _ => return Err("unknown `type`".into()),
         })
@@ -202,16 +224,16 @@ impl<'a> Keys<'a> {
             reference => Ok(reference),
         }
     }
+}
 
-    fn ids(&self) -> Result<Vec<Cow<'a, str>>, String> {
-        let list = self.ids.ok_or("`ids` is missing")?;
-        let list: Vec<&'a RawValue> =
-            serde_json::from_str(list.get()).map_err(|_| "`ids` must be a list of strings")?;
-        if list.is_empty() || list.len() > LIST_MAX {
-            return Err(format!("`ids` must have 1 to {LIST_MAX} entries"));
-        }
-        list.into_iter().map(|id| string(id).ok_or("`ids` must be a list of strings".into())).collect()
+fn list<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Vec<Cow<'a, str>>, String> {
+    let value = value.ok_or_else(|| format!("`{name}` is missing"))?;
+    let not_strings = || format!("`{name}` must be a list of strings");
+    let list: Vec<&'a RawValue> = serde_json::from_str(value.get()).map_err(|_| not_strings())?;
+    if list.is_empty() || list.len() > LIST_MAX {
+        return Err(format!("`{name}` must have 1 to {LIST_MAX} entries"));
     }
+    list.into_iter().map(|entry| string(entry).ok_or_else(not_strings)).collect()
 }
 
 fn needed<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Cow<'a, str>, String> {
@@ -322,6 +344,17 @@ pub struct Mid {
     pub count: u64,
 }
 
+impl Mid {
+    /// The count in a mid of this server's; none if it is another's.
+    pub fn count_in(text: &str, prefix: u64) -> Option<u64> {
+        let (prefix_text, count) = text.split_once('-')?;
+        let count = u64::from_str_radix(count, 16).ok()?;
+        let mid = Mid { prefix, count };
+        // Only one spelling is ours.
+        (prefix_text.len() == 12 && mid.to_string() == text).then_some(count)
+    }
+}
+
 impl fmt::Display for Mid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:012x}-{:x}", self.prefix & 0xffff_ffff_ffff, self.count)
@@ -335,6 +368,12 @@ pub enum ToClient<'a> {
     Joined {
         /// The id that was claimed.
         id: &'a Id,
+        /// The server still knew the id with this key: nothing was lost in between.
+        resumed: bool,
+        /// How many messages are not acknowledged, and follow.
+        held: usize,
+        /// How long the id is kept after its connection ended, in seconds.
+        hold: u64,
         /// Bytes of the longest WebSocket message that the server takes.
         max_message: usize,
     },
@@ -357,6 +396,22 @@ pub enum ToClient<'a> {
         mid: Mid,
         /// When, in milliseconds since 1970 UTC.
         at: u64,
+        /// The recipient is away, and the message waits for it.
+        held: bool,
+    },
+    /// The recipient's page has acknowledged these.
+    Delivered {
+        /// The recipient.
+        from: &'a Id,
+        /// Which.
+        mids: Mids<'a>,
+    },
+    /// These were held and dropped undelivered.
+    Expired {
+        /// The recipient.
+        to: &'a Id,
+        /// Which.
+        mids: Mids<'a>,
     },
     /// Somebody's `signal`.
     Signal {
@@ -383,15 +438,49 @@ pub enum ToClient<'a> {
     },
 }
 
+/// Several mids in a line.
+#[derive(Debug)]
+pub enum Mids<'a> {
+    /// Of this server, by their counts.
+    Ours {
+        /// What all of them begin with.
+        prefix: u64,
+        /// How each goes on.
+        counts: &'a [u64],
+    },
+    /// As a client said them, unchecked.
+    Said(&'a [Cow<'a, str>]),
+}
+
+impl Mids<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Mids::Ours { prefix, counts } => {
+                for (n, &count) in counts.iter().enumerate() {
+                    let comma = if n == 0 { "" } else { "," };
+                    append(out, format_args!(r#"{comma}"{}""#, Mid { prefix: *prefix, count }));
+                }
+            }
+            Mids::Said(texts) => {
+                for (n, text) in texts.iter().enumerate() {
+                    if n > 0 {
+                        out.push(b',');
+                    }
+                    append_string(out, text);
+                }
+            }
+        }
+    }
+}
+
 impl ToClient<'_> {
     /// Appends the line, without a newline.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            // `resumed`, `held` and `hold` say that nothing outlives the connection here.
-            ToClient::Joined { id, max_message } => append(
+            ToClient::Joined { id, resumed, held, hold, max_message } => append(
                 out,
                 format_args!(
-                    r#"{{"type":"joined","id":"{}","resumed":false,"held":0,"max_message":{max_message},"hold":0}}"#,
+                    r#"{{"type":"joined","id":"{}","resumed":{resumed},"held":{held},"max_message":{max_message},"hold":{hold}}}"#,
                     id.0
                 ),
             ),
@@ -402,10 +491,21 @@ impl ToClient<'_> {
                     from.0
                 ),
             ),
-            ToClient::Sent { reference, mid, at } => {
+            ToClient::Sent { reference, mid, at, held } => {
                 append(out, format_args!(r#"{{"type":"sent","ref":"#));
                 append_string(out, reference);
-                append(out, format_args!(r#","mid":"{mid}","at":{at}}}"#));
+                let held = if *held { r#","held":true"# } else { "" };
+                append(out, format_args!(r#","mid":"{mid}","at":{at}{held}}}"#));
+            }
+            ToClient::Delivered { from, mids } => {
+                append(out, format_args!(r#"{{"type":"delivered","from":"{}","mids":["#, from.0));
+                mids.write(out);
+                out.extend_from_slice(b"]}");
+            }
+            ToClient::Expired { to, mids } => {
+                append(out, format_args!(r#"{{"type":"expired","to":"{}","mids":["#, to.0));
+                mids.write(out);
+                out.extend_from_slice(b"]}");
             }
             ToClient::Signal { from, body } => {
                 append(out, format_args!(r#"{{"type":"signal","from":"{}","body":{body}}}"#, from.0));
@@ -458,6 +558,8 @@ pub enum ErrorCode {
     Offline,
     /// The recipient was too slow to read, and has been disconnected.
     Slow,
+    /// What is held for the recipient, or for everybody, has reached its limit.
+    Full,
     /// A limit on this client was reached.
     TooMany,
 }
@@ -474,6 +576,7 @@ impl ErrorCode {
             ErrorCode::IdTaken => "id_taken",
             ErrorCode::Offline => "offline",
             ErrorCode::Slow => "slow",
+            ErrorCode::Full => "full",
             ErrorCode::TooMany => "too_many",
         }
     }

@@ -25,9 +25,9 @@ use slab::Slab;
 
 use crate::clock::Now;
 use crate::config::{READ_BYTES, REFUSALS_MAX};
-use crate::connection::{self, Connection, Incoming, Shared, Stream};
+use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
 use crate::deadlines::{Deadlines, Timer};
-use crate::hub::{self, Closing, Hub};
+use crate::hub::{self, Closing, Departure, Hub};
 use crate::protocol::CloseCode;
 use crate::token::Token;
 
@@ -51,7 +51,7 @@ pub struct Server<S> {
     shared: Shared,
     slots: Slab<Slot<S>>,
     generation: u32,
-    deadlines: Deadlines,
+    deadlines: Deadlines<Token>,
     read_buffer: Box<[u8]>,
     /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
     pending_read: Vec<Token>,
@@ -96,10 +96,11 @@ impl<S: Stream> Server<S> {
 
     /// How long the loop may sleep: not at all while a visit is owed; none: until something happens.
     pub fn sleep(&self, now: Instant) -> Option<Duration> {
-        if !self.pending_read.is_empty() || !self.pending_write.is_empty() || self.hub.has_notices() {
+        if !self.pending_read.is_empty() || !self.pending_write.is_empty() || self.hub.is_busy(now) {
             return Some(Duration::ZERO);
         }
-        self.deadlines.next().map(|due| due.saturating_duration_since(now))
+        let due = self.deadlines.next().into_iter().chain(self.hub.next_deadline()).min();
+        due.map(|due| due.saturating_duration_since(now))
     }
 
     /// Takes a new connection in, or says to it that there is no room; with room not even for that, it is dropped.
@@ -127,7 +128,7 @@ impl<S: Stream> Server<S> {
             Connection::refused(stream, now, &mut self.shared)
         };
         entry.insert(Slot { token, connection, timer: Timer::default(), queued: false });
-        self.settle(token);
+        self.settle(token, now);
         Ok(())
     }
 
@@ -145,12 +146,12 @@ impl<S: Stream> Server<S> {
     pub fn shut_down(&mut self, now: Now) {
         let tokens: Vec<Token> = self.slots.iter().map(|(_, slot)| slot.token).collect();
         for token in tokens {
-            self.hub.close(token, CloseCode::GoingAway);
+            self.hub.close(token, CloseCode::GoingAway, now);
             self.part(now);
             if let Some(slot) = slot(&mut self.slots, token) {
                 slot.connection.close(CloseCode::GoingAway.into(), now, &mut self.shared);
             }
-            self.settle(token);
+            self.settle(token, now);
         }
     }
 
@@ -166,7 +167,7 @@ impl<S: Stream> Server<S> {
             if ready.writable && slot.connection.is_stalled() {
                 self.pending_write.push(ready.token);
             }
-            self.settle(ready.token);
+            self.settle(ready.token, now);
         }
         // Each is read once; who is not through then is on the list again, for the next turn.
         let mut pending = std::mem::take(&mut self.pending_read);
@@ -191,7 +192,7 @@ impl<S: Stream> Server<S> {
             }
             self.read_buffer = buffer;
         }
-        self.settle(token);
+        self.settle(token, now);
     }
 
     fn hear(&mut self, token: Token, incoming: Incoming, now: Now) {
@@ -207,7 +208,7 @@ impl<S: Stream> Server<S> {
                 self.admit(token, now);
             }
             Incoming::Binary(_) => {
-                self.hub.close(token, CloseCode::Unsupported);
+                self.hub.close(token, CloseCode::Unsupported, now);
                 self.part(now);
             }
         }
@@ -224,7 +225,7 @@ impl<S: Stream> Server<S> {
     /// Writes at once to those for whom much waits: in the rest of the turn more may be said to them than fits, and
     /// their sockets may have room. Each time a line presses, so whoever is found slow has been tried before.
     fn relieve(&mut self, now: Now) {
-        while let Some(token) = self.hub.pressing.pop() {
+        while let Some(token) = self.hub.clients.pressing.pop() {
             self.write(token, now);
         }
     }
@@ -241,18 +242,19 @@ impl<S: Stream> Server<S> {
                 }
                 connection.close(code.into(), now, &mut self.shared);
             }
-            self.settle(token);
+            self.settle(token, now);
         }
     }
 
     // ---- expire ----
 
     fn expire(&mut self, now: Now) {
+        self.hub.expire(now);
         while let Some((at, token)) = self.deadlines.pop(now.instant) {
             let Some(slot) = slot(&mut self.slots, token) else { continue };
             if slot.timer.fired(at) {
                 slot.connection.expire(now, &mut self.shared);
-                self.settle(token);
+                self.settle(token, now);
             }
         }
     }
@@ -260,13 +262,15 @@ impl<S: Stream> Server<S> {
     // ---- flush ----
 
     fn flush(&mut self, now: Now) {
-        self.hub.tell_notices();
+        self.hub.tell_notices(now);
         self.relieve(now);
         self.part(now);
-        self.pending_write.append(&mut self.hub.pending_write);
+        self.pending_write.append(&mut self.hub.clients.pending_write);
         while let Some(token) = self.pending_write.pop() {
             self.write(token, now);
         }
+        // What has left has made room.
+        self.hub.feed_hungry();
     }
 
     /// Hands to the kernel what waits for one connection: first what was refused before, alone; then, once that is gone,
@@ -278,7 +282,7 @@ impl<S: Stream> Server<S> {
         }
         if !connection.is_stalled() {
             if connection.is_open() {
-                let text = self.hub.take(token);
+                let text = self.hub.clients.take(token);
                 if !text.is_empty() {
                     connection.send_text(&text, &mut self.shared);
                 }
@@ -286,7 +290,7 @@ impl<S: Stream> Server<S> {
             connection.flush(now, &mut self.shared);
         }
         self.hub.set_unsent(token, connection.unsent());
-        self.settle(token);
+        self.settle(token, now);
     }
 
     // ---- sweep ----
@@ -302,11 +306,12 @@ impl<S: Stream> Server<S> {
     }
 
     /// After anything that was done with a connection: puts it on the lists that its state asks for.
-    fn settle(&mut self, token: Token) {
+    fn settle(&mut self, token: Token, now: Now) {
         let Some(slot) = slot(&mut self.slots, token) else { return };
         let connection = &slot.connection;
-        if connection.end().is_some() {
-            self.hub.gone(token);
+        if let Some(end) = connection.end() {
+            let meant = end == End::Closed(CloseCode::Normal.into());
+            self.hub.gone(token, if meant { Departure::Meant } else { Departure::Broken }, now);
         }
         if connection.is_gone() {
             self.gone.push(token);
@@ -334,6 +339,10 @@ pub fn limits(config: &crate::config::Config) -> (hub::Limits, connection::Limit
         message_bytes_max: config.max_message,
         outbox_bytes_max: config.outbox,
         outbox_bytes_total: config.outbox_total,
+        hold: config.hold,
+        held_bytes_max: config.held,
+        held_bytes_total: config.held_total,
+        owned_max: config.owned,
     };
     let connection = connection::Limits {
         message_bytes_max: config.max_message,

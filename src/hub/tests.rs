@@ -76,11 +76,11 @@ impl Chat {
         while self.hub.has_notices() {
             self.hub.tell_notices();
         }
-        self.hub.pressing.clear();
-        self.hub.pending_write.clear();
+        self.hub.clients.pressing.clear();
+        self.hub.clients.pending_write.clear();
         for (name, &token) in &self.tokens {
             if !self.stuck.contains(name) {
-                deliver(&mut self.heard, name, self.hub.take(token));
+                deliver(&mut self.heard, name, self.hub.clients.take(token));
                 self.hub.set_unsent(token, 0);
             }
             for Closing { code, text, .. } in
@@ -616,7 +616,7 @@ fn a_recipient_whose_outbox_is_full_is_taken_out_and_only_the_sender_is_told() {
         carol < {"type":"message","from":"alice","body":4,"mid":"000000000abc-2","at":5}
     "#;
     chat.check(&script.replace("LONG", &"x".repeat(600)));
-    assert_eq!(chat.hub.waiting_bytes(), 0, "what waited for bob is given back");
+    assert_eq!(chat.hub.clients.waiting_bytes(), 0, "what waited for bob is given back");
 }
 
 #[test]
@@ -674,18 +674,18 @@ fn a_text_is_heard_up_to_the_line_by_which_more_than_half_of_an_outbox_waits() {
 
     let rest = chat.hub.receive(alice, &text, chat.now);
     assert_eq!(rest, [&*line; 3].join("\n"), "two lines are more than 500 bytes");
-    assert_eq!(chat.hub.pressing, [bob]);
+    assert_eq!(chat.hub.clients.pressing, [bob]);
     assert_eq!(chat.hub.receive(alice, rest, chat.now), rest, "nothing is heard while bob presses");
 
     // A socket that takes nothing presses with every line.
-    chat.hub.pressing.clear();
+    chat.hub.clients.pressing.clear();
     let rest = chat.hub.receive(alice, rest, chat.now);
-    assert_eq!((rest.len(), &*chat.hub.pressing), (2 * line.len() + 1, &[bob][..]));
+    assert_eq!((rest.len(), &*chat.hub.clients.pressing), (2 * line.len() + 1, &[bob][..]));
 
     // One that takes all is given the rest.
-    chat.hub.pressing.clear();
-    let taken = chat.hub.take(bob).len();
-    assert_eq!(chat.hub.waiting_bytes(), taken);
+    chat.hub.clients.pressing.clear();
+    let taken = chat.hub.clients.take(bob).len();
+    assert_eq!(chat.hub.clients.waiting_bytes(), taken);
     chat.hub.set_unsent(bob, 0);
     assert_eq!(chat.hub.receive(alice, rest, chat.now), "");
 }
@@ -696,8 +696,8 @@ fn who_has_lines_is_named_once_until_they_are_taken() {
     let [alice, bob] = ["alice", "bob"].map(|name| chat.token(name));
     for _ in 0..2 {
         chat.hub.receive(alice, &[send("bob", "1"), send("bob", "2")].join("\n"), chat.now);
-        assert_eq!(std::mem::take(&mut chat.hub.pending_write), [bob]);
-        chat.hub.take(bob);
+        assert_eq!(std::mem::take(&mut chat.hub.clients.pending_write), [bob]);
+        chat.hub.clients.take(bob);
     }
 }
 
@@ -730,20 +730,20 @@ fn what_waits_is_what_is_in_outboxes_and_what_was_taken_and_has_not_left() {
     let len = line(1).len();
 
     chat.hub.receive(alice, &send("bob", "1"), chat.now);
-    assert_eq!(chat.hub.waiting_bytes(), len);
+    assert_eq!(chat.hub.clients.waiting_bytes(), len);
     chat.hub.receive(alice, &send("bob", "1"), chat.now);
-    assert_eq!(chat.hub.waiting_bytes(), 2 * len + 1);
-    assert_eq!(chat.hub.take(bob), [line(1), line(2)].join("\n").into_bytes());
-    assert_eq!(chat.hub.take(bob), b"");
-    assert_eq!(chat.hub.waiting_bytes(), 2 * len + 1, "taken is not yet gone");
+    assert_eq!(chat.hub.clients.waiting_bytes(), 2 * len + 1);
+    assert_eq!(chat.hub.clients.take(bob), [line(1), line(2)].join("\n").into_bytes());
+    assert_eq!(chat.hub.clients.take(bob), b"");
+    assert_eq!(chat.hub.clients.waiting_bytes(), 2 * len + 1, "taken is not yet gone");
     chat.hub.set_unsent(bob, 7);
-    assert_eq!(chat.hub.waiting_bytes(), 7);
+    assert_eq!(chat.hub.clients.waiting_bytes(), 7);
     chat.hub.receive(alice, &send("bob", "1"), chat.now);
-    assert_eq!(chat.hub.waiting_bytes(), 7 + len);
+    assert_eq!(chat.hub.clients.waiting_bytes(), 7 + len);
     chat.hub.set_unsent(bob, 0);
-    assert_eq!(chat.hub.waiting_bytes(), len);
+    assert_eq!(chat.hub.clients.waiting_bytes(), len);
     chat.hub.gone(bob);
-    assert_eq!(chat.hub.waiting_bytes(), 0);
+    assert_eq!(chat.hub.clients.waiting_bytes(), 0);
 }
 
 #[test]
@@ -754,13 +754,13 @@ fn the_token_of_a_client_that_is_gone_is_nobodys() {
     for _ in 0..2 {
         let hub = &mut chat.hub;
         assert_eq!(hub.receive(old, &send("bob", "a ghost"), chat.now), "");
-        assert_eq!(hub.take(old), b"");
+        assert_eq!(hub.clients.take(old), b"");
         assert!(!hub.has_joined(old));
         hub.set_unsent(old, 1000);
         hub.close(old, CloseCode::GoingAway);
         hub.gone(old);
-        assert!(hub.closing.is_empty() && hub.pending_write.is_empty());
-        assert_eq!(hub.waiting_bytes(), 0);
+        assert!(hub.closing.is_empty() && hub.clients.pending_write.is_empty());
+        assert_eq!(hub.clients.waiting_bytes(), 0);
         if hub.client(Token::new(old.key(), 2)).is_none() {
             // The second time its key is somebody else's.
             hub.open(Token::new(old.key(), 2));

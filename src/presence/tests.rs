@@ -12,12 +12,17 @@ fn id(text: &str) -> Id {
     Id::new(text).expect("a valid id")
 }
 
+/// Everybody may know everything.
+fn all(_: Token, _: &Id, online: bool) -> bool {
+    online
+}
+
 /// All notices that are due, `budget` watchers a turn.
 fn notices(presence: &mut Presence, budget: usize) -> Vec<(usize, String, bool)> {
     let mut told = Vec::new();
     while presence.has_notices() {
         let mut left = budget;
-        while let Some((token, id, online)) = presence.next_notice(&mut left) {
+        while let Some((token, id, online)) = presence.next_notice(&mut left, all) {
             told.push((token.key(), id.to_string(), online));
         }
     }
@@ -28,7 +33,7 @@ fn notices(presence: &mut Presence, budget: usize) -> Vec<(usize, String, bool)>
 fn watchers_are_told_of_a_change_once() {
     let mut presence = Presence::default();
     for n in 1..=3 {
-        presence.watch(token(n), &id("bob"), false);
+        presence.watch(token(n), &id("bob"), false, false);
     }
     presence.changed("bob", true);
     presence.changed("nobody watches", true);
@@ -42,7 +47,7 @@ fn watchers_are_told_of_a_change_once() {
 #[test]
 fn what_changes_and_changes_back_is_not_told() {
     let mut presence = Presence::default();
-    presence.watch(token(1), &id("bob"), true);
+    presence.watch(token(1), &id("bob"), true, true);
     presence.changed("bob", false);
     presence.changed("bob", true);
     assert_eq!(notices(&mut presence, 10), []);
@@ -52,12 +57,12 @@ fn what_changes_and_changes_back_is_not_told() {
 fn a_round_looks_at_no_more_watchers_than_its_budget() {
     let mut presence = Presence::default();
     for n in 0..1000 {
-        presence.watch(token(n), &id("bob"), false);
+        presence.watch(token(n), &id("bob"), false, false);
     }
     presence.changed("bob", true);
     let mut budget = 256;
     let mut told = 0;
-    while presence.next_notice(&mut budget).is_some() {
+    while presence.next_notice(&mut budget, all).is_some() {
         told += 1;
     }
     assert_eq!((told, budget), (256, 0));
@@ -67,13 +72,13 @@ fn a_round_looks_at_no_more_watchers_than_its_budget() {
 fn an_id_that_comes_and_goes_for_ever_keeps_nobody_waiting_for_ever() {
     let mut presence = Presence::default();
     for n in 0..1000 {
-        presence.watch(token(n), &id("bob"), false);
+        presence.watch(token(n), &id("bob"), false, false);
     }
     let mut told = std::collections::BTreeSet::new();
     for turn in 0..64 {
         presence.changed("bob", turn % 2 == 0);
         let mut budget = 256;
-        while let Some((token, _, _)) = presence.next_notice(&mut budget) {
+        while let Some((token, _, _)) = presence.next_notice(&mut budget, all) {
             told.insert(token.key());
         }
     }
@@ -84,17 +89,17 @@ fn an_id_that_comes_and_goes_for_ever_keeps_nobody_waiting_for_ever() {
 fn a_popular_id_does_not_keep_others_waiting() {
     let mut presence = Presence::default();
     for n in 0..1000 {
-        presence.watch(token(n), &id("star"), false);
+        presence.watch(token(n), &id("star"), false, false);
     }
-    presence.watch(token(1000), &id("bob"), false);
+    presence.watch(token(1000), &id("bob"), false, false);
     presence.changed("star", true);
     presence.changed("bob", true);
     let mut turns = 0;
     let told = loop {
         turns += 1;
         let mut budget = 100;
-        let mut all = std::iter::from_fn(|| presence.next_notice(&mut budget));
-        if all.any(|(token, _, _)| token.key() == 1000) {
+        let mut notices = std::iter::from_fn(|| presence.next_notice(&mut budget, all));
+        if notices.any(|(token, _, _)| token.key() == 1000) {
             break turns;
         }
     };
@@ -105,8 +110,8 @@ fn a_popular_id_does_not_keep_others_waiting() {
 fn nothing_is_kept_for_those_who_are_gone() {
     let mut presence = Presence::default();
     for n in 0..10 {
-        presence.watch(token(n), &id("bob"), false);
-        presence.watch(token(n), &id("carol"), false);
+        presence.watch(token(n), &id("bob"), false, false);
+        presence.watch(token(n), &id("carol"), false, false);
     }
     presence.changed("bob", true);
     for n in 0..10 {
@@ -131,7 +136,7 @@ proptest! {
         let mut presence = Presence::default();
         let mut known = BTreeMap::<(usize, usize), bool>::new();
         let tell = |presence: &mut Presence, known: &mut BTreeMap<_, _>, mut budget: usize| {
-            while let Some((token, id, online)) = presence.next_notice(&mut budget) {
+            while let Some((token, id, online)) = presence.next_notice(&mut budget, all) {
                 let which = (token.key(), id.as_bytes()[0] as usize - b'a' as usize);
                 assert_eq!(known.insert(which, online), Some(!online), "told what it knew, or does not watch");
             }
@@ -139,7 +144,7 @@ proptest! {
         for (step, n, i) in steps {
             match step {
                 0 | 1 => {
-                    presence.watch(token(n), &ids[i], online[i]);
+                    presence.watch(token(n), &ids[i], online[i], online[i]);
                     known.insert((n, i), online[i]);
                 }
                 2 => {

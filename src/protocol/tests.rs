@@ -47,6 +47,18 @@ fn the_examples_of_the_protocol_are_read() {
         said(r#"{"type":"unwatch","ids":["carol"]}"#),
         FromClient::Unwatch { ids: vec!["carol".into()] }
     );
+    assert_eq!(
+        said(r#"{"type":"ack","to":"bob","mids":["abc-1"]}"#),
+        FromClient::Ack { to: "bob".into(), mids: vec!["abc-1".into()] }
+    );
+    assert_eq!(
+        said(r#"{"type":"block","ids":["mallory"]}"#),
+        FromClient::Block { ids: vec!["mallory".into()] }
+    );
+    assert_eq!(
+        said(r#"{"type":"unblock","ids":["mallory"]}"#),
+        FromClient::Unblock { ids: vec!["mallory".into()] }
+    );
     assert_eq!(said(r#"{"type":"leave"}"#), FromClient::Leave);
 }
 
@@ -54,16 +66,28 @@ fn the_examples_of_the_protocol_are_read() {
 fn the_examples_of_the_protocol_are_written() {
     let (alice, mid) = (id("alice"), Mid { prefix: 0xabc, count: 31 });
     assert_eq!(
-        written(&ToClient::Joined { id: &alice, max_message: 65536 }),
-        r#"{"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}"#
+        written(&ToClient::Joined { id: &alice, resumed: true, held: 3, hold: 600, max_message: 65536 }),
+        r#"{"type":"joined","id":"alice","resumed":true,"held":3,"max_message":65536,"hold":600}"#
     );
     assert_eq!(
         written(&ToClient::Message { from: &alice, body: r#""hello""#, mid, at: 1_795_392_000_000 }),
         r#"{"type":"message","from":"alice","body":"hello","mid":"000000000abc-1f","at":1795392000000}"#
     );
     assert_eq!(
-        written(&ToClient::Sent { reference: "k\"X", mid, at: 7 }),
+        written(&ToClient::Sent { reference: "k\"X", mid, at: 7, held: false }),
         r#"{"type":"sent","ref":"k\"X","mid":"000000000abc-1f","at":7}"#
+    );
+    assert_eq!(
+        written(&ToClient::Sent { reference: "r", mid, at: 7, held: true }),
+        r#"{"type":"sent","ref":"r","mid":"000000000abc-1f","at":7,"held":true}"#
+    );
+    assert_eq!(
+        written(&ToClient::Delivered { from: &alice, mids: Mids::Said(&["a-1".into(), "\"".into()]) }),
+        r#"{"type":"delivered","from":"alice","mids":["a-1","\""]}"#
+    );
+    assert_eq!(
+        written(&ToClient::Expired { to: &alice, mids: Mids::Ours { prefix: 0xabc, counts: &[1, 255] } }),
+        r#"{"type":"expired","to":"alice","mids":["000000000abc-1","000000000abc-ff"]}"#
     );
     assert_eq!(
         written(&ToClient::Signal { from: &alice, body: "null" }),
@@ -146,6 +170,10 @@ fn a_key_that_is_missing_or_of_another_type_is_refused_by_name() {
     bad(r#"{"type":"send","to":"bob","body":1,"ref":null}"#, "`ref`");
     bad(r#"{"type":"send","to":"bob","body":1,"ref":""}"#, "`ref`");
     bad(&format!(r#"{{"type":"send","to":"bob","body":1,"ref":"{}"}}"#, "r".repeat(65)), "`ref`");
+    bad(r#"{"type":"ack","to":"bob"}"#, "`mids` is missing");
+    bad(r#"{"type":"ack","to":"bob","mids":[]}"#, "`mids`");
+    bad(r#"{"type":"ack","to":"bob","mids":[7]}"#, "`mids`");
+    bad(r#"{"type":"block","ids":[]}"#, "`ids`");
     bad(r#"{"type":"watch"}"#, "`ids` is missing");
     bad(r#"{"type":"watch","ids":[]}"#, "`ids`");
     bad(r#"{"type":"watch","ids":"bob"}"#, "`ids`");
@@ -236,6 +264,17 @@ fn a_mid_is_short_and_plain() {
     let longest = Mid { prefix: u64::MAX, count: u64::MAX }.to_string();
     assert!(longest.len() <= 32, "{longest}");
     assert!(longest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+}
+
+#[test]
+fn a_mid_of_this_server_is_known_by_its_one_spelling() {
+    let mid = Mid { prefix: 0xabc, count: 0x1f };
+    assert_eq!(Mid::count_in(&mid.to_string(), 0xabc), Some(0x1f));
+    for foreign in
+        ["000000000abd-1f", "abc-1f", "000000000abc-1F", "000000000abc-01f", "000000000abc-+1f", "x", "-", ""]
+    {
+        assert_eq!(Mid::count_in(foreign, 0xabc), None, "{foreign}");
+    }
 }
 
 #[test]

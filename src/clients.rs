@@ -1,0 +1,144 @@
+//! Who is connected, and what waits for each: the table of clients with their outboxes.
+//!
+//! Invariants: a client is found by its token only, so nobody is taken for the one whose key it has. The bytes that wait
+//! for all clients are counted, and what is pushed stays within the bounds of one and of all.
+
+use crate::blocked::Blocked;
+use crate::budget::Budget;
+use crate::outbox::Outbox;
+use crate::owned::OwnerKey;
+
+use crate::protocol::Id;
+use crate::token::Token;
+
+/// All clients, by the key of their token.
+pub struct Clients {
+    table: Vec<Option<Client>>,
+    waiting: Budget,
+    outbox_bytes_max: usize,
+    /// Clients whose outbox was empty and now holds a line.
+    pub pending_write: Vec<Token>,
+    /// Clients for which more than half of what is allowed waits.
+    pub pressing: Vec<Token>,
+}
+
+/// One client. What is here is what it costs, ten thousand times over.
+pub struct Client {
+    token: Token,
+    /// Set by `join`.
+    pub id: Option<Id>,
+    /// Set by `join` with a key.
+    pub owner: Option<OwnerKey>,
+    /// Whom it blocks, if it does not own its id.
+    pub blocked: Blocked,
+    /// `bad_request`s in a row.
+    pub bad_requests: u8,
+    outbox: Outbox,
+}
+
+impl Clients {
+    /// No clients; so many bytes may wait for one, and for all.
+    pub fn new(outbox_bytes_max: usize, outbox_bytes_total: usize) -> Clients {
+        Clients {
+            table: Vec::new(),
+            waiting: Budget::new(outbox_bytes_total),
+            outbox_bytes_max,
+            pending_write: Vec::new(),
+            pressing: Vec::new(),
+        }
+    }
+
+    /// A new client.
+    pub fn insert(&mut self, token: Token) {
+        let key = token.key();
+        if self.table.len() <= key {
+            self.table.resize_with(key + 1, || None);
+        }
+        debug_assert!(self.table[key].is_none(), "a key is used again before its client was taken out");
+        self.table[key] = Some(Client {
+            token,
+            id: None,
+            owner: None,
+            blocked: Blocked::default(),
+            bad_requests: 0,
+            outbox: Outbox::default(),
+        });
+    }
+
+    /// Takes a client out, and with it the lines that wait for it, as one text.
+    pub fn remove(&mut self, token: Token) -> Option<(Client, Vec<u8>)> {
+        let mut client = self.table.get_mut(token.key())?.take_if(|client| client.token == token)?;
+        self.waiting.give(client.outbox.waiting());
+        let text = client.outbox.take();
+        Some((client, text))
+    }
+
+    /// The client with this token.
+    pub fn get(&self, token: Token) -> Option<&Client> {
+        self.table.get(token.key())?.as_ref().filter(|client| client.token == token)
+    }
+
+    /// The client with this token.
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut Client> {
+        self.table.get_mut(token.key())?.as_mut().filter(|client| client.token == token)
+    }
+
+    /// Adds a line to what waits for a client; false: there is no room for it. A client that is gone takes everything.
+    #[must_use]
+    pub fn push(&mut self, to: Token, line: &[u8]) -> bool {
+        let bytes_max = self.waiting.limit(self.outbox_bytes_max);
+        self.push_within(to, line, bytes_max)
+    }
+
+    /// The same for a line that can wait elsewhere: it leaves half of the room to those that cannot.
+    #[must_use]
+    pub fn push_to_half(&mut self, to: Token, line: &[u8]) -> bool {
+        let bytes_max = self.waiting.limit(self.outbox_bytes_max) / 2;
+        self.push_within(to, line, bytes_max)
+    }
+
+    fn push_within(&mut self, to: Token, line: &[u8], bytes_max: usize) -> bool {
+        let half = self.waiting.limit(self.outbox_bytes_max) / 2;
+        let Some(client) = self.table.get_mut(to.key()).and_then(Option::as_mut).filter(|c| c.token == to)
+        else {
+            return true;
+        };
+        let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
+        if !client.outbox.push(line, bytes_max) {
+            return false;
+        }
+        self.waiting.take(client.outbox.waiting() - before);
+        if was_empty {
+            self.pending_write.push(to);
+        }
+        if client.outbox.waiting() > half {
+            self.pressing.push(to);
+        }
+        true
+    }
+
+    /// Takes what waits for a client as one text.
+    pub fn take(&mut self, token: Token) -> Vec<u8> {
+        self.get_mut(token).map(|client| client.outbox.take()).unwrap_or_default()
+    }
+
+    /// Of what was taken for this client, so many bytes have not left.
+    pub fn set_unsent(&mut self, token: Token, bytes: usize) {
+        let Some(client) = self.table.get_mut(token.key()).and_then(Option::as_mut) else { return };
+        if client.token == token {
+            self.waiting.give(client.outbox.waiting());
+            client.outbox.set_unsent(bytes);
+            self.waiting.take(client.outbox.waiting());
+        }
+    }
+
+    /// Bytes that wait for this client.
+    pub fn waiting(&self, token: Token) -> usize {
+        self.get(token).map_or(0, |client| client.outbox.waiting())
+    }
+
+    /// Bytes that wait for all clients.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.used()
+    }
+}
