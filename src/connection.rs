@@ -169,8 +169,6 @@ struct Closing {
     end: End,
     /// By when it is over in any case.
     until: Instant,
-    /// The peer has said close as well: behind our last byte there is nothing to wait for.
-    answered: bool,
     /// Bytes read and thrown away.
     discarded: usize,
 }
@@ -403,14 +401,9 @@ impl<S: Stream> Connection<S> {
 
     /// The peer has said close, and the answer is queued.
     fn closed_by_peer(&mut self, frame: Option<CloseFrame>, now: Now, shared: &mut Shared) {
-        let code = frame.map_or(CloseCode::Status, |frame| frame.code);
-        let closing = Closing {
-            end: End::Closed(code.into()),
-            until: now.instant + WRITE_STALL,
-            answered: true,
-            discarded: 0,
-        };
-        self.finish(State::Closing(closing), shared);
+        let end = End::Closed(frame.map_or(CloseCode::Status, |frame| frame.code).into());
+        let until = now.instant + WRITE_STALL;
+        self.finish(State::Closing(Closing { end, until, discarded: 0 }), shared);
     }
 
     /// The peer says nothing more. What it asked for before is still answered.
@@ -451,7 +444,7 @@ impl<S: Stream> Connection<S> {
         match &mut self.state {
             State::WebSocket { .. } => {
                 let until = now.instant + WRITE_STALL;
-                let closing = Closing { end: End::Refused(code), until, answered: false, discarded: 0 };
+                let closing = Closing { end: End::Refused(code), until, discarded: 0 };
                 self.finish(State::Closing(closing), shared);
             }
             State::Http(http) if !self.out.is_empty() || http.body.is_some() => {
@@ -513,7 +506,7 @@ impl<S: Stream> Connection<S> {
             shared.out = room;
         }
         let was_stalled = self.stalled.take().is_some();
-        let (readable, ended) = (self.readable, self.ended);
+        let ended = self.ended;
         match &mut self.state {
             State::Http(http) => {
                 http.body = None;
@@ -527,10 +520,6 @@ impl<S: Stream> Connection<S> {
             // While it could not be written to it was not listened to: its silence begins now.
             State::WebSocket { .. } if was_stalled => self.is_alive(now),
             State::WebSocket { .. } => {}
-            State::Closing(closing) if ended || (closing.answered && !readable) => {
-                let end = closing.end;
-                self.finish(State::Gone(end), shared);
-            }
             State::Closing(closing) => {
                 let end = closing.end;
                 self.linger(end, now, shared);
@@ -544,7 +533,7 @@ impl<S: Stream> Connection<S> {
     fn linger(&mut self, end: End, now: Now, shared: &mut Shared) {
         let gone = self.ended || self.stream.shutdown_write().is_err();
         let until = now.instant + LINGER;
-        let closing = Closing { end, until, answered: false, discarded: 0 };
+        let closing = Closing { end, until, discarded: 0 };
         self.finish(if gone { State::Gone(end) } else { State::Closing(closing) }, shared);
     }
 
