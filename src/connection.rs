@@ -506,15 +506,12 @@ impl<S: Stream> Connection<S> {
             shared.out = room;
         }
         let was_stalled = self.stalled.take().is_some();
-        let ended = self.ended;
         match &mut self.state {
             State::Http(http) => {
                 http.body = None;
                 http.deadline = now.instant + shared.limits.join_timeout;
                 if let Some(end) = http.last {
                     self.linger(end, now, shared);
-                } else if ended && !http.pipelined {
-                    self.finish(State::Gone(End::Lost(ErrorKind::UnexpectedEof)), shared);
                 }
             }
             // While it could not be written to it was not listened to: its silence begins now.
