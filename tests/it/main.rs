@@ -1,0 +1,4 @@
+//! Whole programs, spoken with over the wire.
+
+mod echo;
+mod raw;
