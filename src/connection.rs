@@ -169,8 +169,6 @@ struct Closing {
     end: End,
     /// By when it is over in any case.
     until: Instant,
-    /// The peer has said close as well: behind our last byte there is nothing to wait for.
-    answered: bool,
     /// Bytes read and thrown away.
     discarded: usize,
 }
@@ -318,7 +316,8 @@ impl<S: Stream> Connection<S> {
         if let State::Closing(closing) = &mut self.state {
             closing.discarded += input.take_all().len();
             if closing.discarded > LINGER_BYTES {
-                self.state = State::Gone(closing.end);
+                let end = closing.end;
+                self.finish(State::Gone(end), shared);
             }
         }
         if self.ended {
@@ -361,6 +360,11 @@ impl<S: Stream> Connection<S> {
             return;
         }
         if bytes.len() > shared.codec.incomplete.limit(HEAD_BYTES_MAX) {
+            if pipelined {
+                // The answer to the request before has not left, and stays as it is: it is the last.
+                http.last = Some(End::Refused(503));
+                return;
+            }
             return self.respond(http::unavailable(now.unix_ms), now, shared);
         }
         shared.codec.incomplete.take(bytes.len());
@@ -397,14 +401,9 @@ impl<S: Stream> Connection<S> {
 
     /// The peer has said close, and the answer is queued.
     fn closed_by_peer(&mut self, frame: Option<CloseFrame>, now: Now, shared: &mut Shared) {
-        let code = frame.map_or(CloseCode::Status, |frame| frame.code);
-        let closing = Closing {
-            end: End::Closed(code.into()),
-            until: now.instant + WRITE_STALL,
-            answered: true,
-            discarded: 0,
-        };
-        self.finish(State::Closing(closing), shared);
+        let end = End::Closed(frame.map_or(CloseCode::Status, |frame| frame.code).into());
+        let until = now.instant + WRITE_STALL;
+        self.finish(State::Closing(Closing { end, until, discarded: 0 }), shared);
     }
 
     /// The peer says nothing more. What it asked for before is still answered.
@@ -414,8 +413,7 @@ impl<S: Stream> Connection<S> {
             State::Http(http) if http.pipelined => {}
             State::Http(http) if unsent => http.last = Some(End::Lost(ErrorKind::UnexpectedEof)),
             State::Closing(_) if unsent => {}
-            State::Closing(closing) => self.state = State::Gone(closing.end),
-            State::Http(_) | State::WebSocket { .. } => {
+            State::Closing(_) | State::Http(_) | State::WebSocket { .. } => {
                 self.finish(State::Gone(End::Lost(ErrorKind::UnexpectedEof)), shared);
             }
             State::Gone(_) => {}
@@ -446,7 +444,7 @@ impl<S: Stream> Connection<S> {
         match &mut self.state {
             State::WebSocket { .. } => {
                 let until = now.instant + WRITE_STALL;
-                let closing = Closing { end: End::Refused(code), until, answered: false, discarded: 0 };
+                let closing = Closing { end: End::Refused(code), until, discarded: 0 };
                 self.finish(State::Closing(closing), shared);
             }
             State::Http(http) if !self.out.is_empty() || http.body.is_some() => {
@@ -508,23 +506,17 @@ impl<S: Stream> Connection<S> {
             shared.out = room;
         }
         let was_stalled = self.stalled.take().is_some();
-        let (readable, ended) = (self.readable, self.ended);
         match &mut self.state {
             State::Http(http) => {
                 http.body = None;
                 http.deadline = now.instant + shared.limits.join_timeout;
                 if let Some(end) = http.last {
                     self.linger(end, now, shared);
-                } else if ended && !http.pipelined {
-                    self.finish(State::Gone(End::Lost(ErrorKind::UnexpectedEof)), shared);
                 }
             }
             // While it could not be written to it was not listened to: its silence begins now.
             State::WebSocket { .. } if was_stalled => self.is_alive(now),
             State::WebSocket { .. } => {}
-            State::Closing(closing) if ended || (closing.answered && !readable) => {
-                self.state = State::Gone(closing.end);
-            }
             State::Closing(closing) => {
                 let end = closing.end;
                 self.linger(end, now, shared);
@@ -538,20 +530,24 @@ impl<S: Stream> Connection<S> {
     fn linger(&mut self, end: End, now: Now, shared: &mut Shared) {
         let gone = self.ended || self.stream.shutdown_write().is_err();
         let until = now.instant + LINGER;
-        let closing = Closing { end, until, answered: false, discarded: 0 };
+        let closing = Closing { end, until, discarded: 0 };
         self.finish(if gone { State::Gone(end) } else { State::Closing(closing) }, shared);
     }
 
-    /// The one way out: gives back what was held for the conversation.
+    /// The one way out: gives back what was held for the conversation. Why it ended is what ended it first: whatever
+    /// happens to a connection that is closing does not change that.
     fn finish(&mut self, state: State, shared: &mut Shared) {
         match &mut self.state {
             State::Http(http) => shared.codec.incomplete.give(http.head.len()),
             State::WebSocket { frames, .. } => frames.release(&mut shared.codec),
             State::Closing(_) | State::Gone(_) => {}
         }
-        self.state = state;
+        self.state = match (self.end(), state) {
+            (Some(end), State::Gone(_)) => State::Gone(end),
+            (_, state) => state,
+        };
         if self.is_gone() {
-            (self.out, self.out_at) = (Vec::new(), 0);
+            (self.out, self.out_at, self.stalled) = (Vec::new(), 0, None);
         }
     }
 
@@ -601,8 +597,9 @@ impl<S: Stream> Connection<S> {
                 *life = Life::Pinged(now.instant);
                 self.send(OpCode::Control(Control::Ping), b"", shared);
             }
-            State::WebSocket { life: Life::Pinged(_), .. } => self.finish(State::Gone(End::Silent), shared),
-            State::Closing(closing) => self.state = State::Gone(closing.end),
+            State::WebSocket { life: Life::Pinged(_), .. } | State::Closing(_) => {
+                self.finish(State::Gone(End::Silent), shared);
+            }
             State::Gone(_) => {}
         }
     }
