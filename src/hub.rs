@@ -340,7 +340,10 @@ impl Hub {
         let Some(client) = slot(&mut self.clients, to) else { return true };
         self.line.clear();
         line.write(&mut self.line);
-        let bytes_max = self.waiting.limit(self.limits.outbox_bytes_max);
+        let limit = self.waiting.limit(self.limits.outbox_bytes_max);
+        // In a turn in which much is said to many, the total can run out before anybody was written to. Only those whose
+        // sockets have refused bytes are held to their share of it; the others press, and are written to next.
+        let bytes_max = if client.outbox.has_unsent() { limit } else { self.limits.outbox_bytes_max };
         let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
         if !client.outbox.push(&self.line, bytes_max) {
             return false;
@@ -349,7 +352,7 @@ impl Hub {
         if was_empty {
             self.pending_write.push(to);
         }
-        if client.outbox.waiting() > bytes_max / 2 {
+        if client.outbox.waiting() > limit / 2 {
             self.pressing.push(to);
         }
         true
