@@ -307,9 +307,11 @@ impl Hub {
             return refuse(ErrorCode::TooMany, "too many ids are watched on this server");
         }
         for id in &wanted {
-            let online = self.ids.contains_key(id);
-            self.presence.watch(from, id, online);
-            self.answer(from, &ToClient::Presence { id, online });
+            self.presence.watch(from, id, self.ids.contains_key(id));
+        }
+        // Not before all are watched: an answer that does not fit takes the client out of all tables.
+        for id in &wanted {
+            self.answer(from, &ToClient::Presence { id, online: self.ids.contains_key(id) });
         }
         Ok(())
     }
@@ -338,7 +340,10 @@ impl Hub {
         let Some(client) = slot(&mut self.clients, to) else { return true };
         self.line.clear();
         line.write(&mut self.line);
-        let bytes_max = self.waiting.limit(self.limits.outbox_bytes_max);
+        let limit = self.waiting.limit(self.limits.outbox_bytes_max);
+        // In a turn in which much is said to many, the total can run out before anybody was written to. Only those whose
+        // sockets have refused bytes are held to their share of it; the others press, and are written to next.
+        let bytes_max = if client.outbox.has_unsent() { limit } else { self.limits.outbox_bytes_max };
         let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
         if !client.outbox.push(&self.line, bytes_max) {
             return false;
@@ -347,7 +352,7 @@ impl Hub {
         if was_empty {
             self.pending_write.push(to);
         }
-        if client.outbox.waiting() > bytes_max / 2 {
+        if client.outbox.waiting() > limit / 2 {
             self.pressing.push(to);
         }
         true
