@@ -80,29 +80,17 @@ impl Clients {
 
     /// The client with this token.
     pub fn get_mut(&mut self, token: Token) -> Option<&mut Client> {
-        self.table.get_mut(token.key())?.as_mut().filter(|client| client.token == token)
+        slot(&mut self.table, token)
     }
 
     /// Adds a line to what waits for a client; false: there is no room for it. A client that is gone takes everything.
     #[must_use]
     pub fn push(&mut self, to: Token, line: &[u8]) -> bool {
-        let bytes_max = self.waiting.limit(self.outbox_bytes_max);
-        self.push_within(to, line, bytes_max)
-    }
-
-    /// The same for a line that can wait elsewhere: it leaves half of the room to those that cannot.
-    #[must_use]
-    pub fn push_to_half(&mut self, to: Token, line: &[u8]) -> bool {
-        let bytes_max = self.waiting.limit(self.outbox_bytes_max) / 2;
-        self.push_within(to, line, bytes_max)
-    }
-
-    fn push_within(&mut self, to: Token, line: &[u8], bytes_max: usize) -> bool {
-        let half = self.waiting.limit(self.outbox_bytes_max) / 2;
-        let Some(client) = self.table.get_mut(to.key()).and_then(Option::as_mut).filter(|c| c.token == to)
-        else {
-            return true;
-        };
+        let limit = self.waiting.limit(self.outbox_bytes_max);
+        let Some(client) = slot(&mut self.table, to) else { return true };
+        // In a turn in which much is said to many, the total can run out before anybody was written to. Only those whose
+        // sockets have refused bytes are held to their share of it; the others press, and are written to next.
+        let bytes_max = if client.outbox.has_unsent() { limit } else { self.outbox_bytes_max };
         let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
         if !client.outbox.push(line, bytes_max) {
             return false;
@@ -111,25 +99,30 @@ impl Clients {
         if was_empty {
             self.pending_write.push(to);
         }
-        if client.outbox.waiting() > half {
+        if client.outbox.waiting() > limit / 2 {
             self.pressing.push(to);
         }
         true
     }
 
+    /// The same for a line that can wait elsewhere: it leaves half of the room to those that cannot.
+    #[must_use]
+    pub fn push_to_half(&mut self, to: Token, line: &[u8]) -> bool {
+        let half = self.waiting.limit(self.outbox_bytes_max) / 2;
+        self.waiting(to) + line.len() < half && self.push(to, line)
+    }
+
     /// Takes what waits for a client as one text.
     pub fn take(&mut self, token: Token) -> Vec<u8> {
-        self.get_mut(token).map(|client| client.outbox.take()).unwrap_or_default()
+        slot(&mut self.table, token).map(|client| client.outbox.take()).unwrap_or_default()
     }
 
     /// Of what was taken for this client, so many bytes have not left.
     pub fn set_unsent(&mut self, token: Token, bytes: usize) {
-        let Some(client) = self.table.get_mut(token.key()).and_then(Option::as_mut) else { return };
-        if client.token == token {
-            self.waiting.give(client.outbox.waiting());
-            client.outbox.set_unsent(bytes);
-            self.waiting.take(client.outbox.waiting());
-        }
+        let Some(client) = slot(&mut self.table, token) else { return };
+        self.waiting.give(client.outbox.waiting());
+        client.outbox.set_unsent(bytes);
+        self.waiting.take(client.outbox.waiting());
     }
 
     /// Bytes that wait for this client.
@@ -141,4 +134,9 @@ impl Clients {
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.used()
     }
+}
+
+/// The client with this token: a function of the table alone, so that the other fields stay free.
+fn slot(table: &mut [Option<Client>], token: Token) -> Option<&mut Client> {
+    table.get_mut(token.key())?.as_mut().filter(|client| client.token == token)
 }

@@ -169,8 +169,6 @@ struct Closing {
     end: End,
     /// By when it is over in any case.
     until: Instant,
-    /// The peer has said close as well: behind our last byte there is nothing to wait for.
-    answered: bool,
     /// Bytes read and thrown away.
     discarded: usize,
 }
@@ -403,14 +401,9 @@ impl<S: Stream> Connection<S> {
 
     /// The peer has said close, and the answer is queued.
     fn closed_by_peer(&mut self, frame: Option<CloseFrame>, now: Now, shared: &mut Shared) {
-        let code = frame.map_or(CloseCode::Status, |frame| frame.code);
-        let closing = Closing {
-            end: End::Closed(code.into()),
-            until: now.instant + WRITE_STALL,
-            answered: true,
-            discarded: 0,
-        };
-        self.finish(State::Closing(closing), shared);
+        let end = End::Closed(frame.map_or(CloseCode::Status, |frame| frame.code).into());
+        let until = now.instant + WRITE_STALL;
+        self.finish(State::Closing(Closing { end, until, discarded: 0 }), shared);
     }
 
     /// The peer says nothing more. What it asked for before is still answered.
@@ -451,7 +444,7 @@ impl<S: Stream> Connection<S> {
         match &mut self.state {
             State::WebSocket { .. } => {
                 let until = now.instant + WRITE_STALL;
-                let closing = Closing { end: End::Refused(code), until, answered: false, discarded: 0 };
+                let closing = Closing { end: End::Refused(code), until, discarded: 0 };
                 self.finish(State::Closing(closing), shared);
             }
             State::Http(http) if !self.out.is_empty() || http.body.is_some() => {
@@ -513,24 +506,17 @@ impl<S: Stream> Connection<S> {
             shared.out = room;
         }
         let was_stalled = self.stalled.take().is_some();
-        let (readable, ended) = (self.readable, self.ended);
         match &mut self.state {
             State::Http(http) => {
                 http.body = None;
                 http.deadline = now.instant + shared.limits.join_timeout;
                 if let Some(end) = http.last {
                     self.linger(end, now, shared);
-                } else if ended && !http.pipelined {
-                    self.finish(State::Gone(End::Lost(ErrorKind::UnexpectedEof)), shared);
                 }
             }
             // While it could not be written to it was not listened to: its silence begins now.
             State::WebSocket { .. } if was_stalled => self.is_alive(now),
             State::WebSocket { .. } => {}
-            State::Closing(closing) if ended || (closing.answered && !readable) => {
-                let end = closing.end;
-                self.finish(State::Gone(end), shared);
-            }
             State::Closing(closing) => {
                 let end = closing.end;
                 self.linger(end, now, shared);
@@ -544,7 +530,7 @@ impl<S: Stream> Connection<S> {
     fn linger(&mut self, end: End, now: Now, shared: &mut Shared) {
         let gone = self.ended || self.stream.shutdown_write().is_err();
         let until = now.instant + LINGER;
-        let closing = Closing { end, until, answered: false, discarded: 0 };
+        let closing = Closing { end, until, discarded: 0 };
         self.finish(if gone { State::Gone(end) } else { State::Closing(closing) }, shared);
     }
 

@@ -23,6 +23,11 @@ impl Outbox {
         self.lines.is_empty()
     }
 
+    /// Was something taken that has not left?
+    pub fn has_unsent(&self) -> bool {
+        self.unsent > 0
+    }
+
     /// Adds a line, unless more than `bytes_max` would wait then; says whether it did.
     ///
     /// The bound is an argument because it depends on what waits for everybody.

@@ -456,10 +456,13 @@ fn a_quiet_connection_owns_no_buffers_whatever_it_did_before() {
 // ---- closing ----
 
 #[test]
-fn a_close_from_the_peer_is_answered_and_then_it_is_over() {
+fn a_close_from_the_peer_is_answered_and_what_still_comes_is_thrown_away() {
     let mut talk = Talk::open();
     talk.hear([frame(CLOSE, b"\x03\xe8bye"), frame(TEXT, "not heard")].concat());
-    assert_eq!((talk.taken(), talk.heard.len()), (ours(CLOSE, b"\x03\xe8bye"), 0));
+    assert_eq!(talk.taken(), ours(CLOSE, b"\x03\xe8bye"));
+    talk.is_lingering();
+    talk.hear_last(frame(PING_FRAME, "?"));
+    assert_eq!((talk.taken().len(), talk.heard.len()), (0, 0));
     talk.is_gone(End::Closed(1000));
 }
 
@@ -468,6 +471,7 @@ fn a_close_without_a_code_ends_with_1005() {
     let mut talk = Talk::open();
     talk.hear(frame(CLOSE, b""));
     assert_eq!(talk.taken(), ours(CLOSE, b""));
+    talk.hear_end();
     talk.is_gone(End::Closed(1005));
 }
 

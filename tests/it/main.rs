@@ -2,8 +2,10 @@
 //! One module per topic, one behaviour per test, its name a sentence.
 
 mod chat;
+mod echo;
 mod http;
 mod options;
+mod raw;
 mod shutdown;
 mod slow;
 mod support;
