@@ -8,7 +8,7 @@
 //! - `ids` holds each id with one token, that of the client that has the id; a client's id is released by that client.
 //! - A client is in here from [`Hub::open`] until it ends, and from then on its token is nobody's. Ending takes it out
 //!   of all tables at once, so a join later in the same turn finds the id free.
-//! - A line is pushed by [`Hub::push`] only, which keeps the bounds.
+//! - A line is pushed by `Hub::push` only, which keeps the bounds.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
