@@ -7,7 +7,7 @@
 //! Invariants:
 //! - While bytes wait that the kernel has refused, nothing is read: pongs and HTTP answers have no other bound.
 //! - After a close frame, in or out, nothing more is queued, and nothing that still comes is heard.
-//! - A connection ends in [`Connection::finish`] only, which gives back what it held.
+//! - A connection ends in `Connection::finish` only, which gives back what it held.
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read, Write};

@@ -15,7 +15,7 @@
 //! - A connection is *marked* as ended anywhere and *removed* in `sweep`, so no key changes hands within a turn; the hub
 //!   hears of an end where it is marked.
 //! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave as one message. The
-//!   one exception, [`Server::relieve`], keeps a healthy reader from being taken for slow within one turn.
+//!   one exception, `Server::relieve`, keeps a healthy reader from being taken for slow within one turn.
 
 use std::io;
 use std::time::{Duration, Instant};
