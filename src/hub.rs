@@ -353,8 +353,7 @@ impl Hub {
             id: &id,
             resumed,
             held: owner.map_or(0, |owner| self.owners.unacknowledged(owner)),
-            // Nothing is kept of an id without a key.
-            hold: owner.map_or(0, |_| self.limits.hold.as_secs()),
+            hold: self.limits.hold.as_secs(),
             max_message: self.limits.message_bytes_max,
         };
         self.answer(token, &line, now);

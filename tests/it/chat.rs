@@ -29,7 +29,7 @@ fn a_join_is_answered_with_what_the_server_holds_to() {
     let mut client = Client::connect(&server);
     client.say_text("{\"type\":\"join\",\"id\":\"संजय\",\"key\":\"0123456789abcdef\"}");
     let expected =
-        json!({"type": "joined", "id": "संजय", "resumed": false, "held": 0, "max_message": 1000, "hold": 0});
+        json!({"type": "joined", "id": "संजय", "resumed": false, "held": 0, "max_message": 1000, "hold": 600});
     assert_eq!(client.hear(), expected);
 }
 
@@ -114,10 +114,124 @@ fn an_equal_key_replaces_the_old_connection_and_nobody_notices() {
     assert_eq!(old.hear_close(), (vec![], 4001));
 
     bob.say(json!({"type": "send", "to": "alice", "body": "still there?"}));
-    assert_eq!(new.hear_type("message")["body"], "still there?");
+    let message = new.hear_type("message");
+    assert_eq!(message["body"], "still there?");
+    new.say(json!({"type": "ack", "to": "bob", "mids": [message["mid"]]}));
+    assert_eq!(
+        bob.hear_type("delivered"),
+        json!({"type": "delivered", "from": "alice", "mids": [message["mid"]]})
+    );
     new.say(json!({"type": "leave"}));
     assert_eq!(new.hear_close().1, 1000);
     assert_eq!(bob.hear_type("presence")["online"], false, "the first that is heard of it");
+}
+
+#[test]
+fn what_is_sent_to_an_owner_who_is_away_waits_and_comes_first() {
+    let server = Server::start(&[]);
+    let key = "0123456789abcdef";
+    drop(Client::join_owned(&server, "bob", key));
+    let (mut alice, _) = Client::join_owned(&server, "alice", "fedcba9876543210");
+    // The server may not have noticed yet that he is gone: then it waits all the same.
+    for n in 0..3 {
+        alice.say(json!({"type": "send", "to": "bob", "body": n, "ref": n.to_string()}));
+        alice.hear_type("sent");
+    }
+    let (mut bob, joined) = Client::join_owned(&server, "bob", key);
+    assert_eq!((&joined["resumed"], &joined["held"]), (&json!(true), &json!(3)));
+    alice.say(json!({"type": "send", "to": "bob", "body": 3}));
+    let messages: Vec<_> = (0..4).map(|_| bob.hear_type("message")).collect();
+    assert!(messages.iter().enumerate().all(|(n, message)| message["body"] == n), "{messages:?}");
+    bob.say(json!({"type": "ack", "to": "alice", "mids": [messages[1]["mid"], messages[0]["mid"]]}));
+    assert_eq!(alice.hear_type("delivered")["mids"], json!([messages[1]["mid"], messages[0]["mid"]]));
+    bob.say(json!({"type": "leave"}));
+    assert_eq!(bob.hear_close().1, 1000);
+    assert_eq!(alice.hear_type("expired")["mids"], json!([messages[2]["mid"], messages[3]["mid"]]));
+}
+
+#[test]
+fn a_send_repeated_on_a_new_connection_is_answered_the_same_and_not_routed_twice() {
+    let server = Server::start(&[]);
+    let key = "0123456789abcdef";
+    let mut bob = Client::join(&server, "bob");
+    let (mut alice, _) = Client::join_owned(&server, "alice", key);
+    let send = json!({"type": "send", "to": "bob", "body": "once", "ref": "r1"});
+    alice.say(send.clone());
+    let sent = alice.hear_type("sent");
+    alice.cut();
+    let (mut alice, _) = Client::join_owned(&server, "alice", key);
+    alice.say(send);
+    assert_eq!(alice.hear_type("sent"), sent);
+    alice.say(json!({"type": "send", "to": "bob", "body": "another", "ref": "r1"}));
+    assert_ne!(alice.hear_type("sent")["mid"], sent["mid"]);
+    assert_eq!([bob.hear()["body"].clone(), bob.hear()["body"].clone()], ["once", "another"]);
+}
+
+#[test]
+fn an_owner_who_stops_reading_loses_nothing() {
+    let server = Server::start(&["--held", "10000000", "--held-total", "100000000"]);
+    let key = "0123456789abcdef";
+    let (mut bob, _) = Client::join_owned(&server, "bob", key);
+    let mut alice = Client::join(&server, "alice");
+    // Far more than an outbox and the sockets take.
+    let body = "x".repeat(50_000);
+    for n in 0..100 {
+        alice.say(json!({"type": "send", "to": "bob", "body": [n, body], "ref": n.to_string()}));
+        alice.hear_type("sent");
+    }
+    for n in 0..100 {
+        assert_eq!(bob.hear_type("message")["body"][0], n);
+    }
+}
+
+#[test]
+fn what_is_held_is_bounded_and_the_sender_told() {
+    let server = Server::start(&["--held", "10000"]);
+    drop(Client::join_owned(&server, "bob", "0123456789abcdef"));
+    let mut alice = Client::join(&server, "alice");
+    let mut taken = 0;
+    loop {
+        alice.say(json!({"type": "send", "to": "bob", "body": "x".repeat(1000), "ref": "r"}));
+        match alice.hear() {
+            answer if answer["type"] == "sent" => taken += 1,
+            answer => break assert_eq!((&answer["code"], &answer["ref"]), (&json!("full"), &json!("r"))),
+        }
+    }
+    assert!((7..10).contains(&taken), "{taken} times 1000 bytes in 10000");
+}
+
+#[test]
+fn an_id_is_free_again_when_its_time_is_over() {
+    let server = Server::start(&["--hold", "1"]);
+    let mut alice = Client::join(&server, "alice");
+    alice.say(json!({"type": "watch", "ids": ["bob"]}));
+    alice.hear_type("presence");
+    let bob = Client::join_owned(&server, "bob", "0123456789abcdef");
+    assert_eq!(alice.hear_type("presence")["online"], true);
+    alice.say(json!({"type": "send", "to": "bob", "body": 1, "ref": "r"}));
+    let sent = alice.hear_type("sent");
+    drop(bob);
+    assert_eq!(alice.hear_type("presence")["online"], false);
+    assert_eq!(alice.hear_type("expired")["mids"], json!([sent["mid"]]));
+    let mut other = Client::join(&server, "bob");
+    other.say(json!({"type": "leave"}));
+    assert_eq!(other.hear_close(), (vec![], 1000), "nothing of what was held for somebody else");
+}
+
+#[test]
+fn who_is_blocked_finds_nobody() {
+    let server = Server::start(&[]);
+    let [mut mallory, mut bob] = ["mallory", "bob"].map(|id| Client::join(&server, id));
+    mallory.say(json!({"type": "watch", "ids": ["bob"]}));
+    assert_eq!(mallory.hear_type("presence")["online"], true);
+    bob.say(json!({"type": "block", "ids": ["mallory"]}));
+    assert_eq!(mallory.hear_type("presence")["online"], false);
+    mallory.say(json!({"type": "send", "to": "bob", "body": 1, "ref": "r"}));
+    mallory.hear_error("offline");
+    bob.say(json!({"type": "unblock", "ids": ["mallory"]}));
+    assert_eq!(mallory.hear_type("presence")["online"], true);
+    mallory.say(json!({"type": "send", "to": "bob", "body": 1, "ref": "r"}));
+    mallory.hear_type("sent");
 }
 
 #[test]

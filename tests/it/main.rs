@@ -8,5 +8,6 @@ mod options;
 mod raw;
 mod shutdown;
 mod slow;
+mod storm;
 mod support;
 mod timers;

@@ -4,8 +4,9 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     /// Its lines on standard error, as they come.
-    log: Receiver<String>,
+    log: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -43,6 +44,7 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
+        let log = Mutex::new(log);
         let mut server = Server { child, address: SocketAddr::from(([0; 4], 0)), log };
         let line = server.wait_for_log("listening on http://");
         server.address = line["listening on http://".len()..].parse().expect("an address");
@@ -51,8 +53,9 @@ impl Server {
 
     /// Waits for a line of the log that begins with `start`, after `LEVEL [target] ` if it has those.
     pub fn wait_for_log(&self, start: &str) -> String {
+        let log = self.log.lock().expect("no test panicked with it");
         loop {
-            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line {start}"));
+            let line = log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line {start}"));
             if line.starts_with(start)
                 || line.split_once("] ").is_some_and(|(_, text)| text.starts_with(start))
             {
@@ -153,6 +156,25 @@ impl Client {
         client.say(json!({"type": "join", "id": id}));
         assert_eq!(client.hear_type("joined")["id"], id);
         client
+    }
+
+    /// Joined under this id, which it owns by this key; and what the server said to that.
+    pub fn join_owned(server: &Server, id: &str, key: &str) -> (Client, Value) {
+        let mut client = Client::connect(server);
+        client.say(json!({"type": "join", "id": id, "key": key}));
+        let joined = client.hear_type("joined");
+        assert_eq!(joined["id"], id);
+        (client, joined)
+    }
+
+    /// Loses the connection, without a word.
+    pub fn cut(&mut self) {
+        self.ws.get_ref().shutdown(Shutdown::Both).expect("a connection");
+    }
+
+    /// Says one line, which may be lost: the server may have ended the connection.
+    pub fn try_say(&mut self, line: &Value) {
+        let _ = self.ws.send(Message::text(line.to_string()));
     }
 
     /// Says one line.

@@ -1,0 +1,175 @@
+//! Everybody owns an id, sends to everybody, and loses its connection all the time: what was sent is shown once, in order.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Server};
+
+const PEOPLE: usize = 6;
+const MESSAGES: usize = 150;
+/// As many as the server remembers: more unanswered ones might be routed twice.
+const UNANSWERED_MAX: usize = 128;
+
+/// SplitMix64: chance that a seed can repeat.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+struct Person<'a> {
+    server: &'a Server,
+    name: usize,
+    chance: Chance,
+    client: Client,
+    /// Sends without an answer, oldest first.
+    unanswered: VecDeque<Value>,
+    sent: usize,
+    known: HashSet<String>,
+    /// The number that comes next from each of the others.
+    next: [usize; PEOPLE],
+    shown: usize,
+    /// What was shown and not acknowledged on this connection.
+    to_acknowledge: Vec<(String, String)>,
+}
+
+impl<'a> Person<'a> {
+    fn new(server: &'a Server, name: usize, seed: u64) -> Person<'a> {
+        Person {
+            server,
+            name,
+            chance: Chance(seed + name as u64),
+            client: join(server, name, false),
+            unanswered: VecDeque::new(),
+            sent: 0,
+            known: HashSet::new(),
+            next: [0; PEOPLE],
+            shown: 0,
+            to_acknowledge: Vec::new(),
+        }
+    }
+
+    fn live(mut self) {
+        while self.sent < MESSAGES || !self.unanswered.is_empty() || self.shown < MESSAGES {
+            for _ in 0..self.chance.below(8) {
+                self.send();
+            }
+            // A connection has to last for more lines than come again on it, or nobody gets anywhere.
+            match self.chance.below(200) {
+                // What was just sent may have been taken by the server, and the answer is lost.
+                0 if !self.is_done_sending() => self.lose(),
+                1 if !self.is_done_sending() => self.take_over(),
+                _ => self.hear(),
+            }
+        }
+    }
+
+    fn is_done_sending(&self) -> bool {
+        self.sent == MESSAGES && self.unanswered.is_empty()
+    }
+
+    /// One after the other to each of the others, numbered for each.
+    fn send(&mut self) {
+        if self.sent == MESSAGES || self.unanswered.len() == UNANSWERED_MAX {
+            return;
+        }
+        let to = (self.name + 1 + self.sent % (PEOPLE - 1)) % PEOPLE;
+        let number = self.sent / (PEOPLE - 1);
+        let reference = format!("{}-{}", self.name, self.sent);
+        let line = json!({"type": "send", "to": id(to), "body": number, "ref": reference});
+        self.client.try_say(&line);
+        self.unanswered.push_back(line);
+        self.sent += 1;
+    }
+
+    /// Hears one line, if one is sure to come.
+    fn hear(&mut self) {
+        let all_is_heard = self.shown == MESSAGES;
+        if self.unanswered.is_empty() && (self.sent < MESSAGES || all_is_heard) {
+            return;
+        }
+        let line = self.client.hear();
+        match line["type"].as_str() {
+            Some("sent") => self.unanswered.retain(|send| send["ref"] != line["ref"]),
+            Some("message") => self.show(&line),
+            Some("delivered") => {}
+            _ => panic!("{line}"),
+        }
+        if self.chance.below(4) == 0 {
+            self.acknowledge();
+        }
+    }
+
+    fn show(&mut self, line: &Value) {
+        let mid = line["mid"].as_str().expect("a mid").to_owned();
+        let from = line["from"].as_str().expect("an id").to_owned();
+        if self.known.insert(mid.clone()) {
+            let sender: usize = from["person-".len()..].parse().expect("one of us");
+            assert_eq!(line["body"], self.next[sender], "of {from}");
+            self.next[sender] += 1;
+            self.shown += 1;
+        }
+        self.to_acknowledge.push((from, mid));
+    }
+
+    fn acknowledge(&mut self) {
+        for (from, mid) in std::mem::take(&mut self.to_acknowledge) {
+            // Now and then one is forgotten, and comes again.
+            if self.chance.below(5) > 0 {
+                self.client.try_say(&json!({"type": "ack", "to": from, "mids": [mid]}));
+            }
+        }
+    }
+
+    fn lose(&mut self) {
+        self.client.cut();
+        self.client = join(self.server, self.name, true);
+        self.come_back();
+    }
+
+    /// The old connection is still there, and ends because the new one has come.
+    fn take_over(&mut self) {
+        let mut old = std::mem::replace(&mut self.client, join(self.server, self.name, true));
+        assert_eq!(old.hear_close().1, 4001);
+        self.come_back();
+    }
+
+    fn come_back(&mut self) {
+        self.to_acknowledge.clear();
+        for line in &self.unanswered {
+            self.client.try_say(line);
+        }
+    }
+}
+
+fn id(name: usize) -> String {
+    format!("person-{name}")
+}
+
+fn join(server: &Server, name: usize, resumed: bool) -> Client {
+    let (client, joined) = Client::join_owned(server, &id(name), &format!("the key of person {name}"));
+    assert_eq!(joined["resumed"], resumed, "{joined}");
+    client
+}
+
+#[test]
+fn whatever_is_cut_every_message_is_shown_once_and_in_order() {
+    let server = Server::start(&[]);
+    let seed = RandomState::new().hash_one(()) >> 1;
+    println!("seed {seed}");
+    std::thread::scope(|scope| {
+        // All have to be there before the first one sends, or a message to nobody is refused.
+        let people: Vec<Person> = (0..PEOPLE).map(|name| Person::new(&server, name, seed)).collect();
+        for person in people {
+            scope.spawn(move || person.live());
+        }
+    });
+}
