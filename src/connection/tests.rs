@@ -947,7 +947,7 @@ fn conversation() -> Vec<Vec<u8>> {
         frame(CLOSE, b"\x03\xe8"),
     ];
     let all = [HEALTH.repeat(2).as_bytes(), UPGRADE.as_bytes(), &frames.concat()].concat();
-    all.chunks(37).map(<[u8]>::to_vec).collect()
+    all.chunks(7).map(<[u8]>::to_vec).collect()
 }
 
 /// The conversation with these faults; the kernel reports readiness as long as there is any.
