@@ -54,7 +54,8 @@ pub const HEADERS_MAX: usize = 64;
 
 // ---- WebSocket ----
 
-/// Heads and messages that have not come whole, of all connections together, in bytes.
+/// Heads and messages that have not come whole, of all connections together, in bytes; more where messages may be so long
+/// that the share of one would not hold one.
 pub const INCOMPLETE_BYTES_TOTAL: usize = 64 << 20;
 /// What tungstenite reads at once. It fills this much with zeros before each read, so small is fast; below 512 it reads
 /// in crumbs.
@@ -194,11 +195,16 @@ impl Config {
         Ok(())
     }
 
+    /// Bytes of heads and messages that have not come whole, of all connections together.
+    pub fn incomplete_bytes_total(&self) -> usize {
+        INCOMPLETE_BYTES_TOTAL.max(8 * self.max_message)
+    }
+
     /// The most bytes the program may come to hold by its own bounds: clients, owned ids, and the totals.
     pub fn memory_bytes_max(&self) -> usize {
         self.max_clients * CLIENT_BYTES
             + self.outbox_total
-            + INCOMPLETE_BYTES_TOTAL
+            + self.incomplete_bytes_total()
             + WATCHED_TOTAL * WATCH_BYTES
             + BLOCKED_TOTAL * BLOCK_BYTES
             + self.held_total

@@ -136,6 +136,12 @@ enum State {
     Gone(End),
 }
 
+impl State {
+    fn closing(end: End, now: Now, at_most: Duration) -> State {
+        State::Closing(Closing { end, until: now.instant + at_most, discarded: 0 })
+    }
+}
+
 struct Http {
     /// What has come of the next request, or of several: then `pipelined`.
     head: Vec<u8>,
@@ -240,7 +246,7 @@ impl<S: Stream> Connection<S> {
     ///
     /// Both are kept as state: whatever stops us from reading now, they are not told again.
     pub fn set_readable(&mut self, closed: bool) {
-        self.readable = !self.ended;
+        self.readable = true;
         self.read_closed |= closed;
     }
 
@@ -402,8 +408,7 @@ impl<S: Stream> Connection<S> {
     /// The peer has said close, and the answer is queued.
     fn closed_by_peer(&mut self, frame: Option<CloseFrame>, now: Now, shared: &mut Shared) {
         let end = End::Closed(frame.map_or(CloseCode::Status, |frame| frame.code).into());
-        let until = now.instant + WRITE_STALL;
-        self.finish(State::Closing(Closing { end, until, discarded: 0 }), shared);
+        self.finish(State::closing(end, now, WRITE_STALL), shared);
     }
 
     /// The peer says nothing more. What it asked for before is still answered.
@@ -441,13 +446,12 @@ impl<S: Stream> Connection<S> {
             // Writing into a vector cannot fail.
             let _ = Frame::close(Some(frame)).format(self.room(shared));
         }
+        let unsent = self.unsent() > 0;
         match &mut self.state {
             State::WebSocket { .. } => {
-                let until = now.instant + WRITE_STALL;
-                let closing = Closing { end: End::Refused(code), until, discarded: 0 };
-                self.finish(State::Closing(closing), shared);
+                self.finish(State::closing(End::Refused(code), now, WRITE_STALL), shared)
             }
-            State::Http(http) if !self.out.is_empty() || http.body.is_some() => {
+            State::Http(http) if unsent => {
                 http.last.get_or_insert(End::Refused(code));
             }
             State::Http(_) => self.finish(State::Gone(End::Refused(code)), shared),
@@ -529,9 +533,7 @@ impl<S: Stream> Connection<S> {
     /// a reset can eat what the peer has not read yet.
     fn linger(&mut self, end: End, now: Now, shared: &mut Shared) {
         let gone = self.ended || self.stream.shutdown_write().is_err();
-        let until = now.instant + LINGER;
-        let closing = Closing { end, until, discarded: 0 };
-        self.finish(if gone { State::Gone(end) } else { State::Closing(closing) }, shared);
+        self.finish(if gone { State::Gone(end) } else { State::closing(end, now, LINGER) }, shared);
     }
 
     /// The one way out: gives back what was held for the conversation. Why it ended is what ended it first: whatever

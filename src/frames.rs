@@ -237,42 +237,50 @@ impl Frames {
     ) -> Result<Option<Message>, CloseCode> {
         let was_open = self.open.is_some();
         let mut assembler = self.open.take().unwrap_or_else(|| codec.assembler());
-        codec.incomplete.give(assembler.held);
+        let mut outcome = assembler.read(frame, out);
+        let goes_on = matches!(&outcome, Ok(message) if !matches!(message, Some(Message::Close(_))));
+        let (stays_open, more) = match shape.opcode {
+            OpCode::Data(_) => (!shape.is_final, shape.payload),
+            OpCode::Control(_) => (was_open, 0),
+        };
+        if goes_on && stays_open {
+            // Who only says a ping in between does not grow, however short memory is.
+            if more == 0 || codec.has_room(assembler.held, more) {
+                codec.incomplete.take(more);
+                assembler.held += more;
+                self.open = Some(assembler);
+                return outcome;
+            }
+            outcome = Err(CloseCode::Again);
+        }
+        codec.incomplete.give(std::mem::take(&mut assembler.held));
+        // After an error or a close frame a context is of no more use to anybody.
+        if goes_on && outcome.is_ok() && !assembler.grown {
+            codec.spare = Some(assembler);
+        }
+        outcome
+    }
+}
+
+impl Assembler {
+    /// Takes in one whole frame, all of it, and gives the message that it completes.
+    fn read(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Result<Option<Message>, CloseCode> {
+        self.grown |= frame.len() > CONTEXT_FRAME_BYTES_MAX;
         let mut through = Through { frame, out };
-        let message = match assembler.context.read(&mut through) {
+        let message = match self.context.read(&mut through) {
             // The pong leaves the context with the next call, which may be for another connection.
-            Ok(ping @ Message::Ping(_)) => assembler.context.flush(&mut through).map(|()| Some(ping)),
-            // The answer is written, and the context has done its work.
+            Ok(ping @ Message::Ping(_)) => self.context.flush(&mut through).map(|()| Some(ping)),
+            // The answer is written, and the context says that it has done its work.
             Ok(close @ Message::Close(_)) => {
-                let _ = assembler.context.flush(&mut through);
-                return Ok(Some(close));
+                let _ = self.context.flush(&mut through);
+                Ok(Some(close))
             }
             Ok(message) => Ok(Some(message)),
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         };
-        // After an error a context is of no more use to anybody.
         let message = message.map_err(|error| close_code(&error))?;
         assert!(through.frame.is_empty(), "a context goes on only when its frame is used up");
-
-        let stays_open = match shape.opcode {
-            OpCode::Data(_) => !shape.is_final,
-            OpCode::Control(_) => was_open,
-        };
-        assembler.grown |= shape.len > CONTEXT_FRAME_BYTES_MAX;
-        if stays_open {
-            let more = if matches!(shape.opcode, OpCode::Control(_)) { 0 } else { shape.payload };
-            // Who only says a ping in between does not grow, however short memory is.
-            if more > 0 && !codec.has_room(assembler.held, more) {
-                return Err(CloseCode::Again);
-            }
-            assembler.held += more;
-            codec.incomplete.take(assembler.held);
-            self.open = Some(assembler);
-        } else if !assembler.grown {
-            assembler.held = 0;
-            codec.spare = Some(assembler);
-        }
         Ok(message)
     }
 }

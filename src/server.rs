@@ -346,7 +346,7 @@ pub fn limits(config: &crate::config::Config) -> (hub::Limits, connection::Limit
     };
     let connection = connection::Limits {
         message_bytes_max: config.max_message,
-        incomplete_bytes_total: crate::config::INCOMPLETE_BYTES_TOTAL,
+        incomplete_bytes_total: config.incomplete_bytes_total(),
         ping: config.ping,
         timeout: config.timeout,
         join_timeout: config.join_timeout,

@@ -2,8 +2,10 @@
 //! one conversation with a fault at every step.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::assets::Files;
@@ -38,7 +40,7 @@ struct Wire {
     /// From now on every call fails.
     reset: bool,
     /// What happens at which call, counted from the first, instead of what else would.
-    fault: Option<(usize, Fault)>,
+    faults: BTreeMap<usize, Fault>,
     calls: usize,
 }
 
@@ -55,8 +57,8 @@ struct Scripted(Rc<RefCell<Wire>>);
 impl Wire {
     /// How many of `len` bytes this call may move.
     fn call(&mut self, len: usize) -> io::Result<usize> {
+        let fault = self.faults.get(&self.calls);
         self.calls += 1;
-        let fault = self.fault.filter(|(at, _)| *at == self.calls - 1).map(|(_, fault)| fault);
         self.reset |= matches!(fault, Some(Fault::Resets));
         match fault {
             _ if self.reset => Err(ErrorKind::ConnectionReset.into()),
@@ -451,6 +453,13 @@ fn a_quiet_connection_owns_no_buffers_whatever_it_did_before() {
     talk.set_room(None);
     assert_eq!(talk.connection.out.capacity(), 0);
     assert!(talk.shared.out.is_empty() && talk.shared.out.capacity() > 0, "it goes round");
+
+    let mut talk = Talk::new();
+    talk.hear([HEALTH, &HEALTH[..20]].concat());
+    talk.hear(&HEALTH[20..]);
+    assert_eq!(talk.connection.out.capacity(), 0);
+    let State::Http(http) = &talk.connection.state else { panic!("it speaks HTTP") };
+    assert!(http.head.capacity() == 0 && http.body.is_none());
 }
 
 // ---- closing ----
@@ -646,8 +655,12 @@ fn a_kept_alive_connection_has_the_same_time_for_each_request() {
     talk.is_due_in(JOIN_TIMEOUT);
     assert_eq!(starts(&talk.taken()), "HTTP/1.1 408");
 
+    // The time in which it takes an answer is not its own.
     let mut talk = Talk::new();
+    talk.wire().room = Some(0);
     talk.hear(HEALTH);
+    talk.pass(WRITE_STALL / 2);
+    talk.set_room(None);
     talk.taken();
     talk.is_due_in(JOIN_TIMEOUT);
     assert_eq!(talk.taken(), b"");
@@ -802,6 +815,15 @@ fn requests_before_the_end_of_the_stream_are_answered() {
 }
 
 #[test]
+fn a_close_before_the_end_of_the_stream_is_answered() {
+    // One request in front keeps the rest for a read that finds the end.
+    let mut talk = Talk::new();
+    talk.hear_last([HEALTH.as_bytes(), UPGRADE.as_bytes(), &frame(CLOSE, b"")].concat());
+    assert!(talk.taken().ends_with(&[b"\r\n\r\n", &ours(CLOSE, b"")[..]].concat()));
+    talk.is_gone(End::Closed(1005));
+}
+
+#[test]
 fn the_end_of_the_stream_within_a_head_is_the_end() {
     let mut talk = Talk::new();
     talk.hear_last(HEALTH.to_owned() + "GET");
@@ -925,14 +947,14 @@ fn conversation() -> Vec<Vec<u8>> {
         frame(CLOSE, b"\x03\xe8"),
     ];
     let all = [HEALTH.repeat(2).as_bytes(), UPGRADE.as_bytes(), &frames.concat()].concat();
-    all.chunks(37).map(<[u8]>::to_vec).collect()
+    all.chunks(7).map(<[u8]>::to_vec).collect()
 }
 
-/// The conversation with one fault; the kernel reports readiness as long as there is any.
-fn converse(fault: Option<(usize, Fault)>) -> Talk {
+/// The conversation with these faults; the kernel reports readiness as long as there is any.
+fn converse(faults: impl IntoIterator<Item = (usize, Fault)>) -> Talk {
     let mut talk = Talk::new();
     talk.buffer.truncate(HEAD_BYTES_MAX);
-    talk.wire().fault = fault;
+    talk.wire().faults.extend(faults);
     for segment in conversation() {
         talk.hear(segment);
     }
@@ -941,30 +963,48 @@ fn converse(fault: Option<(usize, Fault)>) -> Talk {
         talk.wire().end = events > 2;
         talk.event(events > 2);
         events += 1;
-        assert!(events < 100, "it hangs after {fault:?}");
+        assert!(events < 100, "it hangs");
     }
     talk
 }
 
+/// The conversation comes to the same with these faults, none of which is a reset.
+#[track_caller]
+fn check_faults(smooth: &Talk, faults: Vec<(usize, Fault)>) {
+    let talk = converse(faults);
+    talk.is_gone(End::Closed(1000));
+    assert_eq!(talk.heard, smooth.heard);
+    assert!(talk.wire().taken == smooth.wire().taken, "something else left");
+}
+
 #[test]
 fn a_fault_at_any_step_of_a_conversation_changes_nothing_but_a_reset_that_ends_it() {
-    let smooth = converse(None);
+    let smooth = converse([]);
     smooth.is_gone(End::Closed(1000));
-    let letters = "x".repeat(300);
-    let binary = Incoming::Binary(letters.into_bytes().into());
+    let binary = Incoming::Binary("x".repeat(300).into());
     assert_eq!(smooth.heard, [Incoming::Open, text("one"), text("two"), binary]);
 
     let calls = smooth.wire().calls;
     for step in 0..calls {
         for fault in [Fault::Blocks, Fault::IsInterrupted, Fault::TakesOneByte] {
-            let talk = converse(Some((step, fault)));
-            talk.is_gone(End::Closed(1000));
-            assert_eq!(talk.heard, smooth.heard, "{fault:?} at {step}");
-            assert!(talk.wire().taken == smooth.wire().taken, "{fault:?} at {step}");
+            check_faults(&smooth, vec![(step, fault)]);
         }
-        let talk = converse(Some((step, Fault::Resets)));
+        let talk = converse([(step, Fault::Resets)]);
         talk.is_gone(talk.connection.end().unwrap());
         assert!(smooth.heard.starts_with(&talk.heard));
         assert!(smooth.wire().taken.starts_with(&talk.wire().taken));
+    }
+}
+
+proptest! {
+    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_faults_that_are_no_resets_change_nothing(
+        faults in prop::collection::vec((0..200usize, 0..3usize), 0..100),
+    ) {
+        let fault = |n| [Fault::Blocks, Fault::IsInterrupted, Fault::TakesOneByte][n];
+        check_faults(&converse([]), faults.into_iter().map(|(step, n)| (step, fault(n))).collect());
     }
 }

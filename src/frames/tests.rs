@@ -131,8 +131,8 @@ fn hear_pieces<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> Heard {
     client.heard
 }
 
-/// The bytes come to these messages and answers, and to this refusal: whole, byte by byte and, if nothing is refused,
-/// with more behind them.
+/// The bytes come to these messages and answers, and to this refusal: whole, byte by byte, and with more behind them, cut
+/// before and after each byte of the first header.
 #[track_caller]
 fn check(bytes: &[u8], messages: &[Message], answers: &[u8], refused: Option<CloseCode>) {
     let expected = Heard { messages: messages.to_vec(), answers: answers.to_vec(), refused };
@@ -144,7 +144,10 @@ fn check(bytes: &[u8], messages: &[Message], answers: &[u8], refused: Option<Clo
     let (last, answer) = if is_over { (vec![], vec![]) } else { (vec![ping(b"more")], pong(b"more")) };
     let expected =
         Heard { messages: [messages, &last].concat(), answers: [answers, &answer].concat(), refused };
-    assert_eq!(hear_pieces([&more[..]].into_iter()), expected, "with more behind it");
+    for cut in 0..bytes.len().min(16) {
+        let (one, two) = more.split_at(cut);
+        assert_eq!(hear_pieces([one, two].into_iter()), expected, "cut at {cut}, with more behind it");
+    }
 }
 
 #[track_caller]
@@ -171,8 +174,9 @@ fn messages_of_every_form_of_length_come_as_they_are() {
 #[test]
 fn a_length_may_be_longer_than_it_needs_to_be() {
     // RFC 6455, 5.2, wants the shortest form, but no server is known to refuse the others.
-    let long = [&[BINARY, 0xff, 0, 0, 0, 0, 0, 0, 0, 1], &MASK[..], &[b'x' ^ MASK[0]]].concat();
-    check_messages(&[long], &[binary(b"x")]);
+    let header = |len: u8| [&[BINARY, 0xff, 0, 0, 0, 0, 0, 0, 0, len], &MASK[..]].concat();
+    check_messages(&[header(0)], &[binary(b"")]);
+    check_messages(&[header(1), vec![b'x' ^ MASK[0]]], &[binary(b"x")]);
 }
 
 #[test]
@@ -232,7 +236,7 @@ fn a_header_that_is_wrong_is_refused_before_its_payload() {
     for control in [CLOSE, PING, PONG] {
         refused(header(control, 126), CloseCode::Protocol);
         refused(header(control, 1 << 63), CloseCode::Protocol);
-        refused(header(control & !FIN, 0), CloseCode::Protocol);
+        refused(header(control & !FIN, 5), CloseCode::Protocol);
     }
     for unmasked in [&[TEXT, 5][..], &[TEXT, 126, 1, 0], &[BINARY, 127, 0, 0, 0, 0, 0, 1, 0, 0], &[PING, 0]] {
         refused(unmasked.to_vec(), CloseCode::Protocol);

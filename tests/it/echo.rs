@@ -420,3 +420,17 @@ fn a_message_over_the_limit_is_refused_by_what_its_header_says() {
     let rest = announces(CONTINUATION | FIN, MESSAGE_BYTES_MAX - 4999);
     echo.refuses("together", &[beginning(), rest], &[], 1009);
 }
+
+#[test]
+fn a_text_and_the_end_of_the_stream_at_once_are_both_heard() {
+    let echo = Echo::start();
+    // Again and again, for then one event will have told of both.
+    for _ in 0..100 {
+        let mut stream = connect(echo.address);
+        stream.write_all(&text("last")).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).expect("the end of the stream, and no reset");
+        assert_eq!(heard, text_back("last"));
+    }
+}
