@@ -17,8 +17,8 @@ struct Chat {
     tokens: BTreeMap<String, Token>,
     /// What each client has heard and the script has not yet named.
     heard: BTreeMap<String, VecDeque<String>>,
-    /// Clients whose sockets take nothing.
-    stuck: BTreeSet<String>,
+    /// Clients whose sockets take nothing, and what was taken for them before that was known.
+    stuck: BTreeMap<String, Vec<u8>>,
 }
 
 impl Chat {
@@ -28,7 +28,7 @@ impl Chat {
             now: Now { instant: Instant::now(), unix_ms: 5 },
             tokens: BTreeMap::new(),
             heard: BTreeMap::new(),
-            stuck: BTreeSet::new(),
+            stuck: BTreeMap::new(),
         }
     }
 
@@ -68,28 +68,40 @@ impl Chat {
 
     /// Carries to everybody what waits for them. What is said last to a client ends in `closed` and its code.
     fn collect(&mut self) {
-        let deliver = |heard: &mut BTreeMap<String, VecDeque<String>>, name: &str, text: Vec<u8>| {
-            let text = String::from_utf8(text).expect("UTF-8");
-            let lines = text.split('\n').filter(|line| !line.is_empty()).map(without_text);
-            heard.entry(name.to_owned()).or_default().extend(lines);
-        };
         while self.hub.has_notices() {
             self.hub.tell_notices();
         }
         self.hub.pressing.clear();
         self.hub.pending_write.clear();
-        for (name, &token) in &self.tokens {
-            if !self.stuck.contains(name) {
-                deliver(&mut self.heard, name, self.hub.take(token));
-                self.hub.set_unsent(token, 0);
+        for (name, token) in self.tokens.clone() {
+            match self.stuck.get_mut(&name) {
+                None => {
+                    let text = self.hub.take(token);
+                    self.deliver(&name, text);
+                }
+                Some(refused) if refused.is_empty() => *refused = self.hub.take(token),
+                Some(_) => {}
             }
-            for Closing { code, text, .. } in
-                self.hub.closing.extract_if(.., |closing| closing.token == token)
-            {
-                deliver(&mut self.heard, name, text);
-                deliver(&mut self.heard, name, format!("closed {}", u16::from(code)).into());
+            self.hub.set_unsent(token, self.stuck.get(&name).map_or(0, Vec::len));
+            let closed = self.hub.closing.iter().position(|closing| closing.token == token);
+            if let Some(Closing { code, text, .. }) = closed.map(|at| self.hub.closing.remove(at)) {
+                let refused = self.stuck.remove(&name).filter(|_| code != CloseCode::TryAgainLater);
+                self.deliver(&name, refused.unwrap_or_default());
+                self.deliver(&name, text);
+                self.deliver(&name, format!("closed {}", u16::from(code)).into());
             }
         }
+    }
+
+    fn reads(&mut self, name: &str) {
+        let refused = self.stuck.remove(name).expect("it is stuck");
+        self.deliver(name, refused);
+    }
+
+    fn deliver(&mut self, name: &str, text: Vec<u8>) {
+        let text = String::from_utf8(text).expect("UTF-8");
+        let lines = text.split('\n').filter(|line| !line.is_empty()).map(without_text);
+        self.heard.entry(name.to_owned()).or_default().extend(lines);
     }
 
     /// Runs a script and holds what is heard against it:
@@ -113,8 +125,8 @@ impl Chat {
             let token = self.token(name);
             match what.trim_start() {
                 "gone" => self.hub.gone(token),
-                "stuck" => drop(self.stuck.insert(name.to_owned())),
-                "reads" => drop(self.stuck.remove(name)),
+                "stuck" => drop(self.stuck.insert(name.to_owned(), Vec::new())),
+                "reads" => self.reads(name),
                 said => self.say(name, &said.strip_prefix("> ").expect("a sign").replace('⏎', "\n")),
             }
             self.collect();
@@ -711,14 +723,20 @@ fn as_what_waits_for_all_fills_up_the_big_are_refused_first() {
         dave  stuck
         alice > {"type":"send","to":"bob","body":"LONG"}
         alice > {"type":"send","to":"carol","body":"LONG"}
+        alice > {"type":"send","to":"dave","body":"short"}
+        alice > {"type":"send","to":"dave","body":"shorter"}
         alice > {"type":"send","to":"dave","body":"LONG","ref":"r"}
         dave  < closed 1013
         alice < {"type":"error","code":"slow","ref":"r","to":"dave"}
-        alice > {"type":"send","to":"alice","body":"short"}
-        alice < {"type":"message","from":"alice","body":"short","mid":"000000000abc-3","at":5}
     "#;
-    // Two of about 680 bytes leave room for one of (4000 - 1360) / 4 = 660.
+    // Two of about 680 bytes and one of 160 leave room for one of (4000 - 1520) / 4 = 620.
     chat.check(&script.replace("LONG", &"x".repeat(610)));
+
+    // Who was not written to yet is not slow; it presses.
+    let [alice, erin] = ["alice", "erin"].map(|name| chat.token(name));
+    chat.hub.receive(erin, r#"{"type":"join","id":"erin"}"#, chat.now);
+    chat.hub.receive(alice, &send("erin", &"x".repeat(610)), chat.now);
+    assert_eq!(chat.hub.pressing, [erin]);
 }
 
 #[test]

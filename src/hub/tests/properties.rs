@@ -246,8 +246,8 @@ impl Model {
     fn finish(mut self) {
         while self.hub.has_notices() {
             self.hub.tell_notices();
-            (0..SLOTS).for_each(|slot| self.take(slot, 0));
             self.part();
+            (0..SLOTS).for_each(|slot| self.take(slot, 0));
         }
         (0..SLOTS).for_each(|slot| self.take(slot, 0));
         for peer in self.peers.values() {
