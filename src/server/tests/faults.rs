@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// So many runs, each from a seed of its own.
-const SEEDS: std::ops::Range<u64> = 0..30;
+const SEEDS: std::ops::Range<u64> = 0..100;
 const MESSAGES: usize = 60;
 
 /// Chance that is the same at each run (splitmix64, by Sebastiano Vigna).
