@@ -45,6 +45,10 @@ pub const LINGER: Duration = Duration::from_secs(2);
 /// Bytes read and thrown away meanwhile.
 pub const LINGER_BYTES: usize = 64 * 1024;
 
+/// Bytes that connections which are ending have still to take, all together: their clients are not counted among those
+/// for whom something waits any more. A connection that does not fit ends without its last words.
+pub const PARTING_BYTES_TOTAL: usize = 16 << 20;
+
 // ---- HTTP ----
 
 /// Longest request head in bytes. Browsers send less than two kilobytes; it is what most servers allow.
@@ -204,6 +208,7 @@ impl Config {
     pub fn memory_bytes_max(&self) -> usize {
         self.max_clients * CLIENT_BYTES
             + self.outbox_total
+            + PARTING_BYTES_TOTAL
             + self.incomplete_bytes_total()
             + WATCHED_TOTAL * WATCH_BYTES
             + BLOCKED_TOTAL * BLOCK_BYTES

@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 use log::debug;
 use slab::Slab;
 
+use crate::budget::Budget;
 use crate::clock::Now;
-use crate::config::{READ_BYTES, REFUSALS_MAX};
+use crate::config::{PARTING_BYTES_TOTAL, READ_BYTES, REFUSALS_MAX};
 use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
 use crate::deadlines::{Deadlines, Timer};
 use crate::hub::{self, Closing, Departure, Hub};
@@ -52,6 +53,8 @@ pub struct Server<S> {
     slots: Slab<Slot<S>>,
     generation: u32,
     deadlines: Deadlines<Token>,
+    /// What connections that are ending have still to take.
+    parting: Budget,
     read_buffer: Box<[u8]>,
     /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
     pending_read: Vec<Token>,
@@ -67,6 +70,8 @@ struct Slot<S> {
     timer: Timer,
     /// Is it on `pending_read`?
     queued: bool,
+    /// What of its last bytes is counted in `parting`.
+    parting: usize,
 }
 
 impl<S: Stream> Server<S> {
@@ -79,6 +84,7 @@ impl<S: Stream> Server<S> {
             slots: Slab::new(),
             generation: 0,
             deadlines: Deadlines::default(),
+            parting: Budget::new(PARTING_BYTES_TOTAL),
             read_buffer: vec![0; READ_BYTES].into(),
             pending_read: Vec::new(),
             pending_write: Vec::new(),
@@ -127,7 +133,7 @@ impl<S: Stream> Server<S> {
         } else {
             Connection::refused(stream, now, &mut self.shared)
         };
-        entry.insert(Slot { token, connection, timer: Timer::default(), queued: false });
+        entry.insert(Slot { token, connection, timer: Timer::default(), queued: false, parting: 0 });
         self.settle(token, now);
         Ok(())
     }
@@ -233,14 +239,17 @@ impl<S: Stream> Server<S> {
     /// Says the last words to those whom the hub has taken out.
     fn part(&mut self, now: Now) {
         while let Some(Closing { token, code, text }) = self.hub.closing.pop() {
-            let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { continue };
-            if code == CloseCode::TryAgainLater {
+            let Some(Slot { connection, parting, .. }) = slot(&mut self.slots, token) else { continue };
+            let bytes = connection.unsent() + text.len();
+            if code == CloseCode::TryAgainLater || bytes > self.parting.limit(usize::MAX) {
                 connection.abandon(code.into(), now, &mut self.shared);
             } else {
                 if !text.is_empty() {
                     connection.send_text(&text, &mut self.shared);
                 }
                 connection.close(code.into(), now, &mut self.shared);
+                self.parting.take(bytes);
+                *parting = bytes;
             }
             self.settle(token, now);
         }
@@ -309,6 +318,10 @@ impl<S: Stream> Server<S> {
     fn settle(&mut self, token: Token, now: Now) {
         let Some(slot) = slot(&mut self.slots, token) else { return };
         let connection = &slot.connection;
+        // What has left, or was dropped, is not counted any more.
+        let left = slot.parting.min(connection.unsent());
+        self.parting.give(slot.parting - left);
+        slot.parting = left;
         if let Some(end) = connection.end() {
             let meant = end == End::Closed(CloseCode::Normal.into());
             self.hub.gone(token, if meant { Departure::Meant } else { Departure::Broken }, now);
