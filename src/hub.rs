@@ -79,7 +79,8 @@ pub struct Hub {
     presence: Presence,
     /// Ids blocked by all.
     blocked_total: usize,
-    /// Owned ids whose next held line found no room, with nothing waiting for them whose leaving would call for it.
+    /// Owned ids whose next held line found no room, with nothing waiting for their clients whose leaving would call for
+    /// it; each once.
     hungry: VecDeque<OwnerKey>,
     /// Where a line is put together before it is known to fit.
     line: Vec<u8>,
@@ -234,6 +235,7 @@ impl Hub {
     pub fn feed_hungry(&mut self) {
         for _ in 0..self.hungry.len().min(FEEDS_PER_TURN) {
             if let Some(owner) = self.hungry.pop_front() {
+                self.owners.set_hungry(owner, false);
                 self.feed(owner);
             }
         }
@@ -512,7 +514,7 @@ impl Hub {
         while let Some(line) = self.owners.next_line(owner) {
             if !self.clients.push_to_half(token, line) {
                 // What waits for the client calls for more when it leaves. If nothing does, somebody else's has to.
-                if self.clients.waiting(token) == 0 {
+                if self.clients.waiting(token) == 0 && !self.owners.set_hungry(owner, true) {
                     self.hungry.push_back(owner);
                 }
                 return;

@@ -121,6 +121,8 @@ struct Owner {
     next: usize,
     /// How many in `held` are not acknowledged.
     unacknowledged: usize,
+    /// Its next line found no room in its client's outbox, with nothing waiting there whose leaving would call for it.
+    hungry: bool,
     bytes: usize,
     /// Hashes of ref, recipient and body, in the order of `sends`: by themselves, so that looking for one is quick.
     hashes: VecDeque<u64>,
@@ -204,6 +206,7 @@ impl Owners {
             held: VecDeque::new(),
             next: 0,
             unacknowledged: 0,
+            hungry: false,
             bytes: 0,
             hashes: VecDeque::new(),
             sends: VecDeque::new(),
@@ -329,6 +332,11 @@ impl Owners {
         if let Some(owner) = self.get_mut(key) {
             owner.next += 1;
         }
+    }
+
+    /// Writes down whether its next line waits for room, and gives what was written there.
+    pub fn set_hungry(&mut self, key: OwnerKey, hungry: bool) -> bool {
+        self.get_mut(key).is_some_and(|owner| std::mem::replace(&mut owner.hungry, hungry))
     }
 
     /// How many messages are held and not acknowledged.
