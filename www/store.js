@@ -3,7 +3,8 @@
  * in one notice, `changed`.
  *
  * Invariants: a message is in `outgoing`, by its ref, exactly while it is "sending"; it has been given to the socket
- * exactly if we are "joined". As long as we are, all peers in the list are watched.
+ * exactly if we are "joined". No message is shown twice: its mid is in `known`. As long as we are "joined", all peers
+ * in the list are watched.
  *
  * Not known here: the DOM, the socket, the storage, the clock. What is needed of them comes in as functions.
  */
@@ -23,6 +24,23 @@ export const MESSAGES_MAX = 2000;
 
 /** As many as one connection may watch. */
 export const CONVERSATIONS_MAX = 256;
+
+/**
+ * So many mids of messages to us are known again, the last ones. What the server sends again is what it holds because
+ * our `ack` of it was lost; then all later ones were lost, too. So a message whose mid is forgotten comes again only if
+ * so many newer ones are held for us: 11 MiB by the server's count of 176 bytes or more each, and its `--held` is
+ * 512 KiB.
+ */
+export const KNOWN_MAX = 65536;
+
+/** Ids or mids in one line. */
+const LIST_MAX = 256;
+
+/** No id or mid is longer in JSON, with its quotes and comma. */
+const LIST_ITEM_BYTES = 67;
+
+/** No line with a list is longer, but for what is in the list. */
+const LIST_LINE_BYTES = 128;
 
 const ID_BYTES_MAX = 64;
 
@@ -62,6 +80,10 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   };
   /** @type {Map<string, Message>} */
   const outgoing = new Map();
+  /** Mids of messages to us. @type {Map<string, true>} */
+  const known = new Map();
+  /** Those that came with the present text, by sender. @type {Map<string, string[]>} */
+  const arrived = new Map();
   // The server's default, until it tells.
   let messageBytesMax = 65536;
 
@@ -163,6 +185,7 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   /** However many lines came together, they are one notice. @param {any[]} lines */
   function received(lines) {
     lines.forEach(apply);
+    acknowledge();
     changed();
   }
 
@@ -181,7 +204,7 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   function apply(line) {
     switch (line.type) {
       case "joined": return joined(line);
-      case "message": return append({ peer: line.from, mine: false, body: line.body, at: line.at, state: "received" });
+      case "message": return arrive(line);
       case "sent": return settle(line.ref, { state: "sent", at: line.at });
       case "presence": return presence(line);
       case "error": return refused(line);
@@ -191,9 +214,22 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   function joined({ max_message }) {
     state.connection = "joined";
     messageBytesMax = max_message;
-    const ids = [...state.conversations.keys()];
-    if (ids.length) say({ type: "watch", ids });
+    sayList({ type: "watch" }, "ids", [...state.conversations.keys()]);
     for (const [ref, message] of outgoing) say(sendLine(ref, message));
+  }
+
+  /** A message to us. One that is known comes again because the server did not hear that it has arrived. */
+  function arrive({ from, body, mid, at }) {
+    if (!known.has(mid)) append({ peer: from, mine: false, body, at, state: "received" });
+    putLast(known, mid, true, KNOWN_MAX);
+    if (!arrived.has(from)) arrived.set(from, []);
+    arrived.get(from).push(mid);
+  }
+
+  /** What came with one text is acknowledged together. */
+  function acknowledge() {
+    for (const [to, mids] of arrived) sayList({ type: "ack", to }, "mids", mids);
+    arrived.clear();
   }
 
   function presence({ id, online }) {
@@ -220,8 +256,7 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
 
   /** Leaves nothing behind for another id. */
   function forget() {
-    state.conversations.clear();
-    outgoing.clear();
+    for (const map of [state.conversations, outgoing, known]) map.clear();
     state.openPeer = "";
   }
 
@@ -235,6 +270,15 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   function settle(ref, outcome) {
     Object.assign(outgoing.get(ref) ?? {}, outcome);
     outgoing.delete(ref);
+  }
+
+  /** Says a line for all these values, in as many parts as the server's limits ask for. */
+  function sayList(line, name, values) {
+    const fitting = Math.floor((messageBytesMax - LIST_LINE_BYTES) / LIST_ITEM_BYTES);
+    const count = Math.max(1, Math.min(LIST_MAX, fitting));
+    for (let from = 0; from < values.length; from += count) {
+      say({ ...line, [name]: values.slice(from, from + count) });
+    }
   }
 
   /** @param {Message} message */
@@ -289,6 +333,13 @@ export function isId(id) {
 /** @param {string} ref @param {Message} message */
 function sendLine(ref, { peer, body }) {
   return { type: "send", to: peer, body, ref };
+}
+
+/** Beyond `max` the key that was put longest ago is forgotten. @param {Map<string, any>} map */
+function putLast(map, key, value, max) {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > max) map.delete(map.keys().next().value);
 }
 
 /** @param {string} text */

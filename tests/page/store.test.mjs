@@ -6,9 +6,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { createStore, isId, normalId, CONVERSATIONS_MAX, MESSAGES_MAX } = await load("store.js");
+const { createStore, isId, normalId, CONVERSATIONS_MAX, KNOWN_MAX, MESSAGES_MAX } = await load("store.js");
 
-const JOINED = { type: "joined", id: "alice", resumed: false, held: 0, max_message: 200, hold: 0 };
+const JOINED = { type: "joined", id: "alice", resumed: false, held: 0, max_message: 65536, hold: 600 };
+const RESUMED = { ...JOINED, resumed: true };
 
 /** A store, the lines that it said and not yet taken, and how many notices it gave. */
 function freshStore() {
@@ -41,11 +42,22 @@ function writeTo(store, peer, text) {
   store.write();
 }
 
-function message(from, body) {
-  return { type: "message", from, body, mid: "1", at: 2000 };
+let mids = 0;
+
+function message(from, body, mid = `in-${++mids}`) {
+  return { type: "message", from, body, mid, at: 2000 };
+}
+
+/** The connection breaks, and the next one gets this answer to its `join`; lines may come with it. */
+function reconnect(store, ...lines) {
+  store.closed(1006);
+  store.opened();
+  store.said();
+  store.received(lines);
 }
 
 const states = (store) => store.current().messages.map(({ body, state }) => [body, state]);
+const saidOf = (store, wanted) => store.said().filter(({ type }) => type === wanted);
 
 test("an id is claimed with the key, and is ours when the server says so", () => {
   const store = freshStore();
@@ -222,6 +234,69 @@ test("after 4001 no connection is wanted until the reader says so", () => {
   assert.equal(store.wanted(), true);
 });
 
+test("what has come is acknowledged, in one line for each sender and text", () => {
+  const store = joinedStore();
+  store.received([message("bob", "1", "1"), message("carol", "2", "2"), message("bob", "3", "3")]);
+  store.received([message("bob", "4", "4")]);
+  store.received([]);
+  assert.deepEqual(saidOf(store, "ack"), [
+    { type: "ack", to: "bob", mids: ["1", "3"] },
+    { type: "ack", to: "carol", mids: ["2"] },
+    { type: "ack", to: "bob", mids: ["4"] },
+  ]);
+});
+
+test("a message that comes again is not shown again, but acknowledged again", () => {
+  const store = joinedStore();
+  store.received([message("bob", "1", "1"), message("bob", "2", "2")]);
+  reconnect(store, RESUMED, message("bob", "2", "2"), message("bob", "3", "3"), message("bob", "3", "3"));
+  assert.deepEqual(saidOf(store, "ack"), [{ type: "ack", to: "bob", mids: ["2", "3", "3"] }]);
+  store.open("bob");
+  assert.deepEqual(states(store).map(([body]) => body), ["1", "2", "3"]);
+});
+
+test("the mids that came last are known again, and no more", () => {
+  const store = joinedStore();
+  const come = (...mids) => store.received(mids.map((mid) => message("bob", mid, mid)));
+  come("first", "second");
+  come("first");
+  come(...Array.from({ length: KNOWN_MAX - 1 }, (_, index) => `mid-${index}`));
+  come("first");
+  store.open("bob");
+  assert.equal(store.current().messages.at(-1).body, `mid-${KNOWN_MAX - 2}`);
+  come("second");
+  assert.equal(store.current().messages.at(-1).body, "second");
+});
+
+test("another id knows nothing of the mids of the one before", () => {
+  const store = joinedStore();
+  store.received([message("bob", "1", "1")]);
+  store.leave();
+  store.join("alice");
+  store.received([JOINED, message("bob", "1", "1")]);
+  store.open("bob");
+  assert.equal(store.current().messages.length, 1);
+});
+
+for (const max_message of [512, 4096, 65536]) {
+  test(`no list is longer than a server takes that takes ${max_message} bytes`, () => {
+    const store = joinedStore();
+    const peers = Array.from({ length: CONVERSATIONS_MAX }, (_, index) => String(index).padStart(64, "x"));
+    const mids = Array.from({ length: 1000 }, (_, index) => String(index).padStart(32, "0"));
+    store.received(peers.map((peer) => message(peer, "hi")));
+    store.closed(1006);
+    store.said();
+    store.received([{ ...RESUMED, max_message }, ...mids.map((mid) => message(peers[0], mid, mid))]);
+    const lines = store.said();
+    for (const line of lines) {
+      assert.ok(JSON.stringify(line).length <= max_message);
+      assert.ok((line.ids ?? line.mids).length <= 256);
+    }
+    assert.deepEqual(lines.flatMap(({ ids }) => ids ?? []), peers);
+    assert.deepEqual(lines.flatMap((line) => line.mids ?? []), mids);
+  });
+}
+
 test("a message from a stranger begins a conversation and does not open it", () => {
   const store = joinedStore();
   store.open("bob");
@@ -229,7 +304,7 @@ test("a message from a stranger begins a conversation and does not open it", () 
   store.received([message("carol", "hi"), message("carol", "hi?")]);
   assert.equal(store.state.openPeer, "bob");
   assert.equal(store.state.conversations.get("carol").unread, 2);
-  assert.deepEqual(store.said(), [{ type: "watch", ids: ["carol"] }]);
+  assert.deepEqual(saidOf(store, "watch"), [{ type: "watch", ids: ["carol"] }]);
   store.open("carol");
   assert.equal(store.current().unread, 0);
 });
@@ -332,9 +407,9 @@ test("strangers make room for strangers, and no more are watched than may be", (
   assert.equal(conversations.size, CONVERSATIONS_MAX);
   assert.ok(conversations.has("friend") && conversations.has("open"));
   const watched = new Set(["friend", "open"]);
-  for (const { type, ids: [id] } of store.said()) {
-    if (type === "watch") watched.add(id);
-    else watched.delete(id);
+  for (const { type, ids } of store.said()) {
+    if (type === "watch") watched.add(ids[0]);
+    if (type === "unwatch") watched.delete(ids[0]);
     assert.ok(watched.size <= CONVERSATIONS_MAX);
   }
   assert.deepEqual(watched, new Set(conversations.keys()));
