@@ -2,8 +2,9 @@
  * All that the page knows. Each change is one function, called for a gesture or for what the socket reports, and ends
  * in one notice, `changed`.
  *
- * Invariants: a message is in `outgoing`, by its ref, exactly while it is "sending"; it has been given to the socket
- * exactly if we are "joined". As long as we are, all peers in the list are watched.
+ * Invariants: a message of ours is "sending" exactly while it is in `unanswered` (the server may have taken it) or in
+ * `waiting` (it has not), and goes from the one to the other in the order in which it was written. No message is shown
+ * twice: its mid is in `known`. As long as we are "joined", all peers in the list are watched.
  *
  * Not known here: the DOM, the socket, the storage, the clock. What is needed of them comes in as functions.
  */
@@ -11,9 +12,12 @@
 /**
  * @typedef {"none" | "joining" | "joined" | "lost" | "replaced"} Connection
  *   "lost": we had the id, and want it back; "replaced": it is in another tab until the reader says otherwise
- * @typedef {"received" | "sending" | "sent" | "failed"} MessageState
- * @typedef {{ peer: string, mine: boolean, body: unknown, at: number, state: MessageState, reason?: string }} Message
- *   `body` may be any JSON value, for strangers choose it; `reason` is why it failed
+ * @typedef {"received" | "sending" | "sent" | "delivered" | "doubtful" | "failed"} MessageState
+ *   "doubtful": it was sent, and the server has forgotten what became of it
+ * @typedef {{ peer: string, mine: boolean, body: unknown, at: number, state: MessageState, reason?: string,
+ *   ref?: string, mid?: string }} Message
+ *   `body` may be any JSON value, for strangers choose it; `reason` is why it failed; only ours have a `ref`, and a
+ *   `mid` from when it was sent
  * @typedef {{ peer: string, messages: Message[], unread: number, presence: string, draft: string }} Conversation
  *   `presence` is empty until the server tells it
  */
@@ -24,6 +28,26 @@ export const MESSAGES_MAX = 2000;
 /** As many as one connection may watch. */
 export const CONVERSATIONS_MAX = 256;
 
+/** So many sends the server remembers: to know them again when they are repeated, and to tell what became of them. */
+export const SENDS_MAX = 128;
+
+/**
+ * So many mids of messages to us are known again, the last ones. What the server sends again is what it holds because
+ * our `ack` of it was lost; then all later ones were lost, too. So a message whose mid is forgotten comes again only if
+ * so many newer ones are held for us: 11 MiB by the server's count of 176 bytes or more each, and its `--held` is
+ * 512 KiB.
+ */
+export const KNOWN_MAX = 65536;
+
+/** Ids or mids in one line. */
+const LIST_MAX = 256;
+
+/** No id or mid is longer in JSON, with its quotes and comma. */
+const LIST_ITEM_BYTES = 67;
+
+/** No line with a list is longer, but for what is in the list. */
+const LIST_LINE_BYTES = 128;
+
 const ID_BYTES_MAX = 64;
 
 /** The protocol's syntax, but for the length. */
@@ -32,8 +56,11 @@ const ID = /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{N}._@
 /** The id was joined elsewhere with our key. */
 const CLOSE_REPLACED = 4001;
 
-/** Such a message is not repeated unasked: this server would not know its ref again, and it might be shown twice. */
-const REASON_LOST = "connection lost before the server answered; it may or may not have arrived";
+/** Such a message is not repeated unasked: the server would not know its ref again, and it might be shown twice. */
+const REASON_FORGOTTEN = "the server lost track of it; it may or may not have arrived";
+
+const ALERT_FORGOTTEN =
+  "The server was restarted, or you were away too long: messages that do not say Delivered may be lost";
 
 /**
  * @param {object} outside
@@ -60,8 +87,16 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
     /** What comes while nobody can see the page is unread. */
     visible: true,
   };
-  /** @type {Map<string, Message>} */
-  const outgoing = new Map();
+  /** Said, by ref. @type {Map<string, Message>} */
+  const unanswered = new Map();
+  /** Not said yet. @type {Message[]} */
+  const waiting = [];
+  /** What was told of mids that may be those of unanswered ones. @type {Map<string, { peer: string, fate: object }>} */
+  const early = new Map();
+  /** Mids of messages to us. @type {Map<string, true>} */
+  const known = new Map();
+  /** Those that came with the present text, by sender. @type {Map<string, string[]>} */
+  const arrived = new Map();
   // The server's default, until it tells.
   let messageBytesMax = 65536;
 
@@ -116,25 +151,24 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   function write() {
     const { peer, draft } = current();
     if (!draft.trim()) return;
-    const ref = newRef();
     /** @type {Message} */
-    const message = { peer, mine: true, body: draft, at: now(), state: "sending" };
-    const bytes = byteLength(JSON.stringify(sendLine(ref, message)));
-    if (bytes > messageBytesMax) {
-      state.alert = `This message is too long: ${bytes} bytes, where the server takes ${messageBytesMax}`;
+    const message = { peer, mine: true, body: draft, at: now(), state: "sending", ref: newRef() };
+    const reason = tooLong(message);
+    if (reason) {
+      state.alert = `This message is ${reason}`;
     } else {
       state.alert = "";
       current().draft = "";
       append(message);
-      send(ref, message);
+      send(message);
     }
     changed();
   }
 
-  /** @param {Message} message one that failed */
+  /** @param {Message} message one that failed, or may be lost */
   function retry(message) {
-    message.state = "sending";
-    send(newRef(), message);
+    Object.assign(message, { state: "sending", ref: newRef() });
+    send(message);
     changed();
   }
 
@@ -163,15 +197,12 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   /** However many lines came together, they are one notice. @param {any[]} lines */
   function received(lines) {
     lines.forEach(apply);
+    acknowledge();
     changed();
   }
 
   /** @param {number} code */
   function closed(code) {
-    // What waited for `joined` goes on waiting.
-    if (state.connection === "joined") {
-      for (const ref of outgoing.keys()) settle(ref, { state: "failed", reason: REASON_LOST });
-    }
     for (const conversation of state.conversations.values()) conversation.presence = "";
     state.connection = code === CLOSE_REPLACED ? "replaced" : "lost";
     changed();
@@ -181,19 +212,67 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   function apply(line) {
     switch (line.type) {
       case "joined": return joined(line);
-      case "message": return append({ peer: line.from, mine: false, body: line.body, at: line.at, state: "received" });
-      case "sent": return settle(line.ref, { state: "sent", at: line.at });
+      case "message": return arrive(line);
+      case "sent": return sent(line);
+      case "delivered": return become(line.from, line.mids, { state: "delivered" });
+      case "expired": return become(line.to, line.mids, { state: "failed", reason: expiredReason(line) });
       case "presence": return presence(line);
       case "error": return refused(line);
     }
   }
 
-  function joined({ max_message }) {
+  function joined({ resumed, max_message }) {
     state.connection = "joined";
     messageBytesMax = max_message;
-    const ids = [...state.conversations.keys()];
-    if (ids.length) say({ type: "watch", ids });
-    for (const [ref, message] of outgoing) say(sendLine(ref, message));
+    if (!resumed) doubt();
+    sayList({ type: "watch" }, "ids", [...state.conversations.keys()]);
+    for (const message of unanswered.values()) say(sendLine(message));
+    sayWaiting();
+  }
+
+  /** Forgotten by the server, messages that are not delivered may be lost. On a first join there are none. */
+  function doubt() {
+    const messages = [...state.conversations.values()].flatMap((conversation) => conversation.messages);
+    const sent = messages.filter((message) => message.state === "sent");
+    if (sent.length || unanswered.size) state.alert = ALERT_FORGOTTEN;
+    for (const message of sent) message.state = "doubtful";
+    for (const message of unanswered.values()) Object.assign(message, { state: "failed", reason: REASON_FORGOTTEN });
+    unanswered.clear();
+  }
+
+  /** A message to us. One that is known comes again because the server did not hear that it has arrived. */
+  function arrive({ from, body, mid, at }) {
+    if (!known.has(mid)) append({ peer: from, mine: false, body, at, state: "received" });
+    putLast(known, mid, true, KNOWN_MAX);
+    if (!arrived.has(from)) arrived.set(from, []);
+    arrived.get(from).push(mid);
+  }
+
+  /** What came with one text is acknowledged together. */
+  function acknowledge() {
+    for (const [to, mids] of arrived) sayList({ type: "ack", to }, "mids", mids);
+    arrived.clear();
+  }
+
+  function sent({ ref, mid, at }) {
+    const told = early.get(mid);
+    settle(ref, { state: "sent", mid, at });
+    if (told) become(told.peer, [mid], told.fate);
+  }
+
+  /**
+   * What became of messages to `peer`. It may be told again, and before `sent`: behind `joined`, where a send was taken
+   * just before the connection broke. Peers may make mids up; only those of messages to them count.
+   * @param {string} peer @param {string[]} mids @param {Partial<Message>} fate
+   */
+  function become(peer, mids, fate) {
+    const told = new Set(mids);
+    for (const message of state.conversations.get(peer)?.messages ?? []) {
+      const open = message.state === "sent" || message.state === "doubtful";
+      if (told.delete(message.mid) && open) Object.assign(message, fate);
+    }
+    if (![...unanswered.values()].some((message) => message.peer === peer)) return;
+    for (const mid of told) putLast(early, mid, { peer, fate }, SENDS_MAX);
   }
 
   function presence({ id, online }) {
@@ -202,7 +281,7 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
   }
 
   function refused({ ref, text }) {
-    if (outgoing.has(ref)) return settle(ref, { state: "failed", reason: text });
+    if (unanswered.has(ref)) return settle(ref, { state: "failed", reason: text });
     state.alert = text;
     // Nothing but `join` is said before `joined`.
     if (state.connection !== "joined") state.connection = "none";
@@ -220,21 +299,53 @@ export function createStore({ key, id: lastId = "", say, changed, newRef, now })
 
   /** Leaves nothing behind for another id. */
   function forget() {
-    state.conversations.clear();
-    outgoing.clear();
+    for (const map of [state.conversations, unanswered, early, known]) map.clear();
+    waiting.length = 0;
     state.openPeer = "";
   }
 
-  /** @param {string} ref @param {Message} message */
-  function send(ref, message) {
-    outgoing.set(ref, message);
-    if (state.connection === "joined") say(sendLine(ref, message));
+  /** @param {Message} message */
+  function send(message) {
+    waiting.push(message);
+    sayWaiting();
   }
 
-  /** @param {string} ref @param {Partial<Message>} outcome */
+  /** Says what waits, as far as it may be said. */
+  function sayWaiting() {
+    while (state.connection === "joined" && waiting.length && unanswered.size < SENDS_MAX) {
+      const message = waiting.shift();
+      // Written before the server told how much it takes. Said, it would end every connection anew.
+      const reason = tooLong(message);
+      if (reason) {
+        Object.assign(message, { state: "failed", reason });
+      } else {
+        unanswered.set(message.ref, message);
+        say(sendLine(message));
+      }
+    }
+  }
+
+  /** Why the server would not take it; nothing, if it would. @param {Message} message */
+  function tooLong(message) {
+    const bytes = byteLength(JSON.stringify(sendLine(message)));
+    return bytes > messageBytesMax ? `too long: ${bytes} bytes, where the server takes ${messageBytesMax}` : "";
+  }
+
+  /** A send was answered, and there is room for another. @param {string} ref @param {Partial<Message>} outcome */
   function settle(ref, outcome) {
-    Object.assign(outgoing.get(ref) ?? {}, outcome);
-    outgoing.delete(ref);
+    Object.assign(unanswered.get(ref) ?? {}, outcome);
+    unanswered.delete(ref);
+    if (!unanswered.size) early.clear();
+    sayWaiting();
+  }
+
+  /** Says a line for all these values, in as many parts as the server's limits ask for. */
+  function sayList(line, name, values) {
+    const fitting = Math.floor((messageBytesMax - LIST_LINE_BYTES) / LIST_ITEM_BYTES);
+    const count = Math.max(1, Math.min(LIST_MAX, fitting));
+    for (let from = 0; from < values.length; from += count) {
+      say({ ...line, [name]: values.slice(from, from + count) });
+    }
   }
 
   /** @param {Message} message */
@@ -286,9 +397,20 @@ export function isId(id) {
   return ID.test(id) && byteLength(id) <= ID_BYTES_MAX;
 }
 
-/** @param {string} ref @param {Message} message */
-function sendLine(ref, { peer, body }) {
+/** @param {Message} message */
+function sendLine({ peer, body, ref }) {
   return { type: "send", to: peer, body, ref };
+}
+
+function expiredReason({ to }) {
+  return `${to} left, or did not come back in time`;
+}
+
+/** Beyond `max` the key that was put longest ago is forgotten. @param {Map<string, any>} map */
+function putLast(map, key, value, max) {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > max) map.delete(map.keys().next().value);
 }
 
 /** @param {string} text */

@@ -204,7 +204,7 @@ function createLog(log, button, retry) {
     const strange = typeof message.body === "string" ? "" : "unsupported message";
     const texts = [strange, time, messageStateText(message)].filter(Boolean);
     shown.note.replaceChildren(...texts.map((text) => make("span", "", text, " ")));
-    if (message.state !== "failed") return;
+    if (message.state !== "failed" && message.state !== "doubtful") return;
     const button = make("button", "", "Retry");
     onClick(button, () => retry(message));
     shown.note.append(button);
@@ -256,6 +256,8 @@ function messageStateText({ state, reason }) {
   switch (state) {
     case "sending": return "Sending";
     case "sent": return "Sent";
+    case "delivered": return "Delivered";
+    case "doubtful": return "Sent, may be lost";
     case "failed": return `Failed: ${reason}`;
     default: return "";
   }

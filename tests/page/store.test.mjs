@@ -6,9 +6,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { createStore, isId, normalId, CONVERSATIONS_MAX, MESSAGES_MAX } = await load("store.js");
+const { createStore, isId, normalId, CONVERSATIONS_MAX, KNOWN_MAX, MESSAGES_MAX, SENDS_MAX } = await load("store.js");
 
-const JOINED = { type: "joined", id: "alice", resumed: false, held: 0, max_message: 200, hold: 0 };
+const JOINED = { type: "joined", id: "alice", resumed: false, held: 0, max_message: 65536, hold: 600 };
+const RESUMED = { ...JOINED, resumed: true };
 
 /** A store, the lines that it said and not yet taken, and how many notices it gave. */
 function freshStore() {
@@ -41,11 +42,25 @@ function writeTo(store, peer, text) {
   store.write();
 }
 
-function message(from, body) {
-  return { type: "message", from, body, mid: "1", at: 2000 };
+let mids = 0;
+
+function message(from, body, mid = `in-${++mids}`) {
+  return { type: "message", from, body, mid, at: 2000 };
 }
 
+/** The connection breaks, and the next one gets this answer to its `join`; lines may come with it. */
+function reconnect(store, ...lines) {
+  store.closed(1006);
+  store.opened();
+  store.said();
+  store.received(lines);
+}
+
+const sent = (ref, mid) => ({ type: "sent", ref, mid, at: 3000 });
+const delivered = (from, ...mids) => ({ type: "delivered", from, mids });
+const expired = (to, ...mids) => ({ type: "expired", to, mids });
 const states = (store) => store.current().messages.map(({ body, state }) => [body, state]);
+const saidOf = (store, wanted) => store.said().filter(({ type }) => type === wanted);
 
 test("an id is claimed with the key, and is ours when the server says so", () => {
   const store = freshStore();
@@ -118,6 +133,15 @@ test("leaving is said, and nothing stays", () => {
   assert.deepEqual(store.said(), [{ type: "leave" }]);
   const { connection, id, openPeer, conversations } = store.state;
   assert.deepEqual([connection, id, openPeer, conversations.size], ["none", "", "", 0]);
+  for (const answer of [RESUMED, JOINED]) {
+    store.join("carol");
+    store.received([answer]);
+    assert.deepEqual(saidOf(store, "send"), []);
+    assert.equal(store.state.alert, "");
+    for (let count = 0; count <= SENDS_MAX; count += 1) writeTo(store, "bob", "hello");
+    store.leave();
+    store.said();
+  }
 });
 
 test("each gesture and each text is one notice", () => {
@@ -136,7 +160,7 @@ test("a message is sending until the server has answered", () => {
     { type: "watch", ids: ["bob"] },
     { type: "send", to: "bob", body: "hello", ref: "ref 1" },
   ]);
-  store.received([{ type: "sent", ref: "ref 1", mid: "9", at: 3000 }]);
+  store.received([sent("ref 1", "9")]);
   assert.deepEqual(states(store), [["hello", "sent"]]);
   assert.equal(store.current().messages[0].at, 3000);
 });
@@ -189,16 +213,161 @@ test("what was written while the connection was down is sent in order after the 
   ]);
 });
 
-test("what was said and not answered when the connection broke has failed, and is not repeated", () => {
+test("what was said and not answered is repeated under the same refs, in order and before anything new", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  writeTo(store, "bob", "2");
+  writeTo(store, "bob", "3");
+  store.received([sent("ref 2", "22")]);
+  store.closed(1006);
+  writeTo(store, "bob", "4");
+  assert.deepEqual(states(store), [["1", "sending"], ["2", "sent"], ["3", "sending"], ["4", "sending"]]);
+  for (const attempt of [1, 2]) {
+    store.opened();
+    store.said();
+    store.received([RESUMED]);
+    const sends = saidOf(store, "send").map(({ ref, body }) => [ref, body]);
+    assert.deepEqual(sends, [["ref 1", "1"], ["ref 3", "3"], ["ref 4", "4"]], `attempt ${attempt}`);
+    store.closed(1006);
+  }
+  store.opened();
+  store.received([RESUMED, sent("ref 1", "11"), sent("ref 3", "33"), sent("ref 4", "44")]);
+  assert.deepEqual(states(store), [["1", "sent"], ["2", "sent"], ["3", "sent"], ["4", "sent"]]);
+  assert.equal(store.state.alert, "");
+});
+
+test("no more are unanswered than the server remembers; the rest go in order as answers come", () => {
+  const store = joinedStore();
+  for (let count = 1; count <= SENDS_MAX + 3; count += 1) writeTo(store, "bob", String(count));
+  const refs = () => saidOf(store, "send").map(({ ref }) => ref);
+  assert.equal(refs().length, SENDS_MAX);
+  store.received([sent("ref 5", "55")]);
+  assert.deepEqual(refs(), [`ref ${SENDS_MAX + 1}`]);
+  reconnect(store, RESUMED);
+  const repeated = refs();
+  assert.equal(repeated.length, SENDS_MAX);
+  assert.deepEqual([repeated[0], repeated.at(-1)], ["ref 1", `ref ${SENDS_MAX + 1}`]);
+  store.received([{ type: "error", code: "full", ref: "ref 1", to: "bob", text: "full" }, sent("ref 2", "22")]);
+  assert.deepEqual(refs(), [`ref ${SENDS_MAX + 2}`, `ref ${SENDS_MAX + 3}`]);
+});
+
+test("a message is sent, then delivered", () => {
   const store = joinedStore();
   writeTo(store, "bob", "hello");
+  store.received([{ ...sent("ref 1", "1"), held: true }]);
+  assert.deepEqual(states(store), [["hello", "sent"]]);
+  store.received([delivered("bob", "1")]);
+  assert.deepEqual(states(store), [["hello", "delivered"]]);
+});
+
+test("a message that was delivered before the answer to its send is delivered", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  writeTo(store, "bob", "2");
+  writeTo(store, "carol", "3");
+  reconnect(store, RESUMED, delivered("bob", "11", "33"), expired("bob", "22"));
+  store.received([sent("ref 1", "11"), sent("ref 2", "22"), sent("ref 3", "33")]);
+  assert.deepEqual(states(store), [["3", "sent"]], "bob cannot tell of what went to carol");
+  store.open("bob");
+  assert.deepEqual(states(store), [["1", "delivered"], ["2", "failed"]]);
+});
+
+test("what is told of unknown messages is kept for unanswered ones only, and not for ever", () => {
+  const store = joinedStore();
+  store.open("bob");
+  store.received([delivered("bob", "11")]);
+  writeTo(store, "bob", "1");
+  store.received([delivered("stranger", "22"), delivered("bob", "33"), sent("ref 1", "11")]);
+  writeTo(store, "bob", "2");
+  store.received([sent("ref 2", "33")]);
+  writeTo(store, "bob", "3");
+  const more = Array.from({ length: SENDS_MAX }, (_, index) => `more-${index}`);
+  store.received([delivered("bob", "44"), delivered("bob", ...more), sent("ref 3", "44")]);
+  assert.deepEqual(states(store), [["1", "sent"], ["2", "sent"], ["3", "sent"]]);
+});
+
+test("nobody can tell what became of messages that were not sent to them", () => {
+  const store = joinedStore();
+  store.received([message("bob", "hi", "in")]);
+  writeTo(store, "bob", "hello");
+  store.received([sent("ref 1", "1")]);
+  store.received([delivered("carol", "1"), expired("carol", "1"), delivered("bob", "in", "?"), expired("bob", "in")]);
+  assert.deepEqual(states(store), [["hi", "received"], ["hello", "sent"]]);
+});
+
+test("a message that expired has failed, and is a new one when it is sent again", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "hello");
+  store.received([sent("ref 1", "1"), expired("bob", "1")]);
+  const [failed] = store.current().messages;
+  assert.deepEqual([failed.state, failed.reason], ["failed", "bob left, or did not come back in time"]);
+  store.retry(failed);
+  assert.deepEqual(saidOf(store, "send").map(({ ref }) => ref), ["ref 1", "ref 2"]);
+  store.received([sent("ref 2", "2"), expired("bob", "1")]);
+  assert.equal(failed.state, "sent");
+});
+
+test("what is told again changes nothing", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  writeTo(store, "bob", "2");
+  store.received([sent("ref 1", "1"), sent("ref 2", "2"), delivered("bob", "1"), expired("bob", "2")]);
+  store.received([delivered("bob", "2"), expired("bob", "1"), sent("ref 1", "1")]);
+  assert.deepEqual(states(store), [["1", "delivered"], ["2", "failed"]]);
+  reconnect(store, RESUMED, delivered("bob", "1"), expired("bob", "2"));
+  assert.deepEqual(states(store), [["1", "delivered"], ["2", "failed"]]);
+});
+
+test("when the server has forgotten, what was not delivered may be lost, and one sentence says so", () => {
+  const store = joinedStore();
+  for (const text of ["delivered", "sent", "unanswered"]) writeTo(store, "bob", text);
+  store.received([sent("ref 1", "1"), delivered("bob", "1"), sent("ref 2", "2")]);
   store.closed(1006);
-  const [lost] = store.current().messages;
-  assert.equal(lost.state, "failed");
-  assert.equal(lost.reason, "connection lost before the server answered; it may or may not have arrived");
+  writeTo(store, "bob", "new");
   store.said();
   store.received([JOINED]);
-  assert.deepEqual(store.said(), [{ type: "watch", ids: ["bob"] }]);
+  const expected = [["delivered", "delivered"], ["sent", "doubtful"], ["unanswered", "failed"], ["new", "sending"]];
+  assert.deepEqual(states(store), expected);
+  assert.match(store.current().messages[2].reason, /may or may not have arrived/);
+  assert.match(store.state.alert, /may be lost/);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["new"]);
+  store.received([sent("ref 3", "3"), sent("ref 4", "4")]);
+  assert.deepEqual(states(store).slice(2), [["unanswered", "failed"], ["new", "sent"]]);
+});
+
+test("a message that may be lost can be sent again, or turn out to be delivered", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  writeTo(store, "bob", "2");
+  store.received([sent("ref 1", "1"), sent("ref 2", "2")]);
+  reconnect(store, JOINED);
+  store.said();
+  store.retry(store.current().messages[0]);
+  assert.deepEqual(store.said(), [{ type: "send", to: "bob", body: "1", ref: "ref 3" }]);
+  store.received([sent("ref 3", "3"), delivered("bob", "1", "2")]);
+  assert.deepEqual(states(store), [["1", "sent"], ["2", "delivered"]]);
+});
+
+for (const answers of [[], [sent("ref 1", "1")]]) {
+  test(`that the server has forgotten is said for one message that was ${answers.length ? "sent" : "said"}`, () => {
+    const store = joinedStore();
+    writeTo(store, "bob", "hello");
+    store.received(answers);
+    reconnect(store, JOINED);
+    assert.match(store.state.alert, /may be lost/);
+  });
+}
+
+test("that the server has forgotten is not said where nothing may be lost, the first time above all", () => {
+  const store = freshStore();
+  store.resume("alice");
+  writeTo(store, "bob", "written before the first joined");
+  store.opened();
+  store.received([JOINED]);
+  assert.deepEqual([store.state.alert, states(store)[0][1]], ["", "sending"]);
+  store.received([sent("ref 1", "1"), delivered("bob", "1")]);
+  reconnect(store, JOINED);
+  assert.deepEqual([store.state.alert, states(store)[0][1]], ["", "delivered"]);
 });
 
 for (const code of [1000, 1001, 1006, 1013, 4000]) {
@@ -210,8 +379,9 @@ for (const code of [1000, 1001, 1006, 1013, 4000]) {
   });
 }
 
-test("after 4001 no connection is wanted until the reader says so", () => {
+test("after 4001 no connection is wanted until the reader says so; then what was unanswered is repeated", () => {
   const store = joinedStore();
+  writeTo(store, "bob", "hello");
   store.closed(4001);
   assert.equal(store.state.connection, "replaced");
   assert.equal(store.wanted(), false);
@@ -220,7 +390,74 @@ test("after 4001 no connection is wanted until the reader says so", () => {
   assert.equal(store.wanted(), false);
   store.resume(store.state.id);
   assert.equal(store.wanted(), true);
+  store.opened();
+  store.said();
+  store.received([RESUMED]);
+  assert.deepEqual(saidOf(store, "send"), [{ type: "send", to: "bob", body: "hello", ref: "ref 1" }]);
 });
+
+test("what has come is acknowledged, in one line for each sender and text", () => {
+  const store = joinedStore();
+  store.received([message("bob", "1", "1"), message("carol", "2", "2"), message("bob", "3", "3")]);
+  store.received([message("bob", "4", "4")]);
+  store.received([]);
+  assert.deepEqual(saidOf(store, "ack"), [
+    { type: "ack", to: "bob", mids: ["1", "3"] },
+    { type: "ack", to: "carol", mids: ["2"] },
+    { type: "ack", to: "bob", mids: ["4"] },
+  ]);
+});
+
+test("a message that comes again is not shown again, but acknowledged again", () => {
+  const store = joinedStore();
+  store.received([message("bob", "1", "1"), message("bob", "2", "2")]);
+  reconnect(store, RESUMED, message("bob", "2", "2"), message("bob", "3", "3"), message("bob", "3", "3"));
+  assert.deepEqual(saidOf(store, "ack"), [{ type: "ack", to: "bob", mids: ["2", "3", "3"] }]);
+  store.open("bob");
+  assert.deepEqual(states(store).map(([body]) => body), ["1", "2", "3"]);
+});
+
+test("the mids that came last are known again, and no more", () => {
+  const store = joinedStore();
+  const come = (...mids) => store.received(mids.map((mid) => message("bob", mid, mid)));
+  come("first", "second");
+  come("first");
+  come(...Array.from({ length: KNOWN_MAX - 1 }, (_, index) => `mid-${index}`));
+  come("first");
+  store.open("bob");
+  assert.equal(store.current().messages.at(-1).body, `mid-${KNOWN_MAX - 2}`);
+  come("second");
+  assert.equal(store.current().messages.at(-1).body, "second");
+});
+
+test("another id knows nothing of the mids of the one before", () => {
+  const store = joinedStore();
+  store.received([message("bob", "1", "1")]);
+  store.leave();
+  store.join("alice");
+  store.received([JOINED, message("bob", "1", "1")]);
+  store.open("bob");
+  assert.equal(store.current().messages.length, 1);
+});
+
+for (const max_message of [512, 4096, 65536]) {
+  test(`no list is longer than a server takes that takes ${max_message} bytes`, () => {
+    const store = joinedStore();
+    const peers = Array.from({ length: CONVERSATIONS_MAX }, (_, index) => String(index).padStart(64, "x"));
+    const mids = Array.from({ length: 1000 }, (_, index) => String(index).padStart(32, "0"));
+    store.received(peers.map((peer) => message(peer, "hi")));
+    store.closed(1006);
+    store.said();
+    store.received([{ ...RESUMED, max_message }, ...mids.map((mid) => message(peers[0], mid, mid))]);
+    const lines = store.said();
+    for (const line of lines) {
+      assert.ok(JSON.stringify(line).length <= max_message);
+      assert.ok((line.ids ?? line.mids).length <= 256);
+    }
+    assert.deepEqual(lines.flatMap(({ ids }) => ids ?? []), peers);
+    assert.deepEqual(lines.flatMap((line) => line.mids ?? []), mids);
+  });
+}
 
 test("a message from a stranger begins a conversation and does not open it", () => {
   const store = joinedStore();
@@ -229,7 +466,7 @@ test("a message from a stranger begins a conversation and does not open it", () 
   store.received([message("carol", "hi"), message("carol", "hi?")]);
   assert.equal(store.state.openPeer, "bob");
   assert.equal(store.state.conversations.get("carol").unread, 2);
-  assert.deepEqual(store.said(), [{ type: "watch", ids: ["carol"] }]);
+  assert.deepEqual(saidOf(store, "watch"), [{ type: "watch", ids: ["carol"] }]);
   store.open("carol");
   assert.equal(store.current().unread, 0);
 });
@@ -293,6 +530,17 @@ test("a line that is longer than the server takes is refused here and stays in t
   assert.equal(fitting.current().messages.length, 1);
 });
 
+test("a line that turns out to be too long for the server fails, and holds nothing up", () => {
+  const store = freshStore();
+  store.resume("alice");
+  writeTo(store, "bob", "x".repeat(600));
+  writeTo(store, "bob", "short");
+  store.received([{ ...JOINED, max_message: 512 }]);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["short"]);
+  assert.equal(store.current().messages[0].state, "failed");
+  assert.match(store.current().messages[0].reason, /^too long/);
+});
+
 test("presence is what the server told on this connection", () => {
   const store = joinedStore();
   store.open("bob");
@@ -332,9 +580,9 @@ test("strangers make room for strangers, and no more are watched than may be", (
   assert.equal(conversations.size, CONVERSATIONS_MAX);
   assert.ok(conversations.has("friend") && conversations.has("open"));
   const watched = new Set(["friend", "open"]);
-  for (const { type, ids: [id] } of store.said()) {
-    if (type === "watch") watched.add(id);
-    else watched.delete(id);
+  for (const { type, ids } of store.said()) {
+    if (type === "watch") watched.add(ids[0]);
+    if (type === "unwatch") watched.delete(ids[0]);
     assert.ok(watched.size <= CONVERSATIONS_MAX);
   }
   assert.deepEqual(watched, new Set(conversations.keys()));
