@@ -7,7 +7,6 @@ use crate::blocked::Blocked;
 use crate::budget::Budget;
 use crate::outbox::Outbox;
 use crate::owned::OwnerKey;
-
 use crate::protocol::Id;
 use crate::token::Token;
 
@@ -140,5 +139,21 @@ impl Clients {
     /// Bytes that wait for all clients.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.used()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Clients {
+        /// All clients; what waits for them is what is counted, and is within the bound.
+        #[track_caller]
+        pub fn checked(&self) -> impl Iterator<Item = (Token, &Client)> {
+            let clients = || self.table.iter().flatten();
+            assert_eq!(clients().map(|client| client.outbox.waiting()).sum::<usize>(), self.waiting.used());
+            assert!(clients().all(|client| client.outbox.waiting() <= self.outbox_bytes_max));
+            clients().map(|client| (client.token, client))
+        }
     }
 }

@@ -1,14 +1,21 @@
 //! Text in, lines out: scripts of a chat, one line for each thing said or heard. The loop is played by [`Chat`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 
 mod properties;
 
-const LIMITS: Limits =
-    Limits { message_bytes_max: 65_536, outbox_bytes_max: 100_000, outbox_bytes_total: 10_000_000 };
+const LIMITS: Limits = Limits {
+    message_bytes_max: 65_536,
+    outbox_bytes_max: 100_000,
+    outbox_bytes_total: 10_000_000,
+    hold: Duration::from_secs(600),
+    held_bytes_max: 100_000,
+    held_bytes_total: 10_000_000,
+    owned_max: 1000,
+};
 
 /// A hub, and clients with names.
 struct Chat {
@@ -66,6 +73,14 @@ impl Chat {
         }
     }
 
+    /// Time passes, and what is due by then is done.
+    fn pass(&mut self, time: Duration) {
+        self.now.instant += time;
+        while self.hub.next_deadline().is_some_and(|due| due <= self.now.instant) {
+            self.hub.expire(self.now);
+        }
+    }
+
     /// Carries to everybody what waits for them. What is said last to a client ends in `closed` and its code.
     fn collect(&mut self) {
         let deliver = |heard: &mut BTreeMap<String, VecDeque<String>>, name: &str, text: Vec<u8>| {
@@ -73,21 +88,28 @@ impl Chat {
             let lines = text.split('\n').filter(|line| !line.is_empty()).map(without_text);
             heard.entry(name.to_owned()).or_default().extend(lines);
         };
-        while self.hub.has_notices() {
-            self.hub.tell_notices();
-        }
-        self.hub.clients.pressing.clear();
-        self.hub.clients.pending_write.clear();
-        for (name, &token) in &self.tokens {
-            if !self.stuck.contains(name) {
-                deliver(&mut self.heard, name, self.hub.clients.take(token));
-                self.hub.set_unsent(token, 0);
+        loop {
+            while self.hub.presence.has_notices() {
+                self.hub.tell_notices(self.now);
             }
-            for Closing { code, text, .. } in
-                self.hub.closing.extract_if(.., |closing| closing.token == token)
-            {
-                deliver(&mut self.heard, name, text);
-                deliver(&mut self.heard, name, format!("closed {}", u16::from(code)).into());
+            self.hub.clients.pressing.clear();
+            self.hub.clients.pending_write.clear();
+            for (name, &token) in &self.tokens {
+                if !self.stuck.contains(name) {
+                    deliver(&mut self.heard, name, self.hub.clients.take(token));
+                    self.hub.set_unsent(token, 0);
+                }
+                for Closing { code, text, .. } in
+                    self.hub.closing.extract_if(.., |closing| closing.token == token)
+                {
+                    deliver(&mut self.heard, name, text);
+                    deliver(&mut self.heard, name, format!("closed {}", u16::from(code)).into());
+                }
+            }
+            self.hub.feed_hungry();
+            // What has left has made room for what is held.
+            if self.hub.clients.pending_write.is_empty() {
+                return;
             }
         }
     }
@@ -97,7 +119,9 @@ impl Chat {
     /// - `bob > TEXT`: says a text, in which `⏎` is a newline;
     /// - `bob < LINE`: hears this line, without the `text` of an error, which is for people;
     /// - `bob < closed CODE`: is taken out, and hears this last;
-    /// - `bob gone`, `bob stuck`, `bob reads`: its connection ends, takes nothing, takes all again.
+    /// - `bob gone`, `bob closes`: its connection breaks, is closed by it with 1000;
+    /// - `bob stuck`, `bob reads`: its connection takes nothing, takes all again;
+    /// - `after 10 s`: so much time passes.
     ///
     /// Whatever somebody hears has to be named before the next thing is said.
     #[track_caller]
@@ -110,9 +134,16 @@ impl Chat {
                 continue;
             }
             self.check_silence(step);
+            if name == "after" {
+                let seconds = what.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
+                self.pass(Duration::from_secs(seconds.expect("seconds")));
+                self.collect();
+                continue;
+            }
             let token = self.token(name);
             match what.trim_start() {
-                "gone" => self.hub.gone(token),
+                "gone" => self.hub.gone(token, Departure::Broken, self.now),
+                "closes" => self.hub.gone(token, Departure::Meant, self.now),
                 "stuck" => drop(self.stuck.insert(name.to_owned())),
                 "reads" => drop(self.stuck.remove(name)),
                 said => self.say(name, &said.strip_prefix("> ").expect("a sign").replace('⏎', "\n")),
@@ -158,16 +189,26 @@ impl Hub {
     /// Everything that is kept twice says the same.
     #[track_caller]
     fn check_tables(&self) {
+        self.owners.check_tables();
+        let clients = || self.clients.checked();
         for (id, &holder) in &self.ids {
-            assert_eq!(self.client(holder).and_then(|client| client.id.as_ref()), Some(id));
+            let known = match holder {
+                Holder::Client(token) => self.clients.get(token).and_then(|client| client.id.as_ref()),
+                Holder::Owner(owner) => self.owners.id(owner),
+            };
+            assert_eq!(known, Some(id));
         }
-        let clients = || self.clients.iter().flatten();
-        assert_eq!(clients().filter(|client| client.id.is_some()).count(), self.ids.len());
-        assert_eq!(clients().map(|client| client.outbox.waiting()).sum::<usize>(), self.waiting_bytes());
-        assert_eq!(
-            clients().map(|client| self.presence.count(client.token)).sum::<usize>(),
-            self.presence.total()
-        );
+        for (token, client) in clients() {
+            let holder = client.owner.map_or(Holder::Client(token), Holder::Owner);
+            assert_eq!(client.id.as_ref().map(|id| self.ids[id]), client.id.as_ref().map(|_| holder));
+            assert_eq!(self.token_of(holder), Some(token));
+        }
+        let unowned = clients().filter(|(_, client)| client.id.is_some() && client.owner.is_none()).count();
+        assert_eq!(unowned + self.owners.len(), self.ids.len());
+        let watched = clients().map(|(token, _)| self.presence.count(token)).sum::<usize>();
+        assert_eq!(watched, self.presence.total());
+        let blocked = self.ids.values().filter_map(|holder| self.blocked(*holder)).map(Blocked::len);
+        assert_eq!(blocked.sum::<usize>(), self.blocked_total);
     }
 }
 
@@ -179,7 +220,7 @@ fn the_examples_of_the_protocol_page() {
         &["bob"],
         r#"
         alice > {"type":"join","id":"alice","key":"9f2c6a0123456789"}
-        alice < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        alice < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         alice > {"type":"send","to":"bob","body":"hello","ref":"kX9q"}
         bob   < {"type":"message","from":"alice","body":"hello","mid":"000000000abc-1","at":5}
         alice < {"type":"sent","ref":"kX9q","mid":"000000000abc-1","at":5}
@@ -351,7 +392,7 @@ fn a_key_is_16_to_128_bytes() {
     let join = |len: usize| format!(r#"alice > {{"type":"join","id":"alice","key":"{}"}}"#, "k".repeat(len));
     let bad = r#"alice < {"type":"error","code":"bad_key"}"#;
     let joined =
-        r#"alice < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}"#;
+        r#"alice < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}"#;
     for (len, answer) in [(0, bad), (15, bad), (16, joined), (128, joined), (129, bad)] {
         check(&[], &format!("{}\n{answer}", join(len)));
     }
@@ -362,7 +403,7 @@ fn only_a_client_with_the_same_key_may_join_under_an_owned_id() {
     for key in ["", r#","key":"0123456789abcdeF""#, r#","key":"0123456789abcdef0""#] {
         let script = r#"
             old > {"type":"join","id":"alice","key":"0123456789abcdef"}
-            old < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+            old < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
             new > {"type":"join","id":"alice"KEY}
             new < {"type":"error","code":"id_taken"}
             new > {"type":"join","id":"bob"}
@@ -389,7 +430,7 @@ fn an_equal_key_replaces_the_old_connection_and_nobody_else_notices() {
         bob > {"type":"watch","ids":["alice"]}
         bob < {"type":"presence","id":"alice","online":false}
         old > {"type":"join","id":"alice","key":"0123456789abcdef"}
-        old < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        old < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         bob < {"type":"presence","id":"alice","online":true}
         old > {"type":"watch","ids":["bob"]}
         old < {"type":"presence","id":"bob","online":true}
@@ -398,7 +439,8 @@ fn an_equal_key_replaces_the_old_connection_and_nobody_else_notices() {
         new > {"type":"join","id":"alice","key":"0123456789abcdef"}
         old < {"type":"message","from":"bob","body":1,"mid":"000000000abc-1","at":5}
         old < closed 4001
-        new < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        new < {"type":"joined","id":"alice","resumed":true,"held":1,"max_message":65536,"hold":600}
+        new < {"type":"message","from":"bob","body":1,"mid":"000000000abc-1","at":5}
         old > {"type":"send","to":"bob","body":"I am not heard any more"}
         old gone
         bob > {"type":"send","to":"alice","body":2}
@@ -419,10 +461,12 @@ fn an_id_that_is_taken_over_is_never_free_in_between() {
     chat.hub.receive(new, join, chat.now);
     assert!(chat.hub.has_joined(new) && !chat.hub.has_joined(old));
     for _ in 0..3 {
-        assert_eq!(chat.hub.ids.get("alice"), Some(&new));
-        chat.hub.gone(old);
+        assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), Some(new));
+        chat.hub.gone(old, Departure::Meant, chat.now);
     }
-    chat.hub.gone(new);
+    chat.hub.gone(new, Departure::Meant, chat.now);
+    assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), None);
+    chat.pass(LIMITS.hold);
     assert!(chat.hub.ids.is_empty());
 }
 
@@ -432,13 +476,13 @@ fn the_key_of_the_new_connection_is_kept() {
         &[],
         r#"
         a > {"type":"join","id":"alice","key":"0123456789abcdef"}
-        a < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        a < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         b > {"type":"join","id":"alice","key":"0123456789abcdef"}
         a < closed 4001
-        b < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        b < {"type":"joined","id":"alice","resumed":true,"held":0,"max_message":65536,"hold":600}
         c > {"type":"join","id":"alice","key":"0123456789abcdef"}
         b < closed 4001
-        c < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        c < {"type":"joined","id":"alice","resumed":true,"held":0,"max_message":65536,"hold":600}
         "#,
     );
 }
@@ -742,29 +786,29 @@ fn what_waits_is_what_is_in_outboxes_and_what_was_taken_and_has_not_left() {
     assert_eq!(chat.hub.clients.waiting_bytes(), 7 + len);
     chat.hub.set_unsent(bob, 0);
     assert_eq!(chat.hub.clients.waiting_bytes(), len);
-    chat.hub.gone(bob);
+    chat.hub.gone(bob, Departure::Broken, chat.now);
     assert_eq!(chat.hub.clients.waiting_bytes(), 0);
 }
 
 #[test]
 fn the_token_of_a_client_that_is_gone_is_nobodys() {
     let mut chat = Chat::of(&["alice", "bob"]);
-    let old = chat.token("alice");
-    chat.hub.gone(old);
+    let (old, now) = (chat.token("alice"), chat.now);
+    chat.hub.gone(old, Departure::Broken, now);
     for _ in 0..2 {
         let hub = &mut chat.hub;
-        assert_eq!(hub.receive(old, &send("bob", "a ghost"), chat.now), "");
+        assert_eq!(hub.receive(old, &send("bob", "a ghost"), now), "");
         assert_eq!(hub.clients.take(old), b"");
         assert!(!hub.has_joined(old));
         hub.set_unsent(old, 1000);
-        hub.close(old, CloseCode::GoingAway);
-        hub.gone(old);
+        hub.close(old, CloseCode::GoingAway, now);
+        hub.gone(old, Departure::Broken, now);
         assert!(hub.closing.is_empty() && hub.clients.pending_write.is_empty());
         assert_eq!(hub.clients.waiting_bytes(), 0);
-        if hub.client(Token::new(old.key(), 2)).is_none() {
+        if hub.clients.get(Token::new(old.key(), 2)).is_none() {
             // The second time its key is somebody else's.
             hub.open(Token::new(old.key(), 2));
         }
     }
-    assert!(chat.hub.client(Token::new(old.key(), 2)).is_some());
+    assert!(chat.hub.clients.get(Token::new(old.key(), 2)).is_some());
 }
