@@ -386,12 +386,12 @@ impl Owners {
         owner.sends.push_back(sent);
     }
 
-    /// Writes down what became of a send to `to`, if it is remembered.
+    /// Writes down what became of a send to `to`, if it is remembered and nothing became of it before.
     pub fn settle(&mut self, key: OwnerKey, to: &str, mid: u64, fate: Fate) {
         let Some(owner) = self.get_mut(key) else { return };
         let Ok(place) = owner.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
         let sent = &mut owner.sends[place];
-        if *sent.to == *to {
+        if *sent.to == *to && sent.fate == Fate::Open {
             sent.fate = fate;
         }
     }
