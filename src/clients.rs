@@ -32,6 +32,8 @@ pub struct Client {
     pub blocked: Blocked,
     /// `bad_request`s in a row.
     pub bad_requests: u8,
+    /// What is held for it found no room, and is tried again.
+    pub is_hungry: bool,
     outbox: Outbox,
 }
 
@@ -60,6 +62,7 @@ impl Clients {
             owner: None,
             blocked: Blocked::default(),
             bad_requests: 0,
+            is_hungry: false,
             outbox: Outbox::default(),
         });
     }

@@ -79,8 +79,9 @@ pub struct Hub {
     presence: Presence,
     /// Ids blocked by all.
     blocked_total: usize,
-    /// Owned ids whose next held line found no room, with nothing waiting for them whose leaving would call for it.
-    hungry: VecDeque<OwnerKey>,
+    /// Clients whose next held line found no room, with nothing waiting for them whose leaving would call for it; each
+    /// once.
+    hungry: VecDeque<Token>,
     /// Where a line is put together before it is known to fit.
     line: Vec<u8>,
     /// Who is connected, with their outboxes.
@@ -233,7 +234,11 @@ impl Hub {
     /// Tries again for some of those whose held lines found no room.
     pub fn feed_hungry(&mut self) {
         for _ in 0..self.hungry.len().min(FEEDS_PER_TURN) {
-            if let Some(owner) = self.hungry.pop_front() {
+            let Some(client) = self.hungry.pop_front().and_then(|token| self.clients.get_mut(token)) else {
+                continue;
+            };
+            client.is_hungry = false;
+            if let Some(owner) = client.owner {
                 self.feed(owner);
             }
         }
@@ -513,8 +518,11 @@ impl Hub {
         while let Some(line) = self.owners.next_line(owner) {
             if !self.clients.push_to_half(token, line) {
                 // What waits for the client calls for more when it leaves. If nothing does, somebody else's has to.
-                if self.clients.waiting(token) == 0 {
-                    self.hungry.push_back(owner);
+                if self.clients.waiting(token) == 0
+                    && let Some(client) = self.clients.get_mut(token)
+                    && !std::mem::replace(&mut client.is_hungry, true)
+                {
+                    self.hungry.push_back(token);
                 }
                 return;
             }
