@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+mod ownership;
 mod properties;
 
 const LIMITS: Limits = Limits {
