@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 mod ownership;
+mod ownership_properties;
 mod properties;
 
 const LIMITS: Limits = Limits {
