@@ -631,7 +631,7 @@ fn when_as_many_ids_are_owned_as_may_be_the_longest_away_with_nothing_held_gives
         c < joined false 0
         d joins
         d < error too_many
-        d > {"type":"join","id":"d"}
+        d joins keyless
         d < joined keyless
         a gone
         after 1 s
@@ -639,15 +639,23 @@ fn when_as_many_ids_are_owned_as_may_be_the_longest_away_with_nothing_held_gives
         after 1 s
         c gone
         d > send a 1
-        d' joins
-        d' < error id_taken
+        d > watch b
+        d < online b
         e joins
         e < joined false 0
+        d < offline b
+        d > send b 2
+        d < error offline b
+        f joins
+        f < joined false 0
+        d > send c 3
+        d < error offline c
         b' joins
         b' < error too_many
-        "#
-        .replace("b' joins\n        b' < error too_many", "")
-        .as_str(),
+        a' joins
+        a' < joined true 1
+        a' < message d 1 1
+        "#,
     );
 }
 
