@@ -378,7 +378,7 @@ impl Hub {
         }
         let (to_id, recipient) = self.recipient(&from.id, to)?;
         if memory.is_some_and(|(owner, _)| !self.owners.can_remember(owner)) {
-            return refuse(ErrorCode::Full, "what is kept for you and for all has reached its limit");
+            return refuse(ErrorCode::Full, "what is kept for all has reached its limit");
         }
         let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
         self.write_line(&ToClient::Message { from: &from.id, body, mid, at });

@@ -367,9 +367,12 @@ impl Owners {
         owner.sends.get(place)
     }
 
-    /// Is there room to remember one more send?
+    /// Is there room to remember one more send? What is held for its sender does not matter: that others fill up.
     pub fn can_remember(&self, key: OwnerKey) -> bool {
-        self.get(key).is_some_and(|owner| owner.sends.len() == SENDS_MAX || self.has_room(key, SEND_BYTES))
+        let limit = self.budget.limit(SENDS_MAX * SEND_BYTES);
+        self.get(key).is_some_and(|owner| {
+            owner.sends.len() == SENDS_MAX || (owner.sends.len() + 1) * SEND_BYTES <= limit
+        })
     }
 
     /// Remembers a send; the oldest of [`SENDS_MAX`] is forgotten for it.

@@ -222,6 +222,33 @@ fn a_client_that_does_not_ack_fills_what_is_held_for_it_and_its_senders_get_full
 }
 
 #[test]
+fn what_is_held_for_a_sender_does_not_keep_it_from_sending() {
+    check(
+        Limits { held_bytes_max: 400, ..LIMITS },
+        r#"
+        bob joins keyless
+        bob < joined keyless
+        alice joins
+        alice < joined false 0
+        bob > send alice 1
+        alice < message bob 1 1
+        bob > send alice 2
+        alice < message bob 2 2
+        bob > send alice 3
+        bob < error full alice
+        alice > send bob 4 r
+        bob < message alice 4 3
+        alice < sent r 3
+        alice > send bob 4 r
+        alice < sent r 3
+        alice > send bob 5 s
+        bob < message alice 5 4
+        alice < sent s 4
+        "#,
+    );
+}
+
+#[test]
 fn a_slow_client_that_owns_its_id_is_never_dropped_for_its_messages_alone() {
     let mut chat = Chat::new(Limits { outbox_bytes_max: 1000, ..LIMITS });
     chat.check(&long("bob joins keyless\n bob < joined keyless\n alice joins\n alice < joined false 0"));
