@@ -185,8 +185,18 @@ impl Config {
                 "--outbox must be at least {outbox_min} bytes: four times --max-message, and 262144"
             ));
         }
-        if self.outbox_total < self.outbox {
-            return refuse("--outbox-total must be at least --outbox".into());
+        // One may use a quarter of what is left for all. With less than that a line as long as `outbox` promises would
+        // never fit, and a client whose held line never fits would wait for ever.
+        if self.outbox_total < 4 * self.outbox {
+            return refuse("--outbox-total must be at least four times --outbox".into());
+        }
+        if self.held < 2 * self.max_message {
+            return refuse(
+                "--held must be at least twice --max-message, or the longest is never taken".into(),
+            );
+        }
+        if self.held_total < 4 * self.held {
+            return refuse("--held-total must be at least four times --held".into());
         }
         if self.timeout <= self.ping {
             return refuse("--timeout must be greater than --ping".into());
@@ -233,7 +243,9 @@ mod tests {
         named(|c| c.max_message = (16 << 20) + 1, "--max-message");
         named(|c| c.outbox = 262_143, "--outbox");
         named(|c| c.max_message = 131_073, "--outbox");
-        named(|c| c.outbox_total = 524_287, "--outbox-total");
+        named(|c| c.outbox_total = 4 * 524_288 - 1, "--outbox-total");
+        named(|c| c.held = 131_071, "--held");
+        named(|c| c.held_total = 4 * 524_288 - 1, "--held-total");
         named(|c| c.timeout = c.ping, "--timeout");
     }
 }
