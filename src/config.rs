@@ -103,6 +103,8 @@ pub const HELD_BYTES: usize = 96;
 pub const OWNED_BYTES: usize = 320;
 /// Owned ids given up in one turn, each with all that is held for it: the rest is for the next turns.
 pub const EXPIRIES_PER_TURN: usize = 16;
+/// Deadlines kept for owned ids that are no more, besides one for each that is.
+pub const DEADLINES_SPARE: usize = 1024;
 /// Held queues tried again in one turn after there was no room for their lines anywhere.
 pub const FEEDS_PER_TURN: usize = 64;
 

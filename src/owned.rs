@@ -17,7 +17,7 @@ use slab::Slab;
 
 use crate::blocked::Blocked;
 use crate::budget::Budget;
-use crate::config::{AWAY_GRACE, HELD_BYTES, SEND_BYTES, SENDS_MAX};
+use crate::config::{AWAY_GRACE, DEADLINES_SPARE, HELD_BYTES, SEND_BYTES, SENDS_MAX};
 use crate::deadlines::{Deadlines, Timer};
 use crate::protocol::Id;
 use crate::token::Token;
@@ -437,6 +437,14 @@ impl Owners {
         let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else { return };
         let due = owner.deadline(hold);
         self.deadlines.set(key, &mut owner.timer, due);
+        // Whoever claims ids only to give them up leaves entries for as long as `hold`. Half of all are dropped at
+        // least, so it costs O(1) each.
+        if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.deadlines.retain(|at, key| {
+                slots.get(key.0.key()).is_some_and(|owner| owner.key == key && owner.timer.is_live(at))
+            });
+        }
     }
 
     // ---- tables ----

@@ -268,6 +268,21 @@ fn who_came_back_has_all_the_time_again() {
 }
 
 #[test]
+fn deadlines_of_those_who_are_no_more_do_not_pile_up() {
+    let start = Instant::now();
+    let (mut owners, _) = owned(&["alice"], 1000, 10_000);
+    for n in 1..10_000 {
+        let key = owners.claim(id("bob"), KeyHash::of("bob"), token(n));
+        assert!(owners.depart(key, token(n), true, start));
+        // It comes back and breaks, so that a nearer deadline overtakes the one before.
+        owners.resume(key, token(n + 1));
+        assert!(owners.depart(key, token(n + 1), false, start));
+        assert!(owners.deadlines.len() <= DEADLINES_SPARE + 2 * 2);
+        owners.give_up(key);
+    }
+}
+
+#[test]
 fn when_all_are_owned_the_longest_away_with_nothing_held_gives_way() {
     let start = Instant::now();
     let (mut owners, keys) = owned(&["a", "b", "c"], 1000, 10_000);
