@@ -7,7 +7,6 @@ use crate::blocked::Blocked;
 use crate::budget::Budget;
 use crate::outbox::Outbox;
 use crate::owned::OwnerKey;
-
 use crate::protocol::Id;
 use crate::token::Token;
 
@@ -84,32 +83,45 @@ impl Clients {
     }
 
     /// Adds a line to what waits for a client; false: there is no room for it. A client that is gone takes everything.
+    ///
+    /// Only those whose sockets have refused bytes are held to their share of the total. In a turn in which much is said
+    /// to many it can run out before anybody was written to: the others press, and are written to next. So the total may
+    /// be passed by a line for each of them.
     #[must_use]
     pub fn push(&mut self, to: Token, line: &[u8]) -> bool {
         let limit = self.waiting.limit(self.outbox_bytes_max);
         let Some(client) = slot(&mut self.table, to) else { return true };
-        // In a turn in which much is said to many, the total can run out before anybody was written to. Only those whose
-        // sockets have refused bytes are held to their share of it; the others press, and are written to next.
         let bytes_max = if client.outbox.has_unsent() { limit } else { self.outbox_bytes_max };
         let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
         if !client.outbox.push(line, bytes_max) {
+            return false;
+        }
+        let after = client.outbox.waiting();
+        self.waiting.take(after - before);
+        if was_empty {
+            self.pending_write.push(to);
+        }
+        if after > limit / 2 {
+            self.pressing.push(to);
+        }
+        true
+    }
+
+    /// The same for a line that can wait elsewhere, or be dropped: it leaves half of the room to those that cannot, and does
+    /// not press. When nothing waits for the client one line always goes, so that whoever reads is never starved.
+    #[must_use]
+    pub fn push_to_half(&mut self, to: Token, line: &[u8]) -> bool {
+        let half = self.waiting.limit(self.outbox_bytes_max) / 2;
+        let Some(client) = slot(&mut self.table, to) else { return true };
+        let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
+        if !client.outbox.push(line, if before == 0 { self.outbox_bytes_max } else { half }) {
             return false;
         }
         self.waiting.take(client.outbox.waiting() - before);
         if was_empty {
             self.pending_write.push(to);
         }
-        if client.outbox.waiting() > limit / 2 {
-            self.pressing.push(to);
-        }
         true
-    }
-
-    /// The same for a line that can wait elsewhere: it leaves half of the room to those that cannot.
-    #[must_use]
-    pub fn push_to_half(&mut self, to: Token, line: &[u8]) -> bool {
-        let half = self.waiting.limit(self.outbox_bytes_max) / 2;
-        self.waiting(to) + line.len() < half && self.push(to, line)
     }
 
     /// Takes what waits for a client as one text.
@@ -125,11 +137,6 @@ impl Clients {
         self.waiting.take(client.outbox.waiting());
     }
 
-    /// Bytes that wait for this client.
-    pub fn waiting(&self, token: Token) -> usize {
-        self.get(token).map_or(0, |client| client.outbox.waiting())
-    }
-
     /// Bytes that wait for all clients.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.used()
@@ -139,4 +146,25 @@ impl Clients {
 /// The client with this token: a function of the table alone, so that the other fields stay free.
 fn slot(table: &mut [Option<Client>], token: Token) -> Option<&mut Client> {
     table.get_mut(token.key())?.as_mut().filter(|client| client.token == token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Clients {
+        /// Bytes that wait for this client.
+        pub fn waiting(&self, token: Token) -> usize {
+            self.get(token).map_or(0, |client| client.outbox.waiting())
+        }
+
+        /// All clients; what waits for them is what is counted, and is within the bound.
+        #[track_caller]
+        pub fn checked(&self) -> impl Iterator<Item = (Token, &Client)> {
+            let clients = || self.table.iter().flatten();
+            assert_eq!(clients().map(|client| client.outbox.waiting()).sum::<usize>(), self.waiting.used());
+            assert!(clients().all(|client| client.outbox.waiting() <= self.outbox_bytes_max));
+            clients().map(|client| (client.token, client))
+        }
+    }
 }

@@ -73,6 +73,8 @@ pub const CONTEXT_FRAME_BYTES_MAX: usize = 4096;
 pub const ID_BYTES_MAX: usize = 64;
 /// Shortest and longest key in bytes.
 pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
+/// Longest mid in bytes.
+pub const MID_BYTES_MAX: usize = 32;
 /// Longest `ref` in bytes, and longest `to` that an error repeats.
 pub const REF_BYTES_MAX: usize = 64;
 /// How deep arrays and objects may be nested in a `body`: recipients' parsers recurse.
@@ -82,15 +84,15 @@ pub const LIST_MAX: usize = 256;
 /// Ids that one client watches.
 pub const WATCHED_MAX: usize = 256;
 /// Ids watched by all clients together.
-pub const WATCHED_TOTAL: usize = 1_000_000;
-/// What one watched id costs (measured: about 60).
-pub const WATCH_BYTES: usize = 96;
+pub const WATCHED_TOTAL: usize = 250_000;
+/// What one watched id costs at most: watched by nobody else, and 64 bytes long (counted: 330).
+pub const WATCH_BYTES: usize = 336;
 /// Ids that one client blocks.
 pub const BLOCKED_MAX: usize = 256;
 /// Ids blocked by all clients together.
-pub const BLOCKED_TOTAL: usize = 1_000_000;
-/// What one blocked id costs.
-pub const BLOCK_BYTES: usize = 64;
+pub const BLOCKED_TOTAL: usize = 250_000;
+/// What one blocked id costs at most (counted: 130).
+pub const BLOCK_BYTES: usize = 136;
 /// Refused lines in a row after which a client is taken for broken.
 pub const BAD_REQUESTS_MAX: u8 = 16;
 
@@ -100,16 +102,21 @@ pub const BAD_REQUESTS_MAX: u8 = 16;
 pub const AWAY_GRACE: Duration = Duration::from_secs(10);
 /// Sends with a `ref` that are remembered for one owned id, so that a repeated one is not routed twice.
 pub const SENDS_MAX: usize = 128;
-/// What one of them is counted as: 48 bytes, and a share of the table's room to grow.
-pub const SEND_BYTES: usize = 64;
-/// What a held message is counted as besides its line: its place in the queue, its sender, the allocator's share.
-pub const HELD_BYTES: usize = 96;
-/// What an owned id costs while nothing is held for it.
-pub const OWNED_BYTES: usize = 320;
-/// Owned ids given up in one turn, each with all that is held for it: the rest is for the next turns.
-pub const EXPIRIES_PER_TURN: usize = 16;
-/// Held queues tried again in one turn after there was no room for their lines anywhere.
-pub const FEEDS_PER_TURN: usize = 64;
+/// What one of them is counted as: 48 bytes, a share of the table's room to grow, and the id it went to, which may be
+/// here only.
+pub const SEND_BYTES: usize = 144;
+/// Bytes of remembered sends of all. By themselves, so that people who have left cannot fill up what is held for others.
+pub const SENDS_BYTES_TOTAL: usize = 64 << 20;
+/// What a held message is counted as besides its line: its place in the queue, the allocator's share, and its sender's id,
+/// which may be here only.
+pub const HELD_BYTES: usize = 192;
+/// What an owned id costs at most while nothing is held for it (counted: 525, with an id of 64 bytes).
+pub const OWNED_BYTES: usize = 528;
+/// What is done in one turn for owned ids whose time has come: one for each, and one for each message that is dropped with
+/// it. The rest is for the next turns.
+pub const EXPIRIES_PER_TURN: usize = 1024;
+/// Deadlines kept for owned ids that are no more, besides one for each that is.
+pub const DEADLINES_SPARE: usize = 1024;
 
 // ---- the log ----
 
@@ -213,6 +220,7 @@ impl Config {
             + WATCHED_TOTAL * WATCH_BYTES
             + BLOCKED_TOTAL * BLOCK_BYTES
             + self.held_total
+            + SENDS_BYTES_TOTAL
             + self.owned * OWNED_BYTES
             + READ_BYTES
     }

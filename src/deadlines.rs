@@ -40,6 +40,21 @@ impl<K: Ord + Copy> Deadlines<K> {
         self.entries.peek().map(|Reverse((at, _))| *at)
     }
 
+    /// How many entries there are, live or not.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Drops the entries that are not live, as the caller knows.
+    pub fn retain(&mut self, is_live: impl Fn(Instant, K) -> bool) {
+        self.entries.retain(|Reverse((at, key))| is_live(*at, *key));
+    }
+
     /// Takes an entry out that has come up. [`Timer::fired`] says whether it is live.
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
         let Reverse((at, _)) = self.entries.peek()?;
@@ -48,6 +63,11 @@ impl<K: Ord + Copy> Deadlines<K> {
 }
 
 impl Timer {
+    /// Is the entry for `at` the live one?
+    pub fn is_live(&self, at: Instant) -> bool {
+        self.0 == Some(at)
+    }
+
     /// An entry for `at` came up. True: it was the live one, and now there is none.
     pub fn fired(&mut self, at: Instant) -> bool {
         self.0.take_if(|live| *live == at).is_some()

@@ -13,7 +13,7 @@
 //!   outbox never loses one, and a client that comes back gets what it had not acknowledged before anything new.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ use crate::blocked::Blocked;
 use crate::clients::{Client, Clients};
 use crate::clock::Now;
 use crate::config::{
-    BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, FEEDS_PER_TURN, KEY_BYTES, LIST_MAX,
-    NOTICES_PER_TURN, WATCHED_MAX, WATCHED_TOTAL,
+    BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, KEY_BYTES, LIST_MAX, NOTICES_PER_TURN,
+    WATCHED_MAX, WATCHED_TOTAL,
 };
 use crate::owned::{Due, Fate, KeyHash, OwnerKey, Owners, Room, Sender, Sent};
 use crate::presence::Presence;
@@ -79,9 +79,6 @@ pub struct Hub {
     presence: Presence,
     /// Ids blocked by all.
     blocked_total: usize,
-    /// Owned ids whose next held line found no room, with nothing waiting for their clients whose leaving would call for
-    /// it; each once.
-    hungry: VecDeque<OwnerKey>,
     /// Where a line is put together before it is known to fit.
     line: Vec<u8>,
     /// Who is connected, with their outboxes.
@@ -136,7 +133,6 @@ impl Hub {
             ),
             presence: Presence::default(),
             blocked_total: 0,
-            hungry: VecDeque::new(),
             line: Vec::new(),
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             closing: Vec::new(),
@@ -175,7 +171,7 @@ impl Hub {
         let Some((_, mut text)) = self.remove(token, Departure::Broken, now) else { return };
         // A slow client would not read what waits; for the others it is the last thing that they hear.
         if code == CloseCode::TryAgainLater {
-            text.clear();
+            text = Vec::new();
         }
         self.closing.push(Closing { token, code, text });
     }
@@ -205,12 +201,18 @@ impl Hub {
         self.owners.next_deadline()
     }
 
-    /// Gives up some of the owned ids whose time is over; what is left over is for the next turn.
+    /// Lets some of the owned ids look offline, and gives some up, whose time has come. What is left over is for the next
+    /// turn, or, when somebody is pressing, for after writing to them.
     pub fn expire(&mut self, now: Now) {
-        for _ in 0..EXPIRIES_PER_TURN {
+        let mut budget = EXPIRIES_PER_TURN;
+        while budget > 0 && self.clients.pressing.is_empty() {
+            budget -= 1;
             match self.owners.next_due(now.instant) {
-                Some(Due::Offline(owner)) => self.look(owner, false),
-                Some(Due::GiveUp(owner)) => self.give_up(owner, now),
+                Some(Due::Offline(owner)) => self.look_offline(owner),
+                Some(Due::GiveUp(owner)) => {
+                    budget = budget.saturating_sub(self.owners.unacknowledged(owner));
+                    self.give_up(owner, now);
+                }
                 None => return,
             }
         }
@@ -228,16 +230,6 @@ impl Hub {
         }
         for (token, id, online) in notices {
             self.answer(token, &ToClient::Presence { id: &id, online }, now);
-        }
-    }
-
-    /// Tries again for some of those whose held lines found no room.
-    pub fn feed_hungry(&mut self) {
-        for _ in 0..self.hungry.len().min(FEEDS_PER_TURN) {
-            if let Some(owner) = self.hungry.pop_front() {
-                self.owners.set_hungry(owner, false);
-                self.feed(owner);
-            }
         }
     }
 
@@ -366,15 +358,17 @@ impl Hub {
         // Only who owns its id is known again after its connection broke.
         let memory = from.owner.zip(reference).map(|(owner, r)| (owner, self.hasher.hash_one((r, to, body))));
         if let (Some((owner, hash)), Some(reference)) = (memory, reference)
-            && let Some(&Sent { mid, at, held, .. }) = self.owners.repeated(owner, hash)
+            && let Some(Sent { mid: count, at, to, held, fate }) = self.owners.repeated(owner, hash).cloned()
         {
-            let mid = Mid { count: mid, ..self.mid };
+            let mid = Mid { count, ..self.mid };
             self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
+            // Told before, it may have meant nothing yet to a client that had not read which mid is its message's.
+            self.tell_fate(from.token, &to, &[count], fate, now);
             return Ok(());
         }
         let (to_id, recipient) = self.recipient(&from.id, to)?;
         if memory.is_some_and(|(owner, _)| !self.owners.can_remember(owner)) {
-            return refuse(ErrorCode::Full, "what is kept for you and for all has reached its limit");
+            return refuse(ErrorCode::Full, "what is kept for all has reached its limit");
         }
         let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
         self.write_line(&ToClient::Message { from: &from.id, body, mid, at });
@@ -411,7 +405,7 @@ impl Hub {
             Ok((_, holder)) => {
                 if let Some(token) = self.token_of(holder) {
                     self.write_line(&ToClient::Signal { from: &from.id, body });
-                    let _ = self.clients.push(token, &self.line);
+                    let _ = self.clients.push_to_half(token, &self.line);
                 }
                 Ok(())
             }
@@ -440,9 +434,12 @@ impl Hub {
                 if let Holder::Owner(sender) = holder {
                     counts.for_each(|mid| self.owners.settle(sender, &from.id, mid, Fate::Delivered));
                 }
-                if let Some(token) = self.token_of(holder) {
-                    let line = ToClient::Delivered { from: &from.id, mids: Mids::Said(mids) };
-                    self.answer(token, &line, now);
+                // Nobody has to be told by a stranger: what does not fit is dropped, as a signal is.
+                if let Some(token) = self.token_of(holder)
+                    && !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id))
+                {
+                    self.write_line(&ToClient::Delivered { from: &from.id, mids: Mids::Said(mids) });
+                    let _ = self.clients.push_to_half(token, &self.line);
                 }
             }
         }
@@ -508,15 +505,12 @@ impl Hub {
 
     // ---- what becomes of messages ----
 
-    /// Moves held lines to the outbox of their client, as far as they leave half of it free.
+    /// Moves held lines to the outbox of their client, as far as they leave half of it free. What waits there calls for
+    /// more when it leaves.
     fn feed(&mut self, owner: OwnerKey) {
         let Some(token) = self.owners.token(owner) else { return };
         while let Some(line) = self.owners.next_line(owner) {
             if !self.clients.push_to_half(token, line) {
-                // What waits for the client calls for more when it leaves. If nothing does, somebody else's has to.
-                if self.clients.waiting(token) == 0 && !self.owners.set_hungry(owner, true) {
-                    self.hungry.push_back(owner);
-                }
                 return;
             }
             self.owners.advance(owner);
@@ -578,9 +572,9 @@ impl Hub {
         self.tell_fates(&given_up.id, given_up.expired, Fate::Expired, now);
     }
 
-    fn look(&mut self, owner: OwnerKey, online: bool) {
+    fn look_offline(&mut self, owner: OwnerKey) {
         if let Some(id) = self.owners.id(owner) {
-            self.presence.changed(id, online);
+            self.presence.changed(id, false);
         }
     }
 
@@ -665,7 +659,7 @@ impl Hub {
             (Some(_), Some(owner)) => {
                 let at_once = departure == Departure::Meant;
                 if self.owners.depart(owner, token, at_once, now.instant) && at_once {
-                    self.look(owner, false);
+                    self.look_offline(owner);
                 }
             }
             (Some(id), None) => {

@@ -7,7 +7,7 @@
 //! - A key is never kept, compared or logged; only its SHA-256 is, compared in constant time.
 //! - `held` is in the order of arrival, so mids grow along it; what stands before `next` has been given to the client's
 //!   outbox. The first in it is never an acknowledged one.
-//! - `bytes` of an owner is what its held messages and remembered sends are counted as; the budget has the sum.
+//! - `bytes` of an owner is what its held messages are counted as; `budget` has the sum.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -17,7 +17,7 @@ use slab::Slab;
 
 use crate::blocked::Blocked;
 use crate::budget::Budget;
-use crate::config::{AWAY_GRACE, HELD_BYTES, SEND_BYTES, SENDS_MAX};
+use crate::config::{AWAY_GRACE, DEADLINES_SPARE, HELD_BYTES, SEND_BYTES, SENDS_BYTES_TOTAL, SENDS_MAX};
 use crate::deadlines::{Deadlines, Timer};
 use crate::protocol::Id;
 use crate::token::Token;
@@ -121,8 +121,6 @@ struct Owner {
     next: usize,
     /// How many in `held` are not acknowledged.
     unacknowledged: usize,
-    /// Its next line found no room in its client's outbox, with nothing waiting there whose leaving would call for it.
-    hungry: bool,
     bytes: usize,
     /// Hashes of ref, recipient and body, in the order of `sends`: by themselves, so that looking for one is quick.
     hashes: VecDeque<u64>,
@@ -170,6 +168,7 @@ pub struct Owners {
     slots: Slab<Owner>,
     generation: u32,
     budget: Budget,
+    remembered: Budget,
     deadlines: Deadlines<OwnerKey>,
     /// Those who are away and for whom nothing is held: who may give way, longest away first.
     idle: BTreeSet<(Instant, OwnerKey)>,
@@ -185,6 +184,7 @@ impl Owners {
             slots: Slab::new(),
             generation: 0,
             budget: Budget::new(bytes_total),
+            remembered: Budget::new(SENDS_BYTES_TOTAL),
             deadlines: Deadlines::default(),
             idle: BTreeSet::new(),
         }
@@ -206,7 +206,6 @@ impl Owners {
             held: VecDeque::new(),
             next: 0,
             unacknowledged: 0,
-            hungry: false,
             bytes: 0,
             hashes: VecDeque::new(),
             sends: VecDeque::new(),
@@ -294,6 +293,7 @@ impl Owners {
         self.get(key)?;
         let owner = self.slots.remove(key.0.key());
         self.budget.give(owner.bytes);
+        self.remembered.give(SEND_BYTES * owner.sends.len());
         let open = owner.held.into_iter().filter(|held| held.line.is_some());
         let expired = open.map(|held| (held.sender, held.mid)).collect();
         Some(GivenUp { id: owner.id, was_shown, blocked: owner.blocked.len(), expired })
@@ -334,11 +334,6 @@ impl Owners {
         }
     }
 
-    /// Writes down whether its next line waits for room, and gives what was written there.
-    pub fn set_hungry(&mut self, key: OwnerKey, hungry: bool) -> bool {
-        self.get_mut(key).is_some_and(|owner| std::mem::replace(&mut owner.hungry, hungry))
-    }
-
     /// How many messages are held and not acknowledged.
     pub fn unacknowledged(&self, key: OwnerKey) -> usize {
         self.get(key).map_or(0, |owner| owner.unacknowledged)
@@ -375,9 +370,12 @@ impl Owners {
         owner.sends.get(place)
     }
 
-    /// Is there room to remember one more send?
+    /// Is there room to remember one more send? What is held for its sender does not matter: that others fill up.
     pub fn can_remember(&self, key: OwnerKey) -> bool {
-        self.get(key).is_some_and(|owner| owner.sends.len() == SENDS_MAX || self.has_room(key, SEND_BYTES))
+        let limit = self.remembered.limit(SENDS_MAX * SEND_BYTES);
+        self.get(key).is_some_and(|owner| {
+            owner.sends.len() == SENDS_MAX || (owner.sends.len() + 1) * SEND_BYTES <= limit
+        })
     }
 
     /// Remembers a send; the oldest of [`SENDS_MAX`] is forgotten for it.
@@ -387,19 +385,18 @@ impl Owners {
             owner.hashes.pop_front();
             owner.sends.pop_front();
         } else {
-            owner.bytes += SEND_BYTES;
-            self.budget.take(SEND_BYTES);
+            self.remembered.take(SEND_BYTES);
         }
         owner.hashes.push_back(hash);
         owner.sends.push_back(sent);
     }
 
-    /// Writes down what became of a send to `to`, if it is remembered.
+    /// Writes down what became of a send to `to`, if it is remembered and nothing became of it before.
     pub fn settle(&mut self, key: OwnerKey, to: &str, mid: u64, fate: Fate) {
         let Some(owner) = self.get_mut(key) else { return };
         let Ok(place) = owner.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
         let sent = &mut owner.sends[place];
-        if *sent.to == *to {
+        if *sent.to == *to && sent.fate == Fate::Open {
             sent.fate = fate;
         }
     }
@@ -442,11 +439,19 @@ impl Owners {
         let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else { return };
         let due = owner.deadline(hold);
         self.deadlines.set(key, &mut owner.timer, due);
+        // Whoever claims ids only to give them up leaves entries for as long as `hold`. Half of all are dropped at
+        // least, so it costs O(1) each.
+        if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.deadlines.retain(|at, key| {
+                slots.get(key.0.key()).is_some_and(|owner| owner.key == key && owner.timer.is_live(at))
+            });
+        }
     }
 
     // ---- tables ----
 
-    /// Bytes held for all.
+    /// Bytes of messages held for all.
     pub fn held_bytes(&self) -> usize {
         self.budget.used()
     }

@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use crate::config::{BODY_DEPTH_MAX, ID_BYTES_MAX, LIST_MAX, REF_BYTES_MAX};
+use crate::config::{BODY_DEPTH_MAX, ID_BYTES_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
 /// What a client says in one line.
 #[derive(Debug, PartialEq)]
@@ -198,7 +198,7 @@ impl<'a> Keys<'a> {
             },
             "signal" => FromClient::Signal { to: needed("to", self.to)?, body: self.body()? },
             "join" => FromClient::Join { id: needed("id", self.id)?, key: optional("key", self.key)? },
-            "ack" => FromClient::Ack { to: needed("to", self.to)?, mids: list("mids", self.mids)? },
+            "ack" => FromClient::Ack { to: needed("to", self.to)?, mids: self.mids()? },
             "watch" => FromClient::Watch { ids: list("ids", self.ids)? },
             "unwatch" => FromClient::Unwatch { ids: list("ids", self.ids)? },
             "block" => FromClient::Block { ids: list("ids", self.ids)? },
@@ -214,6 +214,14 @@ impl<'a> Keys<'a> {
             return Err(format!("`body` is nested more than {BODY_DEPTH_MAX} deep"));
         }
         Ok(body)
+    }
+
+    fn mids(&self) -> Result<Vec<Cow<'a, str>>, String> {
+        let mids = list("mids", self.mids)?;
+        if !mids.iter().all(|mid| Mid::is_valid(mid)) {
+            return Err(format!("a mid is 1 to {MID_BYTES_MAX} ASCII letters, digits and -"));
+        }
+        Ok(mids)
     }
 
     fn reference(&self) -> Result<Option<Cow<'a, str>>, String> {
@@ -345,6 +353,12 @@ pub struct Mid {
 }
 
 impl Mid {
+    /// Does `text` have a mid's syntax, on any server?
+    pub fn is_valid(text: &str) -> bool {
+        let may_stand_in_mid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=MID_BYTES_MAX).contains(&text.len()) && text.bytes().all(may_stand_in_mid)
+    }
+
     /// The count in a mid of this server's; none if it is another's.
     pub fn count_in(text: &str, prefix: u64) -> Option<u64> {
         let (prefix_text, count) = text.split_once('-')?;

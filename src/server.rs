@@ -259,6 +259,8 @@ impl<S: Stream> Server<S> {
 
     fn expire(&mut self, now: Now) {
         self.hub.expire(now);
+        self.relieve(now);
+        self.part(now);
         while let Some((at, token)) = self.deadlines.pop(now.instant) {
             let Some(slot) = slot(&mut self.slots, token) else { continue };
             if slot.timer.fired(at) {
@@ -278,8 +280,6 @@ impl<S: Stream> Server<S> {
         while let Some(token) = self.pending_write.pop() {
             self.write(token, now);
         }
-        // What has left has made room.
-        self.hub.feed_hungry();
     }
 
     /// Hands to the kernel what waits for one connection: first what was refused before, alone; then, once that is gone,

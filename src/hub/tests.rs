@@ -1,14 +1,23 @@
 //! Text in, lines out: scripts of a chat, one line for each thing said or heard. The loop is played by [`Chat`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 
+mod ownership;
+mod ownership_properties;
 mod properties;
 
-const LIMITS: Limits =
-    Limits { message_bytes_max: 65_536, outbox_bytes_max: 100_000, outbox_bytes_total: 10_000_000 };
+const LIMITS: Limits = Limits {
+    message_bytes_max: 65_536,
+    outbox_bytes_max: 100_000,
+    outbox_bytes_total: 10_000_000,
+    hold: Duration::from_secs(600),
+    held_bytes_max: 100_000,
+    held_bytes_total: 10_000_000,
+    owned_max: 1000,
+};
 
 /// A hub, and clients with names.
 struct Chat {
@@ -66,29 +75,44 @@ impl Chat {
         }
     }
 
+    /// Time passes, and what is due by then is done.
+    fn pass(&mut self, time: Duration) {
+        self.now.instant += time;
+        while self.hub.next_deadline().is_some_and(|due| due <= self.now.instant) {
+            self.hub.expire(self.now);
+            self.collect();
+        }
+    }
+
     /// Carries to everybody what waits for them. What is said last to a client ends in `closed` and its code.
     fn collect(&mut self) {
-        while self.hub.has_notices() {
-            self.hub.tell_notices();
-        }
-        self.hub.clients.pressing.clear();
-        self.hub.clients.pending_write.clear();
-        for (name, token) in self.tokens.clone() {
-            match self.stuck.get_mut(&name) {
-                None => {
-                    let text = self.hub.clients.take(token);
-                    self.deliver(&name, text);
-                }
-                Some(refused) if refused.is_empty() => *refused = self.hub.clients.take(token),
-                Some(_) => {}
+        loop {
+            while self.hub.presence.has_notices() {
+                self.hub.tell_notices(self.now);
             }
-            self.hub.set_unsent(token, self.stuck.get(&name).map_or(0, Vec::len));
-            let closed = self.hub.closing.iter().position(|closing| closing.token == token);
-            if let Some(Closing { code, text, .. }) = closed.map(|at| self.hub.closing.remove(at)) {
-                let refused = self.stuck.remove(&name).filter(|_| code != CloseCode::TryAgainLater);
-                self.deliver(&name, refused.unwrap_or_default());
-                self.deliver(&name, text);
-                self.deliver(&name, format!("closed {}", u16::from(code)).into());
+            self.hub.clients.pressing.clear();
+            self.hub.clients.pending_write.clear();
+            for (name, token) in self.tokens.clone() {
+                match self.stuck.get_mut(&name) {
+                    None => {
+                        let text = self.hub.clients.take(token);
+                        self.deliver(&name, text);
+                    }
+                    Some(refused) if refused.is_empty() => *refused = self.hub.clients.take(token),
+                    Some(_) => {}
+                }
+                self.hub.set_unsent(token, self.stuck.get(&name).map_or(0, Vec::len));
+                let closed = self.hub.closing.iter().position(|closing| closing.token == token);
+                if let Some(Closing { code, text, .. }) = closed.map(|at| self.hub.closing.remove(at)) {
+                    let refused = self.stuck.remove(&name).filter(|_| code != CloseCode::TryAgainLater);
+                    self.deliver(&name, refused.unwrap_or_default());
+                    self.deliver(&name, text);
+                    self.deliver(&name, format!("closed {}", u16::from(code)).into());
+                }
+            }
+            // What has left has made room for what is held.
+            if self.hub.clients.pending_write.is_empty() {
+                return;
             }
         }
     }
@@ -109,7 +133,9 @@ impl Chat {
     /// - `bob > TEXT`: says a text, in which `⏎` is a newline;
     /// - `bob < LINE`: hears this line, without the `text` of an error, which is for people;
     /// - `bob < closed CODE`: is taken out, and hears this last;
-    /// - `bob gone`, `bob stuck`, `bob reads`: its connection ends, takes nothing, takes all again.
+    /// - `bob gone`, `bob closes`: its connection breaks, is closed by it with 1000;
+    /// - `bob stuck`, `bob reads`: its connection takes nothing, takes all again;
+    /// - `after 10 s`: so much time passes.
     ///
     /// Whatever somebody hears has to be named before the next thing is said.
     #[track_caller]
@@ -122,9 +148,16 @@ impl Chat {
                 continue;
             }
             self.check_silence(step);
+            if name == "after" {
+                let seconds = what.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
+                self.pass(Duration::from_secs(seconds.expect("seconds")));
+                self.collect();
+                continue;
+            }
             let token = self.token(name);
             match what.trim_start() {
-                "gone" => self.hub.gone(token),
+                "gone" => self.hub.gone(token, Departure::Broken, self.now),
+                "closes" => self.hub.gone(token, Departure::Meant, self.now),
                 "stuck" => drop(self.stuck.insert(name.to_owned(), Vec::new())),
                 "reads" => self.reads(name),
                 said => self.say(name, &said.strip_prefix("> ").expect("a sign").replace('⏎', "\n")),
@@ -170,16 +203,26 @@ impl Hub {
     /// Everything that is kept twice says the same.
     #[track_caller]
     fn check_tables(&self) {
+        self.owners.check_tables();
+        let clients = || self.clients.checked();
         for (id, &holder) in &self.ids {
-            assert_eq!(self.client(holder).and_then(|client| client.id.as_ref()), Some(id));
+            let known = match holder {
+                Holder::Client(token) => self.clients.get(token).and_then(|client| client.id.as_ref()),
+                Holder::Owner(owner) => self.owners.id(owner),
+            };
+            assert_eq!(known, Some(id));
         }
-        let clients = || self.clients.iter().flatten();
-        assert_eq!(clients().filter(|client| client.id.is_some()).count(), self.ids.len());
-        assert_eq!(clients().map(|client| client.outbox.waiting()).sum::<usize>(), self.waiting_bytes());
-        assert_eq!(
-            clients().map(|client| self.presence.count(client.token)).sum::<usize>(),
-            self.presence.total()
-        );
+        for (token, client) in clients() {
+            let holder = client.owner.map_or(Holder::Client(token), Holder::Owner);
+            assert_eq!(client.id.as_ref().map(|id| self.ids[id]), client.id.as_ref().map(|_| holder));
+            assert_eq!(self.token_of(holder), Some(token));
+        }
+        let unowned = clients().filter(|(_, client)| client.id.is_some() && client.owner.is_none()).count();
+        assert_eq!(unowned + self.owners.len(), self.ids.len());
+        let watched = clients().map(|(token, _)| self.presence.count(token)).sum::<usize>();
+        assert_eq!(watched, self.presence.total());
+        let blocked = self.ids.values().filter_map(|holder| self.blocked(*holder)).map(Blocked::len);
+        assert_eq!(blocked.sum::<usize>(), self.blocked_total);
     }
 }
 
@@ -191,7 +234,7 @@ fn the_examples_of_the_protocol_page() {
         &["bob"],
         r#"
         alice > {"type":"join","id":"alice","key":"9f2c6a0123456789"}
-        alice < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        alice < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         alice > {"type":"send","to":"bob","body":"hello","ref":"kX9q"}
         bob   < {"type":"message","from":"alice","body":"hello","mid":"000000000abc-1","at":5}
         alice < {"type":"sent","ref":"kX9q","mid":"000000000abc-1","at":5}
@@ -343,10 +386,10 @@ fn an_id_is_free_again_the_moment_its_connection_ends() {
         ann   > {"type":"join","id":"alice"}
         ann   < {"type":"error","code":"id_taken"}
         ann   > {"type":"join","id":"Alice"}
-        ann   < {"type":"joined","id":"Alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        ann   < {"type":"joined","id":"Alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         alice gone
         amy   > {"type":"join","id":"alice"}
-        amy   < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        amy   < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         alice gone
         ann   > {"type":"send","to":"alice","body":1}
         amy   < {"type":"message","from":"Alice","body":1,"mid":"000000000abc-1","at":5}
@@ -359,7 +402,7 @@ fn a_key_is_16_to_128_bytes() {
     let join = |len: usize| format!(r#"alice > {{"type":"join","id":"alice","key":"{}"}}"#, "k".repeat(len));
     let bad = r#"alice < {"type":"error","code":"bad_key"}"#;
     let joined =
-        r#"alice < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}"#;
+        r#"alice < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}"#;
     for (len, answer) in [(0, bad), (15, bad), (16, joined), (128, joined), (129, bad)] {
         check(&[], &format!("{}\n{answer}", join(len)));
     }
@@ -370,11 +413,11 @@ fn only_a_client_with_the_same_key_may_join_under_an_owned_id() {
     for key in ["", r#","key":"0123456789abcdeF""#, r#","key":"0123456789abcdef0""#] {
         let script = r#"
             old > {"type":"join","id":"alice","key":"0123456789abcdef"}
-            old < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+            old < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
             new > {"type":"join","id":"alice"KEY}
             new < {"type":"error","code":"id_taken"}
             new > {"type":"join","id":"bob"}
-            new < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":0}
+            new < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":600}
             new > {"type":"send","to":"alice","body":1}
             old < {"type":"message","from":"bob","body":1,"mid":"000000000abc-1","at":5}
         "#;
@@ -397,7 +440,7 @@ fn an_equal_key_replaces_the_old_connection_and_nobody_else_notices() {
         bob > {"type":"watch","ids":["alice"]}
         bob < {"type":"presence","id":"alice","online":false}
         old > {"type":"join","id":"alice","key":"0123456789abcdef"}
-        old < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        old < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         bob < {"type":"presence","id":"alice","online":true}
         old > {"type":"watch","ids":["bob"]}
         old < {"type":"presence","id":"bob","online":true}
@@ -406,7 +449,8 @@ fn an_equal_key_replaces_the_old_connection_and_nobody_else_notices() {
         new > {"type":"join","id":"alice","key":"0123456789abcdef"}
         old < {"type":"message","from":"bob","body":1,"mid":"000000000abc-1","at":5}
         old < closed 4001
-        new < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        new < {"type":"joined","id":"alice","resumed":true,"held":1,"max_message":65536,"hold":600}
+        new < {"type":"message","from":"bob","body":1,"mid":"000000000abc-1","at":5}
         old > {"type":"send","to":"bob","body":"I am not heard any more"}
         old gone
         bob > {"type":"send","to":"alice","body":2}
@@ -427,10 +471,12 @@ fn an_id_that_is_taken_over_is_never_free_in_between() {
     chat.hub.receive(new, join, chat.now);
     assert!(chat.hub.has_joined(new) && !chat.hub.has_joined(old));
     for _ in 0..3 {
-        assert_eq!(chat.hub.ids.get("alice"), Some(&new));
-        chat.hub.gone(old);
+        assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), Some(new));
+        chat.hub.gone(old, Departure::Meant, chat.now);
     }
-    chat.hub.gone(new);
+    chat.hub.gone(new, Departure::Meant, chat.now);
+    assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), None);
+    chat.pass(LIMITS.hold);
     assert!(chat.hub.ids.is_empty());
 }
 
@@ -440,13 +486,13 @@ fn the_key_of_the_new_connection_is_kept() {
         &[],
         r#"
         a > {"type":"join","id":"alice","key":"0123456789abcdef"}
-        a < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        a < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         b > {"type":"join","id":"alice","key":"0123456789abcdef"}
         a < closed 4001
-        b < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        b < {"type":"joined","id":"alice","resumed":true,"held":0,"max_message":65536,"hold":600}
         c > {"type":"join","id":"alice","key":"0123456789abcdef"}
         b < closed 4001
-        c < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        c < {"type":"joined","id":"alice","resumed":true,"held":0,"max_message":65536,"hold":600}
         "#,
     );
 }
@@ -462,7 +508,7 @@ fn a_client_that_leaves_hears_1000_and_is_heard_up_to_there() {
         bob   < {"type":"message","from":"alice","body":1,"mid":"000000000abc-1","at":5}
         alice > {"type":"join","id":"alice"}
         amy   > {"type":"join","id":"alice"}
-        amy   < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        amy   < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         "#,
     );
 }
@@ -518,12 +564,12 @@ fn presence_is_told_at_watch_and_at_every_change() {
         alice < {"type":"presence","id":"alice","online":true}
         alice < {"type":"presence","id":"bob","online":false}
         bob   > {"type":"join","id":"bob"}
-        bob   < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":0}
+        bob   < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":600}
         alice < {"type":"presence","id":"bob","online":true}
         bob   gone
         alice < {"type":"presence","id":"bob","online":false}
         bert  > {"type":"join","id":"bob"}
-        bert  < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":0}
+        bert  < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":600}
         alice < {"type":"presence","id":"bob","online":true}
         bert  > {"type":"leave"}
         bert  < closed 1000
@@ -532,7 +578,7 @@ fn presence_is_told_at_watch_and_at_every_change() {
         alice < {"type":"presence","id":"bob","online":false}
         alice > {"type":"unwatch","ids":["bob","carol"]}
         carl  > {"type":"join","id":"bob"}
-        carl  < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":0}
+        carl  < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":600}
         "#,
     );
 }
@@ -546,9 +592,9 @@ fn watches_belong_to_the_connection() {
         alice < {"type":"presence","id":"bob","online":false}
         alice gone
         anna  > {"type":"join","id":"alice"}
-        anna  < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        anna  < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
         bob   > {"type":"join","id":"bob"}
-        bob   < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":0}
+        bob   < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":600}
         "#,
     );
 }
@@ -563,7 +609,7 @@ fn a_client_watches_256_ids_in_all_and_a_refused_watch_changes_nothing() {
         alice > {two_more}
         alice < {{"type":"error","code":"too_many"}}
         bob   > {{"type":"join","id":"id300"}}
-        bob   < {{"type":"joined","id":"id300","resumed":false,"held":0,"max_message":65536,"hold":0}}
+        bob   < {{"type":"joined","id":"id300","resumed":false,"held":0,"max_message":65536,"hold":600}}
         alice > {one_more_and_some_again}
         alice < {{"type":"presence","id":"id1","online":false}}
         alice < {{"type":"presence","id":"id300","online":true}}
@@ -593,9 +639,9 @@ fn a_list_with_one_bad_id_changes_nothing() {
         alice > {"type":"unwatch","ids":["carol","a b"]}
         alice < {"type":"error","code":"bad_id"}
         bob   > {"type":"join","id":"bob"}
-        bob   < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":0}
+        bob   < {"type":"joined","id":"bob","resumed":false,"held":0,"max_message":65536,"hold":600}
         carol > {"type":"join","id":"carol"}
-        carol < {"type":"joined","id":"carol","resumed":false,"held":0,"max_message":65536,"hold":0}
+        carol < {"type":"joined","id":"carol","resumed":false,"held":0,"max_message":65536,"hold":600}
         alice < {"type":"presence","id":"carol","online":true}
         "#,
     );
@@ -652,7 +698,7 @@ fn a_client_too_slow_for_its_own_answers_is_taken_out() {
     chat.check(
         r#"
         carol > {"type":"join","id":"alice"}
-        carol < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":0}
+        carol < {"type":"joined","id":"alice","resumed":false,"held":0,"max_message":65536,"hold":600}
     "#,
     );
 }
@@ -756,28 +802,28 @@ fn what_waits_is_what_is_in_outboxes_and_what_was_taken_and_has_not_left() {
     assert_eq!(chat.hub.clients.waiting_bytes(), 7 + len);
     chat.hub.set_unsent(bob, 0);
     assert_eq!(chat.hub.clients.waiting_bytes(), len);
-    chat.hub.gone(bob);
+    chat.hub.gone(bob, Departure::Broken, chat.now);
     assert_eq!(chat.hub.clients.waiting_bytes(), 0);
 }
 
 #[test]
 fn the_token_of_a_client_that_is_gone_is_nobodys() {
     let mut chat = Chat::of(&["alice", "bob"]);
-    let old = chat.token("alice");
+    let (old, now) = (chat.token("alice"), chat.now);
     let new = Token::new(old.key(), 2);
-    chat.hub.gone(old);
+    chat.hub.gone(old, Departure::Broken, now);
     // At first its key is nobody's, and then somebody else's.
     for _ in 0..2 {
         let hub = &mut chat.hub;
-        assert_eq!(hub.receive(old, &send("bob", "a ghost"), chat.now), "");
+        assert_eq!(hub.receive(old, &send("bob", "a ghost"), now), "");
         assert_eq!(hub.clients.take(old), b"");
         assert!(!hub.has_joined(old));
         hub.set_unsent(old, 1000);
-        hub.close(old, CloseCode::GoingAway);
-        hub.gone(old);
+        hub.close(old, CloseCode::GoingAway, now);
+        hub.gone(old, Departure::Broken, now);
         assert!(hub.closing.is_empty() && hub.clients.pending_write.is_empty());
         assert_eq!(hub.clients.waiting_bytes(), 0);
-        if hub.client(new).is_none() {
+        if hub.clients.get(new).is_none() {
             hub.open(new);
             hub.receive(new, r#"{"type":"join","id":"alice"}"#, chat.now);
             hub.clients.take(new);

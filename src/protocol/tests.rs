@@ -173,6 +173,8 @@ fn a_key_that_is_missing_or_of_another_type_is_refused_by_name() {
     bad(r#"{"type":"ack","to":"bob"}"#, "`mids` is missing");
     bad(r#"{"type":"ack","to":"bob","mids":[]}"#, "`mids`");
     bad(r#"{"type":"ack","to":"bob","mids":[7]}"#, "`mids`");
+    bad(r#"{"type":"ack","to":"bob","mids":["a_b"]}"#, "a mid is");
+    bad(&format!(r#"{{"type":"ack","to":"bob","mids":["{}"]}}"#, "a".repeat(33)), "a mid is");
     bad(r#"{"type":"block","ids":[]}"#, "`ids`");
     bad(r#"{"type":"watch"}"#, "`ids` is missing");
     bad(r#"{"type":"watch","ids":[]}"#, "`ids`");
@@ -262,8 +264,7 @@ fn an_id_is_letters_marks_numbers_and_five_signs() {
 #[test]
 fn a_mid_is_short_and_plain() {
     let longest = Mid { prefix: u64::MAX, count: u64::MAX }.to_string();
-    assert!(longest.len() <= 32, "{longest}");
-    assert!(longest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    assert!(Mid::is_valid(&longest), "{longest}");
 }
 
 #[test]

@@ -324,7 +324,7 @@ impl Play {
 
     /// What is held for clients, lines and incomplete messages.
     fn held(&self) -> (usize, usize) {
-        (self.server.hub.waiting_bytes(), self.server.shared.incomplete_bytes())
+        (self.server.hub.clients.waiting_bytes(), self.server.shared.incomplete_bytes())
     }
 }
 
@@ -350,7 +350,7 @@ fn join_with_key(id: &str) -> String {
 }
 
 fn joined(id: &str) -> String {
-    format!(r#"{{"type":"joined","id":"{id}","resumed":false,"held":0,"max_message":65536,"hold":0}}"#)
+    format!(r#"{{"type":"joined","id":"{id}","resumed":false,"held":0,"max_message":65536,"hold":600}}"#)
 }
 
 fn send(to: &str, body: &str) -> String {
@@ -526,7 +526,9 @@ fn an_equal_key_takes_the_id_over_within_a_turn() {
     play.turn_in_order(&[&bob, &new, &old]);
     play.run();
     assert_eq!(old.hears(), [message("bob", "to the old", 1), "close 4001".into()]);
-    assert_eq!(new.hears(), [joined("alice")]);
+    // What was said to the old connection is held, and said to the new one, too.
+    let resumed = joined("alice").replace(r#""resumed":false,"held":0"#, r#""resumed":true,"held":1"#);
+    assert_eq!(new.hears(), [[resumed, message("bob", "to the old", 1)].join("\n")]);
     assert_eq!(bob.hears(), [""; 0], "neither a message nor a change");
     old.end();
     bob.say(&send("alice", "to the new"));

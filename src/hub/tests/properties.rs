@@ -1,4 +1,5 @@
-//! Any sequence of openings, lines, reads and ends, against a model that knows who is who and what each is owed.
+//! Any sequence of openings, lines, reads and ends, against a model that knows who is who and what each is owed. Nobody
+//! acknowledges and no time passes here: what owning an id is worth is tested beside this.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -12,7 +13,8 @@ const KEYS: &[&str] =
     &["", r#","key":"0123456789abcdef""#, r#","key":"fedcba9876543210""#, r#","key":"short""#];
 
 /// So small that outboxes fill up, one by one and all together.
-const LIMITS: Limits = Limits { message_bytes_max: 512, outbox_bytes_max: 700, outbox_bytes_total: 4000 };
+const LIMITS: Limits =
+    Limits { message_bytes_max: 512, outbox_bytes_max: 700, outbox_bytes_total: 4000, ..super::LIMITS };
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -54,23 +56,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Default)]
 struct Peer {
     id: Option<String>,
-    /// The key it joined with, as it stands in the line.
-    key: Value,
     /// In order, and in short; signals and presence, which may be dropped or come late, are not among it.
     owed: Vec<String>,
+    /// The same for what is held for its id, of which it hears as much as fits.
+    held: VecDeque<String>,
     /// What it was told last about each id it watches.
     watched: BTreeMap<String, Option<bool>>,
     bad_requests: usize,
     unsent: usize,
 }
 
+/// What is known of an owned id as long as it is: its key as it stands in the line, and what was sent to it.
+struct Owned {
+    key: Value,
+    messages: Vec<String>,
+}
+
 struct Model {
     hub: Hub,
+    now: Now,
+    owned: BTreeMap<String, Owned>,
     peers: BTreeMap<Token, Peer>,
     slots: [Option<Token>; SLOTS],
     /// Numbers connections and lines.
     count: u32,
-    mids: BTreeSet<String>,
+    /// Which message has which.
+    mids: BTreeMap<String, String>,
 }
 
 impl Model {
@@ -87,7 +98,7 @@ impl Model {
             Step::Gone(slot) => self.gone(slot),
             Step::Say(slot, line) => self.say(slot, &line.replace('%', &self.count.to_string())),
             Step::Take(slot, unsent) => self.take(slot, unsent),
-            Step::Notices => self.hub.tell_notices(),
+            Step::Notices => self.hub.tell_notices(self.now),
         }
         self.part();
         self.check();
@@ -95,7 +106,7 @@ impl Model {
 
     fn gone(&mut self, slot: usize) {
         if let Some(token) = self.slots[slot].take() {
-            self.hub.gone(token);
+            self.hub.gone(token, Departure::Meant, self.now);
             self.peers.remove(&token);
         }
     }
@@ -103,8 +114,8 @@ impl Model {
     /// A client that has been taken out may go on talking: it is not heard.
     fn say(&mut self, slot: usize, line: &str) {
         let Some(from) = self.slots[slot] else { return };
-        self.hub.pressing.clear();
-        assert_eq!(self.hub.receive(from, line, Now { instant: Instant::now(), unix_ms: 5 }), "");
+        self.hub.clients.pressing.clear();
+        assert_eq!(self.hub.receive(from, line, self.now), "");
         if self.peers.contains_key(&from) {
             self.expect(from, &serde_json::from_str(line).expect("JSON"));
         }
@@ -136,7 +147,11 @@ impl Model {
                 "send" => self.expect_send(from, line),
                 "watch" => self.peer(from).watched.extend(ids.iter().map(|id| (string(id), None))),
                 "unwatch" => self.peer(from).watched.retain(|id, _| !ids.iter().any(|other| *other == id)),
-                "leave" => self.owe(from, "closed 1000".to_owned()),
+                "leave" => {
+                    self.owe(from, "closed 1000".to_owned());
+                    let id = self.peer(from).id.clone().expect("it has joined");
+                    self.owned.remove(&id);
+                }
                 _ => {}
             }
         }
@@ -152,28 +167,42 @@ impl Model {
         if line["key"] == "short" {
             return self.owe(from, format!("bad_key {reference}"));
         }
-        if let Some(holder) = self.holder(&line["id"]) {
-            if line["key"].is_null() || self.peer(holder).key != line["key"] {
-                return self.owe(from, format!("id_taken {reference}"));
-            }
-            self.owe(holder, "closed 4001".to_owned());
-            self.peer(holder).id = None;
+        let (id, key) = (string(&line["id"]), &line["key"]);
+        let holder = self.holder(&line["id"]);
+        let owned = self.owned.get(&id);
+        if owned.map_or(holder.is_some(), |owned| owned.key != *key) {
+            return self.owe(from, format!("id_taken {reference}"));
         }
+        let resumed = owned.is_some();
+        let held: VecDeque<String> = owned.map(|owned| owned.messages.clone().into()).unwrap_or_default();
+        if let Some(replaced) = holder {
+            self.owe(replaced, "closed 4001".to_owned());
+            self.peer(replaced).id = None;
+        }
+        if key.is_string() && !resumed {
+            self.owned.insert(id.clone(), Owned { key: key.clone(), messages: Vec::new() });
+        }
+        self.owe(from, format!("joined {id} {resumed} {}", held.len()));
         let peer = self.peer(from);
-        (peer.id, peer.key) = (Some(string(&line["id"])), line["key"].clone());
-        self.owe(from, format!("joined {}", line["id"]));
+        (peer.id, peer.held) = (Some(id), held);
     }
 
     fn expect_send(&mut self, from: Token, line: &Value) {
-        let reference = &line["ref"];
-        let Some(to) = self.holder(&line["to"]) else {
-            return self.owe(from, format!("offline {reference}"));
-        };
-        // The one thing that the model asks the hub: for whom it was too much.
-        if self.hub.closing.iter().any(|closing| closing.token == to && is_slow(closing)) {
-            return self.owe(from, format!("slow {reference}"));
+        let (reference, body) = (&line["ref"], &line["body"][0]);
+        let holder = self.holder(&line["to"]);
+        if let Some(owned) = self.owned.get_mut(line["to"].as_str().expect("a string")) {
+            owned.messages.push(format!("message {body}"));
+            if let Some(to) = holder {
+                self.peer(to).held.push_back(format!("message {body}"));
+            }
+        } else {
+            let Some(to) = holder else { return self.owe(from, format!("offline {reference}")) };
+            // The one thing that the model asks the hub: for whom it was too much.
+            if self.hub.closing.iter().any(|closing| closing.token == to && is_slow(closing)) {
+                return self.owe(from, format!("slow {reference}"));
+            }
+            self.owe(to, format!("message {body}"));
         }
-        self.owe(to, format!("message {}", line["body"][0]));
         if reference.is_string() {
             self.owe(from, format!("sent {reference}"));
         }
@@ -181,9 +210,9 @@ impl Model {
 
     fn take(&mut self, slot: usize, unsent: usize) {
         let Some(token) = self.slots[slot] else { return };
-        let waiting = self.hub.client(token).map_or(0, |client| client.outbox.waiting());
-        let text = self.hub.take(token);
-        self.hub.pending_write.retain(|pending| *pending != token);
+        let waiting = self.hub.clients.waiting(token);
+        let text = self.hub.clients.take(token);
+        self.hub.clients.pending_write.retain(|pending| *pending != token);
         if !self.peers.contains_key(&token) {
             return assert!(text.is_empty());
         }
@@ -212,10 +241,24 @@ impl Model {
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line: Value = serde_json::from_slice(line).expect("JSON");
             match line["type"].as_str().expect("a string") {
-                "joined" => heard.push(format!("joined {}", line["id"])),
+                "joined" => {
+                    heard.push(format!(
+                        "joined {} {} {}",
+                        string(&line["id"]),
+                        line["resumed"],
+                        line["held"]
+                    ));
+                }
                 "message" => {
-                    assert!(self.mids.insert(string(&line["mid"])), "a mid comes twice");
-                    heard.push(format!("message {}", line["body"][0]));
+                    let message = format!("message {}", line["body"][0]);
+                    let known = self.mids.insert(string(&line["mid"]), message.clone());
+                    assert!(known.is_none_or(|known| known == message), "a mid is used twice");
+                    let held = &mut self.peer(token).held;
+                    if held.front() == Some(&message) {
+                        held.pop_front();
+                    } else {
+                        heard.push(message);
+                    }
                 }
                 "sent" => heard.push(format!("sent {}", line["ref"])),
                 "error" => heard.push(format!("{} {}", string(&line["code"]), line["ref"])),
@@ -225,7 +268,7 @@ impl Model {
                         *told = line["online"].as_bool();
                     }
                 }
-                kind => assert_eq!(kind, "signal"),
+                kind => assert!(kind == "signal" || kind == "expired", "{kind}"),
             }
         }
         heard
@@ -233,33 +276,47 @@ impl Model {
 
     fn check(&self) {
         self.hub.check_tables();
-        assert_eq!(self.hub.clients.iter().flatten().count(), self.peers.len());
+        assert_eq!(self.hub.clients.checked().count(), self.peers.len());
+        assert_eq!(self.hub.owners.len(), self.owned.len());
         for (token, peer) in &self.peers {
-            let client = self.hub.client(*token).expect("it is here");
+            let client = self.hub.clients.get(*token).expect("it is here");
             assert_eq!(client.id.as_deref(), peer.id.as_deref());
-            assert!(client.outbox.waiting() <= LIMITS.outbox_bytes_max);
-            assert!(client.outbox.is_empty() || self.hub.pending_write.contains(token));
+            let waiting = self.hub.clients.waiting(*token);
+            assert!(waiting == peer.unsent || self.hub.clients.pending_write.contains(token));
         }
     }
 
-    /// All have heard all, and what they were told last of those they watch is true. Then all go.
+    /// All have heard all, and after 10 seconds what they were told last of those they watch is true. Then all go, and
+    /// time passes.
     fn finish(mut self) {
-        while self.hub.has_notices() {
-            self.hub.tell_notices();
+        self.now.instant += Duration::from_secs(10);
+        while self.hub.is_busy(self.now.instant) {
+            self.hub.expire(self.now);
+            self.hub.clients.pressing.clear();
+            self.hub.tell_notices(self.now);
             self.part();
+            self.hub.clients.pending_write.clear();
             (0..SLOTS).for_each(|slot| self.take(slot, 0));
         }
         (0..SLOTS).for_each(|slot| self.take(slot, 0));
         for peer in self.peers.values() {
+            assert!(peer.held.is_empty(), "all that was held has been told");
             for (id, told) in &peer.watched {
-                assert_eq!(*told, Some(self.hub.ids.contains_key(&**id)), "{id}");
+                let online = self.peers.values().any(|peer| peer.id.as_deref() == Some(id));
+                assert_eq!(*told, Some(online), "{id}");
             }
         }
-        assert_eq!(self.hub.waiting_bytes(), 0);
+        assert_eq!(self.hub.clients.waiting_bytes(), 0);
         (0..SLOTS).for_each(|slot| self.gone(slot));
-        self.hub.tell_notices();
-        assert!(self.hub.ids.is_empty() && self.hub.clients.iter().all(Option::is_none));
-        assert!(self.hub.presence.total() == 0 && !self.hub.has_notices() && self.hub.closing.is_empty());
+        self.now.instant += LIMITS.hold;
+        while self.hub.is_busy(self.now.instant) {
+            self.hub.expire(self.now);
+            self.hub.clients.pressing.clear();
+            self.hub.tell_notices(self.now);
+        }
+        assert!(self.hub.ids.is_empty() && self.hub.owners.is_empty() && self.hub.held_bytes() == 0);
+        assert!(self.hub.clients.checked().next().is_none() && self.hub.closing.is_empty());
+        assert_eq!(self.hub.presence.total(), 0);
     }
 
     fn peer(&mut self, token: Token) -> &mut Peer {
@@ -293,7 +350,9 @@ proptest! {
             peers: BTreeMap::new(),
             slots: [None; SLOTS],
             count: 0,
-            mids: BTreeSet::new(),
+            mids: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            now: Now { instant: Instant::now(), unix_ms: 5 },
         };
         for step in steps {
             model.step(step);
