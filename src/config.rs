@@ -45,9 +45,14 @@ pub const LINGER: Duration = Duration::from_secs(2);
 /// Bytes read and thrown away meanwhile.
 pub const LINGER_BYTES: usize = 64 * 1024;
 
-/// Bytes that connections which are ending have still to take, all together: their clients are not counted among those
-/// for whom something waits any more. A connection that does not fit ends without its last words.
-pub const PARTING_BYTES_TOTAL: usize = 16 << 20;
+/// Bytes that the kernel has refused, of all connections: pongs, last words, and what was taken from outboxes. Who would
+/// have more than its share of them is dropped.
+pub const REFUSED_BYTES_TOTAL: usize = 64 << 20;
+/// What hearing one connection may queue for it before it is written to: answers to a read full of pings are as long as
+/// the read, and a turn may hear thousands.
+pub const QUEUED_BYTES_MAX: usize = 4096;
+/// Deadlines that may be kept besides two for each owner, before those are dropped that nobody has any more.
+pub const DEADLINES_SPARE: usize = 1024;
 
 // ---- HTTP ----
 
@@ -115,8 +120,6 @@ pub const OWNED_BYTES: usize = 528;
 /// What is done in one turn for owned ids whose time has come: one for each, and one for each message that is dropped with
 /// it. The rest is for the next turns.
 pub const EXPIRIES_PER_TURN: usize = 1024;
-/// Deadlines kept for owned ids that are no more, besides one for each that is.
-pub const DEADLINES_SPARE: usize = 1024;
 
 // ---- the log ----
 
@@ -215,7 +218,7 @@ impl Config {
     pub fn memory_bytes_max(&self) -> usize {
         self.max_clients * CLIENT_BYTES
             + self.outbox_total
-            + PARTING_BYTES_TOTAL
+            + REFUSED_BYTES_TOTAL
             + self.incomplete_bytes_total()
             + WATCHED_TOTAL * WATCH_BYTES
             + BLOCKED_TOTAL * BLOCK_BYTES

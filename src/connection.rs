@@ -167,7 +167,7 @@ enum Life {
     Unadmitted(Instant),
     /// When it was last heard.
     Heard(Instant),
-    /// When a ping was handed to the kernel.
+    /// When a ping was queued; the flush of that turn hands it to the kernel.
     Pinged(Instant),
 }
 
@@ -228,7 +228,12 @@ impl<S: Stream> Connection<S> {
             State::Http(Http { body: Some(body), .. }) => body.bytes.len() - body.at,
             _ => 0,
         };
-        self.out.len() - self.out_at + body
+        self.queued() + body
+    }
+
+    /// Bytes in memory that are to leave: [`Connection::unsent`] without the body of a file.
+    pub fn queued(&self) -> usize {
+        self.out.len() - self.out_at
     }
 
     /// Is a visit owed: has something come, or may it have, that can be heard now?
@@ -289,7 +294,7 @@ impl<S: Stream> Connection<S> {
             Ok(0) => (self.readable, self.ended) = (false, true),
             Ok(got) => {
                 self.readable = self.read_closed || self.stream.may_have_more(buffer.len(), got);
-                self.is_alive(now);
+                self.note_heard(now);
                 return got;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -299,11 +304,9 @@ impl<S: Stream> Connection<S> {
         0
     }
 
-    fn is_alive(&mut self, now: Now) {
-        match &mut self.state {
-            State::WebSocket { life: Life::Unadmitted(_), .. } => {}
-            State::WebSocket { life, .. } => *life = Life::Heard(now.instant),
-            _ => {}
+    fn note_heard(&mut self, now: Now) {
+        if let State::WebSocket { life: life @ (Life::Heard(_) | Life::Pinged(_)), .. } = &mut self.state {
+            *life = Life::Heard(now.instant);
         }
     }
 
@@ -492,7 +495,7 @@ impl<S: Stream> Connection<S> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.stalled.get_or_insert(now.instant);
-                    return;
+                    return self.keep_refused(shared);
                 }
                 Err(error) => return self.finish(State::Gone(End::Lost(error.kind())), shared),
             }
@@ -500,15 +503,20 @@ impl<S: Stream> Connection<S> {
         self.drained(now, shared);
     }
 
+    /// Keeps what the kernel refused and no more. Each time at least half of the room is given back, so bytes are moved
+    /// O(1) times.
+    fn keep_refused(&mut self, shared: &mut Shared) {
+        if self.queued() <= self.out.capacity() / 2 {
+            let refused = self.out[self.out_at..].to_vec();
+            self.out_at = 0;
+            give_room(std::mem::replace(&mut self.out, refused), shared);
+        }
+    }
+
     /// Nothing waits to be written.
     fn drained(&mut self, now: Now, shared: &mut Shared) {
-        let mut room = std::mem::take(&mut self.out);
-        room.clear();
         self.out_at = 0;
-        // What was lent goes back. If somebody else's has come back meanwhile, one is enough.
-        if shared.out.capacity() == 0 {
-            shared.out = room;
-        }
+        give_room(std::mem::take(&mut self.out), shared);
         let was_stalled = self.stalled.take().is_some();
         match &mut self.state {
             State::Http(http) => {
@@ -519,7 +527,7 @@ impl<S: Stream> Connection<S> {
                 }
             }
             // While it could not be written to it was not listened to: its silence begins now.
-            State::WebSocket { .. } if was_stalled => self.is_alive(now),
+            State::WebSocket { .. } if was_stalled => self.note_heard(now),
             State::WebSocket { .. } => {}
             State::Closing(closing) => {
                 let end = closing.end;
@@ -580,9 +588,14 @@ impl<S: Stream> Connection<S> {
         due.into_iter().chain(stall).min()
     }
 
+    /// Has a deadline passed?
+    pub fn is_due(&self, now: Now, shared: &Shared) -> bool {
+        self.deadline(shared).is_some_and(|due| due <= now.instant)
+    }
+
     /// Does what is due, if something is.
     pub fn expire(&mut self, now: Now, shared: &mut Shared) {
-        if self.deadline(shared).is_none_or(|due| due > now.instant) {
+        if !self.is_due(now, shared) {
             return;
         }
         if self.stalled.is_some_and(|since| since + WRITE_STALL <= now.instant) {
@@ -604,6 +617,14 @@ impl<S: Stream> Connection<S> {
             }
             State::Gone(_) => {}
         }
+    }
+}
+
+/// What was lent goes back. If somebody else's has come back meanwhile, one is enough.
+fn give_room(mut room: Vec<u8>, shared: &mut Shared) {
+    if shared.out.capacity() == 0 {
+        room.clear();
+        shared.out = room;
     }
 }
 

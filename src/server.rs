@@ -25,7 +25,7 @@ use slab::Slab;
 
 use crate::budget::Budget;
 use crate::clock::Now;
-use crate::config::{PARTING_BYTES_TOTAL, READ_BYTES, REFUSALS_MAX};
+use crate::config::{DEADLINES_SPARE, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL};
 use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
 use crate::deadlines::{Deadlines, Timer};
 use crate::hub::{self, Closing, Departure, Hub};
@@ -53,8 +53,8 @@ pub struct Server<S> {
     slots: Slab<Slot<S>>,
     generation: u32,
     deadlines: Deadlines<Token>,
-    /// What connections that are ending have still to take.
-    parting: Budget,
+    /// What the kernel has refused.
+    refused: Budget,
     read_buffer: Box<[u8]>,
     /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
     pending_read: Vec<Token>,
@@ -68,10 +68,9 @@ struct Slot<S> {
     token: Token,
     connection: Connection<S>,
     timer: Timer,
-    /// Is it on `pending_read`?
-    queued: bool,
-    /// What of its last bytes is counted in `parting`.
-    parting: usize,
+    on_pending_read: bool,
+    /// What of its bytes is counted in `refused`.
+    refused: usize,
 }
 
 impl<S: Stream> Server<S> {
@@ -84,7 +83,7 @@ impl<S: Stream> Server<S> {
             slots: Slab::new(),
             generation: 0,
             deadlines: Deadlines::default(),
-            parting: Budget::new(PARTING_BYTES_TOTAL),
+            refused: Budget::new(REFUSED_BYTES_TOTAL),
             read_buffer: vec![0; READ_BYTES].into(),
             pending_read: Vec::new(),
             pending_write: Vec::new(),
@@ -133,7 +132,7 @@ impl<S: Stream> Server<S> {
         } else {
             Connection::refused(stream, now, &mut self.shared)
         };
-        entry.insert(Slot { token, connection, timer: Timer::default(), queued: false, parting: 0 });
+        entry.insert(Slot { token, connection, timer: Timer::default(), on_pending_read: false, refused: 0 });
         self.settle(token, now);
         Ok(())
     }
@@ -187,7 +186,7 @@ impl<S: Stream> Server<S> {
     /// Reads from one connection once, and hears what it says.
     fn read(&mut self, token: Token, now: Now) {
         let Some(reader) = slot(&mut self.slots, token) else { return };
-        reader.queued = false;
+        reader.on_pending_read = false;
         if reader.connection.wants_read() {
             let mut buffer = std::mem::take(&mut self.read_buffer);
             let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
@@ -197,6 +196,9 @@ impl<S: Stream> Server<S> {
                 self.hear(token, incoming, now);
             }
             self.read_buffer = buffer;
+            if slot(&mut self.slots, token).is_some_and(|slot| slot.connection.queued() > QUEUED_BYTES_MAX) {
+                self.write(token, now);
+            }
         }
         self.settle(token, now);
     }
@@ -239,17 +241,14 @@ impl<S: Stream> Server<S> {
     /// Says the last words to those whom the hub has taken out.
     fn part(&mut self, now: Now) {
         while let Some(Closing { token, code, text }) = self.hub.closing.pop() {
-            let Some(Slot { connection, parting, .. }) = slot(&mut self.slots, token) else { continue };
-            let bytes = connection.unsent() + text.len();
-            if code == CloseCode::TryAgainLater || bytes > self.parting.limit(usize::MAX) {
+            let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { continue };
+            if code == CloseCode::TryAgainLater {
                 connection.abandon(code.into(), now, &mut self.shared);
             } else {
                 if !text.is_empty() {
                     connection.send_text(&text, &mut self.shared);
                 }
                 connection.close(code.into(), now, &mut self.shared);
-                self.parting.take(bytes);
-                *parting = bytes;
             }
             self.settle(token, now);
         }
@@ -262,11 +261,20 @@ impl<S: Stream> Server<S> {
         self.relieve(now);
         self.part(now);
         while let Some((at, token)) = self.deadlines.pop(now.instant) {
-            let Some(slot) = slot(&mut self.slots, token) else { continue };
-            if slot.timer.fired(at) {
-                slot.connection.expire(now, &mut self.shared);
-                self.settle(token, now);
+            let Some(fired) = slot(&mut self.slots, token) else { continue };
+            if !fired.timer.fired(at) {
+                continue;
             }
+            if fired.connection.is_due(now, &self.shared) {
+                // Perhaps it was us who paused: what has come or could leave meanwhile is looked at first.
+                fired.connection.set_readable(false);
+                self.write(token, now);
+                self.read(token, now);
+            }
+            if let Some(slot) = slot(&mut self.slots, token) {
+                slot.connection.expire(now, &mut self.shared);
+            }
+            self.settle(token, now);
         }
     }
 
@@ -312,16 +320,27 @@ impl<S: Stream> Server<S> {
                 self.slots.remove(token.key());
             }
         }
+        // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so it costs O(1) each.
+        if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.deadlines.retain(|at, token| {
+                slots.get(token.key()).is_some_and(|slot| slot.token == token && slot.timer.is_live(at))
+            });
+        }
     }
 
     /// After anything that was done with a connection: puts it on the lists that its state asks for.
     fn settle(&mut self, token: Token, now: Now) {
         let Some(slot) = slot(&mut self.slots, token) else { return };
         let connection = &slot.connection;
-        // What has left, or was dropped, is not counted any more.
-        let left = slot.parting.min(connection.unsent());
-        self.parting.give(slot.parting - left);
-        slot.parting = left;
+        let refused = if connection.is_stalled() { connection.queued() } else { 0 };
+        self.refused.give(slot.refused);
+        if refused > slot.refused && refused > self.refused.limit(usize::MAX) {
+            slot.connection.abandon(CloseCode::TryAgainLater.into(), now, &mut self.shared);
+        }
+        let connection = &slot.connection;
+        slot.refused = refused.min(connection.queued());
+        self.refused.take(slot.refused);
         if let Some(end) = connection.end() {
             let meant = end == End::Closed(CloseCode::Normal.into());
             self.hub.gone(token, if meant { Departure::Meant } else { Departure::Broken }, now);
@@ -333,8 +352,8 @@ impl<S: Stream> Server<S> {
         if connection.unsent() > 0 && !connection.is_stalled() {
             self.pending_write.push(token);
         }
-        if connection.wants_read() && !slot.queued {
-            slot.queued = true;
+        if connection.wants_read() && !slot.on_pending_read {
+            slot.on_pending_read = true;
             self.pending_read.push(token);
         }
         self.deadlines.set(token, &mut slot.timer, connection.deadline(&self.shared));
