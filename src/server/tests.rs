@@ -682,6 +682,74 @@ fn a_silent_client_is_pinged_and_then_gone() {
 }
 
 #[test]
+fn nobody_is_dropped_for_a_pause_of_the_servers() {
+    let mut play = Play::new();
+    let [alice] = play.join(["alice"]);
+    let late = play.connect();
+    play.run();
+    play.pass(Duration::from_secs(26));
+    play.run();
+    assert_eq!(alice.hears(), ["ping"]);
+    let [bob] = play.join(["bob"]);
+    play.pass(Duration::from_secs(60));
+    // What was said in time lies in the kernel, which has not told of it: the first turn has no events.
+    alice.send_bytes(&frame(OpCode::Control(Control::Pong), b""));
+    bob.say(&send("alice", "still there?"));
+    play.server.turn(play.now, &[]);
+    assert!(!alice.is_dropped() && !bob.is_dropped() && late.is_dropped());
+    play.run();
+    assert_eq!(alice.hears(), [message("bob", "still there?", 1)]);
+}
+
+#[test]
+fn deadlines_of_those_who_are_gone_do_not_pile_up() {
+    let mut play = Play::new();
+    for _ in 0..5000 {
+        let client = play.connect();
+        client.reset();
+        play.turn();
+        play.clients.clear();
+    }
+    assert!(play.server.deadlines.len() <= DEADLINES_SPARE + 1);
+}
+
+#[test]
+fn what_replaced_connections_do_not_take_has_a_bound() {
+    let mut play = Play::new();
+    play.server.refused = Budget::new(10_000);
+    let [bob] = play.join(["bob"]);
+    let mut stuck = Vec::new();
+    for _ in 0..20 {
+        let alice = play.open();
+        alice.set_room(1);
+        alice.say(&join_with_key("alice"));
+        bob.say(&send("alice", &"x".repeat(1000)));
+        play.run();
+        stuck.push(alice);
+    }
+    assert!(play.server.refused.used() <= 10_000);
+    let dropped = stuck.iter().filter(|alice| alice.is_dropped()).count();
+    assert!((5..20).contains(&dropped), "{dropped} of 20 had no room for their last words");
+    play.pass(Duration::from_secs(60));
+    play.run();
+    assert_eq!(play.server.refused.used(), 0);
+}
+
+#[test]
+fn pongs_that_are_not_taken_have_a_bound_together() {
+    let mut play = Play::new();
+    play.server.refused = Budget::new(10_000);
+    let clients = play.join(["a", "b", "c", "d", "e", "f"]);
+    for client in &clients {
+        client.set_room(1);
+        client.send_bytes(&frame(OpCode::Control(Control::Ping), &[b'x'; 100]).repeat(20));
+    }
+    play.run();
+    assert!(play.server.refused.used() <= 10_000);
+    assert!(clients.iter().any(Client::is_dropped) && !clients.iter().all(Client::is_dropped));
+}
+
+#[test]
 fn the_loop_sleeps_until_the_nearest_deadline_and_not_at_all_while_a_visit_is_owed() {
     let mut play = Play::new();
     assert_eq!(play.server.sleep(play.now.instant), None, "nobody is here");
