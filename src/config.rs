@@ -69,6 +69,8 @@ pub const INCOMPLETE_BYTES_TOTAL: usize = 64 << 20;
 /// What tungstenite reads at once. It fills this much with zeros before each read, so small is fast; below 512 it reads
 /// in crumbs.
 pub const CONTEXT_READ_BYTES: usize = 512;
+/// What an open message is counted as besides its bytes: the context that its connection keeps for it (counted: 795).
+pub const OPEN_MESSAGE_BYTES: usize = 1024;
 /// A context that took a longer frame than this has grown, and is not kept.
 pub const CONTEXT_FRAME_BYTES_MAX: usize = 4096;
 
@@ -211,7 +213,8 @@ impl Config {
 
     /// Bytes of heads and messages that have not come whole, of all connections together.
     pub fn incomplete_bytes_total(&self) -> usize {
-        INCOMPLETE_BYTES_TOTAL.max(8 * self.max_message)
+        // One may have a quarter of what is left; an open message counts double, and its last frame as it came.
+        INCOMPLETE_BYTES_TOTAL.max(16 * self.max_message)
     }
 
     /// The most bytes the program may come to hold by its own bounds: clients, owned ids, and the totals.

@@ -15,7 +15,7 @@ use tungstenite::protocol::frame::coding::{CloseCode, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use crate::budget::Budget;
-use crate::config::{CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES};
+use crate::config::{CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, OPEN_MESSAGE_BYTES};
 
 /// The bytes of one read, and how many of them are used.
 pub struct Input<'b> {
@@ -158,7 +158,7 @@ impl Frames {
     pub fn release(&mut self, codec: &mut Codec) {
         self.take_partial(codec);
         if let Some(open) = self.open.take() {
-            codec.incomplete.give(open.held);
+            codec.incomplete.give(open.counted());
         }
     }
 
@@ -244,16 +244,22 @@ impl Frames {
             OpCode::Control(_) => (was_open, 0),
         };
         if goes_on && stays_open {
+            let counted = if was_open { assembler.counted() } else { 0 };
+            assembler.held += more;
+            let growth = assembler.counted() - counted;
             // Who only says a ping in between does not grow, however short memory is.
-            if more == 0 || codec.has_room(assembler.held, more) {
-                codec.incomplete.take(more);
-                assembler.held += more;
+            if growth == 0 || codec.has_room(counted, growth) {
+                codec.incomplete.take(growth);
                 self.open = Some(assembler);
                 return outcome;
             }
+            assembler.held -= more;
             outcome = Err(CloseCode::Again);
         }
-        codec.incomplete.give(std::mem::take(&mut assembler.held));
+        if was_open {
+            codec.incomplete.give(assembler.counted());
+        }
+        assembler.held = 0;
         // After an error or a close frame a context is of no more use to anybody.
         if goes_on && outcome.is_ok() && !assembler.grown {
             codec.spare = Some(assembler);
@@ -263,6 +269,11 @@ impl Frames {
 }
 
 impl Assembler {
+    /// What an open message is counted as: twice its bytes, for it grows by doubling, and what it is put together in.
+    fn counted(&self) -> usize {
+        OPEN_MESSAGE_BYTES + 2 * self.held
+    }
+
     /// Takes in one whole frame, all of it, and gives the message that it completes.
     fn read(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Result<Option<Message>, CloseCode> {
         self.grown |= frame.len() > CONTEXT_FRAME_BYTES_MAX;

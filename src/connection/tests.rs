@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::assets::Files;
-use crate::config::READ_BYTES;
+use crate::config::{OPEN_MESSAGE_BYTES, READ_BYTES};
 use crate::http::{Access, Endpoint};
 
 const LIMIT: usize = 65_536;
@@ -594,7 +594,7 @@ fn abandoning_says_close_if_that_can_be_written_at_once() {
 fn abandoning_gives_back_what_has_not_come_whole() {
     let mut talk = Talk::open();
     talk.hear([frame(TEXT_BEGINS, "one"), vec![0]].concat());
-    assert_eq!(talk.shared.incomplete_bytes(), 4);
+    assert_eq!(talk.shared.incomplete_bytes(), OPEN_MESSAGE_BYTES + 2 * 3 + 1);
     talk.connection.abandon(1013, talk.now, &mut talk.shared);
     talk.is_gone(End::Refused(1013));
 }

@@ -109,7 +109,7 @@ impl Client {
 
     /// Bytes that are kept of what is not whole.
     fn held(&self) -> usize {
-        self.frames.partial.len() + self.frames.open.as_ref().map_or(0, |open| open.held)
+        self.frames.partial.len() + self.frames.open.as_ref().map_or(0, |open| open.counted())
     }
 
     fn owns_nothing(&self) -> bool {
@@ -364,7 +364,7 @@ fn an_open_message_and_a_beginning_of_a_frame_are_both_given_back() {
     let mut client = Client::default();
     client.hear(&frame(TEXT & !FIN, b"seven.."), &mut codec);
     client.hear(&header(CONTINUATION, 100), &mut codec);
-    assert_eq!(codec.incomplete.used(), 7 + 6);
+    assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 7 + 6);
 
     client.frames.release(&mut codec);
     assert!(client.owns_nothing());
@@ -397,7 +397,7 @@ fn a_spare_that_held_an_open_message_holds_nothing_for_the_next_one() {
     for _ in 0..3 {
         let mut client = Client::default();
         client.hear(&frame(BINARY & !FIN, &[0; 4000]), &mut codec);
-        assert_eq!(codec.incomplete.used(), 4000);
+        assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 4000);
         client.hear(&frame(CONTINUATION | FIN, b"!"), &mut codec);
         assert_eq!((codec.incomplete.used(), client.heard.messages.len()), (0, 1));
         assert!(codec.spare.is_some());
@@ -406,15 +406,16 @@ fn a_spare_that_held_an_open_message_holds_nothing_for_the_next_one() {
 
 #[test]
 fn when_memory_runs_short_whoever_grows_is_refused_and_nobody_else() {
-    let mut codec = Codec::new(LIMIT, 1000);
+    let mut codec = Codec::new(LIMIT, 6000);
     let [mut open, mut grows, mut begins, mut whole] = [(); 4].map(|()| Client::default());
     open.hear(&frame(TEXT & !FIN, &[b'x'; 150]), &mut codec);
-    begins.hear(&frame(BINARY, &[0; 200])[..190], &mut codec);
-    assert_eq!(codec.incomplete.used(), 340);
+    let long = frame(BINARY, &[0; 2000]);
+    begins.hear(&long[..190], &mut codec);
+    assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 150 + 190);
 
-    // A quarter of what is left is 165 bytes for each.
-    grows.hear(&frame(BINARY, &[0; 200])[..166], &mut codec);
-    begins.hear(b"x", &mut codec);
+    // A quarter of what is left is 1121 bytes for each.
+    grows.hear(&long[..1122], &mut codec);
+    begins.hear(&long[190..1122], &mut codec);
     for client in [&mut grows, &mut begins] {
         assert_eq!(client.heard.refused, Some(CloseCode::Again));
     }
@@ -422,7 +423,7 @@ fn when_memory_runs_short_whoever_grows_is_refused_and_nobody_else() {
     assert_eq!(whole.heard.messages, [binary(&[0; 2000])]);
 
     // Now the rest of them hold so much that what is open could not begin.
-    codec.incomplete.take(400);
+    codec.incomplete.take(2000);
     open.hear(&frame(PING, b"?"), &mut codec);
     assert_eq!(open.heard.messages, [ping(b"?")]);
     open.hear(&frame(CONTINUATION, b"more"), &mut codec);
