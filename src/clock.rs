@@ -1,4 +1,4 @@
-//! The time of one turn. Nothing else in the house looks at a clock.
+//! The time of one turn. Only the loop looks at a clock: here, once it is awake, and to find out how long it may sleep.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -184,7 +184,8 @@ impl Listener {
                 })
             });
             match accepted {
-                Ok(()) => {}
+                Ok(true) => {}
+                Ok(false) => self.warnings.warn(now, format_args!("no room for more connections")),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.accepting = Accepting::OnEvent;
                     return;

@@ -4,23 +4,24 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use log::{LevelFilter, Log, Metadata, Record, info, warn};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use simple_logger::SimpleLogger;
+use log::{LevelFilter, info, warn};
 
 use sotto::assets::Files;
-use sotto::config::{CONNECTIONS_MAX, Config, LOG_LINE_BYTES_MAX};
+use sotto::config::{CONNECTIONS_MAX, Config};
 use sotto::connection::Shared;
 use sotto::http::{Access, Endpoint, Origin, Site};
 use sotto::hub::Hub;
 use sotto::listener::{Listener, connections_possible, raise_descriptor_limit};
 use sotto::server::{Server, limits};
+
+mod stderr_log;
+
+use stderr_log::StderrLog;
 
 const HELP: &str = "\
 sotto: private one-to-one web chat
@@ -97,6 +98,9 @@ fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
         warn!("cannot raise the limit of open descriptors: {error}");
     }
     let (wanted, possible) = (config.max_clients, connections_possible());
+    if possible == 0 {
+        return Err("the limit of open descriptors (ulimit -n) leaves none for connections".into());
+    }
     config.max_clients = wanted.min(possible);
     if config.max_clients < wanted && wanted != CONNECTIONS_MAX {
         warn!("--max-clients is {possible}, not {wanted}: that is what the limit of open descriptors allows");
@@ -173,7 +177,11 @@ impl Options {
     fn set(&mut self, name: &str, value: OsString) -> Result<(), String> {
         let config = &mut self.config;
         if name == "www" {
-            config.www = Some(value.into());
+            let folder = PathBuf::from(value);
+            if !folder.join("index.html").is_file() {
+                return Err("there is no index.html in this folder".into());
+            }
+            config.www = Some(folder);
             return Ok(());
         }
         let value = value.to_str().ok_or("this is not UTF-8")?;
@@ -206,7 +214,7 @@ impl Options {
                 self.log = LevelFilter::from_str(value)
                     .map_err(|_| format!("\"{value}\" is not off, error, warn, info, debug or trace"))?;
             }
-            _ => return Err("no such option".into()),
+            _ => return Err("is no option".into()),
         }
         Ok(())
     }
@@ -219,68 +227,6 @@ fn number(value: &str) -> Result<usize, String> {
         Ok(number) => Ok(number as usize),
         Err(_) => Err(format!("\"{value}\" is not a whole number from 1 to {}", u32::MAX)),
     }
-}
-
-// ---- the log ----
-
-/// simple_logger, kept from stopping the server: by itself it blocks when nobody reads standard error, and panics when
-/// standard error is closed. A line that cannot be written now is dropped and counted.
-struct StderrLog {
-    inner: SimpleLogger,
-    dropped: AtomicU64,
-}
-
-impl StderrLog {
-    fn install(level: LevelFilter) -> Result<(), log::SetLoggerError> {
-        // tungstenite's own lines at debug and trace hold what people say.
-        let inner = SimpleLogger::new()
-            .with_level(level)
-            .with_module_level("tungstenite", level.min(LevelFilter::Warn));
-        log::set_max_level(inner.max_level());
-        log::set_boxed_logger(Box::new(StderrLog { inner, dropped: AtomicU64::new(0) }))
-    }
-}
-
-impl Log for StderrLog {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.inner.enabled(metadata)
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        if !is_writable() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let mut text = match self.dropped.swap(0, Ordering::Relaxed) {
-            0 => record.args().to_string(),
-            dropped => format!("({dropped} lines dropped before this one) {}", record.args()),
-        };
-        if text.len() > LOG_LINE_BYTES_MAX {
-            let end = (0..=LOG_LINE_BYTES_MAX).rfind(|&at| text.is_char_boundary(at));
-            text.truncate(end.unwrap_or_default());
-        }
-        let (level, target) = (record.level(), record.target());
-        let write = || {
-            let mut line = Record::builder();
-            self.inner.log(&line.level(level).target(target).args(format_args!("{text}")).build());
-        };
-        if catch_unwind(AssertUnwindSafe(write)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-/// Does standard error take a line now? A pipe that does has room for 4096 bytes at least (pipe(7)).
-fn is_writable() -> bool {
-    let stderr = std::io::stderr();
-    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&at_once)).is_ok() && fds[0].revents() == PollFlags::OUT
 }
 
 #[cfg(test)]
@@ -325,6 +271,7 @@ mod tests {
         check("--outbox 1000", "--outbox must be at least 262144 bytes");
         check("--ping 40", "--timeout must be greater than --ping");
         check("--rate 100", "--rate: only 0");
+        check("--www /nowhere", "--www: there is no index.html");
         check("--log loud", "--log: \"loud\"");
         check("--burst 5", "--burst");
         check("--hold 0", "--hold: must be above 0");

@@ -55,6 +55,8 @@ pub struct Server<S> {
     deadlines: Deadlines<Token>,
     /// What the kernel has refused.
     refused: Budget,
+    /// How many of the connections are only here to be told that there is no room.
+    refusals: usize,
     read_buffer: Box<[u8]>,
     /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
     pending_read: Vec<Token>,
@@ -71,6 +73,7 @@ struct Slot<S> {
     on_pending_read: bool,
     /// What of its bytes is counted in `refused`.
     refused: usize,
+    is_refusal: bool,
 }
 
 impl<S: Stream> Server<S> {
@@ -84,6 +87,7 @@ impl<S: Stream> Server<S> {
             generation: 0,
             deadlines: Deadlines::default(),
             refused: Budget::new(REFUSED_BYTES_TOTAL),
+            refusals: 0,
             read_buffer: vec![0; READ_BYTES].into(),
             pending_read: Vec::new(),
             pending_write: Vec::new(),
@@ -108,7 +112,8 @@ impl<S: Stream> Server<S> {
         due.map(|due| due.saturating_duration_since(now))
     }
 
-    /// Takes a new connection in, or says to it that there is no room; with room not even for that, it is dropped.
+    /// Takes a new connection in, or says to it that there is no room; with room not even for that, it is dropped. Says
+    /// whether there was room.
     /// `register` asks the kernel to report its readiness under the token.
     ///
     /// # Errors
@@ -118,23 +123,25 @@ impl<S: Stream> Server<S> {
         mut stream: S,
         now: Now,
         register: impl FnOnce(&mut S, Token) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let len = self.slots.len();
-        if len >= self.connections_max + REFUSALS_MAX {
-            return Ok(());
+    ) -> io::Result<bool> {
+        let is_refusal = self.slots.len() - self.refusals >= self.connections_max;
+        if is_refusal && self.refusals == REFUSALS_MAX {
+            return Ok(false);
         }
         self.generation = self.generation.wrapping_add(1);
         let entry = self.slots.vacant_entry();
         let token = Token::new(entry.key(), self.generation);
         register(&mut stream, token)?;
-        let connection = if len < self.connections_max {
-            Connection::new(stream, now, &self.shared)
-        } else {
+        let connection = if is_refusal {
+            self.refusals += 1;
             Connection::refused(stream, now, &mut self.shared)
+        } else {
+            Connection::new(stream, now, &self.shared)
         };
-        entry.insert(Slot { token, connection, timer: Timer::default(), on_pending_read: false, refused: 0 });
+        let timer = Timer::default();
+        entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, is_refusal });
         self.settle(token, now);
-        Ok(())
+        Ok(!is_refusal)
     }
 
     /// How many connections there are.
@@ -317,6 +324,7 @@ impl<S: Stream> Server<S> {
             // It may have been marked more than once; its key may belong to somebody else since.
             if let Some(slot) = slot(&mut self.slots, token) {
                 debug!("{token:?} ended: {:?}", slot.connection.end());
+                self.refusals -= usize::from(slot.is_refusal);
                 self.slots.remove(token.key());
             }
         }

@@ -42,9 +42,11 @@ fn the_page_and_all_it_needs_are_served_with_their_types_and_a_policy() {
 fn a_folder_can_stand_in_for_the_built_in_page() {
     let folder = std::env::temp_dir().join(format!("sotto-www-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("index.html"), "first").expect("a file");
     let server = Server::start(&["--www", folder.to_str().expect("UTF-8")]);
-    assert!(get(&server, "/", "").starts_with("HTTP/1.1 404 "));
-    for text in ["first", "second"] {
+    assert!(get(&server, "/main.js", "").starts_with("HTTP/1.1 404 "), "the built-in one does not stand in");
+    assert!(get(&server, "/", "").ends_with("first"));
+    for text in ["second", "third"] {
         std::fs::write(folder.join("index.html"), text).expect("a file");
         assert!(get(&server, "/", "").ends_with(text), "read anew");
     }
