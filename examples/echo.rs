@@ -1,7 +1,7 @@
 //! The sockets' half alone: a WebSocket echo server from mio, a slab and `connection.rs`. Start reading sotto here.
 //!
 //! `cargo run --release --example echo -- 127.0.0.1:9001`, then speak to ws://127.0.0.1:9001/. Each text and each binary
-//! message comes back as it is. There is no chat in here, no outbox, no deadline: only the loop in its smallest form.
+//! message comes back as it is. No chat, no outbox, no deadlines, no budgets: only the loop in its smallest form.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -51,14 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         for event in &events {
             let key = event.token().0;
             if event.token() == LISTENER {
-                // An edge tells once: whoever waits is accepted now, down to WouldBlock.
+                // An edge tells once: all who wait are accepted now. (An error other than `WouldBlock`, such as no
+                // descriptor left, ends this too, and the rest wait for the next edge; sotto's listener.rs does better.)
                 while let Ok((mut stream, _)) = listener.accept() {
-                    let key = connections.vacant_key();
-                    poll.registry().register(
-                        &mut stream,
-                        Token(key),
-                        Interest::READABLE | Interest::WRITABLE,
-                    )?;
+                    let token = Token(connections.vacant_key());
+                    poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
                     connections.insert(Connection::new(stream, now, &shared));
                 }
             } else if let Some(connection) = connections.get_mut(key) {
@@ -70,13 +67,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                 while connection.wants_read() {
                     let mut input = connection.receive(&mut buffer, now, &mut shared);
                     while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
-                        match incoming {
-                            Incoming::Open => connection.admit(now),
-                            Incoming::Text(text) => connection.send_text(text.as_bytes(), &mut shared),
-                            Incoming::Binary(bytes) => {
-                                connection.send(OpCode::Data(Data::Binary), &bytes, &mut shared);
-                            }
-                        }
+                        let (opcode, payload) = match &incoming {
+                            Incoming::Open => continue,
+                            Incoming::Text(text) => (Data::Text, text.as_bytes()),
+                            Incoming::Binary(bytes) => (Data::Binary, &bytes[..]),
+                        };
+                        connection.send(OpCode::Data(opcode), payload, &mut shared);
                     }
                     connection.flush(now, &mut shared);
                 }

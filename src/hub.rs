@@ -475,9 +475,9 @@ impl Hub {
 
     fn block(&mut self, from: &Speaker, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = valid_set(ids)?;
-        let new = wanted.iter().filter(|id| !self.has_blocked(from, id)).count();
-        let blocked = self.blocked_mut(from).map_or(0, |blocked| blocked.len());
-        if blocked + new > BLOCKED_MAX {
+        let Some(blocked) = self.blocked_mut(from) else { return Ok(()) };
+        let new = wanted.iter().filter(|id| !blocked.contains(id)).count();
+        if blocked.len() + new > BLOCKED_MAX {
             return refuse(ErrorCode::TooMany, format!("you can block {BLOCKED_MAX} ids"));
         }
         if self.blocked_total + new > BLOCKED_TOTAL {
@@ -618,10 +618,7 @@ impl Hub {
     }
 
     fn blocked(&self, holder: Holder) -> Option<&Blocked> {
-        match holder {
-            Holder::Client(token) => self.clients.get(token).map(|client| &client.blocked),
-            Holder::Owner(owner) => self.owners.blocked(owner),
-        }
+        blocked_by(holder, &self.clients, &self.owners)
     }
 
     fn blocked_mut(&mut self, speaker: &Speaker) -> Option<&mut Blocked> {
@@ -629,11 +626,6 @@ impl Hub {
             Some(owner) => self.owners.blocked_mut(owner),
             None => self.clients.get_mut(speaker.token).map(|client| &mut client.blocked),
         }
-    }
-
-    fn has_blocked(&self, speaker: &Speaker, id: &str) -> bool {
-        let holder = speaker.owner.map_or(Holder::Client(speaker.token), Holder::Owner);
-        self.blocked(holder).is_some_and(|blocked| blocked.contains(id))
     }
 
     // ---- outboxes and tables ----
@@ -673,13 +665,17 @@ impl Hub {
     }
 }
 
-/// Does the holder of `id` block this watcher? A function of the tables alone, for use while another is walked.
+/// Whom the holder of an id blocks. A function of the tables alone, for use while another is walked.
+fn blocked_by<'a>(holder: Holder, clients: &'a Clients, owners: &'a Owners) -> Option<&'a Blocked> {
+    match holder {
+        Holder::Client(token) => clients.get(token).map(|client| &client.blocked),
+        Holder::Owner(owner) => owners.blocked(owner),
+    }
+}
+
+/// Does the holder of `id` block this watcher?
 fn blocks(ids: &HashMap<Id, Holder>, clients: &Clients, owners: &Owners, id: &Id, watcher: Token) -> bool {
-    let blocked = match ids.get(id) {
-        Some(Holder::Client(token)) => clients.get(*token).map(|client| &client.blocked),
-        Some(Holder::Owner(owner)) => owners.blocked(*owner),
-        None => None,
-    };
+    let blocked = ids.get(id).and_then(|holder| blocked_by(*holder, clients, owners));
     let Some(blocked) = blocked.filter(|blocked| !blocked.is_empty()) else { return false };
     let watcher = clients.get(watcher).and_then(|client| client.id.as_ref());
     watcher.is_some_and(|watcher| blocked.contains(watcher))
