@@ -26,7 +26,7 @@ use crate::config::{
 };
 use crate::owned::{Due, Fate, KeyHash, OwnerKey, Owners, Room, Sender, Sent};
 use crate::presence::Presence;
-use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, Mids, Tag, ToClient};
+use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, Mids, ToClient};
 use crate::token::Token;
 
 /// Limits of the chat.
@@ -244,7 +244,7 @@ impl Hub {
         let Line { tag, said } = Line::parse(line);
         let is_bad = said.is_err();
         let result = match said {
-            Ok(request) => self.request(from, request, &tag, now),
+            Ok(request) => self.request(from, request, now),
             Err(sentence) => refuse(ErrorCode::BadRequest, sentence),
         };
         if let Err(Refusal { code, text }) = result {
@@ -257,13 +257,7 @@ impl Hub {
         }
     }
 
-    fn request(
-        &mut self,
-        from: Token,
-        request: FromClient<'_>,
-        tag: &Tag<'_>,
-        now: Now,
-    ) -> Result<(), Refusal> {
+    fn request(&mut self, from: Token, request: FromClient<'_>, now: Now) -> Result<(), Refusal> {
         let Some(speaker) = self.speaker(from) else {
             let FromClient::Join { id, key } = request else {
                 return refuse(ErrorCode::NotJoined, "join first");
@@ -272,7 +266,9 @@ impl Hub {
         };
         match request {
             FromClient::Join { .. } => refuse(ErrorCode::AlreadyJoined, "you have joined already"),
-            FromClient::Send { to, body, .. } => self.send(&speaker, &to, body, tag, now),
+            FromClient::Send { to, body, reference } => {
+                self.send(&speaker, &to, body, reference.as_deref(), now)
+            }
             FromClient::Ack { to, mids } => self.ack(&speaker, &to, &mids, now),
             FromClient::Signal { to, body } => self.signal(&speaker, &to, body),
             FromClient::Watch { ids } => self.watch(&speaker, &ids, now),
@@ -353,8 +349,14 @@ impl Hub {
         self.answer(token, &line, now);
     }
 
-    fn send(&mut self, from: &Speaker, to: &str, body: &str, tag: &Tag<'_>, now: Now) -> Result<(), Refusal> {
-        let reference = tag.reference.as_deref();
+    fn send(
+        &mut self,
+        from: &Speaker,
+        to: &str,
+        body: &str,
+        reference: Option<&str>,
+        now: Now,
+    ) -> Result<(), Refusal> {
         // Only who owns its id is known again after its connection broke.
         let memory = from.owner.zip(reference).map(|(owner, r)| (owner, self.hasher.hash_one((r, to, body))));
         if let (Some((owner, hash)), Some(reference)) = (memory, reference)

@@ -112,9 +112,8 @@ impl<S: Stream> Server<S> {
         due.map(|due| due.saturating_duration_since(now))
     }
 
-    /// Takes a new connection in, or says to it that there is no room; with room not even for that, it is dropped. Says
-    /// whether there was room.
-    /// `register` asks the kernel to report its readiness under the token.
+    /// Takes a new connection in, or tells it that there is no room; with room not even for that, it is dropped. Gives
+    /// whether there was room. `register` asks the kernel to report readiness under the token.
     ///
     /// # Errors
     /// Those of `register`; the stream is dropped.
