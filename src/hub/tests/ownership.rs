@@ -119,11 +119,11 @@ fn leave_gives_the_id_up_now_with_what_is_held_for_it() {
         alice < message bob 1 1
         bob > send alice 2
         alice < message bob 2 2
-        alice > ack bob 1
-        bob < delivered alice 1
+        alice > ack bob 2
+        bob < delivered alice 2
         alice > leave
         alice < closed 1000
-        bob < expired alice 2
+        bob < expired alice 1
         bob > send alice 3
         bob < error offline alice
         alice' joins
