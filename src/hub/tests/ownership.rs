@@ -250,32 +250,26 @@ fn what_is_held_for_a_sender_does_not_keep_it_from_sending() {
 
 #[test]
 fn when_what_is_held_for_everybody_has_reached_its_limit_the_message_is_not_taken() {
-    // With two remembered sends one may have a quarter of 572 bytes: less than three of them, or a held message.
+    // A line of 71 bytes, with 192 for it, is less than a quarter of 1200 bytes, and more than one of what is left then.
     check(
-        Limits { held_bytes_total: 700, ..LIMITS },
+        Limits { held_bytes_total: 1200, ..LIMITS },
         r#"
         bob joins keyless
         bob < joined keyless
         alice joins
         alice < joined false 0
-        alice > send bob 1 r1
-        bob < message alice 1 1
-        alice < sent r1 1
-        alice > send bob 2 r2
-        bob < message alice 2 2
-        alice < sent r2 2
-        alice > send bob 3 r3
-        alice < error full r3 bob
-        alice > send bob 3
-        bob < message alice 3 3
-        bob > send alice 4 r4
-        bob < error full r4 alice
-        alice > leave
-        alice < closed 1000
-        alice' joins
-        alice' < joined false 0
-        bob > send alice 4
-        alice' < message bob 4 4
+        carol joins
+        carol < joined false 0
+        bob > send alice 1 r1
+        alice < message bob 1 1
+        bob < sent r1 1
+        bob > send carol 2 r2
+        bob < error full r2 carol
+        alice > ack bob 1
+        bob < delivered alice 1
+        bob > send carol 2 r2
+        carol < message bob 2 2
+        bob < sent r2 2
         "#,
     );
 }
