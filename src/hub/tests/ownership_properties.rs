@@ -294,6 +294,9 @@ impl Model {
     }
 
     fn turn(&mut self) {
+        // What was left over because somebody pressed.
+        self.hub.expire(self.now);
+        self.hub.clients.pressing.clear();
         self.hub.tell_notices(self.now);
         self.hub.clients.pending_write.clear();
     }
@@ -396,8 +399,6 @@ impl Model {
         (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Broken));
         self.now.instant += LIMITS.hold;
         while self.hub.is_busy(self.now.instant) {
-            self.hub.expire(self.now);
-            self.hub.clients.pressing.clear();
             self.turn();
         }
         self.hub.check_tables();
