@@ -36,7 +36,7 @@ pub const CONNECTIONS_MAX: usize = 32_768;
 pub const DESCRIPTORS_RESERVED: usize = 32;
 /// Connections over the maximum that are told so with a 503 at one time; more are just dropped.
 pub const REFUSALS_MAX: usize = 16;
-/// What a joined client costs while it is quiet: its slots, its id, its deadline (measured: about 350).
+/// What a joined client costs while it is quiet: its slots, its id, its deadline (measured: about 380).
 pub const CLIENT_BYTES: usize = 512;
 /// How long a connection may take none of the bytes that wait for it.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
@@ -133,8 +133,6 @@ pub const LOG_LINE_BYTES_MAX: usize = 4000;
 pub struct Config {
     /// Where to serve; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Pages from these origins are accepted too, as `scheme://host[:port]`.
-    pub origins: Vec<String>,
     /// A folder to serve the page from, instead of what is built in.
     pub www: Option<PathBuf>,
     /// Connections at once.
@@ -165,7 +163,6 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            origins: Vec::new(),
             www: None,
             max_clients: CONNECTIONS_MAX,
             max_message: 65_536,

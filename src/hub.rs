@@ -24,7 +24,7 @@ use crate::config::{
     BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, KEY_BYTES, LIST_MAX, NOTICES_PER_TURN,
     WATCHED_MAX, WATCHED_TOTAL,
 };
-use crate::owned::{Due, Fate, KeyHash, OwnerKey, Owners, Room, Sender, Sent};
+use crate::owned::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Room, Sent};
 use crate::presence::Presence;
 use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, Mids, ToClient};
 use crate::token::Token;
@@ -87,13 +87,6 @@ pub struct Hub {
     pub closing: Vec<Closing>,
 }
 
-/// Who has an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    Client(Token),
-    Owner(OwnerKey),
-}
-
 /// A client that has joined, as its requests need to know it.
 #[derive(Clone)]
 struct Speaker {
@@ -103,8 +96,8 @@ struct Speaker {
 }
 
 impl Speaker {
-    fn sender(&self) -> Sender {
-        self.owner.map_or(Sender::Client(self.token), Sender::Owner)
+    fn holder(&self) -> Holder {
+        self.owner.map_or(Holder::Client(self.token), Holder::Owner)
     }
 }
 
@@ -384,7 +377,7 @@ impl Hub {
                 );
             }
             Holder::Owner(owner) => {
-                if !self.owners.hold(owner, mid.count, &from.id, from.sender(), &self.line) {
+                if !self.owners.hold(owner, mid.count, &from.id, from.holder(), &self.line) {
                     return refuse(ErrorCode::Full, format!("too much waits for {to} already"));
                 }
                 self.feed(owner);
@@ -427,7 +420,7 @@ impl Hub {
             Some(owner) => {
                 let acknowledged =
                     counts.filter_map(|mid| Some((self.owners.acknowledge(owner, to, mid)?, mid)));
-                let acknowledged: Vec<(Sender, u64)> = acknowledged.collect();
+                let acknowledged: Vec<(Holder, u64)> = acknowledged.collect();
                 self.tell_fates(&from.id, acknowledged, Fate::Delivered, now);
             }
             None => {
@@ -520,23 +513,19 @@ impl Hub {
     }
 
     /// Tells senders, each in as few lines as it takes, what became of their messages to `id`.
-    fn tell_fates(&mut self, id: &Id, mut fates: Vec<(Sender, u64)>, fate: Fate, now: Now) {
+    fn tell_fates(&mut self, id: &Id, mut fates: Vec<(Holder, u64)>, fate: Fate, now: Now) {
         // Stable, so that each sender's are in order; almost always all are one sender's.
         fates.sort_by_key(|(sender, _)| match sender {
-            Sender::Client(token) => (0, usize::from(*token)),
-            Sender::Owner(owner) => (1, owner.number()),
+            Holder::Client(token) => (0, usize::from(*token)),
+            Holder::Owner(owner) => (1, owner.number()),
         });
         for group in fates.chunk_by(|(a, _), (b, _)| a == b) {
             let sender = group[0].0;
             let counts: Vec<u64> = group.iter().map(|(_, mid)| *mid).collect();
-            if let Sender::Owner(owner) = sender {
+            if let Holder::Owner(owner) = sender {
                 counts.iter().for_each(|mid| self.owners.settle(owner, id, *mid, fate));
             }
-            let token = match sender {
-                Sender::Client(token) => Some(token),
-                Sender::Owner(owner) => self.owners.token(owner),
-            };
-            if let Some(token) = token {
+            if let Some(token) = self.token_of(sender) {
                 self.tell_fate(token, id, &counts, fate, now);
             }
         }

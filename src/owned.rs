@@ -55,9 +55,9 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// Whom to tell what became of a message.
+/// Who has an id, or had one when it sent a message: whom to tell what became of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sender {
+pub enum Holder {
     /// A client without a key: nobody, when its connection is gone.
     Client(Token),
     /// An owned id, wherever its client is.
@@ -70,7 +70,7 @@ struct Held {
     /// The count of its mid.
     mid: u64,
     from: Id,
-    sender: Sender,
+    sender: Holder,
     /// As it leaves; none: acknowledged, and only here because others in front of it are not.
     line: Option<Box<[u8]>>,
 }
@@ -157,7 +157,7 @@ pub struct GivenUp {
     /// How many ids it blocked.
     pub blocked: usize,
     /// What was held, and is dropped: whom to tell, and which mids, in order.
-    pub expired: Vec<(Sender, u64)>,
+    pub expired: Vec<(Holder, u64)>,
 }
 
 /// All owned ids.
@@ -303,7 +303,7 @@ impl Owners {
 
     /// Holds a message; false: what is held for this id, or for all, has reached its limit.
     #[must_use]
-    pub fn hold(&mut self, key: OwnerKey, mid: u64, from: &Id, sender: Sender, line: &[u8]) -> bool {
+    pub fn hold(&mut self, key: OwnerKey, mid: u64, from: &Id, sender: Holder, line: &[u8]) -> bool {
         let bytes = HELD_BYTES + line.len();
         if !self.has_room(key, bytes) {
             return false;
@@ -340,7 +340,7 @@ impl Owners {
     }
 
     /// Message `mid` from `from` has reached the page: forgets it, and gives its sender. None: no such message is held.
-    pub fn acknowledge(&mut self, key: OwnerKey, from: &str, mid: u64) -> Option<Sender> {
+    pub fn acknowledge(&mut self, key: OwnerKey, from: &str, mid: u64) -> Option<Holder> {
         let owner = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key)?;
         let place = owner.held.binary_search_by_key(&mid, |held| held.mid).ok()?;
         let held = &mut owner.held[place];

@@ -14,8 +14,9 @@
 //! - Nothing blocks, and no client's trouble gets out of its connection.
 //! - A connection is *marked* as ended anywhere and *removed* in `sweep`, so no key changes hands within a turn; the hub
 //!   hears of an end where it is marked.
-//! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave as one message. The
-//!   one exception, `Server::relieve`, keeps a healthy reader from being taken for slow within one turn.
+//! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave as one message. It is
+//!   written to earlier only where waiting would do harm: to a reader for whom so much waits that it would be taken for
+//!   slow (`relieve`), after a read that queued many answers (`read`), and before a deadline is acted upon (`expire`).
 
 use std::io;
 use std::time::{Duration, Instant};

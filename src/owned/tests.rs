@@ -55,7 +55,7 @@ fn token(n: usize) -> Token {
 const HELD: usize = HELD_BYTES + 4;
 
 fn hold(owners: &mut Owners, key: OwnerKey, mid: u64) -> bool {
-    owners.hold(key, mid, &id("bob"), Sender::Client(token(9)), format!("{mid:04}").as_bytes())
+    owners.hold(key, mid, &id("bob"), Holder::Client(token(9)), format!("{mid:04}").as_bytes())
 }
 
 /// Gives out so many lines.
@@ -116,7 +116,7 @@ fn what_is_acknowledged_in_whatever_order_is_counted_no_more() {
     }
     assert_eq!((owners.held_bytes(), owners.unacknowledged(keys[0])), (4 * (HELD_BYTES + 4), 4));
     for (mid, left) in [(3, 4 * HELD_BYTES + 12), (1, 3 * HELD_BYTES + 8), (2, HELD_BYTES + 4), (4, 0)] {
-        assert_eq!(owners.acknowledge(keys[0], "bob", mid), Some(Sender::Client(token(9))));
+        assert_eq!(owners.acknowledge(keys[0], "bob", mid), Some(Holder::Client(token(9))));
         assert_eq!(owners.held_bytes(), left, "after {mid}");
         assert_eq!(owners.acknowledge(keys[0], "bob", mid), None, "only once");
         owners.check_tables();

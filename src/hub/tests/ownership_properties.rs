@@ -99,7 +99,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Somebody who writes or is written to: one ownership, or one connection without a key.
-type Party = Sender;
+type Party = Holder;
 
 struct Connection {
     token: Token,
@@ -206,9 +206,9 @@ impl Model {
         self.connections[slot] = Some(Connection { token, id, key, party: None, text, unsent, newest });
         self.say(slot, &format!(r#"{{"type":"join","id":"{}"{}}}"#, IDS[id], KEYS[key]));
         if self.hub.has_joined(token) {
-            let party = party(self.hub.ids[IDS[id]]);
+            let party = self.hub.ids[IDS[id]];
             self.connection(slot).party = Some(party);
-            if matches!(party, Sender::Owner(_)) {
+            if matches!(party, Holder::Owner(_)) {
                 self.names.insert(party, (id, key));
             }
         }
@@ -223,7 +223,7 @@ impl Model {
     fn send(&mut self, slot: usize, number: usize, to: usize, body: &str, has_ref: bool) {
         let Some(from) = self.party(slot) else { return };
         let from_id = self.connection(slot).id;
-        let recipient = self.hub.ids.get(IDS[to]).map(|holder| party(*holder));
+        let recipient = self.hub.ids.get(IDS[to]).copied();
         let known = self.messages.values().any(|message| message.number == number && message.from == from);
         let before = self.hub.mid.count;
         let reference = if has_ref { format!(r#","ref":"{number}""#) } else { String::new() };
@@ -231,7 +231,7 @@ impl Model {
         if self.hub.mid.count == before {
             return;
         }
-        assert!(!known || matches!(from, Sender::Client(_)), "{number} is routed twice");
+        assert!(!known || matches!(from, Holder::Client(_)), "{number} is routed twice");
         let to = recipient.expect("somebody to take it for");
         assert!(!self.blocked.get(&to).is_some_and(|ids| ids.contains(&from_id)), "{number} was blocked");
         let (fate, is_told, is_shown) = (Fate::Open, false, false);
@@ -240,7 +240,7 @@ impl Model {
     }
 
     fn ack(&mut self, slot: usize, to: usize, every: usize, newest_first: bool) {
-        let Some(party @ Sender::Owner(_)) = self.party(slot) else { return };
+        let Some(party @ Holder::Owner(_)) = self.party(slot) else { return };
         let shown = self.messages.iter().filter(|(_, message)| message.is_shown);
         let mut mids: Vec<u64> = shown.map(|(mid, _)| *mid).step_by(every).take(LIST_MAX).collect();
         if newest_first {
@@ -356,12 +356,12 @@ impl Model {
     fn look_for_ends(&mut self, leaving: Option<Party>) {
         let before = std::mem::take(&mut self.owners);
         for holder in self.hub.ids.values() {
-            let (party, is_away) = (party(*holder), self.hub.token_of(*holder).is_none());
+            let (party, is_away) = (*holder, self.hub.token_of(*holder).is_none());
             let since = before.get(&party).copied().flatten().unwrap_or(self.now.instant);
             self.owners.insert(party, is_away.then_some(since));
         }
         for message in self.messages.values_mut() {
-            let is_owned = matches!(message.to, Sender::Owner(_));
+            let is_owned = matches!(message.to, Holder::Owner(_));
             if is_owned && message.fate == Fate::Open && !self.owners.contains_key(&message.to) {
                 let is_over =
                     before[&message.to].is_some_and(|since| since + LIMITS.hold <= self.now.instant);
@@ -388,7 +388,7 @@ impl Model {
             self.settle();
         }
         for message in self.messages.values() {
-            let owns = |party| matches!(party, Sender::Owner(_)) && self.owners.contains_key(&party);
+            let owns = |party| matches!(party, Holder::Owner(_)) && self.owners.contains_key(&party);
             if owns(message.to) {
                 assert!(message.is_shown && message.fate == Fate::Delivered, "{} is lost", message.number);
             }
@@ -422,13 +422,6 @@ impl Model {
 
     fn party(&self, slot: usize) -> Option<Party> {
         self.connections[slot].as_ref()?.party
-    }
-}
-
-fn party(holder: Holder) -> Party {
-    match holder {
-        Holder::Client(token) => Sender::Client(token),
-        Holder::Owner(owner) => Sender::Owner(owner),
     }
 }
 
