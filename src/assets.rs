@@ -30,16 +30,32 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
+const MANIFEST: &str = "application/manifest+json";
 
 /// Every file of `www/`. A test holds this table against the folder.
-pub static FILES: [Asset; 7] = [
+pub static FILES: [Asset; 21] = [
     Asset::new("index.html", HTML, include_bytes!("../www/index.html")),
     Asset::new("style.css", CSS, include_bytes!("../www/style.css")),
     Asset::new("main.js", JAVASCRIPT, include_bytes!("../www/main.js")),
-    Asset::new("socket.js", JAVASCRIPT, include_bytes!("../www/socket.js")),
     Asset::new("store.js", JAVASCRIPT, include_bytes!("../www/store.js")),
+    Asset::new("outgoing.js", JAVASCRIPT, include_bytes!("../www/outgoing.js")),
+    Asset::new("protocol.js", JAVASCRIPT, include_bytes!("../www/protocol.js")),
+    Asset::new("socket.js", JAVASCRIPT, include_bytes!("../www/socket.js")),
+    Asset::new("history.js", JAVASCRIPT, include_bytes!("../www/history.js")),
+    Asset::new("tab.js", JAVASCRIPT, include_bytes!("../www/tab.js")),
     Asset::new("view.js", JAVASCRIPT, include_bytes!("../www/view.js")),
+    Asset::new("log.js", JAVASCRIPT, include_bytes!("../www/log.js")),
+    Asset::new("dom.js", JAVASCRIPT, include_bytes!("../www/dom.js")),
+    Asset::new("dates.js", JAVASCRIPT, include_bytes!("../www/dates.js")),
+    Asset::new("text.js", JAVASCRIPT, include_bytes!("../www/text.js")),
+    Asset::new("words.js", JAVASCRIPT, include_bytes!("../www/words.js")),
+    Asset::new("attention.js", JAVASCRIPT, include_bytes!("../www/attention.js")),
+    Asset::new("manifest.webmanifest", MANIFEST, include_bytes!("../www/manifest.webmanifest")),
     Asset::new("icon.svg", SVG, include_bytes!("../www/icon.svg")),
+    Asset::new("icon-unread.svg", SVG, include_bytes!("../www/icon-unread.svg")),
+    Asset::new("icon-192.png", PNG, include_bytes!("../www/icon-192.png")),
+    Asset::new("icon-512.png", PNG, include_bytes!("../www/icon-512.png")),
 ];
 
 /// One file of `www/`, as it was when the program was built.
@@ -161,6 +177,8 @@ mod tests {
                 "css" => "text/css; charset=utf-8",
                 "js" => "text/javascript; charset=utf-8",
                 "svg" => "image/svg+xml",
+                "png" => "image/png",
+                "webmanifest" => "application/manifest+json",
                 ending => panic!("no type is decided for .{ending}"),
             };
             assert_eq!(asset.media_type, expected, "{}", asset.name);

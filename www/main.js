@@ -1,47 +1,78 @@
 /**
- * The hallway: introduces store, socket and view to each other and to the browser.
+ * The hallway: introduces store, socket, storage and view to each other and to the browser.
  *
- * Invariant: after each change of the store, the socket, what is remembered and the screen follow it (`changed`).
+ * Invariant: after each change of the store, the socket, what is kept and the screen follow it (`changed`).
  *
  * Not known here: the rules of the chat, and the elements of the page.
  */
 
+import { createAttention } from "./attention.js";
+import { openHistory } from "./history.js";
 import { createDelay, createSocket, socketUrl, SUBPROTOCOL } from "./socket.js";
-import { createStore } from "./store.js";
+import { createStore, KNOWN_MAX, SETTINGS_DEFAULT } from "./store.js";
+import { createTab } from "./tab.js";
 import { createView } from "./view.js";
+import { chooseWords } from "./words.js";
 
-const key = recall("localStorage", "key") || randomHex();
-remember("localStorage", "key", key);
+const words = chooseWords(navigator.languages);
+
+/** By id; also where the browser does not remember them. @type {Map<string, string>} */
+const keys = new Map();
 
 const store = createStore({
-  key,
-  id: recall("localStorage", "id"),
+  keyOf,
   say: (line) => socket.say(line),
   changed,
+  prepare,
+  load,
   newRef: randomHex,
   now: Date.now,
+  later: (call, ms) => setTimeout(call, ms),
+  settings: recallSettings(),
 });
+const { state } = store;
 
-const delay = createDelay({
-  // Called bare: as methods of another object, browsers refuse them.
-  setTimer: (call, ms) => setTimeout(call, ms),
-  clearTimer: (timer) => clearTimeout(timer),
-  random: Math.random,
-});
+// Called bare: as methods of another object, browsers refuse them.
+const clock = { setTimer: (call, ms) => setTimeout(call, ms), clearTimer: (timer) => clearTimeout(timer) };
+const delay = createDelay({ ...clock, random: Math.random });
 
 const socket = createSocket({
   connect: () => new WebSocket(socketUrl(location), SUBPROTOCOL),
   delay,
+  clock,
   opened: store.opened,
   received: store.received,
-  closed: store.closed,
+  closed,
+  probe: store.probe,
 });
 
-const render = createView(store);
+const tab = createTab(navigator.locks, store.replaced);
+const attention = createAttention({ store, words, icon: document.getElementById("icon") });
+
+const view = createView({
+  store,
+  words,
+  languages: navigator.languages,
+  actions: {
+    useHere: () => store.resume(state.id, true),
+    forget,
+    copyLink: navigator.clipboard && copyLink,
+    share: navigator.share && (() => navigator.share({ title: "sotto", url: inviteLink() }).catch(() => {})),
+    notify: attention.turnNotify,
+    sound: attention.turnSound,
+  },
+});
+
+/** Nothing, where the browser keeps nothing. */
+const opening = openHistory(globalThis.indexedDB, KNOWN_MAX).catch(() => null);
+let saving = false;
+let renderingIsDue = false;
+/** A conversation to be opened as soon as there can be one. */
+let wantedPeer = recall("sessionStorage", "peer");
 
 addEventListener("online", () => {
   store.network(true);
-  delay.skip();
+  socket.wake();
 });
 
 addEventListener("offline", () => {
@@ -49,28 +80,147 @@ addEventListener("offline", () => {
   socket.giveUp();
 });
 
+// Back from the cache of pages that were left, the connection is most likely gone.
+addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
+
 document.addEventListener("visibilitychange", () => {
   store.look(!document.hidden);
-  // Timers run late in the background.
-  if (!document.hidden) delay.skip();
+  if (!document.hidden) socket.wake();
 });
 
-// A tab that is loaded again goes on under its id. Another one asks, and offers the last: two windows of one browser may
-// be two people, and the second must not take over from the first unasked.
-if (recall("sessionStorage", "id")) store.resume(recall("sessionStorage", "id"));
-store.network(navigator.onLine);
+addEventListener("hashchange", takeInvite);
 
-function changed() {
-  const { connection, id } = store.state;
+takeInvite();
+// A tab that is loaded again goes on under its id; a new one takes the last, if no other tab has it. First of all: without
+// an id there is none to be remembered.
+const lastId = recall("sessionStorage", "id") || recall("localStorage", "id");
+if (lastId) store.resume(lastId);
+store.network(navigator.onLine);
+store.look(!document.hidden);
+
+/** However often the store changes at once, the page is rendered once. @param {import("./store.js").Message[]} arrived */
+function changed(arrived) {
   if (store.wanted()) socket.start();
   else socket.stop();
-  if (connection === "joined") delay.reset();
-  // Not an id that was never ours; after Leave, none.
-  if (connection === "joined" || id === "") {
-    remember("localStorage", "id", id);
-    remember("sessionStorage", "id", id);
+  if (state.connection === "joined") delay.reset();
+  if (state.connection === "none" || state.connection === "replaced") tab.release();
+  rememberAll();
+  save();
+  attention.arrive(arrived);
+  view.announce(arrived);
+  if (!renderingIsDue) queueMicrotask(render);
+  renderingIsDue = true;
+}
+
+function render() {
+  renderingIsDue = false;
+  if (wantedPeer && store.wanted()) {
+    const peer = wantedPeer;
+    wantedPeer = "";
+    store.open(peer);
   }
-  render();
+  view.render();
+  attention.render();
+}
+
+/** Claims the id among the tabs, and looks up what is kept of it. @param {string} id @param {boolean} take */
+async function prepare(id, take) {
+  if (!(await tab.claim(id, take))) return store.elsewhere(id);
+  const history = await opening;
+  store.restored(id, await history?.load(id).catch(() => undefined));
+}
+
+/** @param {string} peer @param {number} before @param {number} count */
+async function load(peer, before, count) {
+  const { id } = state;
+  const history = await opening;
+  const nothing = { messages: [], earlier: false };
+  const { messages, earlier } = await history.page(id, peer, before, count).catch(() => nothing);
+  if (id === state.id) store.loaded(peer, messages, earlier);
+}
+
+/** Keeps what is new, as often as there is something: what comes meanwhile goes together. */
+async function save() {
+  if (saving) return;
+  saving = true;
+  const history = await opening;
+  for (let batch; (batch = store.takeUnsaved()); store.saved(batch)) {
+    // Not kept, it may be acknowledged all the same: more than show it the page cannot do.
+    if (history && state.kept) await history.put(batch).catch(store.unkept);
+  }
+  saving = false;
+}
+
+/** @param {number} code @param {boolean} wasOpen */
+function closed(code, wasOpen) {
+  store.closed(code);
+  if (!wasOpen) explain();
+}
+
+/** Browsers do not tell why a WebSocket was refused; a plain request is refused for the same reason, and seen. */
+async function explain() {
+  const answer = await fetch("/healthz").catch(() => null);
+  if (answer?.status === 503) store.explained("full");
+}
+
+/** Somebody's invite link. */
+function takeInvite() {
+  const [, encoded] = /^#to=(.+)$/.exec(location.hash) ?? [];
+  if (!encoded) return;
+  try {
+    wantedPeer = decodeURIComponent(encoded);
+  } catch {
+    wantedPeer = encoded;
+  }
+  // Loaded again, the page opens what was open then.
+  history.replaceState(null, "", location.pathname);
+  if (store.wanted()) render();
+}
+
+function inviteLink() {
+  return `${location.origin}/#to=${encodeURIComponent(state.id)}`;
+}
+
+async function copyLink() {
+  await navigator.clipboard.writeText(inviteLink()).catch(() => store.alert({ code: "not_copied" }));
+}
+
+/** Nothing of this id stays in the browser, and others may have it. */
+async function forget() {
+  const { id } = state;
+  store.giveUp();
+  keys.delete(id);
+  remember("localStorage", `key ${id}`, "");
+  const kept = await opening;
+  await kept?.forget(id).catch(() => {});
+}
+
+/** The secret of an id, made up when it is first claimed. @param {string} id */
+function keyOf(id) {
+  const key = recall("localStorage", `key ${id}`) || keys.get(id) || randomHex();
+  keys.set(id, key);
+  return key;
+}
+
+function rememberAll() {
+  const { connection, id, openPeer, settings } = state;
+  remember("localStorage", "settings", JSON.stringify(settings));
+  // Not an id that was never ours.
+  if (connection === "joined") remember("localStorage", `key ${id}`, keyOf(id));
+  if (connection === "joined" || connection === "none") {
+    const ours = connection === "joined" ? id : "";
+    remember("localStorage", "id", ours);
+    remember("sessionStorage", "id", ours);
+    remember("sessionStorage", "peer", openPeer);
+  }
+}
+
+function recallSettings() {
+  try {
+    return JSON.parse(recall("localStorage", "settings"));
+  } catch {
+    return SETTINGS_DEFAULT;
+  }
 }
 
 /** 128 random bits: more than anybody guesses or meets twice. */
@@ -90,11 +240,13 @@ function recall(storage, name) {
 
 /**
  * Where the browser refuses, all works but for this visit only.
- * @param {"localStorage" | "sessionStorage"} storage @param {string} name @param {string} value
+ * @param {"localStorage" | "sessionStorage"} storage @param {string} name @param {string} value nothing removes it
  */
 function remember(storage, name, value) {
   try {
-    if (globalThis[storage].getItem(name) !== value) globalThis[storage].setItem(name, value);
+    if (recall(storage, name) === value) return;
+    if (value) globalThis[storage].setItem(name, value);
+    else globalThis[storage].removeItem(name);
   } catch {
     // The store has it.
   }

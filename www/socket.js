@@ -6,16 +6,18 @@
  * Not known here: the DOM, and what the lines mean. So when to stop trying is decided elsewhere.
  */
 
+import { CLOSE_BROKEN } from "./protocol.js";
+
 /** A server that was only restarted is back after the first delays. */
 export const DELAY_MS_FIRST = 500;
 
 /** No delay is longer: somebody may be looking at the page and waiting. */
 export const DELAY_MS_MAX = 20_000;
 
-export const SUBPROTOCOL = "sotto.v1";
+/** An attempt that has not led to a connection by then, and a connection that does not answer, are given up. */
+export const ANSWER_MS_MAX = 5000;
 
-/** What browsers report for a connection that ended without a close frame. */
-const CLOSE_BROKEN = 1006;
+export const SUBPROTOCOL = "sotto.v1";
 
 /**
  * Delays drawn from nothing up to a bound that doubles ("full jitter"): the clients of a restarted server do not all
@@ -60,14 +62,19 @@ export function createDelay({ setTimer, clearTimer, random }) {
  * @param {object} outside
  * @param {() => WebSocket} outside.connect
  * @param {ReturnType<typeof createDelay>} outside.delay
+ * @param {{ setTimer: (call: () => void, ms: number) => any, clearTimer: (timer: any) => void }} outside.clock
  * @param {() => void} outside.opened
  * @param {(lines: object[]) => void} outside.received all lines of one text
- * @param {(code: number) => void} outside.closed
+ * @param {(code: number, wasOpen: boolean) => void} outside.closed
+ * @param {() => void} outside.probe says something that the server answers
  */
-export function createSocket({ connect, delay, opened, received, closed }) {
+export function createSocket({ connect, delay, clock, opened, received, closed, probe }) {
   let started = false;
   /** @type {WebSocket | null} */
   let webSocket = null;
+  let isOpen = false;
+  // Runs while an answer is waited for.
+  let answerTimer;
 
   function start() {
     if (started) return;
@@ -84,24 +91,57 @@ export function createSocket({ connect, delay, opened, received, closed }) {
 
   function open() {
     webSocket = connect();
-    webSocket.onopen = opened;
-    webSocket.onmessage = ({ data }) => received(parseLines(data));
+    webSocket.onopen = () => {
+      isOpen = true;
+      answered();
+      opened();
+    };
+    webSocket.onmessage = ({ data }) => {
+      answered();
+      received(parseLines(data));
+    };
     webSocket.onclose = ({ code }) => lost(code);
+    awaitAnswer();
   }
 
   function lost(code) {
+    const wasOpen = isOpen;
     release();
     // Before `closed`, which may say `stop`.
     delay.wait(open);
-    closed(code);
+    closed(code, wasOpen);
   }
 
   /** Lets go of the WebSocket at once: its own end may come late, and is not to be taken for its successor's. */
   function release() {
+    answered();
+    isOpen = false;
     if (!webSocket) return;
     webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
     webSocket.close(1000);
     webSocket = null;
+  }
+
+  function awaitAnswer() {
+    answered();
+    answerTimer = clock.setTimer(() => {
+      lost(CLOSE_BROKEN);
+      delay.skip();
+    }, ANSWER_MS_MAX);
+  }
+
+  function answered() {
+    clock.clearTimer(answerTimer);
+  }
+
+  /** Somebody looks, or the network is back: no delay now, and a connection that only seems to stand is found out. */
+  function wake() {
+    if (isOpen) {
+      probe();
+      awaitAnswer();
+    } else {
+      delay.skip();
+    }
   }
 
   return {
@@ -109,6 +149,7 @@ export function createSocket({ connect, delay, opened, received, closed }) {
     stop,
     /** @param {object} line */
     say: (line) => webSocket.send(JSON.stringify(line)),
+    wake,
     /** Takes the connection for broken, where the browser might need minutes to notice. */
     giveUp: () => webSocket && lost(CLOSE_BROKEN),
   };

@@ -1,35 +1,50 @@
 /**
- * All that the page knows. Each change is one function, called for a gesture or for what the socket reports, and ends
- * in one notice, `changed`.
+ * All that the page knows. Each change is one function, called for a gesture or for what the socket or the storage
+ * reports, and ends in one notice, `changed`.
  *
- * Invariants: a message of ours is "sending" exactly while it is in `unanswered` (the server may have taken it) or in
- * `waiting` (it has not), and goes from the one to the other in the order in which it was written. No message is shown
- * twice: its mid is in `known`. As long as we are "joined", all peers in the list are watched.
+ * Invariants: no message is shown twice: its mid is in `known`. None is acknowledged before it is kept, where the
+ * browser keeps anything. As long as we are "joined", all peers in the list are watched.
  *
  * Not known here: the DOM, the socket, the storage, the clock. What is needed of them comes in as functions.
  */
+
+import { createOutgoing, putLast } from "./outgoing.js";
+import {
+  CLOSE_GOING_AWAY, CLOSE_REPLACED, CLOSE_TRY_LATER, isId, listLines, normalId, WATCHED_MAX,
+} from "./protocol.js";
 
 /**
  * @typedef {"none" | "joining" | "joined" | "lost" | "replaced"} Connection
  *   "lost": we had the id, and want it back; "replaced": it is in another tab until the reader says otherwise
  * @typedef {"received" | "sending" | "sent" | "delivered" | "doubtful" | "failed"} MessageState
  *   "doubtful": it was sent, and the server has forgotten what became of it
- * @typedef {{ peer: string, mine: boolean, body: unknown, at: number, state: MessageState, reason?: string,
- *   ref?: string, mid?: string }} Message
- *   `body` may be any JSON value, for strangers choose it; `reason` is why it failed; only ours have a `ref`, and a
- *   `mid` from when it was sent
- * @typedef {{ peer: string, messages: Message[], unread: number, presence: string, draft: string }} Conversation
- *   `presence` is empty until the server tells it
+ * @typedef {{ code: string, to?: string, text?: string }} Reason words for it are found by its code
+ * @typedef {{ peer: string, place: number, mine: boolean, body: unknown, at: number, state: MessageState,
+ *   reason?: Reason, ref?: string, mid?: string, said?: boolean, cleared?: boolean }} Message
+ *   `place` orders a conversation, and no two messages of it have the same; `body` may be any JSON value, for strangers
+ *   choose it; `reason` is why it failed; only ours have a `ref`, and a `mid` from when they were sent; `said`: the
+ *   server may have taken it; `cleared`: it is not to be kept any more
+ * @typedef {{ peer: string, messages: Message[], earlier: boolean, loading: boolean, last: number, unread: number,
+ *   seen: number, newAfter?: number, readTo: number, readTold?: string, presence: string, typing: number,
+ *   typedAt: number, draft: string, accepted: boolean, blocked: boolean }} Conversation
+ *   `messages` are the latest ones; `earlier`: more are kept; `last`: the place of the last thing that happened;
+ *   `seen`: the reader has seen what stands up to this place; `newAfter`: what stands behind it was new when the
+ *   conversation was opened; `readTo`: the peer has read up to here; `readTold`: what the peer was told we have read;
+ *   `presence` is empty until the server tells it; `typing`: until when, 0 for not; `accepted`: not a stranger's
+ * @typedef {{ read: boolean, typing: boolean, notify: boolean, notifyText: boolean, sound: boolean }} Settings
  */
 
-/** Beyond this the oldest are forgotten, so that a page left open for weeks stays light. */
-export const MESSAGES_MAX = 2000;
+/** More are not kept in memory, of one conversation. */
+export const MESSAGES_MAX = 10_000;
 
-/** As many as one connection may watch. */
-export const CONVERSATIONS_MAX = 256;
+/** So many are loaded at once; of a conversation that is not open no more are kept in memory. */
+export const PAGE_MESSAGES = 60;
 
-/** So many sends the server remembers: to know them again when they are repeated, and to tell what became of them. */
-export const SENDS_MAX = 128;
+/** However many are unread, no more are loaded for them. */
+const UNREAD_LOADED_MAX = 1000;
+
+/** As many as one connection may watch, but for one: a probe watches our own id. */
+export const CONVERSATIONS_MAX = WATCHED_MAX - 1;
 
 /**
  * So many mids of messages to us are known again, the last ones. What the server sends again is what it holds because
@@ -39,381 +54,625 @@ export const SENDS_MAX = 128;
  */
 export const KNOWN_MAX = 65536;
 
-/** Ids or mids in one line. */
-const LIST_MAX = 256;
+/** A connection that is back so soon was hardly away: nobody is told. */
+export const QUIET_MS = 2000;
 
-/** No id or mid is longer in JSON, with its quotes and comma. */
-const LIST_ITEM_BYTES = 67;
+/** That we type is told this often at most, */
+export const TYPING_MS_EVERY = 3000;
 
-/** No line with a list is longer, but for what is in the list. */
-const LIST_LINE_BYTES = 128;
+/** and a peer of whom nothing more is heard has stopped. */
+export const TYPING_MS_SHOWN = 6000;
 
-const ID_BYTES_MAX = 64;
-
-/** The protocol's syntax, but for the length. */
-const ID = /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{N}._@+-])+$/u;
-
-/** The id was joined elsewhere with our key. */
-const CLOSE_REPLACED = 4001;
-
-/** Such a message is not repeated unasked: the server would not know its ref again, and it might be shown twice. */
-const REASON_FORGOTTEN = "the server lost track of it; it may or may not have arrived";
-
-const ALERT_FORGOTTEN =
-  "The server was restarted, or you were away too long: messages that do not say Delivered may be lost";
+/** @type {Settings} */
+export const SETTINGS_DEFAULT = { read: true, typing: true, notify: false, notifyText: false, sound: false };
 
 /**
  * @param {object} outside
- * @param {string} outside.key the secret that shows an id to be ours
- * @param {string} [outside.id] the one used last, to be offered
+ * @param {(id: string) => string} outside.keyOf the secret that shows an id to be ours
  * @param {(line: object) => void} outside.say gives a line to the socket
- * @param {() => void} outside.changed
+ * @param {(arrived: Message[]) => void} outside.changed with the messages that have just come
+ * @param {(id: string, take: boolean) => void} outside.prepare claims the id among the tabs of this browser, `take`: also
+ *   from another one, and looks up what is kept of it: `restored` or `elsewhere` answers
+ * @param {(peer: string, before: number, count: number) => void} outside.load wants kept messages: `loaded` answers
  * @param {() => string} outside.newRef random, never the same twice
  * @param {() => number} outside.now milliseconds since 1970
+ * @param {(call: () => void, ms: number) => void} outside.later
+ * @param {Settings} [outside.settings]
  */
-export function createStore({ key, id: lastId = "", say, changed, newRef, now }) {
+export function createStore({ keyOf, say, changed, prepare, load, newRef, now, later, settings }) {
   const state = {
     /** @type {Connection} */
     connection: "none",
     /** Stays when it is refused, to be edited. */
-    id: lastId,
-    /** A sentence that wants attention. */
-    alert: "",
+    id: "",
+    /** What is kept of this id has been looked up: a connection may be made. */
+    ready: false,
+    /** Does the browser keep messages? */
+    kept: true,
+    /** Something that wants attention. @type {Reason | null} */
+    alert: null,
+    /** Why there is no connection, where it is known: "restarting", "full", "busy". */
+    why: "",
+    /** It was lost a moment ago, and may be back at once. */
+    quiet: false,
     openPeer: "",
     /** @type {Map<string, Conversation>} by peer, the longest quiet first */
     conversations: new Map(),
     /** What the browser thinks of its network. */
     online: true,
-    /** What comes while nobody can see the page is unread. */
+    /** What nobody can see is unread. */
     visible: true,
+    settings: { ...SETTINGS_DEFAULT, ...settings },
   };
-  /** Said, by ref. @type {Map<string, Message>} */
-  const unanswered = new Map();
-  /** Not said yet. @type {Message[]} */
-  const waiting = [];
-  /** What was told of mids that may be those of unanswered ones. @type {Map<string, { peer: string, fate: object }>} */
-  const early = new Map();
+  const outgoing = createOutgoing({ say, touched });
   /** Mids of messages to us. @type {Map<string, true>} */
   const known = new Map();
-  /** Those that came with the present text, by sender. @type {Map<string, string[]>} */
-  const arrived = new Map();
-  // The server's default, until it tells.
-  let messageBytesMax = 65536;
+  /** What storage does not have yet. */
+  let unsaved = nothingUnsaved();
+  let losses = 0;
+  // For lines that are only measured.
+  const someRef = newRef();
+
+  // ---- who we are
 
   /** @param {string} text */
   function join(text) {
     const id = normalId(text);
     if (state.connection !== "none" || !id) return;
+    begin(id, "joining");
+  }
+
+  /** Takes up the id of an earlier visit. @param {string} id @param {boolean} [take] also from another tab */
+  function resume(id, take = false) {
+    begin(id, "lost", take);
+  }
+
+  function begin(id, connection, take = false) {
     // After a refusal the same id finds its conversations again; another one must not.
     if (id !== state.id) forget();
-    Object.assign(state, { id, alert: "", connection: "joining" });
-    changed();
+    Object.assign(state, { id, connection, ready: false, alert: null, why: "", quiet: false });
+    changed([]);
+    prepare(id, take);
   }
 
-  /** Takes up the id of an earlier visit, or of another tab. @param {string} id */
-  function resume(id) {
-    Object.assign(state, { id, connection: "lost" });
-    changed();
+  /**
+   * What is kept of our id; nothing, where the browser keeps nothing.
+   * @param {string} id the one that it was looked up for @param {import("./history.js").Kept} [kept]
+   */
+  function restored(id, kept) {
+    if (!isPreparing(id)) return;
+    state.kept = Boolean(kept);
+    if (kept) restore(kept);
+    else state.alert = { code: "unkept" };
+    state.ready = true;
+    changed([]);
   }
 
-  function leave() {
-    if (state.connection === "joined") say({ type: "leave" });
+  function restore({ conversations, open, mids }) {
+    const { openPeer } = state;
     forget();
-    Object.assign(state, { id: "", alert: "", connection: "none" });
-    changed();
+    outgoing.restore(open);
+    for (const mid of mids) known.set(mid, true);
+    for (const { tail, ...conversation } of conversations) {
+      const messages = tail.map((message) => outgoing.find(message) ?? message);
+      const earlier = messages.length > 0;
+      state.conversations.set(conversation.peer, { ...newConversation(conversation.peer), ...conversation, messages, earlier });
+    }
+    if (openPeer) show(openPeer);
   }
+
+  /** Another tab has the id, and it was not to be taken from it. @param {string} id */
+  function elsewhere(id) {
+    if (isPreparing(id)) replaced();
+  }
+
+  /** The reader may have left meanwhile, or taken another id. @param {string} id */
+  function isPreparing(id) {
+    return id === state.id && !state.ready && (state.connection === "joining" || state.connection === "lost");
+  }
+
+  /** Another tab has taken the id. */
+  function replaced() {
+    Object.assign(state, { connection: "replaced", ready: false });
+    disconnected();
+    // What was not acknowledged comes to that tab, and is for it to keep; what we wrote is not.
+    const ours = [...unsaved.messages].filter(({ mine }) => mine);
+    unsaved = { ...nothingUnsaved(), messages: new Set(ours) };
+    changed([]);
+  }
+
+  /** Back to the first screen. The id stays ours for a while, and what is kept of it for ever. */
+  function leave() {
+    forget();
+    Object.assign(state, { id: "", alert: null, connection: "none", ready: false });
+    changed([]);
+  }
+
+  /** Gives the id up, with what the server holds for it. */
+  function giveUp() {
+    if (state.connection === "joined") say({ type: "leave" });
+    leave();
+  }
+
+  // ---- gestures
 
   /** Opens a conversation, if there can be one. @param {string} text */
   function open(text) {
     const peer = normalId(text);
     // The server refuses a whole `watch` for one bad id, so none may get into the list.
     if (isId(peer)) {
-      conversationWith(peer).unread = 0;
-      Object.assign(state, { openPeer: peer, alert: "" });
+      show(peer);
+      state.alert = null;
     } else {
-      state.alert = `“${peer}” is no ID: letters, digits and . _ - @ + make one, at most ${ID_BYTES_MAX} bytes`;
+      state.alert = { code: "bad_id", to: peer };
     }
-    changed();
+    changed([]);
+  }
+
+  /** @param {string} peer */
+  function show(peer) {
+    if (peer === state.openPeer) return;
+    close();
+    state.openPeer = peer;
+    // Whom we look for ourselves is no stranger.
+    const conversation = state.conversations.get(peer) ?? createConversation(peer, true);
+    const { unread, seen, messages, earlier } = conversation;
+    if (unread) conversation.newAfter = seen;
+    const count = Math.min(Math.max(PAGE_MESSAGES, unread + PAGE_MESSAGES / 2), UNREAD_LOADED_MAX);
+    if (earlier && messages.length < count) loadEarlier(count);
+  }
+
+  /** Nothing is kept in memory for quiet conversations that storage has, too. */
+  function close() {
+    const conversation = current();
+    state.openPeer = "";
+    if (!conversation) return;
+    conversation.newAfter = undefined;
+    const surplus = conversation.messages.length - PAGE_MESSAGES;
+    if (surplus <= 0 || !state.kept) return;
+    conversation.messages.splice(0, surplus);
+    conversation.earlier = true;
   }
 
   function back() {
-    state.openPeer = "";
-    changed();
+    close();
+    changed([]);
+  }
+
+  /** The reader wants to see what was before the first message. */
+  function loadEarlier(count = PAGE_MESSAGES) {
+    const conversation = current();
+    if (!conversation?.earlier || conversation.loading) return;
+    conversation.loading = true;
+    load(conversation.peer, conversation.messages[0]?.place ?? Infinity, count);
+  }
+
+  /**
+   * What `load` found: the messages right before the first one.
+   * @param {string} peer @param {Message[]} messages @param {boolean} earlier whether there are still more
+   */
+  function loaded(peer, messages, earlier) {
+    const conversation = state.conversations.get(peer);
+    if (!conversation?.loading) return;
+    conversation.loading = false;
+    conversation.earlier = earlier;
+    const first = conversation.messages[0]?.place ?? Infinity;
+    const older = messages.filter(({ place }) => place < first);
+    conversation.messages.unshift(...older.map((message) => outgoing.find(message) ?? message));
+    changed([]);
   }
 
   /** What is in the composer belongs to one peer, or it might go to another. @param {string} text */
   function draft(text) {
-    current().draft = text;
-    changed();
+    const conversation = current();
+    conversation.draft = text;
+    touchedConversation(conversation);
+    if (text && now() - conversation.typedAt >= TYPING_MS_EVERY && mayTell(conversation, "typing")) {
+      conversation.typedAt = now();
+      say({ type: "signal", to: conversation.peer, body: { typing: true } });
+    }
+    changed([]);
   }
 
   /** Sends the draft of the open conversation. */
   function write() {
-    const { peer, draft } = current();
-    if (!draft.trim()) return;
-    /** @type {Message} */
-    const message = { peer, mine: true, body: draft, at: now(), state: "sending", ref: newRef() };
-    const reason = tooLong(message);
-    if (reason) {
-      state.alert = `This message is ${reason}`;
+    const conversation = current();
+    const { peer, draft: body } = conversation;
+    if (!body.trim()) return;
+    const left = bytesLeft();
+    if (left < 0) {
+      state.alert = { code: "long", bytes: -left };
     } else {
-      state.alert = "";
-      current().draft = "";
-      append(message);
-      send(message);
+      // An answer accepts.
+      Object.assign(conversation, { draft: "", accepted: true, newAfter: undefined, typedAt: 0 });
+      state.alert = null;
+      const message = append({ peer, mine: true, body, at: now(), state: "sending", ref: newRef() });
+      outgoing.add(message);
+      tellRead(conversation);
     }
-    changed();
+    changed([]);
+  }
+
+  /** What the server would still take beside the draft; below 0, so much is too much. */
+  function bytesLeft() {
+    const { peer, draft: body } = current();
+    return outgoing.bytesLeft({ peer, body, ref: someRef });
   }
 
   /** @param {Message} message one that failed, or may be lost */
   function retry(message) {
-    Object.assign(message, { state: "sending", ref: newRef() });
-    send(message);
-    changed();
+    Object.assign(message, { state: "sending", ref: newRef(), reason: undefined, said: false });
+    touched(message);
+    outgoing.add(message);
+    changed([]);
+  }
+
+  /** A stranger is none any more. */
+  function accept() {
+    const conversation = current();
+    conversation.accepted = true;
+    touchedConversation(conversation);
+    tellRead(conversation);
+    changed([]);
+  }
+
+  /** @param {boolean} blocked */
+  function block(blocked) {
+    const conversation = current();
+    conversation.blocked = blocked;
+    touchedConversation(conversation);
+    if (state.connection === "joined") say({ type: blocked ? "block" : "unblock", ids: [conversation.peer] });
+    changed([]);
+  }
+
+  /** Forgets what was said in the open conversation, and what waits to be. */
+  function clear() {
+    const conversation = current();
+    const { peer } = conversation;
+    outgoing.drop(peer);
+    for (const message of conversation.messages) unsaved.messages.delete(message);
+    unsaved.cleared.add(peer);
+    Object.assign(conversation, { messages: [], earlier: false, loading: false, unread: 0, newAfter: undefined });
+    touchedConversation(conversation);
+    changed([]);
+  }
+
+  /** @param {keyof Settings} name @param {boolean} on */
+  function set(name, on) {
+    state.settings[name] = on;
+    changed([]);
+  }
+
+  /** @param {Reason} reason */
+  function alert(reason) {
+    state.alert = reason;
+    changed([]);
   }
 
   function dismiss() {
-    state.alert = "";
-    changed();
+    state.alert = null;
+    changed([]);
+  }
+
+  /** The reader has seen this message of the open conversation, and what stands before it. @param {Message} message */
+  function seen({ place }) {
+    const conversation = current();
+    if (!state.visible || !conversation || place <= conversation.seen) return;
+    const { messages } = conversation;
+    const passed = messages.filter((one) => !one.mine && one.place > conversation.seen && one.place <= place).length;
+    conversation.unread = place === messages.at(-1).place ? 0 : Math.max(0, conversation.unread - passed);
+    conversation.seen = place;
+    touchedConversation(conversation);
+    tellRead(conversation);
+    changed([]);
   }
 
   /** @param {boolean} visible */
   function look(visible) {
     state.visible = visible;
-    if (visible && current()) current().unread = 0;
-    changed();
+    changed([]);
   }
 
   /** @param {boolean} online */
   function network(online) {
     state.online = online;
-    changed();
+    changed([]);
   }
 
+  // ---- the connection
+
   function opened() {
-    say({ type: "join", id: state.id, key });
+    say({ type: "join", id: state.id, key: keyOf(state.id) });
+  }
+
+  /** Something that the server answers whatever else is going on, to see whether it is there. */
+  function probe() {
+    if (state.connection === "joined") say({ type: "watch", ids: [state.id] });
   }
 
   /** However many lines came together, they are one notice. @param {any[]} lines */
   function received(lines) {
-    lines.forEach(apply);
-    acknowledge();
-    changed();
+    const arrived = lines.map(apply).filter((message) => message !== undefined);
+    changed(arrived);
   }
 
   /** @param {number} code */
   function closed(code) {
-    for (const conversation of state.conversations.values()) conversation.presence = "";
-    state.connection = code === CLOSE_REPLACED ? "replaced" : "lost";
-    changed();
+    if (code === CLOSE_REPLACED) return replaced();
+    const why = { [CLOSE_GOING_AWAY]: "restarting", [CLOSE_TRY_LATER]: "busy" }[code];
+    // One attempt that fails does not take away the reason for the first.
+    if (why || state.connection === "joined") state.why = why ?? "";
+    if (state.connection === "joined") hush();
+    if (state.connection !== "joining") state.connection = "lost";
+    disconnected();
+    changed([]);
   }
 
-  /** One line from the server. Types that are not here belong to versions to come. */
-  function apply(line) {
-    switch (line.type) {
-      case "joined": return joined(line);
-      case "message": return arrive(line);
-      case "sent": return sent(line);
-      case "delivered": return become(line.from, line.mids, { state: "delivered" });
-      case "expired": return become(line.to, line.mids, { state: "failed", reason: expiredReason(line) });
-      case "presence": return presence(line);
-      case "error": return refused(line);
-    }
+  /** Says nothing for a moment. */
+  function hush() {
+    losses += 1;
+    const loss = losses;
+    state.quiet = true;
+    later(() => {
+      if (loss !== losses) return;
+      state.quiet = false;
+      changed([]);
+    }, QUIET_MS);
   }
 
-  function joined({ resumed, max_message }) {
-    state.connection = "joined";
-    messageBytesMax = max_message;
-    if (!resumed) doubt();
-    sayList({ type: "watch" }, "ids", [...state.conversations.keys()]);
-    for (const message of unanswered.values()) say(sendLine(message));
-    sayWaiting();
+  /** Why the server took no connection, as far as that can be found out. @param {string} why */
+  function explained(why) {
+    if (!wanted() || state.connection === "joined") return;
+    state.why = why;
+    changed([]);
   }
 
-  /** Forgotten by the server, messages that are not delivered may be lost. On a first join there are none. */
-  function doubt() {
-    const messages = [...state.conversations.values()].flatMap((conversation) => conversation.messages);
-    const sent = messages.filter((message) => message.state === "sent");
-    if (sent.length || unanswered.size) state.alert = ALERT_FORGOTTEN;
-    for (const message of sent) message.state = "doubtful";
-    for (const message of unanswered.values()) Object.assign(message, { state: "failed", reason: REASON_FORGOTTEN });
-    unanswered.clear();
-  }
-
-  /** A message to us. One that is known comes again because the server did not hear that it has arrived. */
-  function arrive({ from, body, mid, at }) {
-    if (!known.has(mid)) append({ peer: from, mine: false, body, at, state: "received" });
-    putLast(known, mid, true, KNOWN_MAX);
-    if (!arrived.has(from)) arrived.set(from, []);
-    arrived.get(from).push(mid);
-  }
-
-  /** What came with one text is acknowledged together. */
-  function acknowledge() {
-    for (const [to, mids] of arrived) sayList({ type: "ack", to }, "mids", mids);
-    arrived.clear();
-  }
-
-  function sent({ ref, mid, at }) {
-    const told = early.get(mid);
-    settle(ref, { state: "sent", mid, at });
-    if (told) become(told.peer, [mid], told.fate);
-  }
-
-  /**
-   * What became of messages to `peer`. It may be told again, and before `sent`: behind `joined`, where a send was taken
-   * just before the connection broke. Peers may make mids up; only those of messages to them count.
-   * @param {string} peer @param {string[]} mids @param {Partial<Message>} fate
-   */
-  function become(peer, mids, fate) {
-    const told = new Set(mids);
-    for (const message of state.conversations.get(peer)?.messages ?? []) {
-      const open = message.state === "sent" || message.state === "doubtful";
-      if (told.delete(message.mid) && open) Object.assign(message, fate);
-    }
-    if (![...unanswered.values()].some((message) => message.peer === peer)) return;
-    for (const mid of told) putLast(early, mid, { peer, fate }, SENDS_MAX);
-  }
-
-  function presence({ id, online }) {
-    const conversation = state.conversations.get(id);
-    if (conversation) conversation.presence = online ? "online" : "away";
-  }
-
-  function refused({ ref, text }) {
-    if (unanswered.has(ref)) return settle(ref, { state: "failed", reason: text });
-    state.alert = text;
-    // Nothing but `join` is said before `joined`.
-    if (state.connection !== "joined") state.connection = "none";
+  function disconnected() {
+    outgoing.disconnected();
+    for (const conversation of state.conversations.values()) Object.assign(conversation, { presence: "", typing: 0 });
   }
 
   /** Whether there should be a connection. */
   function wanted() {
-    return state.connection !== "none" && state.connection !== "replaced";
+    return state.ready && state.connection !== "none" && state.connection !== "replaced";
   }
+
+  // ---- what the server says
+
+  /** One line. Types that are not here belong to versions to come. @returns {Message | undefined} a new message */
+  function apply(line) {
+    switch (line.type) {
+      case "joined": return void joined(line);
+      case "message": return arrive(line);
+      case "sent": return void outgoing.answer(line.ref, { state: "sent", mid: line.mid, at: line.at });
+      case "delivered": return void outgoing.become(line.from, line.mids, { state: "delivered" });
+      case "expired": return void outgoing.become(line.to, line.mids, failed("expired", line.to));
+      case "signal": return void signal(line);
+      case "presence": return void presence(line);
+      case "error": return void refused(line);
+    }
+  }
+
+  function joined(answer) {
+    Object.assign(state, { connection: "joined", why: "", quiet: false });
+    if (outgoing.connected(answer)) state.alert = { code: "forgotten_all" };
+    const conversations = [...state.conversations.values()];
+    for (const conversation of conversations) conversation.readTold = undefined;
+    sayList("watch", conversations);
+    // The server forgets them with the id.
+    sayList("block", conversations.filter(({ blocked }) => blocked));
+    outgoing.sayAgain();
+  }
+
+  function sayList(type, conversations) {
+    const peers = conversations.map(({ peer }) => peer);
+    for (const line of listLines({ type }, "ids", peers, outgoing.messageBytesMax())) say(line);
+  }
+
+  /** A message to us. One that is known comes again because the server did not hear that it has arrived. */
+  function arrive({ from: peer, body, mid, at }) {
+    if (!unsaved.acks.has(peer)) unsaved.acks.set(peer, []);
+    unsaved.acks.get(peer).push(mid);
+    const isKnown = known.has(mid);
+    putLast(known, mid, true, KNOWN_MAX);
+    if (isKnown) return undefined;
+    unsaved.mids.push(mid);
+    return append({ peer, mine: false, body, at, state: "received", mid });
+  }
+
+  function signal({ from, body }) {
+    const conversation = state.conversations.get(from);
+    if (!conversation || !(body instanceof Object)) return;
+    if (typeof body.typing === "boolean") typing(conversation, body.typing);
+    const read = typeof body.read === "string" && conversation.messages.findLast(({ mid }) => mid === body.read);
+    if (!read?.mine || read.place <= conversation.readTo) return;
+    conversation.readTo = read.place;
+    touchedConversation(conversation);
+  }
+
+  function typing(conversation, on) {
+    const until = on ? now() + TYPING_MS_SHOWN : 0;
+    conversation.typing = until;
+    if (!on) return;
+    later(() => {
+      if (conversation.typing !== until) return;
+      conversation.typing = 0;
+      changed([]);
+    }, TYPING_MS_SHOWN);
+  }
+
+  function presence({ id, online }) {
+    const conversation = state.conversations.get(id);
+    if (!conversation) return;
+    const came = online && conversation.presence !== "online";
+    conversation.presence = online ? "online" : "away";
+    if (!online) conversation.typing = 0;
+    if (!came) return;
+    // Signals to one who is away are lost.
+    conversation.readTold = undefined;
+    tellRead(conversation);
+  }
+
+  function refused({ code, ref, to, text }) {
+    if (outgoing.expects(ref)) return outgoing.answer(ref, failed(code, to, text));
+    state.alert = { code, to: to ?? state.id, text };
+    // Nothing but `join` is said before `joined`.
+    if (state.connection !== "joined") Object.assign(state, { connection: "none", ready: false });
+  }
+
+  function failed(code, to, text) {
+    return { state: "failed", reason: { code, to, text } };
+  }
+
+  // ---- what we tell of ourselves
+
+  /** Strangers, and whom we block, learn nothing of us. @param {"read" | "typing"} what */
+  function mayTell({ accepted, blocked }, what) {
+    return state.settings[what] && accepted && !blocked && state.connection === "joined";
+  }
+
+  /** Tells the peer the last of its messages that we have seen. @param {Conversation} conversation */
+  function tellRead(conversation) {
+    if (!mayTell(conversation, "read")) return;
+    const read = conversation.messages.findLast(({ mine, place }) => !mine && place <= conversation.seen);
+    if (!read || read.mid === conversation.readTold) return;
+    conversation.readTold = read.mid;
+    say({ type: "signal", to: conversation.peer, body: { read: read.mid } });
+  }
+
+  // ---- conversations
 
   /** The open conversation. */
   function current() {
     return state.conversations.get(state.openPeer);
   }
 
-  /** Leaves nothing behind for another id. */
-  function forget() {
-    for (const map of [state.conversations, unanswered, early, known]) map.clear();
-    waiting.length = 0;
-    state.openPeer = "";
-  }
-
-  /** @param {Message} message */
-  function send(message) {
-    waiting.push(message);
-    sayWaiting();
-  }
-
-  /** Says what waits, as far as it may be said. */
-  function sayWaiting() {
-    while (state.connection === "joined" && waiting.length && unanswered.size < SENDS_MAX) {
-      const message = waiting.shift();
-      // Written before the server told how much it takes. Said, it would end every connection anew.
-      const reason = tooLong(message);
-      if (reason) {
-        Object.assign(message, { state: "failed", reason });
-      } else {
-        unanswered.set(message.ref, message);
-        say(sendLine(message));
-      }
-    }
-  }
-
-  /** Why the server would not take it; nothing, if it would. @param {Message} message */
-  function tooLong(message) {
-    const bytes = byteLength(JSON.stringify(sendLine(message)));
-    return bytes > messageBytesMax ? `too long: ${bytes} bytes, where the server takes ${messageBytesMax}` : "";
-  }
-
-  /** A send was answered, and there is room for another. @param {string} ref @param {Partial<Message>} outcome */
-  function settle(ref, outcome) {
-    Object.assign(unanswered.get(ref) ?? {}, outcome);
-    unanswered.delete(ref);
-    if (!unanswered.size) early.clear();
-    sayWaiting();
-  }
-
-  /** Says a line for all these values, in as many parts as the server's limits ask for. */
-  function sayList(line, name, values) {
-    const fitting = Math.floor((messageBytesMax - LIST_LINE_BYTES) / LIST_ITEM_BYTES);
-    const count = Math.max(1, Math.min(LIST_MAX, fitting));
-    for (let from = 0; from < values.length; from += count) {
-      say({ ...line, [name]: values.slice(from, from + count) });
-    }
-  }
-
-  /** @param {Message} message */
-  function append(message) {
-    const { peer, mine } = message;
-    const conversation = conversationWith(peer);
+  /** @param {Omit<Message, "place">} content @returns {Message} */
+  function append(content) {
+    const { peer, mine } = content;
+    const conversation = state.conversations.get(peer) ?? createConversation(peer, false);
+    conversation.last = nextPlace(conversation);
+    const message = { ...content, place: conversation.last };
+    const seenUntil = conversation.messages.at(-1)?.place ?? 0;
     conversation.messages.push(message);
-    if (conversation.messages.length > MESSAGES_MAX) conversation.messages.shift();
-    if (!mine && !(peer === state.openPeer && state.visible)) conversation.unread += 1;
+    if (conversation.messages.length > MESSAGES_MAX) {
+      conversation.messages.shift();
+      conversation.earlier = state.kept;
+    }
+    if (!mine) {
+      conversation.unread += 1;
+      conversation.typing = 0;
+      if (peer === state.openPeer && !state.visible) conversation.newAfter ??= seenUntil;
+    }
+    touched(message);
+    touchedConversation(conversation);
     // A map has its keys in the order in which they were put in.
     state.conversations.delete(peer);
     state.conversations.set(peer, conversation);
+    return message;
   }
 
-  /** @param {string} peer */
-  function conversationWith(peer) {
-    const known = state.conversations.get(peer);
-    if (known) return known;
+  /** Behind all others, and as two tabs write after each other, most surely another than any other tab's. */
+  function nextPlace({ last }) {
+    return Math.max(last + 1, now() * 1000);
+  }
+
+  /** @param {string} peer @param {boolean} accepted */
+  function createConversation(peer, accepted) {
     if (state.conversations.size === CONVERSATIONS_MAX) dropQuietest();
-    const conversation = { peer, messages: [], unread: 0, presence: "", draft: "" };
+    const conversation = { ...newConversation(peer), accepted };
+    conversation.last = nextPlace(conversation);
     state.conversations.set(peer, conversation);
+    touchedConversation(conversation);
     if (state.connection === "joined") say({ type: "watch", ids: [peer] });
     return conversation;
   }
 
   /** Strangers make room for strangers: they cannot push out somebody to whom we have written. */
   function dropQuietest() {
-    const peers = [...state.conversations.keys()].filter((peer) => peer !== state.openPeer);
-    const strange = (peer) => !state.conversations.get(peer).messages.some(({ mine }) => mine);
-    const peer = peers.find(strange) ?? peers[0];
+    const conversations = [...state.conversations.values()].filter(({ peer }) => peer !== state.openPeer);
+    const stranger = conversations.find(({ accepted, blocked }) => !accepted && !blocked);
+    const { peer } = stranger ?? conversations.find(({ blocked }) => !blocked) ?? conversations[0];
+    outgoing.drop(peer);
+    unsaved.cleared.add(peer);
+    unsaved.conversations.delete(state.conversations.get(peer));
+    for (const message of state.conversations.get(peer).messages) unsaved.messages.delete(message);
     state.conversations.delete(peer);
     if (state.connection === "joined") say({ type: "unwatch", ids: [peer] });
   }
 
+  /** Leaves nothing behind for another id. */
+  function forget() {
+    for (const map of [state.conversations, known]) map.clear();
+    outgoing.forget();
+    unsaved = nothingUnsaved();
+    state.openPeer = "";
+  }
+
+  // ---- storage
+
+  /** @param {Message} message */
+  function touched(message) {
+    if (!message.cleared) unsaved.messages.add(message);
+  }
+
+  /** @param {Conversation} conversation */
+  function touchedConversation(conversation) {
+    unsaved.conversations.add(conversation);
+  }
+
+  /** What is to be kept now, if anything; then `saved` with the same. */
+  function takeUnsaved() {
+    const { messages, conversations, cleared, acks } = unsaved;
+    if (!(messages.size + conversations.size + cleared.size + acks.size)) return null;
+    const taken = { id: state.id, ...unsaved };
+    unsaved = nothingUnsaved();
+    return taken;
+  }
+
+  /** It is kept, or it cannot be: now the server may forget it. @param {NonNullable<ReturnType<takeUnsaved>>} batch */
+  function saved({ id, acks }) {
+    if (state.connection !== "joined" || id !== state.id) return;
+    for (const [to, mids] of acks) {
+      for (const line of listLines({ type: "ack", to }, "mids", mids, outgoing.messageBytesMax())) say(line);
+    }
+  }
+
+  /** The browser does not keep it, any more. */
+  function unkept() {
+    if (!state.kept) return;
+    state.kept = false;
+    alert({ code: "unkept" });
+  }
+
   return {
-    state, wanted, current,
-    join, resume, leave, open, back, draft, write, retry, dismiss, look, network,
-    opened, received, closed,
+    state, wanted, current, bytesLeft,
+    join, resume, restored, elsewhere, replaced, leave, giveUp,
+    open, back, loadEarlier, loaded, draft, write, retry, accept, block, clear, set, alert, dismiss, seen, look, network,
+    opened, probe, received, closed, explained,
+    takeUnsaved, saved, unkept,
   };
 }
 
-/** The server compares bytes, so the same id has to be the same bytes. @param {string} text */
-export function normalId(text) {
-  return text.trim().normalize("NFC");
+function nothingUnsaved() {
+  return {
+    /** @type {Set<Message>} */
+    messages: new Set(),
+    /** @type {Set<Conversation>} */
+    conversations: new Set(),
+    /** Peers of whom nothing is to be kept that is not in the same batch. @type {Set<string>} */
+    cleared: new Set(),
+    /** Known from now on. @type {string[]} */
+    mids: [],
+    /** To be acknowledged: mids by sender. @type {Map<string, string[]>} */
+    acks: new Map(),
+  };
 }
 
-/** @param {string} id */
-export function isId(id) {
-  return ID.test(id) && byteLength(id) <= ID_BYTES_MAX;
-}
-
-/** @param {Message} message */
-function sendLine({ peer, body, ref }) {
-  return { type: "send", to: peer, body, ref };
-}
-
-function expiredReason({ to }) {
-  return `${to} left, or did not come back in time`;
-}
-
-/** Beyond `max` the key that was put longest ago is forgotten. @param {Map<string, any>} map */
-function putLast(map, key, value, max) {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > max) map.delete(map.keys().next().value);
-}
-
-/** @param {string} text */
-function byteLength(text) {
-  return new TextEncoder().encode(text).length;
+/** @param {string} peer @returns {Conversation} */
+function newConversation(peer) {
+  return {
+    peer, messages: [], earlier: false, loading: false, last: 0, unread: 0, seen: 0, readTo: 0, presence: "",
+    typing: 0, typedAt: 0, draft: "", accepted: false, blocked: false,
+  };
 }

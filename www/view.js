@@ -2,46 +2,134 @@
  * The DOM: shows the store, and hands on what the reader does.
  *
  * Invariants: nothing is read back from the DOM but what only it knows, the fields and how far the reader has
- * scrolled. What people wrote becomes text nodes. The log of the open conversation only grows (and is shortened at its
- * far end): built anew, a screen reader would read it all again.
+ * scrolled. What people wrote becomes text nodes.
  *
  * Not known here: the socket, and what goes over it.
  */
 
+import { createDates } from "./dates.js";
+import { make, onClick, onSubmit, setText } from "./dom.js";
+import { createLog } from "./log.js";
+import { hueOf, initialOf, lineOf } from "./text.js";
+import { reasonText } from "./words.js";
+
 /** @typedef {ReturnType<typeof import("./store.js").createStore>} Store */
 /** @typedef {import("./store.js").Conversation} Conversation */
 /** @typedef {import("./store.js").Message} Message */
+/** @typedef {import("./words.js").Words} Words */
 
-/** Browsers round positions on a zoomed page: nearer to the end than this is at the end. */
-const END_PX = 4;
+/** With less room than this in a message the rest is counted. */
+const BYTES_LEFT_SHOWN = 1000;
+
+/** So many of the messages that come together are read out. */
+const ANNOUNCED_MAX = 5;
 
 /** A key that an input method is still working with, in browsers that do not say `isComposing` there. */
 const KEY_CODE_COMPOSING = 229;
 
-/** @param {Store} store @returns {() => void} what shows it */
-export function createView(store) {
+/**
+ * @param {object} given
+ * @param {Store} given.store @param {Words} given.words @param {readonly string[]} given.languages
+ * @param {object} given.actions what a gesture does beyond the store; what this browser cannot do is not there
+ * @param {() => void} given.actions.useHere @param {() => void} given.actions.forget
+ * @param {(() => Promise<void>)} [given.actions.copyLink] @param {(() => Promise<void>)} [given.actions.share]
+ * @param {((on: boolean) => void)} [given.actions.notify] @param {((on: boolean) => void)} [given.actions.sound]
+ * @returns {{ render: () => void, announce: (arrived: Message[]) => void }}
+ */
+export function createView({ store, words, languages, actions }) {
   const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
   const { state } = store;
+  const dates = createDates(words, languages, Date.now);
+  const touch = matchMedia("(pointer: coarse) and (hover: none)");
   // Neither screen, so far.
   let firstShown;
-  const list = createList(ui.list, open);
-  const log = createLog(ui.log, ui.below, thenFocus(store.retry, ui.message));
+  const list = createList({ list: ui.list, words, dates, open });
+  const log = createLog({
+    log: ui.log, button: ui.below, words, dates, seen: store.seen, loadEarlier: store.loadEarlier,
+    retry: thenFocus(store.retry, ui.message),
+  });
+  const ask = createAsk(ui);
 
+  document.documentElement.lang = words.language;
+  fillWords(words);
   onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
   onSubmit(ui.openForm, () => open(ui.chatWith.value));
   onSubmit(ui.composer, thenFocus(store.write, ui.message));
   onClick(ui.dismiss, store.dismiss);
-  onClick(ui.useHere, () => store.resume(state.id));
-  onClick(ui.leave, store.leave);
   onClick(ui.back, back);
   onClick(ui.below, thenFocus(log.toEnd, ui.message));
-  ui.message.addEventListener("input", () => store.draft(ui.message.value));
-  ui.message.addEventListener("keydown", (event) => {
-    // Enter breaks the line with Shift, and ends a word in an input method.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === KEY_CODE_COMPOSING) return;
-    event.preventDefault();
-    store.write();
+  onClick(ui.accept, store.accept);
+  onClick(ui.block, () => store.block(true));
+  onClick(ui.unblock, () => store.block(false));
+  onClick(ui.useHere, actions.useHere);
+  onClick(ui.anotherHere, store.leave);
+  bindComposer();
+  bindAbout();
+  bindSettings();
+  bindLink();
+  ui.conversation.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !isComposing(event)) back();
   });
+
+  function bindComposer() {
+    ui.message.addEventListener("input", () => store.draft(ui.message.value));
+    ui.message.addEventListener("keydown", (event) => {
+      // Enter breaks the line with Shift, and ends a word in an input method. Typing with thumbs, it is the only way to a
+      // new line, and the button is near.
+      if (event.key !== "Enter" || event.shiftKey || touch.matches || isComposing(event)) return;
+      event.preventDefault();
+      store.write();
+    });
+  }
+
+  function bindAbout() {
+    onClick(ui.more, () => ui.about.showModal());
+    onClick(ui.clear, () => {
+      ui.about.close();
+      ask(words.clearAsk(state.openPeer), words.clear, thenFocus(store.clear, ui.message));
+    });
+    onClick(ui.aboutBlock, () => {
+      ui.about.close();
+      store.block(!store.current().blocked);
+    });
+  }
+
+  function bindSettings() {
+    onClick(ui.openSettings, () => ui.settings.showModal());
+    onClick(ui.another, () => {
+      ui.settings.close();
+      store.leave();
+    });
+    onClick(ui.forget, () => {
+      ui.settings.close();
+      ask(words.forgetAsk(state.id), words.forget, actions.forget);
+    });
+    const set = (name) => (on) => store.set(name, on);
+    bindSwitch("read", set("read"));
+    bindSwitch("typing", set("typing"));
+    bindSwitch("notify", actions.notify);
+    bindSwitch("notifyText", actions.notify && set("notifyText"));
+    bindSwitch("sound", actions.sound);
+  }
+
+  /** @param {string} name @param {((on: boolean) => void)} [turn] */
+  function bindSwitch(name, turn) {
+    ui[name].closest("label").hidden = !turn;
+    ui[name].addEventListener("change", () => turn(ui[name].checked));
+  }
+
+  function bindLink() {
+    ui.copyLink.hidden = !actions.copyLink;
+    ui.share.hidden = !actions.share;
+    onClick(ui.copyLink, async () => {
+      await actions.copyLink();
+      say(words.copied);
+      // Shown for a while, as it happens seldom and says itself.
+      ui.copyLink.dataset.tip = words.copied;
+      setTimeout(() => delete ui.copyLink.dataset.tip, 2000);
+    });
+    onClick(ui.share, () => actions.share());
+  }
 
   /** @param {string} peer */
   function open(peer) {
@@ -49,71 +137,151 @@ export function createView(store) {
     // What was refused stays to be edited.
     if (state.alert) return;
     ui.chatWith.value = "";
-    ui.message.focus();
+    focusComposer = true;
   }
+  // The composer is not there before the next rendering.
+  let focusComposer = false;
 
   function back() {
     const { openPeer } = state;
     store.back();
-    list.focus(openPeer);
+    focusPeer = openPeer;
   }
+  let focusPeer = "";
 
-  return () => {
+  function render() {
+    const focused = document.activeElement;
     const conversations = [...state.conversations.values()].reverse();
-    const unread = conversations.reduce((sum, conversation) => sum + conversation.unread, 0);
-    document.title = unread ? `(${unread}) sotto` : "sotto";
+    const current = store.current();
     ui.notice.hidden = !state.alert;
-    setText(ui.alert, state.alert);
+    setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
     setText(ui.me, state.id);
-    setText(ui.status, statusText(state), state.connection);
-    ui.useHere.hidden = state.connection !== "replaced";
-    list.render(conversations, store.current());
-    renderConversation(store.current());
-    renderScreen(state.connection === "none" || state.connection === "joining");
-  };
-
-  /** @param {Conversation} [conversation] */
-  function renderConversation(conversation) {
-    ui.conversation.hidden = !conversation;
-    ui.nobody.hidden = Boolean(conversation);
-    // Where there is no room for both, the list gives way.
-    ui.chat.classList.toggle("conversing", Boolean(conversation));
-    log.render(conversation);
-    if (!conversation) return;
-    setText(ui.peer, conversation.peer);
-    setText(ui.presence, conversation.presence, conversation.presence);
-    // Even the same text, set again, would move the cursor.
-    if (ui.message.value !== conversation.draft) ui.message.value = conversation.draft;
+    setText(ui.status, statusText(words, state), statusLook(state));
+    setText(ui.doorStatus, doorText(words, state));
+    list.render(conversations, current);
+    ui.nobody.hidden = conversations.length > 0;
+    renderSettings();
+    renderScreen();
+    renderConversation(state.connection === "replaced" ? undefined : current);
+    takeFocus(focused);
   }
 
-  /** @param {boolean} first whether it is the first screen */
-  function renderScreen(first) {
+  function renderScreen() {
+    const first = state.connection === "none" || state.connection === "joining";
+    const elsewhere = state.connection === "replaced";
+    ui.elsewhere.hidden = !elsewhere;
+    setText(ui.elsewhereText, words.elsewhereMore(state.id));
+    ui.chat.classList.toggle("away", elsewhere);
     if (first === firstShown) return;
     firstShown = first;
     ui.door.hidden = !first;
     ui.chat.hidden = first;
     // A refused id is there to be edited.
     ui.ownId.value = state.id;
-    (first ? ui.ownId : ui.chatWith).focus();
+    goOn();
   }
+
+  /** @param {Conversation} [conversation] */
+  function renderConversation(conversation) {
+    ui.conversation.hidden = !conversation;
+    ui.nothing.hidden = Boolean(conversation);
+    // Where there is no room for both, the list gives way.
+    ui.chat.classList.toggle("conversing", Boolean(conversation));
+    if (conversation) renderAround(conversation);
+    log.render(conversation);
+  }
+
+  /** What stands around the messages. @param {Conversation} conversation */
+  function renderAround(conversation) {
+    const { peer, typing, presence, accepted, blocked, messages, draft } = conversation;
+    setText(ui.peer, peer);
+    setText(ui.aboutPeer, peer);
+    setText(ui.presence, typing ? words.typing : (words[presence] ?? ""), typing ? "typing" : presence);
+    setText(ui.strangerText, words.stranger(peer));
+    setText(ui.blockedText, words.blocked(peer));
+    setText(ui.aboutBlock, blocked ? words.unblock : words.block);
+    ui.stranger.hidden = accepted || blocked || !messages.length;
+    ui.blocked.hidden = !blocked;
+    ui.composer.hidden = blocked;
+    // Even the same text, set again, would move the cursor.
+    if (ui.message.value !== draft) ui.message.value = draft;
+    growComposer();
+    const left = draft ? store.bytesLeft() : BYTES_LEFT_SHOWN;
+    setText(ui.counter, counterText(left), left < 0 ? "over" : "");
+  }
+
+  function counterText(left) {
+    if (left >= BYTES_LEFT_SHOWN) return "";
+    return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
+  }
+
+  /** For browsers whose fields do not grow by themselves. */
+  function growComposer() {
+    if (CSS.supports("field-sizing", "content")) return;
+    ui.message.style.height = "auto";
+    ui.message.style.height = `${ui.message.scrollHeight + 2}px`;
+  }
+
+  function renderSettings() {
+    for (const name of ["read", "typing", "notify", "notifyText", "sound"]) ui[name].checked = state.settings[name];
+    ui.notifyText.disabled = !state.settings.notify;
+    setText(ui.keptText, state.kept ? words.keptHere : words.reasons.unkept());
+  }
+
+  /** The focus follows what the reader does, and is never lost with what had it. @param {Element} focused until now */
+  function takeFocus(focused) {
+    const isLost = focused !== document.body && !isShown(focused);
+    if (focusPeer) list.focus(focusPeer);
+    else if (focusComposer || isLost) goOn();
+    focusComposer = false;
+    focusPeer = "";
+  }
+
+  /** To where one goes on, whatever is shown. On a phone the field would bring up the keyboard over the messages. */
+  function goOn() {
+    const choice = touch.matches ? [ui.log, ui.useHere, ui.openSettings, ui.ownId] : [ui.message, ui.unblock, ui.useHere, ui.chatWith, ui.ownId];
+    choice.find(isShown)?.focus();
+  }
+
+  /** One voice for what comes; history and ticks are not read out. @param {Message[]} arrived */
+  function announce(arrived) {
+    const texts = arrived.map(({ peer, body }) => peer === state.openPeer
+      ? words.announce(peer, lineOf(body, words.unsupported)) : words.announceElsewhere(peer));
+    // Of many the last ones: nobody listens to a hundred.
+    if (texts.length) say([...new Set(texts)].slice(-ANNOUNCED_MAX).join("\n"));
+  }
+
+  /** @param {string} text */
+  function say(text) {
+    // Added, not exchanged, or the same words twice would be read once.
+    ui.said.replaceChildren(make("p", "", text));
+  }
+
+  return { render, announce };
 }
 
 /**
  * The conversations, a button each. It stays as long as the conversation, or it might go away under a finger.
- * @param {HTMLElement} list @param {(peer: string) => void} open
+ * @param {object} given
+ * @param {HTMLElement} given.list @param {Words} given.words @param {import("./dates.js").Dates} given.dates
+ * @param {(peer: string) => void} given.open
  */
-function createList(list, open) {
-  /** @type {Map<string, HTMLElement[]>} item, button, presence, unread */
+function createList({ list, words, dates, open }) {
+  /** @type {Map<string, Record<string, HTMLElement>>} */
   const items = new Map();
 
   /** @param {string} peer */
   function createItem(peer) {
-    const presence = make("span", "presence");
-    const unread = make("span", "unread");
+    const [avatar, time, presence, line, unread] =
+      ["avatar", "time", "presence", "line", "unread"].map((className) => make("span", className));
+    avatar.ariaHidden = "true";
+    avatar.textContent = initialOf(peer);
+    avatar.style.setProperty("--hue", String(hueOf(peer)));
     // The spaces are for the name that the button is read out by.
-    const button = make("button", "", make("bdi", "peer", peer), " ", presence, " ", unread);
+    const name = make("bdi", "peer", peer);
+    const button = make("button", "", name, " ", avatar, presence, " ", line, " ", time, " ", unread);
     onClick(button, () => open(peer));
-    const item = [make("li", "", button), button, presence, unread];
+    const item = { item: make("li", "", button), button, time, presence, line, unread };
     items.set(peer, item);
     return item;
   }
@@ -122,170 +290,99 @@ function createList(list, open) {
   function render(conversations, current) {
     const focused = document.activeElement;
     conversations.forEach((conversation, index) => {
-      const [item, button, presence, unread] = items.get(conversation.peer) ?? createItem(conversation.peer);
-      button.ariaCurrent = String(conversation === current);
-      setText(presence, conversation.presence, conversation.presence);
-      setText(unread, conversation.unread ? `${conversation.unread} unread` : "");
-      if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
+      const parts = items.get(conversation.peer) ?? createItem(conversation.peer);
+      renderItem(parts, conversation, conversation === current);
+      if (list.children[index] !== parts.item) list.insertBefore(parts.item, list.children[index] ?? null);
     });
     // Whoever has no conversation any more is behind all who have one.
     while (list.children.length > conversations.length) list.lastChild.remove();
     if (items.size > conversations.length) {
-      for (const [peer, [item]] of items) if (!item.isConnected) items.delete(peer);
+      for (const [peer, { item }] of items) if (!item.isConnected) items.delete(peer);
     }
     // An element that moves loses the focus.
     if (focused !== document.activeElement) focused.focus();
   }
 
-  return { render, focus: (peer) => items.get(peer)[1].focus() };
+  function renderItem({ button, time, presence, line, unread }, conversation, isCurrent) {
+    const last = conversation.messages.at(-1);
+    button.ariaCurrent = String(isCurrent);
+    setText(presence, words[conversation.presence] ?? "", conversation.presence);
+    setText(time, last ? dates.brief(last.at) : "");
+    setText(line, lineText(conversation, last, isCurrent), conversation.typing ? "typing" : "");
+    setText(unread, conversation.unread ? words.unread(conversation.unread) : "");
+  }
+
+  function lineText({ typing, draft, accepted, blocked, messages }, last, isCurrent) {
+    if (typing) return words.typing;
+    if (draft && !isCurrent) return `${words.draft} ${lineOf(draft, "")}`;
+    if (!accepted && !blocked && messages.length) return words.request;
+    if (!last) return "";
+    const text = lineOf(last.body, words.unsupported);
+    return last.mine ? `${words.you} ${text}` : text;
+  }
+
+  return { render, focus: (peer) => items.get(peer)?.button.focus() };
 }
 
-/**
- * The messages of one conversation. At its end it follows what comes; elsewhere it stays where the reader is, and the
- * button tells what came.
- * @param {HTMLElement} log @param {HTMLElement} button @param {(message: Message) => void} retry
- */
-function createLog(log, button, retry) {
-  /** @type {Map<Message, { row: HTMLElement, note: HTMLElement, state: string }>} */
-  const rows = new Map();
-  let conversation;
-  let below = 0;
-  // Where the reader was before the log changed its own size: then it is too late to look.
-  let following = true;
+/** A question before something that cannot be undone. */
+function createAsk({ ask, question, yes }) {
+  let answer = () => {};
+  ask.addEventListener("close", () => {
+    if (ask.returnValue === "yes") answer();
+  });
 
-  log.addEventListener("scroll", look);
-  new ResizeObserver(() => following && toEnd()).observe(log);
+  return (text, action, then) => {
+    question.textContent = text;
+    yes.textContent = action;
+    answer = then;
+    // The last answer would stay when this one is ended by Escape.
+    ask.returnValue = "";
+    ask.showModal();
+  };
+}
 
-  /** @param {Conversation} [next] */
-  function render(next) {
-    const opened = next !== conversation;
-    if (opened) {
-      conversation = next;
-      rows.clear();
-      log.replaceChildren();
-    }
-    if (!conversation) return;
-    const follow = opened || atEnd();
-    const place = follow ? () => {} : keepPlace();
-    const fresh = conversation.messages.filter((message) => !rows.has(message));
-    dropUntil(conversation.messages[0]);
-    fresh.forEach(append);
-    for (const [message, shown] of rows) if (shown.state !== message.state) renderNote(message, shown);
-    place();
-    if (follow || fresh.some(({ mine }) => mine)) toEnd();
-    else renderBelow(below + fresh.length);
+/** @param {Words} words */
+function fillWords(words) {
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = words[element.dataset.text];
+  for (const element of document.querySelectorAll("[data-hint]")) element.placeholder = words[element.dataset.hint];
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.ariaLabel = words[element.dataset.label];
+    if (element.matches("button")) element.title = words[element.dataset.label];
   }
+}
 
-  /** The store has forgotten what was before its first message. @param {Message} [first] */
-  function dropUntil(first) {
-    for (const [message, { row }] of rows) {
-      if (message === first) return;
-      row.remove();
-      rows.delete(message);
-    }
+/** @param {Words} words @param {Store["state"]} state */
+function statusText(words, { connection, online, quiet, why }) {
+  switch (connection) {
+    case "joined": return words.connected;
+    case "replaced": return words.elsewhere;
+    case "lost":
+      if (quiet) return words.connected;
+      return online ? words.reconnecting[why] : words.offline;
+    default: return "";
   }
-
-  /** @param {Message} message */
-  function append(message) {
-    const { mine, peer, body } = message;
-    const plain = typeof body === "string";
-    const text = make("p", plain ? "body" : "body strange", plain ? body : JSON.stringify(body));
-    text.dir = "auto";
-    const note = make("p", "note");
-    const row = make("article", mine ? "mine" : "theirs", make("bdi", "unseen", mine ? "You" : peer), text, note);
-    rows.set(message, { row, note, state: "" });
-    log.append(row);
-  }
-
-  function renderNote(message, shown) {
-    shown.state = message.state;
-    shown.row.dataset.state = message.state;
-    const time = new Date(message.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    const strange = typeof message.body === "string" ? "" : "unsupported message";
-    const texts = [strange, time, messageStateText(message)].filter(Boolean);
-    shown.note.replaceChildren(...texts.map((text) => make("span", "", text, " ")));
-    if (message.state !== "failed" && message.state !== "doubtful") return;
-    const button = make("button", "", "Retry");
-    onClick(button, () => retry(message));
-    shown.note.append(button);
-  }
-
-  /** Finds the first row in view; the function given back puts it there again. Not every browser does so by itself. */
-  function keepPlace() {
-    const edge = log.getBoundingClientRect().top;
-    const row = [...log.children].find((child) => child.getBoundingClientRect().bottom > edge);
-    const top = row.getBoundingClientRect().top;
-    return () => { if (row.isConnected) log.scrollTop += row.getBoundingClientRect().top - top; };
-  }
-
-  function toEnd() {
-    log.scrollTop = log.scrollHeight;
-    look();
-  }
-
-  function look() {
-    following = atEnd();
-    if (following) renderBelow(0);
-  }
-
-  function atEnd() {
-    return log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
-  }
-
-  function renderBelow(count) {
-    below = count;
-    button.hidden = !count;
-    setText(button, count === 1 ? "1 new message" : `${count} new messages`);
-  }
-
-  return { render, toEnd };
 }
 
 /** @param {Store["state"]} state */
-function statusText({ connection, online }) {
-  switch (connection) {
-    case "joined": return "Connected";
-    case "lost": return online ? "Reconnecting…" : "Offline";
-    case "replaced": return "Open in another tab";
-    default: return "";
-  }
+function statusLook({ connection, quiet }) {
+  return connection === "lost" && quiet ? "joined" : connection;
 }
 
-/** @param {Message} message */
-function messageStateText({ state, reason }) {
-  switch (state) {
-    case "sending": return "Sending";
-    case "sent": return "Sent";
-    case "delivered": return "Delivered";
-    case "doubtful": return "Sent, may be lost";
-    case "failed": return `Failed: ${reason}`;
-    default: return "";
-  }
+/** @param {Words} words @param {Store["state"]} state */
+function doorText(words, { connection, online, why }) {
+  if (connection !== "joining") return "";
+  if (!online) return words.offline;
+  return why ? words.reconnecting[why] : words.connecting;
 }
 
-/** Leaves the same text alone, or a screen reader would read it again. `look` is for the style sheet. */
-function setText(element, text, look = "") {
-  if (element.textContent !== text) element.textContent = text;
-  element.dataset.look = look;
+/** @param {Element} element */
+function isShown(element) {
+  return element.getClientRects().length > 0;
 }
 
-/** @param {string} tag @param {string} className @param {(Node | string)[]} children where strings become text nodes */
-function make(tag, className, ...children) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.append(...children);
-  return element;
-}
-
-function onClick(button, gesture) {
-  button.addEventListener("click", () => gesture());
-}
-
-function onSubmit(form, gesture) {
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    gesture();
-  });
+/** @param {KeyboardEvent} event */
+function isComposing(event) {
+  return event.isComposing || event.keyCode === KEY_CODE_COMPOSING;
 }
 
 /** A gesture after which the focus goes to this element. */

@@ -1,0 +1,178 @@
+/**
+ * What we have written, until it is known what became of it.
+ *
+ * Invariants: a message of ours is "sending" exactly while it is in `unanswered` (the server may have taken it) or in
+ * `waiting` (it has not), and goes from the one to the other in the order in which it was written. It is "sent" or
+ * "doubtful" exactly while it is in `sent`.
+ *
+ * Not known here: conversations, the socket, the storage. What is needed of them comes in as functions.
+ */
+
+import { lineBytes, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protocol.js";
+
+/** @typedef {import("./store.js").Message} Message */
+
+/** So many sent messages may wait to be delivered. Of older ones nothing more is learnt: nobody else waits so long. */
+export const SENT_MAX = 65536;
+
+/**
+ * @param {object} outside
+ * @param {(line: object) => void} outside.say gives a line to the socket
+ * @param {(message: Message) => void} outside.touched it is no longer what it was
+ */
+export function createOutgoing({ say, touched }) {
+  /** Said, by ref. @type {Map<string, Message>} */
+  const unanswered = new Map();
+  /** Not said yet. @type {Message[]} */
+  let waiting = [];
+  /** Taken by the server, by mid. @type {Map<string, Message>} */
+  const sent = new Map();
+  /** What was told of mids that may be those of unanswered ones. @type {Map<string, { peer: string, fate: object }>} */
+  const early = new Map();
+  let joined = false;
+  let messageBytesMax = MESSAGE_BYTES_DEFAULT;
+
+  /** @param {Message} message it is "sending", and has a ref of its own */
+  function add(message) {
+    // Written again, it has nothing to do any more with what became of it before.
+    if (sent.get(message.mid) === message) sent.delete(message.mid);
+    waiting.push(message);
+    sayWaiting();
+  }
+
+  /** Takes up what an earlier visit left open. @param {Message[]} messages in the order in which they were written */
+  function restore(messages) {
+    for (const message of messages) {
+      if (message.state !== "sending") sent.set(message.mid, message);
+      else if (message.said) unanswered.set(message.ref, message);
+      else waiting.push(message);
+    }
+  }
+
+  /**
+   * The claim stands. Whether something may be lost: forgotten by the server, what is not delivered may be.
+   * @param {{ resumed: boolean, max_message: number }} answer
+   */
+  function connected({ resumed, max_message }) {
+    joined = true;
+    messageBytesMax = max_message;
+    if (resumed) return false;
+    // On a first join there are none.
+    const doubt = [...sent.values()].some(({ state }) => state === "sent") || unanswered.size > 0;
+    for (const message of sent.values()) change(message, { state: "doubtful" });
+    // These are not repeated unasked: the server would not know their refs again, and they might be shown twice.
+    for (const message of unanswered.values()) change(message, { state: "failed", reason: { code: "forgotten" } });
+    unanswered.clear();
+    early.clear();
+    return doubt;
+  }
+
+  /** Repeats what was not answered, and goes on. */
+  function sayAgain() {
+    for (const message of unanswered.values()) say(sendLine(message));
+    sayWaiting();
+  }
+
+  function disconnected() {
+    joined = false;
+  }
+
+  /** A send was answered, and there is room for another. @param {string} ref @param {Partial<Message>} outcome */
+  function answer(ref, outcome) {
+    const message = unanswered.get(ref);
+    if (message) {
+      unanswered.delete(ref);
+      change(message, outcome);
+      if (message.state === "sent") taken(message);
+    }
+    if (!unanswered.size) early.clear();
+    sayWaiting();
+  }
+
+  /** @param {Message} message */
+  function taken(message) {
+    putLast(sent, message.mid, message, SENT_MAX);
+    const told = early.get(message.mid);
+    if (told) become(told.peer, [message.mid], told.fate);
+  }
+
+  /**
+   * What became of messages to `peer`. It may be told again, and before `sent`: behind `joined`, where a send was taken
+   * just before the connection broke. Peers may make mids up; only those of messages to them count.
+   * @param {string} peer @param {string[]} mids @param {Partial<Message>} fate
+   */
+  function become(peer, mids, fate) {
+    const hoped = [...unanswered.values()].some((message) => message.peer === peer);
+    for (const mid of mids) {
+      const message = sent.get(mid);
+      if (message?.peer === peer) {
+        sent.delete(mid);
+        change(message, fate);
+      } else if (hoped && !message) {
+        putLast(early, mid, { peer, fate }, SENDS_MAX);
+      }
+    }
+  }
+
+  /** Says what waits, as far as it may be said. */
+  function sayWaiting() {
+    while (joined && waiting.length && unanswered.size < SENDS_MAX) {
+      const message = waiting.shift();
+      // Written before the server told how much it takes. Said, it would end every connection anew.
+      const bytes = bytesLeft(message);
+      if (bytes < 0) {
+        change(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
+      } else {
+        unanswered.set(message.ref, message);
+        change(message, { said: true });
+        say(sendLine(message));
+      }
+    }
+  }
+
+  /** What the server would still take beside this; below 0, so much is too much. @param {Message} message */
+  function bytesLeft(message) {
+    return messageBytesMax - lineBytes(sendLine(message));
+  }
+
+  /** Drops what waits for this peer; what was said will be answered, and is nobody's. @param {string} peer */
+  function drop(peer) {
+    waiting = waiting.filter((message) => message.peer !== peer);
+    for (const message of [...unanswered.values(), ...sent.values()]) {
+      if (message.peer === peer) message.cleared = true;
+    }
+  }
+
+  /** Leaves nothing behind for another id. */
+  function forget() {
+    for (const map of [unanswered, sent, early]) map.clear();
+    waiting = [];
+    joined = false;
+  }
+
+  /** The same message, if it is one of ours that is still open. @param {Message} message as it was stored */
+  function find({ mine, ref, mid }) {
+    if (!mine) return undefined;
+    return unanswered.get(ref) ?? sent.get(mid) ?? waiting.find((message) => message.ref === ref);
+  }
+
+  /** @param {Message} message @param {Partial<Message>} what */
+  function change(message, what) {
+    Object.assign(message, what);
+    touched(message);
+  }
+
+  return {
+    add, restore, connected, sayAgain, disconnected, answer, become, bytesLeft, drop, forget, find,
+    /** @param {string} ref */
+    expects: (ref) => unanswered.has(ref),
+    messageBytesMax: () => messageBytesMax,
+  };
+}
+
+/** Beyond `max` the key that was put longest ago is forgotten. @param {Map<string, any>} map */
+export function putLast(map, key, value, max) {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > max) map.delete(map.keys().next().value);
+}
