@@ -46,6 +46,7 @@ const socket = createSocket({
   probe: store.probe,
 });
 
+const onePane = matchMedia("(max-width: 639.98px)");
 const tab = createTab(navigator.locks, store.replaced);
 const attention = createAttention({ store, words, icon: document.getElementById("icon") });
 
@@ -67,6 +68,8 @@ const view = createView({
 const opening = openHistory(globalThis.indexedDB, KNOWN_MAX).catch(() => null);
 let saving = false;
 let renderingIsDue = false;
+/** Asked of the browser, and not yet done. */
+let isGoingBack = false;
 /** A conversation to be opened as soon as there can be one. */
 let wantedPeer = recall("sessionStorage", "peer");
 
@@ -89,6 +92,12 @@ document.addEventListener("visibilitychange", () => {
 });
 
 addEventListener("hashchange", takeInvite);
+
+addEventListener("popstate", () => {
+  if (!isGoingBack && state.openPeer) store.back();
+  isGoingBack = false;
+  followHistory();
+});
 
 takeInvite();
 // A tab that is loaded again goes on under its id; a new one takes the last, if no other tab has it. First of all: without
@@ -121,21 +130,33 @@ function render() {
   }
   view.render();
   attention.render();
+  followHistory();
+}
+
+/** Where there is one pane at a time, the browser's own Back leads from a conversation to the list, too. */
+function followHistory() {
+  if (isGoingBack) return;
+  if (state.openPeer && onePane.matches && !history.state) {
+    history.pushState("conversation", "");
+  } else if (!state.openPeer && history.state) {
+    isGoingBack = true;
+    history.back();
+  }
 }
 
 /** Claims the id among the tabs, and looks up what is kept of it. @param {string} id @param {boolean} take */
 async function prepare(id, take) {
   if (!(await tab.claim(id, take))) return store.elsewhere(id);
-  const history = await opening;
-  store.restored(id, await history?.load(id).catch(() => undefined));
+  const kept = await opening;
+  store.restored(id, await kept?.load(id).catch(() => undefined));
 }
 
 /** @param {string} peer @param {number} before @param {number} count */
 async function load(peer, before, count) {
   const { id } = state;
-  const history = await opening;
+  const kept = await opening;
   const nothing = { messages: [], earlier: false };
-  const { messages, earlier } = await history.page(id, peer, before, count).catch(() => nothing);
+  const { messages, earlier } = await kept.page(id, peer, before, count).catch(() => nothing);
   if (id === state.id) store.loaded(peer, messages, earlier);
 }
 
@@ -143,10 +164,10 @@ async function load(peer, before, count) {
 async function save() {
   if (saving) return;
   saving = true;
-  const history = await opening;
+  const kept = await opening;
   for (let batch; (batch = store.takeUnsaved()); store.saved(batch)) {
     // Not kept, it may be acknowledged all the same: more than show it the page cannot do.
-    if (history && state.kept) await history.put(batch).catch(store.unkept);
+    if (kept && state.kept) await kept.put(batch).catch(store.unkept);
   }
   saving = false;
 }
@@ -173,7 +194,7 @@ function takeInvite() {
     wantedPeer = encoded;
   }
   // Loaded again, the page opens what was open then.
-  history.replaceState(null, "", location.pathname);
+  history.replaceState(history.state, "", location.pathname);
   if (store.wanted()) render();
 }
 

@@ -43,6 +43,9 @@ export function createView({ store, words, languages, actions }) {
   const touch = matchMedia("(pointer: coarse) and (hover: none)");
   // Neither screen, so far.
   let firstShown;
+  let shownPeer = "";
+  // The composer is not there before the next rendering.
+  let focusComposer = false;
   const list = createList({ list: ui.list, words, dates, open });
   const log = createLog({
     log: ui.log, button: ui.below, words, dates, seen: store.seen, loadEarlier: store.loadEarlier,
@@ -56,7 +59,7 @@ export function createView({ store, words, languages, actions }) {
   onSubmit(ui.openForm, () => open(ui.chatWith.value));
   onSubmit(ui.composer, thenFocus(store.write, ui.message));
   onClick(ui.dismiss, store.dismiss);
-  onClick(ui.back, back);
+  onClick(ui.back, store.back);
   onClick(ui.below, thenFocus(log.toEnd, ui.message));
   onClick(ui.accept, store.accept);
   onClick(ui.block, () => store.block(true));
@@ -68,7 +71,7 @@ export function createView({ store, words, languages, actions }) {
   bindSettings();
   bindLink();
   ui.conversation.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !isComposing(event)) back();
+    if (event.key === "Escape" && !isComposing(event)) store.back();
   });
 
   function bindComposer() {
@@ -139,15 +142,6 @@ export function createView({ store, words, languages, actions }) {
     ui.chatWith.value = "";
     focusComposer = true;
   }
-  // The composer is not there before the next rendering.
-  let focusComposer = false;
-
-  function back() {
-    const { openPeer } = state;
-    store.back();
-    focusPeer = openPeer;
-  }
-  let focusPeer = "";
 
   function render() {
     const focused = document.activeElement;
@@ -231,10 +225,11 @@ export function createView({ store, words, languages, actions }) {
   /** The focus follows what the reader does, and is never lost with what had it. @param {Element} focused until now */
   function takeFocus(focused) {
     const isLost = focused !== document.body && !isShown(focused);
-    if (focusPeer) list.focus(focusPeer);
+    const left = state.openPeer ? "" : shownPeer;
+    if (isLost && left && state.conversations.has(left)) list.focus(left);
     else if (focusComposer || isLost) goOn();
     focusComposer = false;
-    focusPeer = "";
+    shownPeer = state.openPeer;
   }
 
   /** To where one goes on, whatever is shown. On a phone the field would bring up the keyboard over the messages. */
