@@ -196,17 +196,21 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
 
   // ---- gestures
 
-  /** Opens a conversation, if there can be one. @param {string} text */
+  /** Opens a conversation, if there can be one. @param {string} text @returns {boolean} whether there can */
   function open(text) {
     const peer = normalId(text);
     // The server refuses a whole `watch` for one bad id, so none may get into the list.
-    if (isId(peer)) {
-      show(peer);
-      state.alert = null;
-    } else {
-      state.alert = { code: "bad_id", to: peer };
-    }
+    const possible = isId(peer);
+    if (possible) show(peer);
+    warn("bad_id", !possible && { to: peer });
     changed([]);
+    return possible;
+  }
+
+  /** An alert that a gesture raises, the same gesture ends. */
+  function warn(code, details) {
+    if (details) state.alert = { code, ...details };
+    else if (state.alert?.code === code) state.alert = null;
   }
 
   /** @param {string} peer */
@@ -280,12 +284,10 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     const { peer, draft: body } = conversation;
     if (!body.trim()) return;
     const left = bytesLeft();
-    if (left < 0) {
-      state.alert = { code: "long", bytes: -left };
-    } else {
+    warn("long", left < 0 && { bytes: -left });
+    if (left >= 0) {
       // An answer accepts.
       Object.assign(conversation, { draft: "", accepted: true, newAfter: undefined, typedAt: 0 });
-      state.alert = null;
       const message = append({ peer, mine: true, body, at: now(), state: "sending", ref: newRef() });
       outgoing.add(message);
       tellRead(conversation);

@@ -136,9 +136,8 @@ export function createView({ store, words, languages, actions }) {
 
   /** @param {string} peer */
   function open(peer) {
-    store.open(peer);
     // What was refused stays to be edited.
-    if (state.alert) return;
+    if (!store.open(peer)) return;
     ui.chatWith.value = "";
     focusComposer = true;
   }
