@@ -80,8 +80,8 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes that the kernel has taken.
     pub bytes_out: u64,
-    /// Texts sent, a frame each.
-    pub texts_out: u64,
+    /// Frames with a text in them, queued.
+    pub frames_out: u64,
     /// HTTP responses, by the place of their status in [`STATUSES`].
     pub responses: [u64; STATUSES.len()],
 }
@@ -496,7 +496,7 @@ impl<S: Stream> Connection<S> {
 
     /// [`Connection::send`] for a text that is known to be one.
     pub fn send_text(&mut self, text: &[u8], shared: &mut Shared) {
-        shared.counters.texts_out += u64::from(self.is_open());
+        shared.counters.frames_out += u64::from(self.is_open());
         self.send(OpCode::Data(Data::Text), text, shared);
     }
 
