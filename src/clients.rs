@@ -7,7 +7,7 @@ use crate::blocked::Blocked;
 use crate::budget::Budget;
 use crate::outbox::Outbox;
 use crate::owned::OwnerKey;
-use crate::protocol::Id;
+use crate::protocol::{ErrorCode, Id};
 use crate::token::Token;
 
 /// All clients, by the key of their token.
@@ -19,6 +19,23 @@ pub struct Clients {
     pub pending_write: Vec<Token>,
     /// Clients for which more than half of what is allowed waits.
     pub pressing: Vec<Token>,
+    /// What has happened so far.
+    pub counters: Counters,
+}
+
+/// What the chat counts for whoever watches the server; nothing depends on it.
+#[derive(Default)]
+pub struct Counters {
+    /// Clients that have joined and are here.
+    pub joined: usize,
+    /// Claims that stood.
+    pub joins: u64,
+    /// Messages taken.
+    pub messages: u64,
+    /// Lines put into outboxes.
+    pub lines: u64,
+    /// Requests refused, by the number of their code.
+    pub refusals: [u64; ErrorCode::ALL.len()],
 }
 
 /// One client. What is here is what it costs, ten thousand times over.
@@ -44,6 +61,7 @@ impl Clients {
             outbox_bytes_max,
             pending_write: Vec::new(),
             pressing: Vec::new(),
+            counters: Counters::default(),
         }
     }
 
@@ -98,6 +116,7 @@ impl Clients {
         }
         let after = client.outbox.waiting();
         self.waiting.take(after - before);
+        self.counters.lines += 1;
         if was_empty {
             self.pending_write.push(to);
         }
@@ -118,6 +137,7 @@ impl Clients {
             return false;
         }
         self.waiting.take(client.outbox.waiting() - before);
+        self.counters.lines += 1;
         if was_empty {
             self.pending_write.push(to);
         }
@@ -158,12 +178,13 @@ mod tests {
             self.get(token).map_or(0, |client| client.outbox.waiting())
         }
 
-        /// All clients; what waits for them is what is counted, and is within the bound.
+        /// All clients; they, and what waits for them, are what is counted, and it is within the bound.
         #[track_caller]
         pub fn checked(&self) -> impl Iterator<Item = (Token, &Client)> {
             let clients = || self.table.iter().flatten();
             assert_eq!(clients().map(|client| client.outbox.waiting()).sum::<usize>(), self.waiting.used());
             assert!(clients().all(|client| client.outbox.waiting() <= self.outbox_bytes_max));
+            assert_eq!(clients().filter(|client| client.id.is_some()).count(), self.counters.joined);
             clients().map(|client| (client.token, client))
         }
     }

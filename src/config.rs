@@ -25,6 +25,10 @@ pub const NOTICES_PER_TURN: usize = 256;
 /// The kernel's send buffer for a connection. Left to itself Linux takes 3.9 MB on loopback before it refuses, and a
 /// reader that stopped would be found eight outboxes late.
 pub const SEND_BUFFER_BYTES: usize = 65_536;
+/// Bounds of the buckets that turns are sorted into by their time, in microseconds: from a turn for one message to one in
+/// which everybody waited.
+pub const TURN_BUCKETS_US: [u64; 12] =
+    [50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 1_000_000];
 /// From the first signal to the end: what cannot be written by then is not written.
 pub const SHUTDOWN: Duration = Duration::from_secs(4);
 
@@ -32,10 +36,13 @@ pub const SHUTDOWN: Duration = Duration::from_secs(4);
 
 /// Connections at once, where descriptors allow it and `--max-clients` does not say otherwise.
 pub const CONNECTIONS_MAX: usize = 32_768;
-/// Descriptors that connections leave free: standard streams, listener, poll, signals, `--www`, refusals.
+/// Descriptors that connections leave free: standard streams, listeners, poll, signals, `--www`, refusals, connections
+/// for metrics.
 pub const DESCRIPTORS_RESERVED: usize = 32;
 /// Connections over the maximum that are told so with a 503 at one time; more are just dropped.
 pub const REFUSALS_MAX: usize = 16;
+/// Connections for metrics at one time, besides all others: a scraper needs one. Each may hold one text of 6 KiB.
+pub const METRICS_CONNECTIONS_MAX: usize = 4;
 /// What a joined client costs while it is quiet: its slots, its id, its deadline (measured: about 380).
 pub const CLIENT_BYTES: usize = 512;
 /// How long a connection may take none of the bytes that wait for it.
@@ -133,6 +140,8 @@ pub const LOG_LINE_BYTES_MAX: usize = 4000;
 pub struct Config {
     /// Where to serve; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where to serve metrics.
+    pub metrics: Option<SocketAddr>,
     /// A folder to serve the page from, instead of what is built in.
     pub www: Option<PathBuf>,
     /// Connections at once.
@@ -163,6 +172,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            metrics: None,
             www: None,
             max_clients: CONNECTIONS_MAX,
             max_message: 65_536,

@@ -21,7 +21,7 @@ use tungstenite::{Bytes, Message, Utf8Bytes};
 use crate::clock::Now;
 use crate::config::{HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL};
 use crate::frames::{Codec, Frames, Input, put_frame};
-use crate::http::{self, Answer, Parsed, Response, Site};
+use crate::http::{self, Answer, Parsed, Response, STATUSES, Site};
 
 /// What a connection speaks through: a non-blocking TCP stream, or a script in a test.
 pub trait Stream: Read + Write {
@@ -63,17 +63,51 @@ pub struct Limits {
 /// What the connections of one loop share, because only one of them is spoken with at a time.
 pub struct Shared {
     site: Site,
+    /// What connections for metrics see instead.
+    metrics: Site,
     limits: Limits,
     codec: Codec,
     /// An empty buffer that has room already, for whoever writes next.
     out: Vec<u8>,
+    /// What has happened so far.
+    pub counters: Counters,
+}
+
+/// What all connections of a loop count for whoever watches the server; nothing depends on it.
+#[derive(Default)]
+pub struct Counters {
+    /// Bytes that the kernel has given.
+    pub bytes_in: u64,
+    /// Bytes that the kernel has taken.
+    pub bytes_out: u64,
+    /// Frames with a text in them, queued.
+    pub frames_out: u64,
+    /// HTTP responses, by the place of their status in [`STATUSES`].
+    pub responses: [u64; STATUSES.len()],
+}
+
+impl Counters {
+    fn count_response(&mut self, head: &[u8]) {
+        // One comparison for each status there is: few, and answers over HTTP are, too.
+        let place = STATUSES.iter().position(|known| *known == status(head));
+        debug_assert!(place.is_some(), "a status that is not in the list");
+        if let Some(place) = place {
+            self.responses[place] += 1;
+        }
+    }
 }
 
 impl Shared {
     /// What a loop needs once, whatever the number of its connections.
     pub fn new(site: Site, limits: Limits) -> Shared {
         let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
-        Shared { site, limits, codec, out: Vec::new() }
+        let metrics = Site::metrics(String::new());
+        Shared { site, metrics, limits, codec, out: Vec::new(), counters: Counters::default() }
+    }
+
+    /// The metrics as they are now: to be given before a connection for metrics is read.
+    pub fn set_metrics(&mut self, text: String) {
+        self.metrics = Site::metrics(text);
     }
 
     /// Bytes of heads and messages that have not come whole, of all connections together.
@@ -154,6 +188,8 @@ struct Http {
     body: Option<Box<Body>>,
     /// The connection ends when the response has left.
     last: Option<End>,
+    /// It sees the metrics, and nothing else.
+    for_metrics: bool,
 }
 
 struct Body {
@@ -183,8 +219,15 @@ impl<S: Stream> Connection<S> {
     /// A connection just accepted. What may have come with it is told by the first event.
     pub fn new(stream: S, now: Now, shared: &Shared) -> Connection<S> {
         let deadline = now.instant + shared.limits.join_timeout;
-        let http =
-            Http { head: Vec::new(), pipelined: false, deadline, started: true, body: None, last: None };
+        let http = Http {
+            head: Vec::new(),
+            pipelined: false,
+            deadline,
+            started: true,
+            body: None,
+            last: None,
+            for_metrics: false,
+        };
         Connection {
             stream,
             state: State::Http(http),
@@ -195,6 +238,15 @@ impl<S: Stream> Connection<S> {
             read_closed: false,
             ended: false,
         }
+    }
+
+    /// A connection that can ask for the metrics only.
+    pub fn for_metrics(stream: S, now: Now, shared: &Shared) -> Connection<S> {
+        let mut connection = Connection::new(stream, now, shared);
+        if let State::Http(http) = &mut connection.state {
+            http.for_metrics = true;
+        }
+        connection
     }
 
     /// A connection for which there is no room: it is told so, whatever it asks.
@@ -294,6 +346,7 @@ impl<S: Stream> Connection<S> {
             Ok(0) => (self.readable, self.ended) = (false, true),
             Ok(got) => {
                 self.readable = self.read_closed || self.stream.may_have_more(buffer.len(), got);
+                shared.counters.bytes_in += got as u64;
                 self.note_heard(now);
                 return got;
             }
@@ -337,7 +390,9 @@ impl<S: Stream> Connection<S> {
 
     /// Answers the next request; true: it is for frames.
     fn next_request(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> bool {
-        let (used, answer) = match http::parse(input.rest(), &shared.site, now.unix_ms) {
+        let State::Http(Http { for_metrics, .. }) = self.state else { return false };
+        let site = if for_metrics { &shared.metrics } else { &shared.site };
+        let (used, answer) = match http::parse(input.rest(), site, now.unix_ms) {
             Parsed::Complete { used, answer } => (used, answer),
             Parsed::Incomplete => {
                 self.keep_head(input.take_all(), false, now, shared);
@@ -351,6 +406,7 @@ impl<S: Stream> Connection<S> {
                 let until =
                     if http.started { http.deadline } else { now.instant + shared.limits.join_timeout };
                 self.state = State::WebSocket { life: Life::Unadmitted(until), frames: Frames::default() };
+                shared.counters.count_response(&response);
                 self.room(shared).extend_from_slice(&response);
                 true
             }
@@ -387,6 +443,7 @@ impl<S: Stream> Connection<S> {
     fn respond(&mut self, response: Response, now: Now, shared: &mut Shared) {
         let Response { head, body, close } = response;
         let State::Http(http) = &mut self.state else { return };
+        shared.counters.count_response(&head);
         http.last = close.then(|| End::Refused(status(&head)));
         http.body = (!body.is_empty()).then(|| Box::new(Body { bytes: body, at: 0 }));
         (http.started, http.deadline) = (false, now.instant + shared.limits.join_timeout);
@@ -439,6 +496,7 @@ impl<S: Stream> Connection<S> {
 
     /// [`Connection::send`] for a text that is known to be one.
     pub fn send_text(&mut self, text: &[u8], shared: &mut Shared) {
+        shared.counters.frames_out += u64::from(self.is_open());
         self.send(OpCode::Data(Data::Text), text, shared);
     }
 
@@ -489,6 +547,7 @@ impl<S: Stream> Connection<S> {
             match self.stream.write(&bytes[*at..]) {
                 Ok(0) => return self.finish(State::Gone(End::Lost(ErrorKind::WriteZero)), shared),
                 Ok(taken) => {
+                    shared.counters.bytes_out += taken as u64;
                     *at += taken;
                     self.stalled = self.stalled.map(|_| now.instant);
                 }

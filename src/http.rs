@@ -26,11 +26,23 @@ use origin::{Authority, is_digits, split_scheme};
 /// themselves, so this is for the others, and short: room comes back one connection at a time.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// What is served here, and to whom: fixed at the start.
+/// Prometheus' text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The status codes of all answers there are.
+pub const STATUSES: [u16; 15] = [101, 200, 304, 400, 403, 404, 405, 408, 413, 414, 421, 426, 431, 500, 503];
+
+/// What is served here, and to whom.
 pub struct Site {
-    files: Files,
+    content: Content,
     access: Access,
-    endpoint: Endpoint,
+}
+
+enum Content {
+    /// The page, and the chat behind it.
+    Page { files: Files, endpoint: Endpoint },
+    /// The server's metrics as they are now, and nothing else.
+    Metrics(String),
 }
 
 /// Which hosts this server answers for, and which pages may connect.
@@ -93,10 +105,11 @@ struct Request<'a> {
 }
 
 /// What a path names.
-enum Resource {
-    Endpoint,
+enum Resource<'a> {
+    Endpoint(&'a Endpoint),
     Health,
     File(File),
+    Metrics(&'a str),
 }
 
 /// What a request comes to, refusals aside.
@@ -112,11 +125,11 @@ struct Reply {
     /// Fields that only this response has, each ending in CRLF.
     fields: String,
     /// `None` for a 304, which has neither a body nor fields about one.
-    content: Option<Content>,
+    content: Option<Body>,
     close: bool,
 }
 
-struct Content {
+struct Body {
     media_type: &'static str,
     bytes: Cow<'static, [u8]>,
 }
@@ -158,28 +171,39 @@ pub fn unavailable(unix_ms: u64) -> Response {
 impl Site {
     /// A site that serves `files` and takes WebSocket connections at `endpoint`, both as `access` allows.
     pub fn new(files: Files, access: Access, endpoint: Endpoint) -> Site {
-        Site { files, access, endpoint }
+        Site { content: Content::Page { files, endpoint }, access }
     }
 
-    fn find(&self, path: &str) -> Result<Resource, Reply> {
-        match path {
-            _ if self.endpoint.path.is_none_or(|endpoint| endpoint == path) => Ok(Resource::Endpoint),
-            "/healthz" => Ok(Resource::Health),
-            "/" => self.file("index.html"),
+    /// A site with nothing but these metrics, at `/metrics`, whatever name it is asked for under: it is for programs that
+    /// find it by names of their own network, which no option lists. A page that gets at them by DNS rebinding learns
+    /// what everybody learns who can reach this address: numbers, no id and no text.
+    pub fn metrics(text: String) -> Site {
+        Site { content: Content::Metrics(text), access: Access::Anyone }
+    }
+
+    fn find(&self, path: &str) -> Result<Resource<'_>, Reply> {
+        match (&self.content, path) {
+            (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
+            (Content::Metrics(_), _) => Err(nothing_here()),
+            (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
+                Ok(Resource::Endpoint(endpoint))
+            }
+            (_, "/healthz") => Ok(Resource::Health),
+            (Content::Page { files, .. }, "/") => file(files, "index.html"),
             // A path that is no path, `*`, is a name that no file has.
-            _ => self.file(path.strip_prefix('/').unwrap_or(path)),
+            (Content::Page { files, .. }, _) => file(files, path.strip_prefix('/').unwrap_or(path)),
         }
     }
+}
 
-    fn file(&self, name: &str) -> Result<Resource, Reply> {
-        match self.files.find(name) {
-            Ok(Some(file)) => Ok(Resource::File(file)),
-            Ok(None) => Err(not_found("There is nothing at this address.")),
-            Err(error) => {
-                log::warn!("{name} cannot be read: {error}");
-                let sentence = "This file is here, but the server cannot read it.";
-                Err(Reply::text("500 Internal Server Error", sentence))
-            }
+fn file(files: &Files, name: &str) -> Result<Resource<'static>, Reply> {
+    match files.find(name) {
+        Ok(Some(file)) => Ok(Resource::File(file)),
+        Ok(None) => Err(nothing_here()),
+        Err(error) => {
+            log::warn!("{name} cannot be read: {error}");
+            let sentence = "This file is here, but the server cannot read it.";
+            Err(Reply::text("500 Internal Server Error", sentence))
         }
     }
 }
@@ -236,7 +260,7 @@ impl Reply {
     }
 
     fn content(mut self, media_type: &'static str, bytes: Cow<'static, [u8]>) -> Reply {
-        self.content = Some(Content { media_type, bytes });
+        self.content = Some(Body { media_type, bytes });
         self
     }
 
@@ -259,7 +283,7 @@ impl Reply {
             imf_fixdate(unix_ms),
             self.fields
         );
-        if let Some(Content { media_type, bytes }) = &self.content {
+        if let Some(Body { media_type, bytes }) = &self.content {
             let length = bytes.len();
             head += &format!("Content-Type: {media_type}\r\nContent-Length: {length}\r\n");
         }
@@ -320,12 +344,12 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
     let resource = site.find(path)?;
     check_method(request)?;
     match resource {
-        Resource::Endpoint => {
+        Resource::Endpoint(endpoint) => {
             check_upgrade(request)?;
             check_version(request)?;
             let key = check_key(request)?;
             check_origin(request, host.as_ref(), &site.access)?;
-            let subprotocol = choose_subprotocol(request, &site.endpoint);
+            let subprotocol = choose_subprotocol(request, endpoint);
             Ok(Outcome::Upgrade(switch_protocols(key, subprotocol)))
         }
         // RFC 9110, 7.8: `Upgrade` in HTTP/1.0 is ignored.
@@ -334,6 +358,10 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
         }
         Resource::Health => Ok(Outcome::Reply(Reply::text("200 OK", "ok"))),
         Resource::File(file) => Ok(Outcome::Reply(serve(request, file))),
+        Resource::Metrics(text) => {
+            let bytes = text.to_owned().into_bytes().into();
+            Ok(Outcome::Reply(Reply::new("200 OK").content(METRICS_TYPE, bytes)))
+        }
     }
 }
 
@@ -513,6 +541,10 @@ fn bad_request(sentence: &str) -> Reply {
 
 fn not_found(sentence: &str) -> Reply {
     Reply::text("404 Not Found", sentence)
+}
+
+fn nothing_here() -> Reply {
+    not_found("There is nothing at this address.")
 }
 
 fn upgrade_required(sentence: &str) -> Reply {

@@ -231,6 +231,11 @@ impl Hub {
         self.owners.held_bytes()
     }
 
+    /// How many ids are owned.
+    pub fn owned_ids(&self) -> usize {
+        self.owners.len()
+    }
+
     // ---- what each line does ----
 
     fn line(&mut self, from: Token, line: &str, now: Now) {
@@ -241,6 +246,7 @@ impl Hub {
             Err(sentence) => refuse(ErrorCode::BadRequest, sentence),
         };
         if let Err(Refusal { code, text }) = result {
+            self.clients.counters.refusals[code as usize] += 1;
             self.answer(from, &ToClient::Error { code, tag: &tag, text: &text }, now);
         }
         let Some(client) = self.clients.get_mut(from) else { return };
@@ -332,6 +338,8 @@ impl Hub {
     fn admit(&mut self, token: Token, id: Id, owner: Option<OwnerKey>, resumed: bool, now: Now) {
         let Some(client) = self.clients.get_mut(token) else { return };
         (client.id, client.owner) = (Some(id.clone()), owner);
+        self.clients.counters.joins += 1;
+        self.clients.counters.joined += 1;
         let line = ToClient::Joined {
             id: &id,
             resumed,
@@ -385,6 +393,7 @@ impl Hub {
             }
         };
         self.mid = mid;
+        self.clients.counters.messages += 1;
         if let Some((owner, hash)) = memory {
             self.owners.remember(owner, hash, Sent { mid: mid.count, at, to: to_id, held, fate: Fate::Open });
         }
@@ -638,6 +647,7 @@ impl Hub {
     fn remove(&mut self, token: Token, departure: Departure, now: Now) -> Option<(Client, Vec<u8>)> {
         let (client, text) = self.clients.remove(token)?;
         self.presence.forget(token);
+        self.clients.counters.joined -= usize::from(client.id.is_some());
         match (&client.id, client.owner) {
             (Some(_), Some(owner)) => {
                 let at_once = departure == Departure::Meant;

@@ -1,8 +1,8 @@
 //! sotto: private one-to-one web chat on one thread and one mio poll loop.
 //!
 //! Two halves and one hallway. [`hub`] and what stands above it is *the chat without sockets*: text in, text out, plain
-//! data. [`connection`] and what it uses is *sockets without a chat*. [`server`] is the one file that knows both. A
-//! file uses files above it in this list, never one below.
+//! data. [`connection`] and what it uses is *sockets without a chat*. [`server`] is the one file that knows both
+//! ([`metrics`] only reads what they count). A file uses files above it in this list, never one below.
 
 pub mod config;
 
@@ -28,6 +28,8 @@ pub mod http;
 pub mod frames;
 
 pub mod connection;
+
+pub mod metrics;
 
 pub mod server;
 

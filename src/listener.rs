@@ -1,4 +1,4 @@
-//! Where readiness and new connections come from: mio's `Poll`, the listening socket, the signals.
+//! Where readiness and new connections come from: mio's `Poll`, the listening sockets, the signals.
 //!
 //! Invariant: nothing from `accept` ends the server. What the machine lacks is tried again, and said once a second.
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll};
+use mio::{Events, Interest, Poll, Registry};
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -19,27 +19,36 @@ use crate::config::{
     ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, Config, DESCRIPTORS_RESERVED, EVENTS_MAX, SEND_BUFFER_BYTES,
     SHUTDOWN,
 };
-use crate::server::{Ready, Server};
+use crate::server::{Place, Ready, Server};
 use crate::token::Token;
 
 // Tokens of connections have a slab key in their low half, which these are far above.
-const LISTENER: mio::Token = mio::Token(usize::MAX);
-const SIGNALS: mio::Token = mio::Token(usize::MAX - 1);
+const CHAT: mio::Token = mio::Token(usize::MAX);
+const METRICS: mio::Token = mio::Token(usize::MAX - 1);
+const SIGNALS: mio::Token = mio::Token(usize::MAX - 2);
 
-/// A socket that is listened on, and what wakes the loop.
+/// The sockets that are listened on, and what wakes the loop.
 pub struct Listener {
     poll: Poll,
     events: Events,
-    socket: Option<TcpListener>,
+    doors: Vec<Door>,
     signals: Signals,
     /// The kernel has reported signals that were not looked at.
     signalled: bool,
-    accepting: Accepting,
     warnings: Throttle,
     /// What the kernel reported last.
     ready: Vec<Ready>,
     /// After the first signal: by when it is over.
     stop_by: Option<Instant>,
+}
+
+/// A socket that is listened on.
+struct Door {
+    token: mio::Token,
+    socket: TcpListener,
+    /// What comes through it is let in for this.
+    place: Place,
+    accepting: Accepting,
 }
 
 /// Whether `accept` has to be tried.
@@ -61,30 +70,21 @@ struct Throttle {
 }
 
 impl Listener {
-    /// Listens. From here on the signals SIGINT and SIGTERM are the loop's.
+    /// Listens where the chat is served. From here on the signals SIGINT and SIGTERM are the loop's.
     ///
     /// # Errors
     /// When the address cannot be had, or the machine lacks what a loop needs.
     pub fn bind(config: &Config) -> io::Result<Listener> {
         let poll = Poll::new()?;
-        let mut socket = TcpListener::bind(config.listen)?;
-        // Set once, inherited by each connection (on Linux; elsewhere they keep the system's defaults).
-        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
-        sockopt::set_tcp_nodelay(&socket, true)?;
-        #[cfg(target_os = "linux")]
-        sockopt::set_tcp_user_timeout(&socket, config.timeout.as_millis().min(i32::MAX as u128) as u32)?;
-        // mio has called it with 128; the second call only sets the backlog.
-        rustix::net::listen(&socket, BACKLOG)?;
+        let chat = Door::open(config.listen, config, CHAT, Place::Chat, poll.registry())?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        poll.registry().register(&mut socket, LISTENER, Interest::READABLE)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Listener {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
-            socket: Some(socket),
+            doors: vec![chat],
             signals,
             signalled: false,
-            accepting: Accepting::OnEvent,
             warnings: Throttle::default(),
             ready: Vec::with_capacity(EVENTS_MAX),
             stop_by: None,
@@ -96,7 +96,18 @@ impl Listener {
     /// # Errors
     /// Those of getsockname(2), or when the server is stopping.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.as_ref().ok_or(ErrorKind::NotConnected)?.local_addr()
+        self.doors.first().ok_or(ErrorKind::NotConnected)?.socket.local_addr()
+    }
+
+    /// Listens for who wants metrics, too; gives where.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn bind_metrics(&mut self, address: SocketAddr, config: &Config) -> io::Result<SocketAddr> {
+        let door = Door::open(address, config, METRICS, Place::Metrics, self.poll.registry())?;
+        let address = door.socket.local_addr()?;
+        self.doors.push(door);
+        Ok(address)
     }
 
     /// Serves until a signal says stop and everybody was told, or a second signal.
@@ -104,26 +115,25 @@ impl Listener {
     /// # Errors
     /// When the kernel refuses to wait, which is beyond repair.
     pub fn run(mut self, server: &mut Server<TcpStream>) -> io::Result<()> {
+        let mut ended = Instant::now();
         loop {
-            let now = self.wait(server)?;
+            let now = self.wait(ended, server)?;
             let at_once = self.heed_signals(now, server);
             server.turn(now, &self.ready);
             // Behind the turn, so that a connection that ended in it has made room.
             self.accept(now, server);
+            // The end of one turn is where the next sleep begins: one look at the clock for both.
+            ended = Instant::now();
+            server.counters.turns.add(ended.saturating_duration_since(now.instant));
             if at_once || self.stop_by.is_some_and(|by| server.is_empty() || by <= now.instant) {
                 return Ok(());
             }
         }
     }
 
-    /// The only place that sleeps: until readiness, or the nearest deadline.
-    fn wait(&mut self, server: &Server<TcpStream>) -> io::Result<Now> {
-        let now = Instant::now();
-        let accept = match self.accepting {
-            Accepting::OnEvent => None,
-            Accepting::Owed => Some(Duration::ZERO),
-            Accepting::Refused { until, .. } => Some(until.saturating_duration_since(now)),
-        };
+    /// The only place that sleeps, from `now` on: until readiness, or the nearest deadline.
+    fn wait(&mut self, now: Instant, server: &Server<TcpStream>) -> io::Result<Now> {
+        let accept = self.doors.iter().filter_map(|door| door.sleep(now)).min();
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
         let timeout = [server.sleep(now), accept, stop].into_iter().flatten().min();
         self.ready.clear();
@@ -133,7 +143,11 @@ impl Listener {
         }
         for event in &self.events {
             match event.token() {
-                LISTENER => self.accepting = Accepting::Owed,
+                CHAT | METRICS => {
+                    for door in self.doors.iter_mut().filter(|door| door.token == event.token()) {
+                        door.accepting = Accepting::Owed;
+                    }
+                }
                 SIGNALS => self.signalled = true,
                 token => self.ready.push(Ready {
                     token: Token::from(token.0),
@@ -157,15 +171,55 @@ impl Listener {
             }
             info!("stopping; connections to say goodbye to: {}", server.len());
             self.stop_by = Some(now.instant + SHUTDOWN);
-            self.socket = None;
-            self.accepting = Accepting::OnEvent;
+            self.doors.clear();
             server.shut_down(now);
         }
         false
     }
 
     fn accept(&mut self, now: Now, server: &mut Server<TcpStream>) {
-        let Some(socket) = &self.socket else { return };
+        for door in &mut self.doors {
+            door.accept(now, server, self.poll.registry(), &mut self.warnings);
+        }
+    }
+}
+
+impl Door {
+    fn open(
+        address: SocketAddr,
+        config: &Config,
+        token: mio::Token,
+        place: Place,
+        registry: &Registry,
+    ) -> io::Result<Door> {
+        let mut socket = TcpListener::bind(address)?;
+        // Set once, inherited by each connection (on Linux; elsewhere they keep the system's defaults).
+        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        #[cfg(target_os = "linux")]
+        sockopt::set_tcp_user_timeout(&socket, config.timeout.as_millis().min(i32::MAX as u128) as u32)?;
+        // mio has called it with 128; the second call only sets the backlog.
+        rustix::net::listen(&socket, BACKLOG)?;
+        registry.register(&mut socket, token, Interest::READABLE)?;
+        Ok(Door { token, socket, place, accepting: Accepting::OnEvent })
+    }
+
+    /// How long the loop may sleep; none: until something happens.
+    fn sleep(&self, now: Instant) -> Option<Duration> {
+        match self.accepting {
+            Accepting::OnEvent => None,
+            Accepting::Owed => Some(Duration::ZERO),
+            Accepting::Refused { until, .. } => Some(until.saturating_duration_since(now)),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        now: Now,
+        server: &mut Server<TcpStream>,
+        registry: &Registry,
+        warnings: &mut Throttle,
+    ) {
         match self.accepting {
             Accepting::OnEvent => return,
             Accepting::Refused { until, connections }
@@ -177,15 +231,15 @@ impl Listener {
         }
         self.accepting = Accepting::Owed;
         for _ in 0..ACCEPTS_PER_TURN {
-            let accepted = socket.accept().and_then(|(stream, _)| {
-                server.accept(stream, now, |stream, token| {
+            let accepted = self.socket.accept().and_then(|(stream, _)| {
+                server.accept(stream, self.place, now, |stream, token| {
                     let both = Interest::READABLE | Interest::WRITABLE;
-                    self.poll.registry().register(stream, mio::Token(token.into()), both)
+                    registry.register(stream, mio::Token(token.into()), both)
                 })
             });
             match accepted {
                 Ok(true) => {}
-                Ok(false) => self.warnings.warn(now, format_args!("no room for more connections")),
+                Ok(false) => warnings.warn(now, format_args!("no room for more connections")),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.accepting = Accepting::OnEvent;
                     return;
@@ -196,7 +250,8 @@ impl Listener {
                 Err(error) => {
                     let until = now.instant + ACCEPT_RETRY;
                     self.accepting = Accepting::Refused { until, connections: server.len() };
-                    self.warnings.warn(now, format_args!("cannot accept connections: {error}"));
+                    server.counters.accept_failures += 1;
+                    warnings.warn(now, format_args!("cannot accept connections: {error}"));
                     return;
                 }
             }

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -31,6 +32,7 @@ Usage: sotto [OPTIONS]
 Each --name VALUE can also be given as the environment variable SOTTO_NAME, dashes as underscores; the command line wins.
 
   --listen ADDRESS:PORT   where to serve; port 0 takes a free one  [127.0.0.1:8080]
+  --metrics ADDRESS:PORT  where to serve /metrics for Prometheus, and nothing else  [off]
   --origin URL            also accept pages from here; repeatable (in the environment: separated by spaces)
   --www DIR               serve the page from a folder, read anew at each request
   --max-clients N         connections at once  [32768, or what descriptors allow]
@@ -49,8 +51,9 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --help, --version
 ";
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "listen",
+    "metrics",
     "origin",
     "www",
     "max-clients",
@@ -112,17 +115,26 @@ fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
     // A hasher with random keys, asked to hash nothing, is a random number from the system.
     let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
     let mut server = Server::new(config.max_clients, hub, Shared::new(site, connection_limits));
+    server.log_lines_dropped = stderr_log::dropped;
 
-    let listener =
-        Listener::bind(&config).map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let mut listener = Listener::bind(&config).map_err(|error| cannot_listen(config.listen, &error))?;
     let address = listener.address().map_err(|error| error.to_string())?;
+    let bind_metrics = |at| listener.bind_metrics(at, &config).map_err(|error| cannot_listen(at, &error));
+    let metrics = config.metrics.map(bind_metrics).transpose()?;
     info!(
         "at most {} connections and {} MiB of memory, the kernel's buffers not counted",
         config.max_clients,
         config.memory_bytes_max() >> 20
     );
     let _ = writeln!(std::io::stderr(), "listening on http://{address}");
+    if let Some(address) = metrics {
+        let _ = writeln!(std::io::stderr(), "metrics on http://{address}/metrics");
+    }
     listener.run(&mut server).map_err(|error| format!("cannot wait for the kernel: {error}"))
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    format!("cannot listen on {address}: {error}")
 }
 
 // ---- options ----
@@ -187,11 +199,8 @@ impl Options {
         let value = value.to_str().ok_or("this is not UTF-8")?;
         let seconds = || number(value).map(|seconds| Duration::from_secs(seconds as u64));
         match name {
-            "listen" => {
-                config.listen = value
-                    .parse()
-                    .map_err(|_| format!("\"{value}\" is not like 127.0.0.1:8080 or [::1]:8080"))?;
-            }
+            "listen" => config.listen = address(value)?,
+            "metrics" => config.metrics = Some(address(value)?),
             "origin" => {
                 for origin in value.split_ascii_whitespace() {
                     self.origins.push(Origin::parse(origin)?);
@@ -218,6 +227,10 @@ impl Options {
         }
         Ok(())
     }
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| format!("\"{value}\" is not like 127.0.0.1:8080 or [::1]:8080"))
 }
 
 /// A whole number above 0. What a number of bytes or seconds can be at most is far above what is of use.
@@ -265,6 +278,7 @@ mod tests {
             assert!(sentence.contains(words) && !sentence.contains('\n'), "{line}: {sentence}");
         };
         check("--listen localhost", "--listen: \"localhost\" is not like 127.0.0.1:8080");
+        check("--metrics 9100", "--metrics: \"9100\" is not like 127.0.0.1:8080");
         check("--origin chat.example", "--origin: ");
         check("--max-clients 0", "--max-clients: must be above 0");
         check("--max-message 64k", "--max-message: \"64k\" is not a whole number");

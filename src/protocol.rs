@@ -579,6 +579,20 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them, each at its own number.
+    pub const ALL: [ErrorCode; 10] = [
+        ErrorCode::BadRequest,
+        ErrorCode::NotJoined,
+        ErrorCode::AlreadyJoined,
+        ErrorCode::BadId,
+        ErrorCode::BadKey,
+        ErrorCode::IdTaken,
+        ErrorCode::Offline,
+        ErrorCode::Slow,
+        ErrorCode::Full,
+        ErrorCode::TooMany,
+    ];
+
     /// The code as it goes over the wire.
     pub fn name(self) -> &'static str {
         match self {

@@ -26,10 +26,13 @@ use slab::Slab;
 
 use crate::budget::Budget;
 use crate::clock::Now;
-use crate::config::{DEADLINES_SPARE, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL};
+use crate::config::{
+    DEADLINES_SPARE, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL,
+};
 use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
 use crate::deadlines::{Deadlines, Timer};
 use crate::hub::{self, Closing, Departure, Hub};
+use crate::metrics::{self, Counters};
 use crate::protocol::CloseCode;
 use crate::token::Token;
 
@@ -46,6 +49,17 @@ pub struct Ready {
     pub closed: bool,
 }
 
+/// What a connection is let in for. There is room for so many of each, so none takes another's.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Place {
+    /// The page and the chat.
+    Chat,
+    /// The metrics.
+    Metrics,
+    /// To be told that there is no room.
+    Refusal,
+}
+
 /// All connections, and the chat that goes on over them.
 pub struct Server<S> {
     connections_max: usize,
@@ -56,8 +70,8 @@ pub struct Server<S> {
     deadlines: Deadlines<Token>,
     /// What the kernel has refused.
     refused: Budget,
-    /// How many of the connections are only here to be told that there is no room.
-    refusals: usize,
+    /// How many connections there are in each [`Place`].
+    taken: [usize; 3],
     read_buffer: Box<[u8]>,
     /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
     pending_read: Vec<Token>,
@@ -65,6 +79,10 @@ pub struct Server<S> {
     pending_write: Vec<Token>,
     /// Connections to be removed.
     gone: Vec<Token>,
+    /// What has happened so far.
+    pub counters: Counters,
+    /// How many lines the log could not write: a question, because the log is the program's.
+    pub log_lines_dropped: fn() -> u64,
 }
 
 struct Slot<S> {
@@ -74,7 +92,7 @@ struct Slot<S> {
     on_pending_read: bool,
     /// What of its bytes is counted in `refused`.
     refused: usize,
-    is_refusal: bool,
+    place: Place,
 }
 
 impl<S: Stream> Server<S> {
@@ -88,11 +106,13 @@ impl<S: Stream> Server<S> {
             generation: 0,
             deadlines: Deadlines::default(),
             refused: Budget::new(REFUSED_BYTES_TOTAL),
-            refusals: 0,
+            taken: [0; 3],
             read_buffer: vec![0; READ_BYTES].into(),
             pending_read: Vec::new(),
             pending_write: Vec::new(),
             gone: Vec::new(),
+            counters: Counters::default(),
+            log_lines_dropped: || 0,
         }
     }
 
@@ -121,27 +141,37 @@ impl<S: Stream> Server<S> {
     pub fn accept(
         &mut self,
         mut stream: S,
+        wanted: Place,
         now: Now,
         register: impl FnOnce(&mut S, Token) -> io::Result<()>,
     ) -> io::Result<bool> {
-        let is_refusal = self.slots.len() - self.refusals >= self.connections_max;
-        if is_refusal && self.refusals == REFUSALS_MAX {
+        let Some(place) = [wanted, Place::Refusal].into_iter().find(|place| self.has_room(*place)) else {
+            self.counters.accept_failures += 1;
             return Ok(false);
-        }
+        };
         self.generation = self.generation.wrapping_add(1);
         let entry = self.slots.vacant_entry();
         let token = Token::new(entry.key(), self.generation);
         register(&mut stream, token)?;
-        let connection = if is_refusal {
-            self.refusals += 1;
-            Connection::refused(stream, now, &mut self.shared)
-        } else {
-            Connection::new(stream, now, &self.shared)
+        self.taken[place as usize] += 1;
+        let connection = match place {
+            Place::Chat => Connection::new(stream, now, &self.shared),
+            Place::Metrics => Connection::for_metrics(stream, now, &self.shared),
+            Place::Refusal => Connection::refused(stream, now, &mut self.shared),
         };
         let timer = Timer::default();
-        entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, is_refusal });
+        entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, place });
         self.settle(token, now);
-        Ok(!is_refusal)
+        Ok(place == wanted)
+    }
+
+    fn has_room(&self, place: Place) -> bool {
+        let most = match place {
+            Place::Chat => self.connections_max,
+            Place::Metrics => METRICS_CONNECTIONS_MAX,
+            Place::Refusal => REFUSALS_MAX,
+        };
+        self.taken[place as usize] < most
     }
 
     /// How many connections there are.
@@ -192,9 +222,16 @@ impl<S: Stream> Server<S> {
 
     /// Reads from one connection once, and hears what it says.
     fn read(&mut self, token: Token, now: Now) {
+        let connections = self.slots.len();
         let Some(reader) = slot(&mut self.slots, token) else { return };
         reader.on_pending_read = false;
         if reader.connection.wants_read() {
+            if reader.place == Place::Metrics {
+                // Before it is known what the read brings: a text too many costs less than a way to ask for it in between.
+                let dropped = (self.log_lines_dropped)();
+                let text = metrics::text(&self.hub, &self.shared, &self.counters, connections, dropped);
+                self.shared.set_metrics(text);
+            }
             let mut buffer = std::mem::take(&mut self.read_buffer);
             let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
             while let Some(speaker) = slot(&mut self.slots, token)
@@ -250,6 +287,7 @@ impl<S: Stream> Server<S> {
         while let Some(Closing { token, code, text }) = self.hub.closing.pop() {
             let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { continue };
             if code == CloseCode::TryAgainLater {
+                self.counters.slow += 1;
                 connection.abandon(code.into(), now, &mut self.shared);
             } else {
                 if !text.is_empty() {
@@ -324,7 +362,8 @@ impl<S: Stream> Server<S> {
             // It may have been marked more than once; its key may belong to somebody else since.
             if let Some(slot) = slot(&mut self.slots, token) {
                 debug!("{token:?} ended: {:?}", slot.connection.end());
-                self.refusals -= usize::from(slot.is_refusal);
+                self.counters.slow += u64::from(slot.connection.end() == Some(End::Stalled));
+                self.taken[slot.place as usize] -= 1;
                 self.slots.remove(token.key());
             }
         }
@@ -344,6 +383,7 @@ impl<S: Stream> Server<S> {
         let refused = if connection.is_stalled() { connection.queued() } else { 0 };
         self.refused.give(slot.refused);
         if refused > slot.refused && refused > self.refused.limit(usize::MAX) {
+            self.counters.slow += 1;
             slot.connection.abandon(CloseCode::TryAgainLater.into(), now, &mut self.shared);
         }
         let connection = &slot.connection;

@@ -13,10 +13,19 @@ use simple_logger::SimpleLogger;
 
 use sotto::config::LOG_LINE_BYTES_MAX;
 
+/// Lines dropped since the start. Beside the log, which is nobody's to ask once it is installed.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
 /// Writes to standard error what it takes.
 pub struct StderrLog {
     inner: SimpleLogger,
-    dropped: AtomicU64,
+    /// How many of the lines dropped the log has told of.
+    told: AtomicU64,
+}
+
+/// How many lines could not be written since the start.
+pub fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
 }
 
 impl StderrLog {
@@ -30,7 +39,7 @@ impl StderrLog {
             .with_level(level)
             .with_module_level("tungstenite", level.min(LevelFilter::Warn));
         log::set_max_level(inner.max_level());
-        log::set_boxed_logger(Box::new(StderrLog { inner, dropped: AtomicU64::new(0) }))
+        log::set_boxed_logger(Box::new(StderrLog { inner, told: AtomicU64::new(0) }))
     }
 }
 
@@ -44,10 +53,11 @@ impl Log for StderrLog {
             return;
         }
         if !is_writable() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let mut text = match self.dropped.swap(0, Ordering::Relaxed) {
+        let dropped = dropped();
+        let mut text = match dropped.wrapping_sub(self.told.swap(dropped, Ordering::Relaxed)) {
             0 => record.args().to_string(),
             dropped => format!("({dropped} lines dropped before this one) {}", record.args()),
         };
@@ -61,7 +71,7 @@ impl Log for StderrLog {
             self.inner.log(&line.level(level).target(target).args(format_args!("{text}")).build());
         };
         if catch_unwind(AssertUnwindSafe(write)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
 

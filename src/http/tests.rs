@@ -99,7 +99,9 @@ fn check_answer(answer: Answer, head: &str, expected: &str) -> String {
         Answer::Respond(response) => (check_response(&response, head), response.close),
     };
     let mut parts = expected.split(" | ");
-    let status = format!("HTTP/1.1 {} ", parts.next().unwrap());
+    let code = parts.next().unwrap();
+    assert!(STATUSES.contains(&code.parse().unwrap()), "{code} is not counted");
+    let status = format!("HTTP/1.1 {code} ");
     assert!(text.starts_with(&status), "{status}to {head:?}, not {text}");
     assert_eq!(close, expected.contains(" | close"), "{head:?}: {text}");
     for part in parts.filter(|part| *part != "close") {
@@ -646,12 +648,29 @@ fn a_folder_in_place_of_the_built_in_files() {
     // Where a file should be, a folder cannot be read; one that is not there is not found.
     std::fs::create_dir_all(folder.join("view.js")).unwrap();
     std::fs::write(folder.join("index.html"), "written just now").unwrap();
-    let Site { access, endpoint, .. } = site();
-    let site = Site::new(Files::Folder(PathBuf::from(&folder)), access, endpoint);
+    let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
+    let site = Site::new(Files::Folder(PathBuf::from(&folder)), Access::Pages(Vec::new()), endpoint);
     check_at(&site, &get("/", ""), "200 | text/html | written just now");
     check_at(&site, &get("/main.js", ""), "404");
     check_at(&site, &get("/view.js", ""), "500");
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn metrics_are_served_alone_and_nowhere_else() {
+    let site = Site::metrics("sotto_clients 1\n".to_owned());
+    let expected =
+        "200 | Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n | \r\n\r\nsotto_clients 1\n";
+    check_at(&site, &get("/metrics", ""), expected);
+    check_at(&site, &get("/metrics?x", "").replace("localhost:8080", "chat.example:9100"), "200");
+    check_at(&site, &bare("Host: x\r\n"), "404");
+    check_at(&site, "GET /metrics HTTP/1.1\r\n\r\n", "400 | close | no Host");
+    check_at(&site, &request("POST", "/metrics", ""), "405");
+    for target in ["/", "/ws", "/healthz", "/index.html", "/metrics/", "*"] {
+        check_at(&site, &get(target, &format!("{UPGRADE}{KEY}{VERSION}")), "404");
+    }
+    check_at(&site, &get("/metrics", &format!("{UPGRADE}{KEY}{VERSION}")), "404");
+    check(&get("/metrics", ""), "404");
 }
 
 #[test]

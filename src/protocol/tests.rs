@@ -310,6 +310,13 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn error_codes_are_listed_by_their_numbers() {
+    for (number, code) in ErrorCode::ALL.into_iter().enumerate() {
+        assert_eq!(code as usize, number, "{code:?}");
+    }
+}
+
 proptest! {
     // Cases that failed are printed, and kept as ordinary tests; not as files.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

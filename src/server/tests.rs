@@ -269,7 +269,7 @@ impl Play {
             registered = Some(token);
             Ok(())
         };
-        self.server.accept(Wire(socket.clone()), self.now, register).expect("nothing to refuse");
+        self.server.accept(Wire(socket.clone()), Place::Chat, self.now, register).expect("nothing to refuse");
         let client = Client { token: registered.unwrap_or(Token::new(0, 0)), socket };
         self.clients.push(client.clone());
         client
@@ -799,9 +799,11 @@ fn a_client_that_takes_nothing_for_ten_seconds_is_dropped() {
     play.pass(WRITE_STALL - SECOND);
     play.run();
     assert!(!alice.is_dropped());
+    assert_eq!(play.server.counters.slow, 0);
     play.pass(SECOND);
     play.run();
     assert!(alice.is_dropped());
+    assert_eq!(play.server.counters.slow, 1);
     assert_eq!(play.held(), (0, 0));
 }
 
@@ -870,6 +872,7 @@ fn with_too_many_connections_the_next_is_answered_503_and_a_crowd_is_dropped() {
     let [alice, _bob] = play.join(["alice", "bob"]);
     let refused: Vec<Client> = (0..REFUSALS_MAX).map(|_| play.connect()).collect();
     assert!(play.connect().is_dropped());
+    assert_eq!(play.server.counters.accept_failures, 1);
     play.run();
     for client in &refused {
         assert!(client.read().starts_with(b"HTTP/1.1 503 "));

@@ -4,6 +4,7 @@
 mod chat;
 mod echo;
 mod http;
+mod metrics;
 mod options;
 mod raw;
 mod shutdown;
