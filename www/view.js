@@ -268,7 +268,7 @@ function createList({ list, words, dates, open }) {
   function createItem(peer) {
     const [avatar, time, presence, line, unread] =
       ["avatar", "time", "presence", "line", "unread"].map((className) => make("span", className));
-    avatar.ariaHidden = "true";
+    avatar.setAttribute("aria-hidden", "true");
     avatar.textContent = initialOf(peer);
     avatar.style.setProperty("--hue", String(hueOf(peer)));
     // The spaces are for the name that the button is read out by.
@@ -299,7 +299,7 @@ function createList({ list, words, dates, open }) {
 
   function renderItem({ button, time, presence, line, unread }, conversation, isCurrent) {
     const last = conversation.messages.at(-1);
-    button.ariaCurrent = String(isCurrent);
+    button.setAttribute("aria-current", String(isCurrent));
     setText(presence, words[conversation.presence] ?? "", conversation.presence);
     setText(time, last ? dates.brief(last.at) : "");
     setText(line, lineText(conversation, last, isCurrent), conversation.typing ? "typing" : "");
@@ -340,7 +340,7 @@ function fillWords(words) {
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = words[element.dataset.text];
   for (const element of document.querySelectorAll("[data-hint]")) element.placeholder = words[element.dataset.hint];
   for (const element of document.querySelectorAll("[data-label]")) {
-    element.ariaLabel = words[element.dataset.label];
+    element.setAttribute("aria-label", words[element.dataset.label]);
     if (element.matches("button")) element.title = words[element.dataset.label];
   }
 }
