@@ -1,0 +1,75 @@
+//! axe-core finds nothing to object to, on no screen and in neither colour scheme.
+
+use serde_json::json;
+
+use crate::page::home;
+use crate::support::{Client, Server};
+use crate::webdriver::Browser;
+
+#[test]
+fn axe_finds_nothing_from_the_first_screen_to_a_conversation() {
+    let server = Server::start(&[]);
+    let alice = Browser::visit(&server);
+    alice.find("textbox", "Your ID");
+    alice.assert_accessible();
+    alice.join_as("alice");
+    alice.assert_accessible();
+    let mut bob = Client::join(&server, "bob");
+    alice.chat_with("bob");
+    alice.write("hello");
+    alice.wait_for_state("hello", &["Sent"]);
+    bob.say(json!({"type": "send", "to": "alice", "body": "see https://example.org/"}));
+    bob.say(json!({"type": "send", "to": "alice", "body": {"not": "a text"}}));
+    drop(bob);
+    alice.write("gone already?");
+    alice.wait_for_state("gone already?", &["Failed"]);
+    alice.assert_accessible();
+    alice.resize(320, 568);
+    alice.assert_accessible();
+}
+
+#[test]
+fn axe_finds_nothing_in_a_request() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(&server, "alice");
+    Client::join(&server, "bob").say(json!({"type": "send", "to": "alice", "body": "do you know me?"}));
+    alice.open("bob…");
+    alice.find("button", "Accept");
+    alice.assert_accessible();
+}
+
+#[test]
+fn axe_finds_nothing_in_the_settings() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(&server, "alice");
+    alice.click("button", "Settings");
+    alice.find("dialog", "…");
+    alice.assert_accessible();
+}
+
+#[test]
+fn axe_finds_nothing_in_a_tab_that_is_not_the_active_one() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(&server, "alice");
+    alice.new_tab();
+    alice.go(&home(&server));
+    alice.find("button", "Use here");
+    alice.assert_accessible();
+}
+
+impl Browser {
+    #[track_caller]
+    fn assert_accessible(&self) {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
+        let axe = std::fs::read_to_string(path).expect("tests/run installs it");
+        let script = "
+            const results = await axe.run(document, { resultTypes: ['violations'] });
+            return results.violations.map(({ id, help, nodes }) => [id, help, ...nodes.map(({ html }) => html)]);
+        ";
+        for scheme in ["light", "dark"] {
+            self.prefer_colours(scheme);
+            let violations = self.run(&format!("{axe}; return (async () => {{ {script} }})();"), json!([]));
+            assert_eq!(violations, json!([]), "in {scheme}: {violations:#}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The page in the words of its contract: roles and names. No class, no id and no tag of it is known here, so any page
+//! that keeps the contract would pass.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+use crate::webdriver::{Browser, ENTER, Element, fits, wait_for};
+
+/// Functions for scripts that get the log as their first argument. A row's own texts are text nodes, as anything that
+/// people wrote has to be.
+const IN_LOG: &str = "
+    const [log, body] = arguments;
+    const nodes = [];
+    const walker = document.createTreeWalker(log, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) nodes.push(walker.currentNode);
+    const found = () => nodes.find((node) => node.data === body);
+    const scroller = () => {
+      let box = log;
+      while (box.scrollHeight <= box.clientHeight || getComputedStyle(box).overflowY === 'visible') {
+        box = box.parentElement;
+      }
+      return box;
+    };
+";
+
+impl Browser {
+    /// A person at a browser, who has joined.
+    #[track_caller]
+    pub fn join(server: &Server, id: &str) -> Browser {
+        let browser = Browser::visit(server);
+        browser.join_as(id);
+        browser
+    }
+
+    /// The first screen.
+    #[track_caller]
+    pub fn visit(server: &Server) -> Browser {
+        let browser = Browser::start(&[]);
+        browser.go(&home(server));
+        browser
+    }
+
+    #[track_caller]
+    pub fn join_as(&self, id: &str) {
+        self.enter("textbox", "Your ID", id);
+        self.click("button", "Join");
+        self.wait_for_text("status", "Connected");
+    }
+
+    #[track_caller]
+    pub fn chat_with(&self, peer: &str) {
+        self.enter("textbox", "Chat with", peer);
+        self.click("button", "Open");
+        self.find("textbox", "Message");
+    }
+
+    /// Writes to the open conversation.
+    #[track_caller]
+    pub fn write(&self, text: &str) {
+        self.enter("textbox", "Message", &format!("{text}{ENTER}"));
+    }
+
+    /// Opens a conversation from the list.
+    #[track_caller]
+    pub fn open(&self, pattern: &str) {
+        wait_for(&format!("conversation {pattern}"), || self.has_conversation(pattern).then_some(()));
+        self.click("button", pattern);
+    }
+
+    pub fn has_conversation(&self, pattern: &str) -> bool {
+        let lists = self.all("navigation", "Conversations");
+        lists.iter().any(|list| !self.all_in(list, "button", pattern).is_empty())
+    }
+
+    /// All texts in the log that are like this, in their order.
+    #[track_caller]
+    pub fn told(&self, pattern: &str) -> Vec<String> {
+        let texts = self.in_log("return nodes.map((node) => node.data);", "");
+        let texts = texts.as_array().expect("an array").iter().filter_map(Value::as_str);
+        texts.filter(|text| fits(text, pattern)).map(str::to_owned).collect()
+    }
+
+    /// Waits for a message.
+    #[track_caller]
+    pub fn wait_for_message(&self, body: &str) {
+        wait_for(&format!("message {body}"), || self.told(body).pop());
+    }
+
+    /// What is told beside one of the reader's own messages: its state, and other things.
+    #[track_caller]
+    pub fn beside(&self, body: &str) -> String {
+        let script = "
+            let part = found()?.parentElement;
+            while (part && part !== log && !/Sending|Sent|Delivered|Read|Failed/.test(part.textContent)) {
+              part = part.parentElement;
+            }
+            return part?.textContent ?? '';
+        ";
+        self.in_log(script, body).as_str().expect("a text").replace(body, "")
+    }
+
+    /// Waits for one of these states of a message.
+    #[track_caller]
+    pub fn wait_for_state(&self, body: &str, states: &[&str]) {
+        wait_for(&format!("{body}: {states:?}"), || {
+            let beside = self.beside(body);
+            states.iter().any(|state| beside.contains(state)).then_some(())
+        });
+    }
+
+    /// Where a message stands on the screen, in pixels from its top.
+    #[track_caller]
+    pub fn top_of(&self, body: &str) -> f64 {
+        let script = "
+            const range = document.createRange();
+            range.selectNode(found());
+            return range.getBoundingClientRect().top;
+        ";
+        self.in_log(script, body).as_f64().expect("a number")
+    }
+
+    /// Scrolls the messages up, halfway to the first.
+    #[track_caller]
+    pub fn scroll_up(&self) {
+        self.in_log("scroller().scrollTop /= 2;", "");
+    }
+
+    /// Waits until the last of the messages is in view.
+    #[track_caller]
+    pub fn wait_for_end(&self) {
+        let script = "
+            const box = scroller();
+            return box.scrollHeight - box.scrollTop - box.clientHeight < 4;
+        ";
+        wait_for("end of the log in view", || self.in_log(script, "").as_bool().filter(|at_end| *at_end));
+    }
+
+    #[track_caller]
+    fn in_log(&self, script: &str, body: &str) -> Value {
+        let log: Element = self.find("log", "Messages");
+        self.run(&format!("{IN_LOG}{script}"), json!([log.argument(), body]))
+    }
+
+    /// Nothing is wider than the screen.
+    #[track_caller]
+    pub fn assert_not_sideways(&self) {
+        let root = "const root = document.documentElement;";
+        let widths = self.run(&format!("{root} return [root.scrollWidth, root.clientWidth];"), json!([]));
+        assert!(widths[0].as_u64() <= widths[1].as_u64(), "{widths}");
+    }
+}
+
+pub fn home(server: &Server) -> String {
+    format!("http://{}/", server.address)
+}

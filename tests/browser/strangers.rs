@@ -1,0 +1,123 @@
+//! What people whom the reader does not know, or who mean harm, can do to the page: say their words, and nothing else.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Server};
+use crate::webdriver::{Browser, wait_for};
+
+#[test]
+fn links_of_a_stranger_are_inert_until_accepted() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(&server, "alice");
+    let mut bob = Client::join(&server, "bob");
+    bob.say(json!({"type": "send", "to": "alice", "body": "https://example.org/"}));
+    alice.open("bob…");
+    alice.find("button", "Block");
+    alice.wait_for_message("https://example.org/");
+    assert!(!alice.has("link", "…"));
+    alice.click("button", "Accept");
+    alice.find("link", "https://example.org/");
+    alice.wait_until_gone("button", "Accept");
+    alice.write("welcome");
+    wait_for("answer", || (bob.hear()["body"] == "welcome").then_some(()));
+}
+
+#[test]
+fn a_stranger_who_is_blocked_finds_nobody_here() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(&server, "alice");
+    let mut bob = Client::join(&server, "bob");
+    bob.say(json!({"type": "send", "to": "alice", "body": "buy this"}));
+    alice.open("bob…");
+    alice.click("button", "Block");
+    // Her page's `block` may be on its way still.
+    wait_for("refusal", || {
+        bob.say(json!({"type": "send", "to": "alice", "body": "and this", "ref": "again"}));
+        let answer = std::iter::repeat_with(|| bob.hear()).find(|line| line["ref"] == "again");
+        answer.filter(|line| line["code"] == "offline")
+    });
+}
+
+#[test]
+fn hostile_ids_and_bodies_do_no_harm() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(&server, "alice");
+    let harmful = "<img src=x onerror=\"globalThis.harmed=true\">";
+    alice.enter("textbox", "Chat with", harmful);
+    alice.click("button", "Open");
+    alice.wait_for_text("alert", &format!("…{harmful}…"));
+    alice.reload_after_join();
+    let word = "W".repeat(60_000);
+    let bodies = [
+        harmful,
+        "<script>globalThis.harmed=true</script>",
+        "javascript:globalThis.harmed=true",
+        "\u{202E}gpj.exe",
+        &word,
+    ];
+    let heaped = format!("a{}", "\u{0336}".repeat(31));
+    let ids = ["__proto__", "constructor", &"W".repeat(64), "عربي.123", &heaped];
+    for id in ids {
+        alice.chat_with(id);
+        let mut stranger = Client::join(&server, id);
+        for body in bodies {
+            stranger.say(json!({"type": "send", "to": "alice", "body": body}));
+        }
+        for body in [json!({"html": harmful}), json!([[]]), json!(null), json!(-0.5), json!("end")] {
+            stranger.say(json!({"type": "send", "to": "alice", "body": body}));
+        }
+        alice.wait_for_message("end");
+        assert!(alice.has_conversation(&format!("{id}…")));
+        for body in &bodies[..4] {
+            assert_eq!(alice.told(body).len(), 1, "{body}");
+        }
+        assert!(!alice.told(&format!("{}…", "W".repeat(1000))).is_empty());
+        alice.assert_unharmed();
+    }
+    let log = alice.texts("log").concat().to_lowercase();
+    assert_eq!(log.matches("unsupported message").count(), 4);
+}
+
+#[test]
+fn a_hostile_stranger_does_no_harm_before_being_accepted() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(&server, "alice");
+    for body in
+        [json!("<img src=x onerror=\"globalThis.harmed=true\">"), json!({"a": 1}), json!("W".repeat(60_000))]
+    {
+        let id = format!("{}{}", "W".repeat(60), body.to_string().len() % 1000);
+        let mut stranger = Client::join(&server, &id);
+        stranger.say(json!({"type": "send", "to": "alice", "body": body}));
+        alice.open(&format!("{id}…"));
+        alice.assert_unharmed();
+    }
+}
+
+impl Browser {
+    /// After an id that was refused, the field is as new.
+    fn reload_after_join(&self) {
+        self.reload();
+        self.wait_for_text("status", "Connected");
+    }
+
+    /// No script ran, nothing was fetched, no link leads into a script, and what turns the direction of writing turns
+    /// that of its own words only.
+    fn assert_unharmed(&self) {
+        self.assert_not_sideways();
+        let script = "
+            const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+            const turning = [];
+            while (walker.nextNode()) {
+              if (walker.currentNode.data.includes('\\u202e')) turning.push(walker.currentNode.parentElement);
+            }
+            return [
+              'harmed' in globalThis,
+              document.querySelectorAll('[onerror], [src=x]').length,
+              [...document.links].filter((link) => !/^(https?|mailto):/.test(link.href)).length,
+              turning.filter((element) => !/isolate|plaintext/.test(getComputedStyle(element).unicodeBidi)).length,
+            ];
+        ";
+        let harm: Value = self.run(script, json!([]));
+        assert_eq!(harm, json!([false, 0, 0, 0]));
+    }
+}

@@ -1,0 +1,383 @@
+//! A WebDriver client: as much of the W3C's protocol as these tests need, each browser with a driver and a profile of
+//! its own. What a page means is not known here.
+//!
+//! Elements are found the way assistive technology finds them, by role and accessible name, in the accessibility tree
+//! that the browser has computed. Whatever is looked for may still be on its way, so every gesture waits for its
+//! element.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::PATIENCE;
+
+// Keys that are no characters (WebDriver, 17.4.2).
+pub const TAB: &str = "\u{E004}";
+pub const ENTER: &str = "\u{E007}";
+pub const ESCAPE: &str = "\u{E00C}";
+
+/// The name of an element reference in JSON (WebDriver, 12.1).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// Looked at again after this time: soon for a person, and seldom enough to leave the page a core.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Where no core is free a command may take as long as what it does.
+const COMMAND_MAX: Duration = PATIENCE.saturating_mul(2);
+
+const ARGUMENTS: [&str; 12] = [
+    "--headless=new",
+    // Root has no sandbox, and these pages come from the test itself.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    // Names of other hosts are not even looked up.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    // The browser ends when its driver does, however that ends.
+    "--remote-debugging-pipe",
+    "--lang=en-US",
+    "--window-size=1024,768",
+];
+
+/// A headless Chromium that runs until it is dropped. Then its console must hold no error.
+pub struct Browser {
+    driver: Child,
+    port: u16,
+    /// The path of all that is said about it; empty until there is a session.
+    session: String,
+    profile: PathBuf,
+}
+
+/// An element reference.
+#[derive(Clone, PartialEq)]
+pub struct Element(String);
+
+impl Browser {
+    /// `arguments` are Chromium's, and win over those of all.
+    pub fn start(arguments: &[&str]) -> Browser {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("browser-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts: tests/run installs it");
+        let port = port_told(&mut driver);
+        let mut browser = Browser { driver, port, session: String::new(), profile };
+        let own_profile = format!("--user-data-dir={}", browser.profile.display());
+        let arguments = [&ARGUMENTS, arguments, &[&own_profile]].concat();
+        let wanted =
+            json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
+        let session = browser.command("POST", "/session", &json!({"capabilities": {"alwaysMatch": wanted}}));
+        let session = session.expect("Chromium starts");
+        browser.session = format!("/session/{}", session["sessionId"].as_str().expect("a session"));
+        browser
+    }
+
+    pub fn go(&self, url: &str) {
+        self.must("/url", json!({"url": url}));
+    }
+
+    pub fn reload(&self) {
+        self.must("/refresh", json!({}));
+    }
+
+    pub fn title(&self) -> String {
+        text(&self.command("GET", &self.path("/title"), &Value::Null).expect("a page"))
+    }
+
+    /// The tab that all is said to.
+    pub fn tab(&self) -> String {
+        text(&self.command("GET", &self.path("/window"), &Value::Null).expect("a tab"))
+    }
+
+    /// Opens a tab in the same profile, empty, and turns to it.
+    pub fn new_tab(&self) -> String {
+        let tab = text(&self.must("/window/new", json!({"type": "tab"}))["handle"]);
+        self.turn_to(&tab);
+        tab
+    }
+
+    pub fn turn_to(&self, tab: &str) {
+        self.must("/window", json!({"handle": tab}));
+    }
+
+    /// What is shown behaves as on a screen of this size, and below 640 px as on a phone.
+    pub fn resize(&self, width: u32, height: u32) {
+        let mobile = width < 640;
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// The reader asks for this colour scheme, and for colours that change at once, not by and by.
+    pub fn prefer_colours(&self, scheme: &str) {
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"}]);
+        self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
+    }
+
+    /// Takes the network from the page, or gives it back; it is told, as by a phone.
+    pub fn network(&self, online: bool) {
+        let conditions =
+            json!({"offline": !online, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        self.devtools("Network.emulateNetworkConditions", conditions);
+    }
+
+    /// Runs a function body in the page. A promise that it returns is waited for.
+    pub fn run(&self, script: &str, arguments: Value) -> Value {
+        self.must("/execute/sync", json!({"script": script, "args": arguments}))
+    }
+
+    /// A command of Chromium's own, for what WebDriver has no words for.
+    pub fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.must("/goog/cdp/execute", json!({"cmd": command, "params": parameters}))
+    }
+
+    /// All that has this role and name now, in the order of the page. In a name, `…` stands for any text.
+    pub fn all(&self, role: &str, name: &str) -> Vec<Element> {
+        let root = json!({"using": "css selector", "value": ":root"});
+        // While a page is being left there is none.
+        self.post("/element", root).map_or(Vec::new(), |root| self.all_in(&element(&root), role, name))
+    }
+
+    /// As `all`, within this element.
+    pub fn all_in(&self, Element(within): &Element, role: &str, name: &str) -> Vec<Element> {
+        // Chromedriver's references end in what DevTools call the element by. So what these find can be named to it.
+        let (page, number) = within.rsplit_once('.').expect("a reference of chromedriver's");
+        let number: u64 = number.parse().expect("a number");
+        let query =
+            json!({"cmd": "Accessibility.queryAXTree", "params": {"backendNodeId": number, "role": role}});
+        let Ok(found) = self.post("/goog/cdp/execute", query) else { return Vec::new() };
+        let nodes = found["nodes"].as_array().expect("nodes").iter();
+        nodes
+            .filter(|node| node["ignored"] == false && fits(&text(&node["name"]["value"]), name))
+            .map(|node| Element(format!("{page}.{}", node["backendDOMNodeId"])))
+            .collect()
+    }
+
+    /// Is there something with this role and name now?
+    pub fn has(&self, role: &str, name: &str) -> bool {
+        !self.all(role, name).is_empty()
+    }
+
+    /// Waits for something with this role and name.
+    #[track_caller]
+    pub fn find(&self, role: &str, name: &str) -> Element {
+        wait_for(&format!("{role} {name}"), || self.all(role, name).into_iter().next())
+    }
+
+    /// Waits until nothing has this role and name.
+    #[track_caller]
+    pub fn wait_until_gone(&self, role: &str, name: &str) {
+        wait_for(&format!("end of {role} {name}"), || (!self.has(role, name)).then_some(()));
+    }
+
+    /// Waits for something with this role whose text is like this.
+    #[track_caller]
+    pub fn wait_for_text(&self, role: &str, pattern: &str) {
+        let mut seen: Vec<String> = Vec::new();
+        let start = Instant::now();
+        while !seen.iter().any(|text| fits(text, pattern)) {
+            assert!(start.elapsed() < PATIENCE, "{role} {pattern} did not come, but {seen:?}");
+            std::thread::sleep(LOOK_AGAIN);
+            seen = self.texts(role);
+        }
+    }
+
+    /// The texts of all that has this role now.
+    pub fn texts(&self, role: &str) -> Vec<String> {
+        let read =
+            |Element(id)| self.command("GET", &self.path(&format!("/element/{id}/text")), &Value::Null);
+        self.all(role, "…")
+            .into_iter()
+            .filter_map(|element| read(element).ok())
+            .map(|read| text(&read))
+            .collect()
+    }
+
+    #[track_caller]
+    pub fn click(&self, role: &str, name: &str) {
+        self.act(role, name, "click", &json!({}));
+    }
+
+    /// Types into a field, behind what is in it.
+    #[track_caller]
+    pub fn enter(&self, role: &str, name: &str, keys: &str) {
+        self.act(role, name, "value", &json!({"text": keys}));
+    }
+
+    /// Waits until something with this role and name takes the gesture: nothing covers it, and it is not about to go.
+    #[track_caller]
+    fn act(&self, role: &str, name: &str, gesture: &str, given: &Value) {
+        wait_for(&format!("{role} {name} that takes a {gesture}"), || {
+            self.all(role, name).iter().find_map(|Element(element)| {
+                self.post(&format!("/element/{element}/{gesture}"), given.clone()).ok()
+            })
+        });
+    }
+
+    /// Strikes keys, wherever the focus is.
+    pub fn press(&self, keys: &str) {
+        let strike = |key: char| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));
+        let strikes: Vec<Value> = keys.chars().flat_map(strike).collect();
+        self.must("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": strikes}]}));
+    }
+
+    /// Strikes Tab until this has the focus.
+    #[track_caller]
+    pub fn tab_to(&self, role: &str, name: &str) {
+        let mut passed = Vec::new();
+        while passed.len() < 50 {
+            let focus = self.focus();
+            if focus.0 == role && fits(&focus.1, name) {
+                return;
+            }
+            passed.push(focus);
+            self.press(TAB);
+        }
+        panic!("Tab does not lead to {role} {name}, but to {passed:?}");
+    }
+
+    /// Role and name of what has the focus.
+    pub fn focus(&self) -> (String, String) {
+        let get = |path: &str| self.command("GET", &self.path(path), &Value::Null);
+        let Ok(active) = get("/element/active") else { return Default::default() };
+        let [role, label] = ["role", "label"].map(|what| {
+            get(&format!("/element/{}/computed{what}", element(&active).0))
+                .map_or(String::new(), |told| text(&told))
+        });
+        (role, label)
+    }
+
+    /// The errors in the console that are new. That a server was not to be reached is for the page to tell, and no
+    /// page can keep a browser from writing it down.
+    pub fn console_errors(&self) -> Vec<String> {
+        let entries = self.post("/se/log", json!({"type": "browser"})).unwrap_or_default();
+        let entries = entries.as_array().into_iter().flatten();
+        let errors = entries.filter(|entry| entry["level"] == "SEVERE").map(|entry| text(&entry["message"]));
+        let unreached = ["WebSocket connection to ", "Failed to load resource: net::ERR_"];
+        errors.filter(|error| !unreached.iter().any(|start| error.contains(start))).collect()
+    }
+
+    fn must(&self, path: &str, body: Value) -> Value {
+        self.post(path, body).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn post(&self, path: &str, body: Value) -> Result<Value, String> {
+        self.command("POST", &self.path(path), &body)
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.session)
+    }
+
+    fn command(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let failed = |error: std::io::Error| error.to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(failed)?;
+        stream.set_read_timeout(Some(COMMAND_MAX)).map_err(failed)?;
+        let (port, length) = (self.port, body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).map_err(failed)?;
+        // Chromedriver does not end a connection that it was asked to end, so the length tells the end of an answer.
+        let mut answer = BufReader::new(stream);
+        let head: Vec<String> =
+            answer.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let length = head
+            .iter()
+            .find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        let mut body = vec![0; length.ok_or("no answer")?];
+        answer.read_exact(&mut body).map_err(failed)?;
+        let value =
+            serde_json::from_slice::<Value>(&body).map_err(|error| error.to_string())?["value"].take();
+        if head[0].starts_with("HTTP/1.1 200 ") { Ok(value) } else { Err(text(&value["message"])) }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let failed = std::thread::panicking();
+        if failed && let Ok(picture) = self.command("GET", &self.path("/screenshot"), &Value::Null) {
+            let path = self.profile.with_extension("png");
+            let bytes = data_encoding::BASE64.decode(text(&picture).as_bytes()).unwrap_or_default();
+            let _ = fs::write(&path, bytes);
+            eprintln!("what the browser showed: {}", path.display());
+        }
+        let errors = self.console_errors();
+        let _ = self.command("DELETE", &self.session, &Value::Null);
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+        let _ = fs::remove_dir_all(&self.profile);
+        assert!(failed || errors.is_empty(), "in the console: {errors:#?}");
+    }
+}
+
+/// Looks until there is something to see.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(start.elapsed() < PATIENCE, "no {what}");
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Is this text like the pattern, in which `…` stands for any text?
+pub fn fits(text: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('…');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some((_, behind)) = rest.split_once(part) else { return false };
+        rest = behind;
+    }
+    true
+}
+
+/// The port that a driver has taken, as it tells.
+fn port_told(driver: &mut Child) -> u16 {
+    let lines = BufReader::new(driver.stdout.as_mut().expect("it was piped")).lines();
+    let told =
+        |line: &str| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok();
+    lines.map_while(Result::ok).find_map(|line| told(&line)).expect("a port")
+}
+
+impl Element {
+    /// As an argument of a script.
+    pub fn argument(&self) -> Value {
+        json!({ELEMENT: self.0})
+    }
+}
+
+fn element(reference: &Value) -> Element {
+    Element(text(&reference[ELEMENT]))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
