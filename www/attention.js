@@ -49,7 +49,7 @@ export function createAttention({ store, words, icon }) {
       const notification = new Notification(words.notified(peer), { body: text, tag: `sotto ${peer}`, icon: "/icon-192.png" });
       notification.onclick = () => {
         window.focus();
-        store.open(peer);
+        store.choose(peer);
         notification.close();
       };
     } catch {

@@ -70,8 +70,9 @@ let saving = false;
 let renderingIsDue = false;
 /** Asked of the browser, and not yet done. */
 let isGoingBack = false;
-/** A conversation to be opened as soon as there can be one. */
-let wantedPeer = recall("sessionStorage", "peer");
+const lastPeer = recall("sessionStorage", "peer");
+/** Opens a conversation as soon as there can be one: the one that was open when the page was left, or an invitation. */
+let openWanted = lastPeer && (() => store.choose(lastPeer));
 
 addEventListener("online", () => {
   store.network(true);
@@ -123,10 +124,9 @@ function changed(arrived) {
 
 function render() {
   renderingIsDue = false;
-  if (wantedPeer && store.wanted()) {
-    const peer = wantedPeer;
-    wantedPeer = "";
-    store.open(peer);
+  if (openWanted && store.wanted()) {
+    openWanted();
+    openWanted = null;
   }
   view.render();
   attention.render();
@@ -188,14 +188,19 @@ async function explain() {
 function takeInvite() {
   const [, encoded] = /^#to=(.+)$/.exec(location.hash) ?? [];
   if (!encoded) return;
-  try {
-    wantedPeer = decodeURIComponent(encoded);
-  } catch {
-    wantedPeer = encoded;
-  }
+  openWanted = () => store.open(decoded(encoded));
   // Loaded again, the page opens what was open then.
   history.replaceState(history.state, "", location.pathname);
   if (store.wanted()) render();
+}
+
+/** @param {string} text percent-encoded, unless somebody has typed it */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function inviteLink() {

@@ -1,9 +1,9 @@
 /**
  * What we have written, until it is known what became of it.
  *
- * Invariants: a message of ours is "sending" exactly while it is in `unanswered` (the server may have taken it) or in
- * `waiting` (it has not), and goes from the one to the other in the order in which it was written. It is "sent" or
- * "doubtful" exactly while it is in `sent`.
+ * Invariants: a message of ours is "sending" exactly while it is in `unanswered` (the server may have taken it), in
+ * `waiting` (it has not) or in `parked` (it has not, for the peer is not back yet), and messages to a peer go to the server
+ * in the order in which they were written. It is "sent" or "doubtful" exactly while it is in `sent`.
  *
  * Not known here: conversations, the socket, the storage. What is needed of them comes in as functions.
  */
@@ -12,6 +12,12 @@ import { lineBytes, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protoco
 
 /** @typedef {import("./store.js").Message} Message */
 
+/**
+ * After a restart of the server everybody comes back, but not at once: a peer that is not there by now, after the longest
+ * delay of a page and a bit, is not there.
+ */
+export const PATIENCE_MS = 25_000;
+
 /** So many sent messages may wait to be delivered. Of older ones nothing more is learnt: nobody else waits so long. */
 export const SENT_MAX = 65536;
 
@@ -19,12 +25,17 @@ export const SENT_MAX = 65536;
  * @param {object} outside
  * @param {(line: object) => void} outside.say gives a line to the socket
  * @param {(message: Message) => void} outside.touched it is no longer what it was
+ * @param {() => string} outside.newRef random, never the same twice
  */
-export function createOutgoing({ say, touched }) {
+export function createOutgoing({ say, touched, newRef }) {
   /** Said, by ref. @type {Map<string, Message>} */
   const unanswered = new Map();
   /** Not said yet. @type {Message[]} */
   let waiting = [];
+  /** Written before the server had forgotten our peers: they may be on their way back. @type {Set<Message>} */
+  const hopeful = new Set();
+  /** Refused as long as the peer is not back, by peer. @type {Map<string, Message[]>} */
+  const parked = new Map();
   /** Taken by the server, by mid. @type {Map<string, Message>} */
   const sent = new Map();
   /** What was told of mids that may be those of unanswered ones. @type {Map<string, { peer: string, fate: object }>} */
@@ -64,7 +75,37 @@ export function createOutgoing({ say, touched }) {
     for (const message of unanswered.values()) change(message, { state: "failed", reason: { code: "forgotten" } });
     unanswered.clear();
     early.clear();
+    for (const message of waiting) hopeful.add(message);
     return doubt;
+  }
+
+  /** Who has not come back by now, is not here. */
+  function endPatience() {
+    hopeful.clear();
+    for (const [to, messages] of parked) {
+      for (const message of messages) change(message, { state: "failed", reason: { code: "offline", to } });
+    }
+    parked.clear();
+  }
+
+  /** This peer is here, again. @param {string} peer */
+  function here(peer) {
+    unpark(peer);
+    sayWaiting();
+  }
+
+  /** Refused ones are new ones for the server. @param {string} peer */
+  function unpark(peer) {
+    const messages = parked.get(peer) ?? [];
+    parked.delete(peer);
+    for (const message of messages) change(message, { ref: newRef(), said: false });
+    waiting = [...messages, ...waiting];
+  }
+
+  /** @param {Message} message */
+  function park(message) {
+    if (!parked.has(message.peer)) parked.set(message.peer, []);
+    parked.get(message.peer).push(message);
   }
 
   /** Repeats what was not answered, and goes on. */
@@ -75,13 +116,16 @@ export function createOutgoing({ say, touched }) {
 
   function disconnected() {
     joined = false;
+    for (const peer of [...parked.keys()]) unpark(peer);
   }
 
   /** A send was answered, and there is room for another. @param {string} ref @param {Partial<Message>} outcome */
   function answer(ref, outcome) {
     const message = unanswered.get(ref);
-    if (message) {
-      unanswered.delete(ref);
+    unanswered.delete(ref);
+    if (message && hopeful.has(message) && outcome.reason?.code === "offline") {
+      park(message);
+    } else if (message) {
       change(message, outcome);
       if (message.state === "sent") taken(message);
     }
@@ -120,7 +164,9 @@ export function createOutgoing({ say, touched }) {
       const message = waiting.shift();
       // Written before the server told how much it takes. Said, it would end every connection anew.
       const bytes = bytesLeft(message);
-      if (bytes < 0) {
+      if (parked.has(message.peer)) {
+        park(message);
+      } else if (bytes < 0) {
         change(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
       } else {
         unanswered.set(message.ref, message);
@@ -138,6 +184,7 @@ export function createOutgoing({ say, touched }) {
   /** Drops what waits for this peer; what was said will be answered, and is nobody's. @param {string} peer */
   function drop(peer) {
     waiting = waiting.filter((message) => message.peer !== peer);
+    parked.delete(peer);
     for (const message of [...unanswered.values(), ...sent.values()]) {
       if (message.peer === peer) message.cleared = true;
     }
@@ -145,7 +192,7 @@ export function createOutgoing({ say, touched }) {
 
   /** Leaves nothing behind for another id. */
   function forget() {
-    for (const map of [unanswered, sent, early]) map.clear();
+    for (const map of [unanswered, hopeful, parked, sent, early]) map.clear();
     waiting = [];
     joined = false;
   }
@@ -153,7 +200,8 @@ export function createOutgoing({ say, touched }) {
   /** The same message, if it is one of ours that is still open. @param {Message} message as it was stored */
   function find({ mine, ref, mid }) {
     if (!mine) return undefined;
-    return unanswered.get(ref) ?? sent.get(mid) ?? waiting.find((message) => message.ref === ref);
+    const unsaid = [...waiting, ...[...parked.values()].flat()];
+    return unanswered.get(ref) ?? sent.get(mid) ?? unsaid.find((message) => message.ref === ref);
   }
 
   /** @param {Message} message @param {Partial<Message>} what */
@@ -163,7 +211,7 @@ export function createOutgoing({ say, touched }) {
   }
 
   return {
-    add, restore, connected, sayAgain, disconnected, answer, become, bytesLeft, drop, forget, find,
+    add, restore, connected, endPatience, here, sayAgain, disconnected, answer, become, bytesLeft, drop, forget, find,
     /** @param {string} ref */
     expects: (ref) => unanswered.has(ref),
     messageBytesMax: () => messageBytesMax,

@@ -33,13 +33,17 @@ export function createDelay({ setTimer, clearTimer, random }) {
   let cancel = () => {};
   let skip = () => {};
 
-  /** Calls `attempt` after the next delay. @param {() => void} attempt */
-  function wait(attempt) {
+  /**
+   * Calls `attempt` after the next delay. @param {() => void} attempt
+   * @param {boolean} [long] after the longest: there is little hope
+   */
+  function wait(attempt, long = false) {
     const end = () => {
       cancel();
       attempt();
     };
-    const timer = setTimer(end, random() * Math.min(DELAY_MS_MAX, DELAY_MS_FIRST * 2 ** attempts));
+    const jitter = () => random() * Math.min(DELAY_MS_MAX, DELAY_MS_FIRST * 2 ** attempts);
+    const timer = setTimer(end, long ? DELAY_MS_MAX : jitter());
     attempts += 1;
     skip = end;
     cancel = () => {
@@ -104,11 +108,12 @@ export function createSocket({ connect, delay, clock, opened, received, closed, 
     awaitAnswer();
   }
 
-  function lost(code) {
+  /** @param {number} code @param {boolean} [long] whether to wait as long as ever for the next attempt */
+  function lost(code, long) {
     const wasOpen = isOpen;
     release();
     // Before `closed`, which may say `stop`.
-    delay.wait(open);
+    delay.wait(open, long);
     closed(code, wasOpen);
   }
 
@@ -150,8 +155,18 @@ export function createSocket({ connect, delay, clock, opened, received, closed, 
     /** @param {object} line */
     say: (line) => webSocket.send(JSON.stringify(line)),
     wake,
-    /** Takes the connection for broken, where the browser might need minutes to notice. */
-    giveUp: () => webSocket && lost(CLOSE_BROKEN),
+    /**
+     * There is no network: takes the connection for broken, where the browser might need minutes to notice. It may be
+     * wrong where the server is on the same machine, so an attempt is made now and then.
+     */
+    giveUp() {
+      if (webSocket) {
+        lost(CLOSE_BROKEN, true);
+      } else if (started) {
+        delay.cancel();
+        delay.wait(open, true);
+      }
+    },
   };
 }
 

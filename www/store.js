@@ -8,7 +8,7 @@
  * Not known here: the DOM, the socket, the storage, the clock. What is needed of them comes in as functions.
  */
 
-import { createOutgoing, putLast } from "./outgoing.js";
+import { createOutgoing, PATIENCE_MS, putLast } from "./outgoing.js";
 import {
   CLOSE_GOING_AWAY, CLOSE_REPLACED, CLOSE_TRY_LATER, isId, listLines, normalId, WATCHED_MAX,
 } from "./protocol.js";
@@ -104,12 +104,13 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     visible: true,
     settings: { ...SETTINGS_DEFAULT, ...settings },
   };
-  const outgoing = createOutgoing({ say, touched });
+  const outgoing = createOutgoing({ say, touched, newRef });
   /** Mids of messages to us. @type {Map<string, true>} */
   const known = new Map();
   /** What storage does not have yet. */
   let unsaved = nothingUnsaved();
   let losses = 0;
+  let joins = 0;
   // For lines that are only measured.
   const someRef = newRef();
 
@@ -196,15 +197,26 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
 
   // ---- gestures
 
-  /** Opens a conversation, if there can be one. @param {string} text @returns {boolean} whether there can */
+  /** Opens a conversation with anybody, if there can be one. @param {string} text @returns {boolean} whether there can */
   function open(text) {
     const peer = normalId(text);
     // The server refuses a whole `watch` for one bad id, so none may get into the list.
     const possible = isId(peer);
-    if (possible) show(peer);
     warn("bad_id", !possible && { to: peer });
-    changed([]);
+    if (!possible) {
+      changed([]);
+    } else {
+      show(peer);
+      // Whom we look for ourselves is no stranger.
+      accept();
+    }
     return possible;
+  }
+
+  /** Opens a conversation of the list. @param {string} peer */
+  function choose(peer) {
+    show(peer);
+    changed([]);
   }
 
   /** An alert that a gesture raises, the same gesture ends. */
@@ -218,8 +230,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     if (peer === state.openPeer) return;
     close();
     state.openPeer = peer;
-    // Whom we look for ourselves is no stranger.
-    const conversation = state.conversations.get(peer) ?? createConversation(peer, true);
+    const conversation = state.conversations.get(peer) ?? createConversation(peer);
     const { unread, seen, messages, earlier } = conversation;
     if (unread) conversation.newAfter = seen;
     const count = Math.min(Math.max(PAGE_MESSAGES, unread + PAGE_MESSAGES / 2), UNREAD_LOADED_MAX);
@@ -404,7 +415,8 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     const why = { [CLOSE_GOING_AWAY]: "restarting", [CLOSE_TRY_LATER]: "busy" }[code];
     // One attempt that fails does not take away the reason for the first.
     if (why || state.connection === "joined") state.why = why ?? "";
-    if (state.connection === "joined") hush();
+    // That the network is gone the browser knows for sure.
+    if (state.connection === "joined" && state.online) hush();
     if (state.connection !== "joining") state.connection = "lost";
     disconnected();
     changed([]);
@@ -458,12 +470,23 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   function joined(answer) {
     Object.assign(state, { connection: "joined", why: "", quiet: false });
     if (outgoing.connected(answer)) state.alert = { code: "forgotten_all" };
+    bePatient();
     const conversations = [...state.conversations.values()];
     for (const conversation of conversations) conversation.readTold = undefined;
     sayList("watch", conversations);
     // The server forgets them with the id.
     sayList("block", conversations.filter(({ blocked }) => blocked));
     outgoing.sayAgain();
+  }
+
+  function bePatient() {
+    joins += 1;
+    const join = joins;
+    later(() => {
+      if (join !== joins || state.connection !== "joined") return;
+      outgoing.endPatience();
+      changed([]);
+    }, PATIENCE_MS);
   }
 
   function sayList(type, conversations) {
@@ -510,6 +533,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     conversation.presence = online ? "online" : "away";
     if (!online) conversation.typing = 0;
     if (!came) return;
+    outgoing.here(id);
     // Signals to one who is away are lost.
     conversation.readTold = undefined;
     tellRead(conversation);
@@ -552,7 +576,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   /** @param {Omit<Message, "place">} content @returns {Message} */
   function append(content) {
     const { peer, mine } = content;
-    const conversation = state.conversations.get(peer) ?? createConversation(peer, false);
+    const conversation = state.conversations.get(peer) ?? createConversation(peer);
     conversation.last = nextPlace(conversation);
     const message = { ...content, place: conversation.last };
     const seenUntil = conversation.messages.at(-1)?.place ?? 0;
@@ -579,10 +603,10 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     return Math.max(last + 1, now() * 1000);
   }
 
-  /** @param {string} peer @param {boolean} accepted */
-  function createConversation(peer, accepted) {
+  /** @param {string} peer */
+  function createConversation(peer) {
     if (state.conversations.size === CONVERSATIONS_MAX) dropQuietest();
-    const conversation = { ...newConversation(peer), accepted };
+    const conversation = newConversation(peer);
     conversation.last = nextPlace(conversation);
     state.conversations.set(peer, conversation);
     touchedConversation(conversation);
@@ -650,7 +674,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   return {
     state, wanted, current, bytesLeft,
     join, resume, restored, elsewhere, replaced, leave, giveUp,
-    open, back, loadEarlier, loaded, draft, write, retry, accept, block, clear, set, alert, dismiss, seen, look, network,
+    open, choose, back, loadEarlier, loaded, draft, write, retry, accept, block, clear, set, alert, dismiss, seen, look, network,
     opened, probe, received, closed, explained,
     takeUnsaved, saved, unkept,
   };

@@ -46,7 +46,7 @@ export function createView({ store, words, languages, actions }) {
   let shownPeer = "";
   // The composer is not there before the next rendering.
   let focusComposer = false;
-  const list = createList({ list: ui.list, words, dates, open });
+  const list = createList({ list: ui.list, words, dates, open: choose });
   const log = createLog({
     log: ui.log, button: ui.below, words, dates, seen: store.seen, loadEarlier: store.loadEarlier,
     retry: thenFocus(store.retry, ui.message),
@@ -139,6 +139,12 @@ export function createView({ store, words, languages, actions }) {
     // What was refused stays to be edited.
     if (!store.open(peer)) return;
     ui.chatWith.value = "";
+    focusComposer = true;
+  }
+
+  /** @param {string} peer */
+  function choose(peer) {
+    store.choose(peer);
     focusComposer = true;
   }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::page::home;
+use crate::page::{hear_message, home};
 use crate::support::{Client, Server};
 use crate::webdriver::{Browser, ENTER, ESCAPE, fits, wait_for};
 
@@ -60,7 +60,7 @@ fn a_message_to_somebody_who_is_not_here_failed_and_can_be_sent_again() {
     assert!(alice.beside("anybody?").contains("bob is not here"));
     let mut bob = Client::join(&server, "bob");
     alice.click("button", "Retry…");
-    assert_eq!(bob.hear_type("message")["body"], "anybody?");
+    assert_eq!(hear_message(&mut bob)["body"], "anybody?");
     alice.wait_for_state("anybody?", &["Sent"]);
     alice.wait_until_gone("button", "Retry…");
 }
@@ -105,7 +105,7 @@ fn the_main_path_goes_by_keyboard_alone() {
         alice.wait_for_state(&format!("hello {peer}"), &["Sent"]);
         assert_eq!(alice.focus(), ("textbox".into(), "Message".into()), "the focus stays");
     }
-    assert_eq!(carol.hear_type("message")["body"], "hello carol");
+    assert_eq!(hear_message(&mut carol)["body"], "hello carol");
     alice.tab_to("button", "bob…");
     alice.press(ENTER);
     alice.wait_for_message("hello bob");
@@ -141,7 +141,7 @@ fn enter_that_ends_a_word_in_an_input_method_does_not_send() {
     }
     alice.devtools("Input.insertText", json!({"text": "日本"}));
     alice.press(&format!("語{ENTER}"));
-    assert_eq!(bob.hear_type("message")["body"], "日本語");
+    assert_eq!(hear_message(&mut bob)["body"], "日本語");
     alice.wait_for_message("日本語");
     assert_eq!(alice.told("…本…").len(), 1);
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::{Client, Server};
 use crate::webdriver::{Browser, ENTER, Element, fits, wait_for};
 
 /// Functions for scripts that get the log as their first argument. A row's own texts are text nodes, as anything that
@@ -147,6 +147,20 @@ impl Browser {
         let root = "const root = document.documentElement;";
         let widths = self.run(&format!("{root} return [root.scrollWidth, root.clientWidth];"), json!([]));
         assert!(widths[0].as_u64() <= widths[1].as_u64(), "{widths}");
+    }
+}
+
+/// The next message to somebody without a page. What else comes from a page is passed over: that the other types, has
+/// read, has got a message.
+#[track_caller]
+pub fn hear_message(client: &mut Client) -> Value {
+    loop {
+        let line = client.hear();
+        match line["type"].as_str() {
+            Some("message") => return line,
+            Some("signal" | "delivered") => {}
+            _ => panic!("a message was to come, not {line}"),
+        }
     }
 }
 

@@ -9,10 +9,11 @@ use crate::webdriver::Browser;
 #[test]
 fn a_second_tab_takes_over_when_asked_and_keeps_it() {
     let server = Server::start(&[]);
-    take_over(&server, &Browser::start(&[]), &home(&server));
+    take_over(&server, &Browser::start(&[]), &home(&server), true);
 }
 
-/// Over plain http and by another name than that of the loopback, browsers have no Web Locks, no clipboard and more.
+/// Over plain http and by another name than that of the loopback, browsers have no Web Locks, no clipboard and more. So a
+/// tab cannot know of another one before it has taken the id from it.
 #[test]
 fn a_second_tab_takes_over_without_a_secure_context_too() {
     let server = Server::start(&["--origin", "http://chat.test"]);
@@ -23,10 +24,11 @@ fn a_second_tab_takes_over_without_a_secure_context_too() {
         browser.run("return [isSecureContext, location.protocol];", json!([])),
         json!([false, "http:"])
     );
-    take_over(&server, &browser, "http://chat.test/");
+    take_over(&server, &browser, "http://chat.test/", false);
 }
 
-fn take_over(server: &Server, alice: &Browser, url: &str) {
+/// `asks`: the second tab leaves the id to the first until it is told otherwise.
+fn take_over(server: &Server, alice: &Browser, url: &str, asks: bool) {
     alice.go(url);
     alice.join_as("alice");
     alice.chat_with("bob");
@@ -35,8 +37,9 @@ fn take_over(server: &Server, alice: &Browser, url: &str) {
     let first = alice.tab();
     let second = alice.new_tab();
     alice.go(url);
-    alice.wait_for_text("status", "Open in another tab…");
-    for (active, other) in [(&second, &first), (&first, &second)] {
+    alice.wait_for_text("status", if asks { "Open in another tab…" } else { "Connected" });
+    let (waiting, having) = if asks { (&second, &first) } else { (&first, &second) };
+    for (active, other) in [(waiting, having), (having, waiting)] {
         alice.turn_to(active);
         alice.click("button", "Use here");
         alice.wait_for_text("status", "Connected");
