@@ -47,7 +47,7 @@ const socket = createSocket({
 });
 
 const onePane = matchMedia("(max-width: 639.98px)");
-const tab = createTab(navigator.locks, store.replaced);
+const tab = createTab(navigator.locks, store.replaced, clock);
 const attention = createAttention({ store, words, icon: document.getElementById("icon") });
 
 const view = createView({

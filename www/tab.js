@@ -11,8 +11,9 @@ const WAIT_MS = 300;
 /**
  * @param {LockManager | undefined} locks
  * @param {() => void} lost another tab has taken the id
+ * @param {{ setTimer: (call: () => void, ms: number) => any, clearTimer: (timer: any) => void }} clock
  */
-export function createTab(locks, lost) {
+export function createTab(locks, lost, clock) {
   /** Ends the lock that is held. */
   let release = () => {};
 
@@ -25,10 +26,10 @@ export function createTab(locks, lost) {
     if (!locks) return Promise.resolve(true);
     return new Promise((resolve) => {
       const waiting = new AbortController();
-      const timer = setTimeout(() => waiting.abort(), WAIT_MS);
+      const timer = clock.setTimer(() => waiting.abort(), WAIT_MS);
       let held = false;
       const hold = () => {
-        clearTimeout(timer);
+        clock.clearTimer(timer);
         held = true;
         resolve(true);
         return new Promise((free) => {

@@ -11,11 +11,11 @@ const LINK_PROTOCOLS = ["http:", "https:", "mailto:"];
 const LINK = /\b(?:https?:\/\/|mailto:)[^\s<>"\p{Bidi_Control}]+/giu;
 
 /** Belongs to the sentence around the link rather than to the link. */
-const LINK_END = /[.,;:!?'*_~]+$/u;
+const LINK_END = /[.,;:!?'*_~’”»›。，]+$/u;
 
 /** A few emoji and nothing else; with skin tones, joined ones and flags. */
 const EMOJI_ONLY =
-  /^(?:\s*(?:\p{RI}\p{RI}|(?![\d#*])\p{Emoji}(?:\p{EMod}|\ufe0f\u20e3?)?(?:\u200d\p{Emoji}(?:\p{EMod}|\ufe0f)?)*)){1,6}\s*$/u;
+  /^(?:\s*(?:\p{RI}\p{RI}|[\d#*]\ufe0f?\u20e3|(?![\d#*])\p{Emoji}(?:\p{EMod}|\ufe0f)?(?:\u200d\p{Emoji}(?:\p{EMod}|\ufe0f)?)*)){1,6}\s*$/u;
 
 /** Enough for a line in the list, and for a voice that reads. */
 const LINE_CHARACTERS = 200;

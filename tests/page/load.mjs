@@ -1,23 +1,19 @@
 /**
  * Loads a module of the page into node. The page has no package.json to call its files modules, and older nodes take a
- * `.js` without one for CommonJS; from a data: URL it is a module everywhere, and so is what it imports.
+ * `.js` without one for CommonJS; so they are loaded from a copy that has one.
  */
 
-import { readFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const copy = mkdtempSync(join(tmpdir(), "sotto-page-"));
+process.on("exit", () => rmSync(copy, { recursive: true }));
+cpSync(fileURLToPath(new URL("../../www", import.meta.url)), copy, { recursive: true });
+writeFileSync(join(copy, "package.json"), JSON.stringify({ type: "module" }));
 
 /** @param {string} file in `www/` */
 export function load(file) {
-  return import(urlOf(file));
-}
-
-/** @type {Map<string, string>} one URL for each file, so that each is loaded once */
-const urls = new Map();
-
-function urlOf(file) {
-  if (!urls.has(file)) {
-    const source = readFileSync(new URL(`../../www/${file}`, import.meta.url), "utf8");
-    const whole = source.replace(/ from "\.\/(.+?)";/g, (_, imported) => ` from "${urlOf(imported)}";`);
-    urls.set(file, `data:text/javascript,${encodeURIComponent(whole)}`);
-  }
-  return urls.get(file);
+  return import(pathToFileURL(join(copy, file)));
 }

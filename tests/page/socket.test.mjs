@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { createDelay, createSocket, parseLines, socketUrl, DELAY_MS_FIRST, DELAY_MS_MAX } = await load("socket.js");
+const { createDelay, createSocket, parseLines, socketUrl, ANSWER_MS_MAX, DELAY_MS_FIRST, DELAY_MS_MAX } =
+  await load("socket.js");
 
 /** A clock that goes only when told to. */
 function pretendClock(random) {
@@ -45,12 +46,14 @@ function startedSocket(closed = () => {}) {
       return webSocket;
     },
     delay: createDelay(clock),
+    clock,
     opened: () => told.push("opened"),
     received: (lines) => told.push(lines),
-    closed(code) {
-      told.push(code);
+    closed(code, wasOpen) {
+      told.push(wasOpen ? code : `${code}, never open`);
       closed(code);
     },
+    probe: () => told.push("probe"),
   });
   socket.start();
   return { socket, clock, told, made };
@@ -120,8 +123,9 @@ test("lines go out and come in", () => {
 
 test("a lost connection is opened again after a delay", () => {
   const { clock, told, made } = startedSocket();
+  made[0].onopen();
   made[0].onclose({ code: 1001 });
-  assert.deepEqual(told, [1001]);
+  assert.deepEqual(told, ["opened", 1001]);
   assert.deepEqual(clock.waits(), [250]);
   assert.equal(made.length, 1);
   clock.ring();
@@ -160,12 +164,60 @@ test("a stop while waiting, or from within closed, ends the waiting", () => {
   assert.deepEqual(replaced.clock.waits(), []);
 });
 
-test("a connection that is given up is lost at once, and its late end is not heard", () => {
+test("a connection that is given up is lost at once, its late end is not heard, and the next attempt waits long", () => {
   const { socket, clock, told, made } = startedSocket();
+  made[0].onopen();
   socket.giveUp();
   socket.giveUp();
-  assert.deepEqual(told, [1006]);
+  assert.deepEqual(told, ["opened", 1006]);
   assert.equal(made[0].onclose, null);
+  assert.deepEqual(clock.waits(), [DELAY_MS_MAX]);
   clock.ring();
   assert.equal(made.length, 2);
+});
+
+test("without a network an attempt that was to come soon waits long", () => {
+  const { socket, clock, made } = startedSocket();
+  made[0].onclose({ code: 1006 });
+  socket.giveUp();
+  assert.deepEqual(clock.waits(), [DELAY_MS_MAX]);
+});
+
+test("an attempt that leads nowhere is given up, and the next one made at once", () => {
+  const { clock, told, made } = startedSocket();
+  assert.deepEqual(clock.waits(), [ANSWER_MS_MAX]);
+  clock.ring();
+  assert.deepEqual(told, ["1006, never open"]);
+  assert.equal(made.length, 2);
+});
+
+test("woken, a connection is probed, and whatever it answers shows that it stands", () => {
+  const { socket, clock, told, made } = startedSocket();
+  made[0].onopen();
+  assert.deepEqual(clock.waits(), []);
+  socket.wake();
+  socket.wake();
+  assert.deepEqual(clock.waits(), [ANSWER_MS_MAX]);
+  made[0].onmessage({ data: "{}" });
+  assert.deepEqual(clock.waits(), []);
+  assert.deepEqual(told, ["opened", "probe", "probe", [{}]]);
+});
+
+test("woken, a connection that does not answer is lost, and another one made at once", () => {
+  const { socket, clock, told, made } = startedSocket();
+  made[0].onopen();
+  socket.wake();
+  clock.ring();
+  assert.deepEqual(told, ["opened", "probe", 1006]);
+  assert.equal(made.length, 2);
+});
+
+test("woken, a delay is over", () => {
+  const { socket, clock, made } = startedSocket();
+  made[0].onclose({ code: 1006 });
+  socket.wake();
+  assert.equal(made.length, 2);
+  assert.deepEqual(clock.waits(), [ANSWER_MS_MAX]);
+  socket.stop();
+  assert.deepEqual(clock.waits(), []);
 });

@@ -1,0 +1,101 @@
+/**
+ * Which tab has an id, with a pretend lock manager.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { load } from "./load.mjs";
+
+const { createTab } = await load("tab.js");
+
+/** Locks as the standard has them, for one name. */
+function pretendLocks() {
+  let holder = null;
+  const queue = [];
+  function grant(request) {
+    holder = request;
+    Promise.resolve(request.callback({})).then(() => {
+      if (holder === request) next();
+      request.resolve();
+    });
+  }
+  function next() {
+    holder = null;
+    if (queue.length) grant(queue.shift());
+  }
+  return {
+    request(name, { steal, signal }, callback) {
+      return new Promise((resolve, reject) => {
+        const request = { callback, resolve, reject };
+        if (steal && holder) holder.reject(new DOMException("", "AbortError"));
+        if (steal || !holder) return grant(request);
+        queue.push(request);
+        signal.addEventListener("abort", () => {
+          queue.splice(queue.indexOf(request), 1);
+          reject(signal.reason);
+        });
+      });
+    },
+  };
+}
+
+function twoTabs() {
+  const locks = pretendLocks();
+  const lost = [];
+  const timers = new Set();
+  const clock = {
+    setTimer(call) {
+      timers.add(call);
+      return call;
+    },
+    clearTimer: (timer) => timers.delete(timer),
+  };
+  const [first, second] = ["first", "second"].map((name) => createTab(locks, () => lost.push(name), clock));
+  return { lost, first, second, ring: () => timers.forEach((call) => call()) };
+}
+
+test("the first tab has an id, and the second does not get it", async () => {
+  const { first, second, lost, ring } = twoTabs();
+  assert.equal(await first.claim("alice", false), true);
+  const claim = second.claim("alice", false);
+  ring();
+  assert.equal(await claim, false);
+  assert.deepEqual(lost, []);
+});
+
+test("a tab that takes an id has it, and the other one is told", async () => {
+  const { first, second, lost } = twoTabs();
+  await first.claim("alice", false);
+  assert.equal(await second.claim("alice", true), true);
+  await Promise.resolve();
+  assert.deepEqual(lost, ["first"]);
+  assert.equal(await first.claim("alice", true), true);
+  await Promise.resolve();
+  assert.deepEqual(lost, ["first", "second"]);
+});
+
+test("an id that is let go is free, also for the same tab, and a page that is loaded again waits for its former self", async () => {
+  const { first, second, lost } = twoTabs();
+  await first.claim("alice", false);
+  assert.equal(await first.claim("alice", false), true);
+  const claim = second.claim("alice", false);
+  first.release();
+  assert.equal(await claim, true);
+  assert.deepEqual(lost, []);
+});
+
+test("one's own lock, taken anew, is not lost to another tab", async () => {
+  const { first, lost } = twoTabs();
+  await first.claim("alice", false);
+  assert.equal(await first.claim("alice", true), true);
+  await Promise.resolve();
+  assert.deepEqual(lost, []);
+});
+
+test("without locks, or where they are refused, every tab believes that it has the id", async () => {
+  const refusing = { request: () => Promise.reject(new DOMException("", "SecurityError")) };
+  for (const locks of [undefined, refusing]) {
+    const tab = createTab(locks, () => {}, { setTimer() {}, clearTimer() {} });
+    assert.equal(await tab.claim("alice", false), true);
+  }
+});
