@@ -51,6 +51,8 @@ pub const REFUSED_BYTES_TOTAL: usize = 64 << 20;
 /// What hearing one connection may queue for it before it is written to: answers to a read full of pings are as long as
 /// the read, and a turn may hear thousands.
 pub const QUEUED_BYTES_MAX: usize = 4096;
+/// From the first byte of a message to its last, while we listen. Who sends one slower than that holds memory for nothing.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Deadlines that may be kept besides two for each owner, before those are dropped that nobody has any more.
 pub const DEADLINES_SPARE: usize = 1024;
 
@@ -143,6 +145,10 @@ pub struct Config {
     pub outbox: usize,
     /// Most bytes that may wait for all clients together.
     pub outbox_total: usize,
+    /// Lines a second from one client; 0: no limit.
+    pub rate: usize,
+    /// Lines from one client at once.
+    pub burst: usize,
     /// A client silent for so long is pinged.
     pub ping: Duration,
     /// A client silent for so long is gone. `timeout - ping` runs from when its ping was handed to the kernel.
@@ -168,6 +174,8 @@ impl Default for Config {
             max_message: 65_536,
             outbox: 524_288,
             outbox_total: 64 << 20,
+            rate: 100,
+            burst: 1000,
             ping: Duration::from_secs(25),
             timeout: Duration::from_secs(40),
             join_timeout: Duration::from_secs(10),

@@ -9,6 +9,7 @@ pub mod config;
 pub mod budget;
 pub mod clock;
 pub mod deadlines;
+pub mod rate;
 pub mod token;
 
 pub mod protocol;

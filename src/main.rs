@@ -37,7 +37,8 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --max-message BYTES     longest WebSocket message from a client  [65536]
   --outbox BYTES          most that may wait for one client  [524288]
   --outbox-total BYTES    most that may wait for all  [67108864]
-  --rate N                lines a second from one client; only 0, no limit, for now  [0]
+  --rate N                lines a second from one client; 0: no limit  [100]
+  --burst N               lines from one client at once  [1000]
   --ping SECONDS          a client silent for so long is pinged  [25]
   --timeout SECONDS       a client silent for so long is gone  [40]
   --join-timeout SECONDS  from accept to join, or to the end of a request head  [10]
@@ -49,7 +50,7 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --help, --version
 ";
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "listen",
     "origin",
     "www",
@@ -58,6 +59,7 @@ const NAMES: [&str; 16] = [
     "outbox",
     "outbox-total",
     "rate",
+    "burst",
     "ping",
     "timeout",
     "join-timeout",
@@ -201,8 +203,8 @@ impl Options {
             "max-message" => config.max_message = number(value)?,
             "outbox" => config.outbox = number(value)?,
             "outbox-total" => config.outbox_total = number(value)?,
-            "rate" if value == "0" => {}
-            "rate" => return Err("only 0, no limit, is possible for now".into()),
+            "rate" => config.rate = number_or_0(value)?,
+            "burst" => config.burst = number(value)?,
             "ping" => config.ping = seconds()?,
             "timeout" => config.timeout = seconds()?,
             "join-timeout" => config.join_timeout = seconds()?,
@@ -220,13 +222,21 @@ impl Options {
     }
 }
 
-/// A whole number above 0. What a number of bytes or seconds can be at most is far above what is of use.
+/// A whole number above 0.
 fn number(value: &str) -> Result<usize, String> {
-    match value.parse::<u32>() {
-        Ok(0) => Err("must be above 0".into()),
-        Ok(number) => Ok(number as usize),
-        Err(_) => Err(format!("\"{value}\" is not a whole number from 1 to {}", u32::MAX)),
+    match number_or_0(value)? {
+        0 => Err("must be above 0".into()),
+        number => Ok(number),
     }
+}
+
+/// A whole number. What a number of bytes, seconds or lines can be at most is far above what is of use.
+fn number_or_0(value: &str) -> Result<usize, String> {
+    let number = value.parse::<u32>();
+    number.map_or_else(
+        |_| Err(format!("\"{value}\" is not a whole number up to {}", u32::MAX)),
+        |n| Ok(n as usize),
+    )
 }
 
 #[cfg(test)]
@@ -252,8 +262,9 @@ mod tests {
         assert_eq!((options.config.max_clients, options.origins.len()), (5, 2));
         let options = run("--max-clients=7 --origin https://c.example", &environment).expect("good options");
         assert_eq!((options.config.max_clients, options.origins.len()), (7, 1));
-        let options =
-            run("--listen [::1]:0 --ping 1 --timeout 2 --rate 0 --log off", &[]).expect("good options");
+        let options = run("--listen [::1]:0 --ping 1 --timeout 2 --rate 0 --burst 7 --log off", &[])
+            .expect("good options");
+        assert_eq!((options.config.rate, options.config.burst), (0, 7));
         assert_eq!(options.config.listen.to_string(), "[::1]:0");
         assert_eq!((options.config.ping.as_secs(), options.log), (1, LevelFilter::Off));
     }
@@ -270,10 +281,10 @@ mod tests {
         check("--max-message 64k", "--max-message: \"64k\" is not a whole number");
         check("--outbox 1000", "--outbox must be at least 262144 bytes");
         check("--ping 40", "--timeout must be greater than --ping");
-        check("--rate 100", "--rate: only 0");
+        check("--rate -1", "--rate: \"-1\" is not a whole number");
         check("--www /nowhere", "--www: there is no index.html");
         check("--log loud", "--log: \"loud\"");
-        check("--burst 5", "--burst");
+        check("--burst 0", "--burst: must be above 0");
         check("--hold 0", "--hold: must be above 0");
         check("--listen", "--listen");
         check("serve", "serve");

@@ -31,6 +31,7 @@ use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
 use crate::deadlines::{Deadlines, Timer};
 use crate::hub::{self, Closing, Departure, Hub};
 use crate::protocol::CloseCode;
+use crate::rate::Rate;
 use crate::token::Token;
 
 /// What the kernel reports of one socket.
@@ -195,6 +196,7 @@ impl<S: Stream> Server<S> {
         let Some(reader) = slot(&mut self.slots, token) else { return };
         reader.on_pending_read = false;
         if reader.connection.wants_read() {
+            let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard);
             let mut buffer = std::mem::take(&mut self.read_buffer);
             let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
             while let Some(speaker) = slot(&mut self.slots, token)
@@ -203,7 +205,11 @@ impl<S: Stream> Server<S> {
                 self.hear(token, incoming, now);
             }
             self.read_buffer = buffer;
-            if slot(&mut self.slots, token).is_some_and(|slot| slot.connection.queued() > QUEUED_BYTES_MAX) {
+            let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { return };
+            // A frame without a line, a ping or a fragment, is as much work as one with a line.
+            let said = (self.shared.frames_heard() - frames).max(self.hub.lines_heard - lines);
+            connection.charge(said as usize, now, &self.shared);
+            if connection.queued() > QUEUED_BYTES_MAX {
                 self.write(token, now);
             }
         }
@@ -390,6 +396,7 @@ pub fn limits(config: &crate::config::Config) -> (hub::Limits, connection::Limit
         ping: config.ping,
         timeout: config.timeout,
         join_timeout: config.join_timeout,
+        rate: Rate::new(config.rate, config.burst),
     };
     (hub, connection)
 }

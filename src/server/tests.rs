@@ -15,6 +15,7 @@ use crate::config::{Config, LINGER, WRITE_STALL};
 use crate::http::{Access, Endpoint, Site};
 
 mod faults;
+mod rate;
 
 const TEXT: OpCode = OpCode::Data(Data::Text);
 
@@ -239,7 +240,8 @@ impl Play {
     }
 
     fn with(connections_max: usize, change: impl FnOnce(&mut Config)) -> Play {
-        let mut config = Config::default();
+        // Most of these say a lot at once.
+        let mut config = Config { rate: 0, ..Config::default() };
         change(&mut config);
         let (hub, connection) = limits(&config);
         let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
