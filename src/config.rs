@@ -139,6 +139,8 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// Connections at once.
     pub max_clients: usize,
+    /// Connections at once from one IPv4 address or IPv6 /64; 0: any number.
+    pub per_address: usize,
     /// Longest WebSocket message from a client, in bytes.
     pub max_message: usize,
     /// Most bytes that may wait for one client.
@@ -171,6 +173,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             www: None,
             max_clients: CONNECTIONS_MAX,
+            per_address: 0,
             max_message: 65_536,
             outbox: 524_288,
             outbox_total: 64 << 20,

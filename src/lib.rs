@@ -30,6 +30,8 @@ pub mod frames;
 
 pub mod connection;
 
+pub mod addresses;
+
 pub mod server;
 
 pub mod listener;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use log::{LevelFilter, info, warn};
 
+use sotto::addresses::Addresses;
 use sotto::assets::Files;
 use sotto::config::{CONNECTIONS_MAX, Config};
 use sotto::connection::Shared;
@@ -34,6 +35,7 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --origin URL            also accept pages from here; repeatable (in the environment: separated by spaces)
   --www DIR               serve the page from a folder, read anew at each request
   --max-clients N         connections at once  [32768, or what descriptors allow]
+  --per-address N         connections from one IPv4 address or IPv6 /64; 0: any number  [0]
   --max-message BYTES     longest WebSocket message from a client  [65536]
   --outbox BYTES          most that may wait for one client  [524288]
   --outbox-total BYTES    most that may wait for all  [67108864]
@@ -50,11 +52,12 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --help, --version
 ";
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "listen",
     "origin",
     "www",
     "max-clients",
+    "per-address",
     "max-message",
     "outbox",
     "outbox-total",
@@ -113,7 +116,9 @@ fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
     let (hub_limits, connection_limits) = limits(&config);
     // A hasher with random keys, asked to hash nothing, is a random number from the system.
     let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
-    let mut server = Server::new(config.max_clients, hub, Shared::new(site, connection_limits));
+    let addresses = Addresses::new(config.per_address);
+    let shared = Shared::new(site, connection_limits);
+    let mut server = Server::new(config.max_clients, addresses, hub, shared);
 
     let listener =
         Listener::bind(&config).map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
@@ -200,6 +205,7 @@ impl Options {
                 }
             }
             "max-clients" => config.max_clients = number(value)?,
+            "per-address" => config.per_address = number_or_0(value)?,
             "max-message" => config.max_message = number(value)?,
             "outbox" => config.outbox = number(value)?,
             "outbox-total" => config.outbox_total = number(value)?,

@@ -19,11 +19,13 @@
 //!   slow (`relieve`), after a read that queued many answers (`read`), and before a deadline is acted upon (`expire`).
 
 use std::io;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use log::debug;
 use slab::Slab;
 
+use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::clock::Now;
 use crate::config::{DEADLINES_SPARE, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL};
@@ -47,9 +49,21 @@ pub struct Ready {
     pub closed: bool,
 }
 
+/// What became of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is here.
+    Taken,
+    /// There is no room for it, which it is told if there is room for that.
+    Full,
+    /// There is none for more from its address, which it is told likewise.
+    AddressFull,
+}
+
 /// All connections, and the chat that goes on over them.
 pub struct Server<S> {
     connections_max: usize,
+    addresses: Addresses,
     hub: Hub,
     shared: Shared,
     slots: Slab<Slot<S>>,
@@ -79,10 +93,11 @@ struct Slot<S> {
 }
 
 impl<S: Stream> Server<S> {
-    /// A server that nobody is connected to.
-    pub fn new(connections_max: usize, hub: Hub, shared: Shared) -> Server<S> {
+    /// A server that nobody is connected to: for so many connections, so many of them from one address.
+    pub fn new(connections_max: usize, addresses: Addresses, hub: Hub, shared: Shared) -> Server<S> {
         Server {
             connections_max,
+            addresses,
             hub,
             shared,
             slots: Slab::new(),
@@ -114,20 +129,28 @@ impl<S: Stream> Server<S> {
         due.map(|due| due.saturating_duration_since(now))
     }
 
-    /// Takes a new connection in, or tells it that there is no room; with room not even for that, it is dropped. Gives
-    /// whether there was room. `register` asks the kernel to report readiness under the token.
+    /// Takes a new connection in, or tells it that there is no room; with room not even for that, it is dropped.
+    /// `register` asks the kernel to report readiness under the token.
     ///
     /// # Errors
     /// Those of `register`; the stream is dropped.
     pub fn accept(
         &mut self,
         mut stream: S,
+        address: IpAddr,
         now: Now,
         register: impl FnOnce(&mut S, Token) -> io::Result<()>,
-    ) -> io::Result<bool> {
-        let is_refusal = self.slots.len() - self.refusals >= self.connections_max;
+    ) -> io::Result<Accepted> {
+        let accepted = if self.slots.len() - self.refusals >= self.connections_max {
+            Accepted::Full
+        } else if self.addresses.is_full(address) {
+            Accepted::AddressFull
+        } else {
+            Accepted::Taken
+        };
+        let is_refusal = accepted != Accepted::Taken;
         if is_refusal && self.refusals == REFUSALS_MAX {
-            return Ok(false);
+            return Ok(accepted);
         }
         self.generation = self.generation.wrapping_add(1);
         let entry = self.slots.vacant_entry();
@@ -137,12 +160,13 @@ impl<S: Stream> Server<S> {
             self.refusals += 1;
             Connection::refused(stream, now, &mut self.shared)
         } else {
+            self.addresses.enter(token.key(), address);
             Connection::new(stream, now, &self.shared)
         };
         let timer = Timer::default();
         entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, is_refusal });
         self.settle(token, now);
-        Ok(!is_refusal)
+        Ok(accepted)
     }
 
     /// How many connections there are.
@@ -331,6 +355,7 @@ impl<S: Stream> Server<S> {
             if let Some(slot) = slot(&mut self.slots, token) {
                 debug!("{token:?} ended: {:?}", slot.connection.end());
                 self.refusals -= usize::from(slot.is_refusal);
+                self.addresses.leave(token.key());
                 self.slots.remove(token.key());
             }
         }

@@ -246,11 +246,16 @@ impl Play {
         let (hub, connection) = limits(&config);
         let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
         let site = Site::new(Files::BuiltIn, Access::Pages(Vec::new()), endpoint);
-        let server = Server::new(connections_max, Hub::new(hub, 0xabc), Shared::new(site, connection));
+        let (addresses, hub) = (Addresses::new(config.per_address), Hub::new(hub, 0xabc));
+        let server = Server::new(connections_max, addresses, hub, Shared::new(site, connection));
         Play { server, clients: Vec::new(), now: Now { instant: Instant::now(), unix_ms: 5 } }
     }
 
     fn connect(&mut self) -> Client {
+        self.connect_from("127.0.0.1")
+    }
+
+    fn connect_from(&mut self, address: &str) -> Client {
         let socket = Rc::new(RefCell::new(Socket {
             inward: VecDeque::new(),
             outward: Vec::new(),
@@ -271,7 +276,8 @@ impl Play {
             registered = Some(token);
             Ok(())
         };
-        self.server.accept(Wire(socket.clone()), self.now, register).expect("nothing to refuse");
+        let address = address.parse().expect("an address");
+        self.server.accept(Wire(socket.clone()), address, self.now, register).expect("nothing to refuse");
         let client = Client { token: registered.unwrap_or(Token::new(0, 0)), socket };
         self.clients.push(client.clone());
         client
@@ -882,6 +888,28 @@ fn with_too_many_connections_the_next_is_answered_503_and_a_crowd_is_dropped() {
     alice.end();
     play.run();
     play.join(["carol"]);
+}
+
+#[test]
+fn more_connections_from_one_address_than_allowed_are_answered_503_and_others_are_not() {
+    let mut play = Play::with(100, |config| config.per_address = 2);
+    let first = play.connect_from("2001:db8::1");
+    play.connect_from("2001:db8::2");
+    let refused = play.connect_from("2001:db8::3");
+    let other = play.connect_from("2001:db8:0:1::1");
+    play.run();
+    assert!(refused.read().starts_with(b"HTTP/1.1 503 "));
+    assert!(other.read().is_empty());
+    // One who was refused leaves no room, one who was here does.
+    refused.end();
+    play.run();
+    let refused = play.connect_from("2001:db8::3");
+    first.end();
+    play.run();
+    assert!(refused.read().starts_with(b"HTTP/1.1 503 ") && first.is_dropped());
+    let next = play.connect_from("2001:db8::3");
+    play.run();
+    assert!(next.read().is_empty());
 }
 
 #[test]

@@ -126,3 +126,17 @@ fn more_connections_than_allowed_are_answered_503() {
     }
     server.assert_alive();
 }
+
+#[test]
+fn more_connections_from_one_address_than_allowed_are_answered_503() {
+    let server = Server::start(&["--per-address", "2"]);
+    let held = ["a", "b"].map(|id| Client::join(&server, id));
+    let refused = server.exchange("");
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    server.wait_for_log("no room for more connections from 127.0.0.1");
+    for mut client in held {
+        client.say(json!({"type": "leave"}));
+        client.hear_close();
+    }
+    server.assert_alive();
+}
