@@ -550,10 +550,10 @@ impl<S: Stream> Connection<S> {
         self.drained(now, shared);
     }
 
-    /// Keeps what the kernel refused and no more. Each time at least half of the room is given back, so bytes are moved
-    /// O(1) times.
+    /// Keeps what the kernel refused and little more. Each time at least an eighth of the room is given back, so bytes are
+    /// moved O(1) times.
     fn keep_refused(&mut self, shared: &mut Shared) {
-        if self.queued() <= self.out.capacity() / 2 {
+        if self.queued() <= self.out.capacity() / 8 * 7 {
             let refused = self.out[self.out_at..].to_vec();
             self.out_at = 0;
             give_room(std::mem::replace(&mut self.out, refused), shared);

@@ -14,7 +14,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, extend_tightly};
 use crate::config::{CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, OPEN_MESSAGE_BYTES};
 
 /// The bytes of one read, and how many of them are used.
@@ -190,7 +190,7 @@ impl Frames {
             return Err(CloseCode::Again);
         }
         codec.incomplete.take(bytes.len());
-        self.partial.extend_from_slice(bytes);
+        extend_tightly(&mut self.partial, bytes);
         Ok(())
     }
 

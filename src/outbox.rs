@@ -3,6 +3,8 @@
 //! Invariant: `lines` holds whole lines with a newline between each two, so all of them leave as one text; `waiting`
 //! is the length of that text and of what was taken but has not left.
 
+use crate::budget::extend_tightly;
+
 /// Lines on their way to one client.
 ///
 /// What waits for a client is one number: what is in here, and what was taken from here and the kernel has not taken.
@@ -37,10 +39,15 @@ impl Outbox {
         if self.waiting() + newline + line.len() > bytes_max {
             return false;
         }
-        if newline == 1 {
-            self.lines.push(b'\n');
+        let newline = &b"\n"[..newline];
+        if self.has_unsent() {
+            // Nobody knows for how long.
+            extend_tightly(&mut self.lines, newline);
+            extend_tightly(&mut self.lines, line);
+        } else {
+            self.lines.extend_from_slice(newline);
+            self.lines.extend_from_slice(line);
         }
-        self.lines.extend_from_slice(line);
         true
     }
 

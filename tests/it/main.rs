@@ -4,6 +4,7 @@
 mod chat;
 mod echo;
 mod http;
+mod memory;
 mod options;
 mod raw;
 mod shutdown;
