@@ -6,8 +6,7 @@
 //!
 //! Invariants:
 //! - While bytes wait that the kernel has refused, nothing is read: pongs and HTTP answers have no other bound. Nor is it
-//!   while the peer is in debt, having talked too fast. What the peer could not be heard to say meanwhile is not held
-//!   against it.
+//!   while the peer is in debt, having talked too fast.
 //! - After a close frame, in or out, nothing more is queued, and nothing that still comes is heard.
 //! - A connection ends in `Connection::finish` only, which gives back what it held.
 
@@ -21,10 +20,14 @@ use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 use tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::clock::Now;
-use crate::config::{HEAD_BYTES_MAX, LINGER, LINGER_BYTES, MESSAGE_TIMEOUT, WRITE_STALL};
-use crate::frames::{Codec, Frames, Input, put_frame};
+use crate::config::{HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL};
+use crate::frames::{Codec, Input, put_frame};
 use crate::http::{self, Answer, Parsed, Response, Site};
 use crate::rate::{Bucket, Rate};
+
+mod websocket;
+
+use websocket::{Due, Life, WebSocket};
 
 /// What a connection speaks through: a non-blocking TCP stream, or a script in a test.
 pub trait Stream: Read + Write {
@@ -166,33 +169,9 @@ struct Http {
     last: Option<End>,
 }
 
-struct WebSocket {
-    life: Life,
-    /// What has come of a message that is not whole. In a box, because most peers are idle, and this is in each of them.
-    begun: Option<Box<Begun>>,
-    bucket: Bucket,
-    /// It is not read until the debt of its bucket is paid.
-    is_paused: bool,
-}
-
-struct Begun {
-    frames: Frames,
-    since: Instant,
-}
-
 struct Body {
     bytes: Cow<'static, [u8]>,
     at: usize,
-}
-
-/// How the peer of a WebSocket is known to be alive.
-enum Life {
-    /// Nobody has admitted it yet; by then somebody must.
-    Unadmitted(Instant),
-    /// When it was last heard.
-    Heard(Instant),
-    /// When a ping was queued; the flush of that turn hands it to the kernel.
-    Pinged(Instant),
 }
 
 struct Closing {
@@ -663,83 +642,6 @@ impl<S: Stream> Connection<S> {
             },
             State::Closing(_) => self.finish(State::Gone(End::Silent), shared),
             State::Gone(_) => {}
-        }
-    }
-}
-
-/// What is due for a WebSocket whose deadline has passed.
-enum Due {
-    /// Its debt is paid.
-    Listening,
-    /// Nobody has admitted it, or its message is not whole.
-    Policy,
-    /// It is silent.
-    Ping,
-    /// It stays silent.
-    End,
-}
-
-impl WebSocket {
-    /// [`Frames::next`], and what is not whole after it is kept.
-    fn next(
-        &mut self,
-        input: &mut Input<'_>,
-        now: Now,
-        codec: &mut Codec,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Message>, CloseCode> {
-        match &mut self.begun {
-            Some(begun) => {
-                let result = begun.frames.next(input, codec, out);
-                self.begun.take_if(|begun| begun.frames.is_at_rest());
-                result
-            }
-            None => {
-                let mut frames = Frames::default();
-                let result = frames.next(input, codec, out);
-                if !frames.is_at_rest() {
-                    self.begun = Some(Box::new(Begun { frames, since: now.instant }));
-                }
-                result
-            }
-        }
-    }
-
-    /// Until it is admitted nothing gives it more time. Else its silence and what it has begun to say count only while it
-    /// is listened to.
-    fn deadline(&self, is_stalled: bool, limits: &Limits) -> Option<Instant> {
-        let unadmitted = match self.life {
-            Life::Unadmitted(until) => Some(until),
-            _ => None,
-        };
-        let listening = match limits.rate {
-            Some(rate) if self.is_paused => self.bucket.paid_at(rate),
-            _ if is_stalled => None,
-            _ => self.listening_deadline(limits),
-        };
-        unadmitted.into_iter().chain(listening).min()
-    }
-
-    fn listening_deadline(&self, limits: &Limits) -> Option<Instant> {
-        let silent = match self.life {
-            Life::Unadmitted(_) => None,
-            Life::Heard(at) => Some(at + limits.ping),
-            Life::Pinged(at) => Some(at + (limits.timeout - limits.ping)),
-        };
-        let begun = self.begun.as_ref().map(|begun| begun.since + MESSAGE_TIMEOUT);
-        silent.into_iter().chain(begun).min()
-    }
-
-    /// What is due, one deadline having passed.
-    fn due(&self, now: Now, limits: &Limits) -> Due {
-        let is_late = |begun: &Begun| begun.since + MESSAGE_TIMEOUT <= now.instant;
-        let is_in_debt = limits.rate.is_some_and(|rate| self.bucket.is_in_debt(rate, now.instant));
-        match self.life {
-            _ if self.is_paused && !is_in_debt => Due::Listening,
-            Life::Unadmitted(_) => Due::Policy,
-            _ if self.begun.as_deref().is_some_and(is_late) => Due::Policy,
-            Life::Heard(_) => Due::Ping,
-            Life::Pinged(_) => Due::End,
         }
     }
 }

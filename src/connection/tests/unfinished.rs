@@ -1,6 +1,7 @@
 //! Messages that begin and do not end: their time runs from the first byte on, while they are listened to.
 
 use super::*;
+use crate::config::MESSAGE_TIMEOUT;
 
 const CONTINUES: u8 = 0x00;
 
