@@ -14,6 +14,7 @@ use crate::assets::Files;
 use crate::config::{Config, LINGER, WRITE_STALL};
 use crate::http::{Access, Endpoint, Site};
 
+mod abuse;
 mod faults;
 mod rate;
 
