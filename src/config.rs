@@ -276,6 +276,23 @@ mod tests {
     }
 
     #[test]
+    fn every_bound_is_in_the_figure() {
+        let grows = |change: fn(&mut Config), at_least: usize| {
+            let mut config = Config::default();
+            change(&mut config);
+            let growth = config.memory_bytes_max() - Config::default().memory_bytes_max();
+            assert!((at_least..at_least / 2 * 3).contains(&growth), "{growth} for {at_least}");
+        };
+        grows(|c| c.max_clients += 1000, 1000 * CLIENT_BYTES);
+        grows(|c| c.per_address = 1, (CONNECTIONS_MAX + REFUSALS_MAX) * ADDRESS_BYTES);
+        grows(|c| c.outbox_total += 8 << 20, 9 << 20);
+        grows(|c| c.outbox += 8 << 20, 24 << 20);
+        grows(|c| c.held_total += 8 << 20, 8 << 20);
+        grows(|c| c.owned += 1000, 1000 * OWNED_BYTES);
+        grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
+    }
+
+    #[test]
     fn few_clients_cannot_fill_all_totals() {
         let config = Config { max_clients: 50, owned: 50, ..Config::default() };
         assert!(config.memory_bytes_max() < 150 << 20, "{}", config.memory_bytes_max() >> 20);

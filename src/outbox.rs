@@ -94,6 +94,17 @@ mod tests {
     }
 
     #[test]
+    fn while_something_has_not_left_little_room_is_kept_to_spare() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.push(b"first", usize::MAX));
+        drop(outbox.take());
+        for _ in 0..1000 {
+            assert!(outbox.push(&[b'x'; 100], usize::MAX));
+            assert!(outbox.lines.capacity() <= outbox.lines.len() / 8 * 9 + 101);
+        }
+    }
+
+    #[test]
     fn nothing_is_kept_when_it_is_empty() {
         let mut outbox = Outbox::default();
         assert!(outbox.push(&[b'x'; 10_000], 20_000));

@@ -424,6 +424,18 @@ fn a_write_that_takes_a_part_is_resumed_where_it_stopped() {
 }
 
 #[test]
+fn what_was_refused_is_kept_with_little_room_to_spare() {
+    let mut talk = Talk::open();
+    talk.wire().room = Some(0);
+    talk.hear(frame(TEXT, "x".repeat(10_000)));
+    while talk.connection.unsent() > 8 {
+        let (left, room) = (talk.connection.unsent(), talk.connection.out.capacity());
+        assert!(room <= left / 7 * 8 + 16, "{room} bytes for {left}");
+        talk.set_room(left / 10 + 1);
+    }
+}
+
+#[test]
 fn a_pong_leaves_behind_what_was_refused_before_it() {
     let mut talk = Talk::open();
     talk.wire().room = Some(2);
