@@ -1,7 +1,7 @@
 //! A machine that has no more descriptors, stops for a while, or does not read the log.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -49,7 +49,7 @@ fn without_descriptors_it_neither_spins_nor_floods_the_log_and_goes_on_when_one_
 
 #[test]
 fn with_few_descriptors_fewer_are_let_in_and_the_rest_are_told() {
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_sotto");
     command.args(["-c", "ulimit -n 64; exec \"$0\" --listen 127.0.0.1:0 --max-clients 100", program]);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -106,11 +106,22 @@ fn a_signal_under_load_says_1001_to_everybody_and_the_exit_code_is_0() {
     assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
+/// Ends with the test, also with one that fails.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// With the log at its most talkative, so that it has much to say.
 #[test]
 fn a_log_that_is_not_read_does_not_stop_the_server_and_what_was_dropped_is_counted() {
-    let mut child = sotto(&["--listen", "127.0.0.1:0", "--log", "trace"]).spawn().expect("it starts");
-    let mut log = BufReader::new(child.stderr.take().expect("it was piped"));
+    let child = sotto(&["--listen", "127.0.0.1:0", "--log", "trace"]).spawn().expect("it starts");
+    let mut child = Ending(child);
+    let mut log = BufReader::new(child.0.stderr.take().expect("it was piped"));
     let address = loop {
         let mut line = String::new();
         log.read_line(&mut line).expect("a line");
@@ -143,6 +154,4 @@ fn a_log_that_is_not_read_does_not_stop_the_server_and_what_was_dropped_is_count
     // Then nobody is there to read it any more.
     drop(log);
     (0..10).for_each(|_| ask());
-    child.kill().expect("it runs");
-    child.wait().expect("a child");
 }
