@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ping: hour,
         timeout: 2 * hour,
         join_timeout: hour,
+        rate: None,
     };
     let mut shared = Shared::new(site, limits);
     let mut connections: Slab<Connection<TcpStream>> = Slab::new();

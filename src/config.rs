@@ -43,8 +43,13 @@ pub const DESCRIPTORS_RESERVED: usize = 32;
 pub const REFUSALS_MAX: usize = 16;
 /// Connections for metrics at one time, besides all others: a scraper needs one. Each may hold one text of 6 KiB.
 pub const METRICS_CONNECTIONS_MAX: usize = 4;
-/// What a joined client costs while it is quiet: its slots, its id, its deadline (measured: about 380).
-pub const CLIENT_BYTES: usize = 512;
+/// What a joined client costs at most besides what is counted by itself: its slots, its id, its deadlines, and what a begun
+/// message is kept in (measured: 425 while it is quiet, 560 with a message begun, ids of 64 bytes).
+pub const CLIENT_BYTES: usize = 640;
+/// What one connection costs at most for being counted by its address: a place, and one in a table.
+pub const ADDRESS_BYTES: usize = 80;
+/// What the program takes for itself: code, stacks, lists, what the allocator cannot use.
+pub const PROGRAM_BYTES: usize = 4 << 20;
 /// How long a connection may take none of the bytes that wait for it.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
 /// How long we go on reading after our last word, so that a reset does not eat it (RFC 9112, 9.6).
@@ -54,10 +59,12 @@ pub const LINGER_BYTES: usize = 64 * 1024;
 
 /// Bytes that the kernel has refused, of all connections: pongs, last words, and what was taken from outboxes. Who would
 /// have more than its share of them is dropped.
-pub const REFUSED_BYTES_TOTAL: usize = 64 << 20;
+pub const REFUSED_BYTES_TOTAL: usize = 32 << 20;
 /// What hearing one connection may queue for it before it is written to: answers to a read full of pings are as long as
 /// the read, and a turn may hear thousands.
 pub const QUEUED_BYTES_MAX: usize = 4096;
+/// From the first byte of a message to its last, while we listen. Who sends one slower than that holds memory for nothing.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Deadlines that may be kept besides two for each owner, before those are dropped that nobody has any more.
 pub const DEADLINES_SPARE: usize = 1024;
 
@@ -73,6 +80,8 @@ pub const HEADERS_MAX: usize = 64;
 /// Heads and messages that have not come whole, of all connections together, in bytes; more where messages may be so long
 /// that the share of one would not hold one.
 pub const INCOMPLETE_BYTES_TOTAL: usize = 64 << 20;
+/// Longest header of a frame in bytes (RFC 6455, 5.2).
+pub const FRAME_HEADER_BYTES_MAX: usize = 14;
 /// What tungstenite reads at once. It fills this much with zeros before each read, so small is fast; below 512 it reads
 /// in crumbs.
 pub const CONTEXT_READ_BYTES: usize = 512;
@@ -146,12 +155,18 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// Connections at once.
     pub max_clients: usize,
+    /// Connections at once from one IPv4 address or IPv6 /64; 0: any number.
+    pub per_address: usize,
     /// Longest WebSocket message from a client, in bytes.
     pub max_message: usize,
     /// Most bytes that may wait for one client.
     pub outbox: usize,
     /// Most bytes that may wait for all clients together.
     pub outbox_total: usize,
+    /// Lines a second from one client; 0: no limit.
+    pub rate: usize,
+    /// Lines from one client at once.
+    pub burst: usize,
     /// A client silent for so long is pinged.
     pub ping: Duration,
     /// A client silent for so long is gone. `timeout - ping` runs from when its ping was handed to the kernel.
@@ -175,9 +190,12 @@ impl Default for Config {
             metrics: None,
             www: None,
             max_clients: CONNECTIONS_MAX,
+            per_address: 0,
             max_message: 65_536,
             outbox: 524_288,
             outbox_total: 64 << 20,
+            rate: 100,
+            burst: 1000,
             ping: Duration::from_secs(25),
             timeout: Duration::from_secs(40),
             join_timeout: Duration::from_secs(10),
@@ -224,18 +242,30 @@ impl Config {
         INCOMPLETE_BYTES_TOTAL.max(16 * self.max_message)
     }
 
-    /// The most bytes the program may come to hold by its own bounds: clients, owned ids, and the totals.
+    /// The most bytes the program may come to hold by its own bounds: for each kind of thing its total, or what as many as
+    /// there may be can have of it. What `--www` reads is not in it.
     pub fn memory_bytes_max(&self) -> usize {
-        self.max_clients * CLIENT_BYTES
-            + self.outbox_total
-            + REFUSED_BYTES_TOTAL
-            + self.incomplete_bytes_total()
-            + WATCHED_TOTAL * WATCH_BYTES
-            + BLOCKED_TOTAL * BLOCK_BYTES
-            + self.held_total
-            + SENDS_BYTES_TOTAL
+        let connections = self.max_clients + REFUSALS_MAX;
+        // An open message counts double; its last frame comes behind it.
+        let incomplete_one =
+            HEAD_BYTES_MAX.max(OPEN_MESSAGE_BYTES + 3 * self.max_message + FRAME_HEADER_BYTES_MAX);
+        let refused_one = self.outbox + 2 * READ_BYTES;
+        // What vectors hold that were added to by `extend_tightly`: an eighth of it may be empty.
+        let grown = self.outbox_total.min(connections * self.outbox)
+            + REFUSED_BYTES_TOTAL.min(connections * refused_one)
+            + self.incomplete_bytes_total().min(connections * incomplete_one);
+        connections * (CLIENT_BYTES + if self.per_address > 0 { ADDRESS_BYTES } else { 0 })
+            + grown / 8 * 9
+            + WATCHED_TOTAL.min(connections * WATCHED_MAX) * WATCH_BYTES
+            + BLOCKED_TOTAL.min((connections + self.owned) * BLOCKED_MAX) * BLOCK_BYTES
+            + self.held_total.min(self.owned * self.held)
+            + SENDS_BYTES_TOTAL.min(self.owned * SENDS_MAX * SEND_BYTES)
             + self.owned * OWNED_BYTES
             + READ_BYTES
+            // One text and the frame made of it, and the buffer that all lend; one message, as it comes and as it is read.
+            + 3 * self.outbox
+            + 4 * self.max_message
+            + PROGRAM_BYTES
     }
 }
 
@@ -253,6 +283,29 @@ mod tests {
     fn defaults_pass_and_stay_below_512_mib() {
         assert_eq!(check(|_| {}), Ok(()));
         assert!(Config::default().memory_bytes_max() < 512 << 20);
+    }
+
+    #[test]
+    fn every_bound_is_in_the_figure() {
+        let grows = |change: fn(&mut Config), at_least: usize| {
+            let mut config = Config::default();
+            change(&mut config);
+            let growth = config.memory_bytes_max() - Config::default().memory_bytes_max();
+            assert!((at_least..at_least / 2 * 3).contains(&growth), "{growth} for {at_least}");
+        };
+        grows(|c| c.max_clients += 1000, 1000 * CLIENT_BYTES);
+        grows(|c| c.per_address = 1, (CONNECTIONS_MAX + REFUSALS_MAX) * ADDRESS_BYTES);
+        grows(|c| c.outbox_total += 8 << 20, 9 << 20);
+        grows(|c| c.outbox += 8 << 20, 24 << 20);
+        grows(|c| c.held_total += 8 << 20, 8 << 20);
+        grows(|c| c.owned += 1000, 1000 * OWNED_BYTES);
+        grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
+    }
+
+    #[test]
+    fn few_clients_cannot_fill_all_totals() {
+        let config = Config { max_clients: 50, owned: 50, ..Config::default() };
+        assert!(config.memory_bytes_max() < 150 << 20, "{}", config.memory_bytes_max() >> 20);
     }
 
     #[test]

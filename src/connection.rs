@@ -5,7 +5,8 @@
 //! out in [`Connection::flush`]. Nothing here blocks, looks at a clock, or knows who else is connected.
 //!
 //! Invariants:
-//! - While bytes wait that the kernel has refused, nothing is read: pongs and HTTP answers have no other bound.
+//! - While bytes wait that the kernel has refused, nothing is read: pongs and HTTP answers have no other bound. Nor is it
+//!   while the peer is in debt, having talked too fast.
 //! - After a close frame, in or out, nothing more is queued, and nothing that still comes is heard.
 //! - A connection ends in `Connection::finish` only, which gives back what it held.
 
@@ -20,8 +21,13 @@ use tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::clock::Now;
 use crate::config::{HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL};
-use crate::frames::{Codec, Frames, Input, put_frame};
+use crate::frames::{Codec, Input, put_frame};
 use crate::http::{self, Answer, Parsed, Response, STATUSES, Site};
+use crate::rate::{Bucket, Rate};
+
+mod websocket;
+
+use websocket::{Due, Life, WebSocket};
 
 /// What a connection speaks through: a non-blocking TCP stream, or a script in a test.
 pub trait Stream: Read + Write {
@@ -58,6 +64,8 @@ pub struct Limits {
     pub timeout: Duration,
     /// From accept to [`Connection::admit`], or to the end of a request head.
     pub join_timeout: Duration,
+    /// How fast a peer may talk over WebSocket.
+    pub rate: Option<Rate>,
 }
 
 /// What the connections of one loop share, because only one of them is spoken with at a time.
@@ -114,6 +122,11 @@ impl Shared {
     pub fn incomplete_bytes(&self) -> usize {
         self.codec.incomplete.used()
     }
+
+    /// Frames that have come whole on all connections.
+    pub fn frames_heard(&self) -> u64 {
+        self.codec.frames
+    }
 }
 
 /// What was heard on a connection.
@@ -163,7 +176,7 @@ enum State {
     /// Requests are answered one at a time.
     Http(Http),
     /// Frames go both ways.
-    WebSocket { life: Life, frames: Frames },
+    WebSocket(WebSocket),
     /// Nothing more is heard. What is queued leaves, and then our end of the stream.
     Closing(Closing),
     /// Over: the stream can be dropped.
@@ -195,16 +208,6 @@ struct Http {
 struct Body {
     bytes: Cow<'static, [u8]>,
     at: usize,
-}
-
-/// How the peer of a WebSocket is known to be alive.
-enum Life {
-    /// Nobody has admitted it yet; by then somebody must.
-    Unadmitted(Instant),
-    /// When it was last heard.
-    Heard(Instant),
-    /// When a ping was queued; the flush of that turn hands it to the kernel.
-    Pinged(Instant),
 }
 
 struct Closing {
@@ -258,7 +261,7 @@ impl<S: Stream> Connection<S> {
 
     /// Do frames go both ways?
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::WebSocket { .. })
+        matches!(self.state, State::WebSocket(_))
     }
 
     /// Is nothing left to be written or waited for?
@@ -270,7 +273,7 @@ impl<S: Stream> Connection<S> {
     pub fn end(&self) -> Option<End> {
         match &self.state {
             State::Closing(Closing { end, .. }) | State::Gone(end) => Some(*end),
-            State::Http(_) | State::WebSocket { .. } => None,
+            State::Http(_) | State::WebSocket(_) => None,
         }
     }
 
@@ -291,7 +294,12 @@ impl<S: Stream> Connection<S> {
     /// Is a visit owed: has something come, or may it have, that can be heard now?
     pub fn wants_read(&self) -> bool {
         let pipelined = matches!(&self.state, State::Http(http) if http.pipelined);
-        (self.readable || pipelined) && self.unsent() == 0 && !self.is_gone()
+        (self.readable || pipelined) && self.unsent() == 0 && !self.is_paused() && !self.is_gone()
+    }
+
+    /// Is it not read because it talked too fast?
+    pub fn is_paused(&self) -> bool {
+        matches!(&self.state, State::WebSocket(WebSocket { is_paused: true, .. }))
     }
 
     /// Has the kernel refused bytes? Then an event tells when it takes some again.
@@ -309,14 +317,23 @@ impl<S: Stream> Connection<S> {
 
     /// Somebody vouches for the peer: from now on only its silence ends the connection.
     pub fn admit(&mut self, now: Now) {
-        if let State::WebSocket { life, .. } = &mut self.state {
-            *life = Life::Heard(now.instant);
+        if let State::WebSocket(socket) = &mut self.state {
+            socket.life = Life::Heard(now.instant);
         }
     }
 
     /// Has it been admitted?
     pub fn is_admitted(&self) -> bool {
-        matches!(&self.state, State::WebSocket { life, .. } if !matches!(life, Life::Unadmitted(_)))
+        matches!(&self.state, State::WebSocket(socket) if !matches!(socket.life, Life::Unadmitted(_)))
+    }
+
+    /// In one read the peer has said so many lines, or frames that brought none. If that was faster than it may, it is
+    /// read again when the debt is paid: slower, and nothing is lost.
+    pub fn charge(&mut self, lines: usize, now: Now, shared: &Shared) {
+        if let (State::WebSocket(socket), Some(rate)) = (&mut self.state, shared.limits.rate) {
+            socket.bucket.take(lines, rate, now.instant);
+            socket.is_paused = socket.bucket.is_in_debt(rate, now.instant);
+        }
     }
 
     // ---- in ----
@@ -358,8 +375,18 @@ impl<S: Stream> Connection<S> {
     }
 
     fn note_heard(&mut self, now: Now) {
-        if let State::WebSocket { life: life @ (Life::Heard(_) | Life::Pinged(_)), .. } = &mut self.state {
+        if let State::WebSocket(WebSocket { life: life @ (Life::Heard(_) | Life::Pinged(_)), .. }) =
+            &mut self.state
+        {
             *life = Life::Heard(now.instant);
+        }
+    }
+
+    /// It was not listened to for a while: its silence begins now, and so does the time for what it has begun to say.
+    fn listen_again(&mut self, now: Now) {
+        self.note_heard(now);
+        if let State::WebSocket(WebSocket { begun: Some(begun), .. }) = &mut self.state {
+            begun.since = now.instant;
         }
     }
 
@@ -370,7 +397,7 @@ impl<S: Stream> Connection<S> {
         {
             return Some(Incoming::Open);
         }
-        if let State::WebSocket { .. } = self.state
+        if self.is_open()
             && let Some(incoming) = self.next_message(input, now, shared)
         {
             return Some(incoming);
@@ -405,7 +432,8 @@ impl<S: Stream> Connection<S> {
                 let State::Http(http) = &self.state else { return false };
                 let until =
                     if http.started { http.deadline } else { now.instant + shared.limits.join_timeout };
-                self.state = State::WebSocket { life: Life::Unadmitted(until), frames: Frames::default() };
+                let (life, bucket) = (Life::Unadmitted(until), Bucket::full(now.instant));
+                self.state = State::WebSocket(WebSocket { life, begun: None, bucket, is_paused: false });
                 shared.counters.count_response(&response);
                 self.room(shared).extend_from_slice(&response);
                 true
@@ -452,8 +480,8 @@ impl<S: Stream> Connection<S> {
 
     fn next_message(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> Option<Incoming> {
         loop {
-            let State::WebSocket { frames, .. } = &mut self.state else { return None };
-            match frames.next(input, &mut shared.codec, &mut self.out) {
+            let State::WebSocket(socket) = &mut self.state else { return None };
+            match socket.next(input, now, &mut shared.codec, &mut self.out) {
                 Ok(Some(Message::Text(text))) => return Some(Incoming::Text(text)),
                 Ok(Some(Message::Binary(bytes))) => return Some(Incoming::Binary(bytes)),
                 Ok(Some(Message::Close(frame))) => self.closed_by_peer(frame, now, shared),
@@ -478,7 +506,7 @@ impl<S: Stream> Connection<S> {
             State::Http(http) if http.pipelined => {}
             State::Http(http) if unsent => http.last = Some(End::Lost(ErrorKind::UnexpectedEof)),
             State::Closing(_) if unsent => {}
-            State::Closing(_) | State::Http(_) | State::WebSocket { .. } => {
+            State::Closing(_) | State::Http(_) | State::WebSocket(_) => {
                 self.finish(State::Gone(End::Lost(ErrorKind::UnexpectedEof)), shared);
             }
             State::Gone(_) => {}
@@ -509,9 +537,7 @@ impl<S: Stream> Connection<S> {
         }
         let unsent = self.unsent() > 0;
         match &mut self.state {
-            State::WebSocket { .. } => {
-                self.finish(State::closing(End::Refused(code), now, WRITE_STALL), shared)
-            }
+            State::WebSocket(_) => self.finish(State::closing(End::Refused(code), now, WRITE_STALL), shared),
             State::Http(http) if unsent => {
                 http.last.get_or_insert(End::Refused(code));
             }
@@ -562,10 +588,10 @@ impl<S: Stream> Connection<S> {
         self.drained(now, shared);
     }
 
-    /// Keeps what the kernel refused and no more. Each time at least half of the room is given back, so bytes are moved
-    /// O(1) times.
+    /// Keeps what the kernel refused and little more. Each time at least an eighth of the room is given back, so bytes are
+    /// moved O(1) times.
     fn keep_refused(&mut self, shared: &mut Shared) {
-        if self.queued() <= self.out.capacity() / 2 {
+        if self.queued() <= self.out.capacity() / 8 * 7 {
             let refused = self.out[self.out_at..].to_vec();
             self.out_at = 0;
             give_room(std::mem::replace(&mut self.out, refused), shared);
@@ -585,9 +611,8 @@ impl<S: Stream> Connection<S> {
                     self.linger(end, now, shared);
                 }
             }
-            // While it could not be written to it was not listened to: its silence begins now.
-            State::WebSocket { .. } if was_stalled => self.note_heard(now),
-            State::WebSocket { .. } => {}
+            State::WebSocket(_) if was_stalled => self.listen_again(now),
+            State::WebSocket(_) => {}
             State::Closing(closing) => {
                 let end = closing.end;
                 self.linger(end, now, shared);
@@ -608,8 +633,8 @@ impl<S: Stream> Connection<S> {
     fn finish(&mut self, state: State, shared: &mut Shared) {
         match &mut self.state {
             State::Http(http) => shared.codec.incomplete.give(http.head.len()),
-            State::WebSocket { frames, .. } => frames.release(&mut shared.codec),
-            State::Closing(_) | State::Gone(_) => {}
+            State::WebSocket(WebSocket { begun: Some(begun), .. }) => begun.frames.release(&mut shared.codec),
+            State::WebSocket(_) | State::Closing(_) | State::Gone(_) => {}
         }
         self.state = match (self.end(), state) {
             (Some(end), State::Gone(_)) => State::Gone(end),
@@ -634,13 +659,11 @@ impl<S: Stream> Connection<S> {
     pub fn deadline(&self, shared: &Shared) -> Option<Instant> {
         let limits = &shared.limits;
         let due = match &self.state {
-            State::WebSocket { life: Life::Unadmitted(until), .. } => Some(*until),
+            State::WebSocket(socket) => socket.deadline(self.stalled.is_some(), limits),
             State::Closing(closing) => Some(closing.until),
             // While it cannot be written to it is not listened to, so its silence does not count.
             _ if self.stalled.is_some() => None,
             State::Http(http) => Some(http.deadline),
-            State::WebSocket { life: Life::Heard(at), .. } => Some(*at + limits.ping),
-            State::WebSocket { life: Life::Pinged(at), .. } => Some(*at + (limits.timeout - limits.ping)),
             State::Gone(_) => None,
         };
         let stall = self.stalled.map(|since| since + WRITE_STALL);
@@ -663,17 +686,20 @@ impl<S: Stream> Connection<S> {
         match &mut self.state {
             State::Http(http) if http.head.is_empty() => self.finish(State::Gone(End::Silent), shared),
             State::Http(_) => self.respond(http::timed_out(now.unix_ms), now, shared),
-            State::WebSocket { life: Life::Unadmitted(_), .. } => {
-                self.close(CloseCode::Policy.into(), now, shared);
-            }
-            State::WebSocket { life: life @ Life::Heard(_), .. } => {
-                // It leaves in this turn's flush. If the kernel refuses it, silence does not count from then on.
-                *life = Life::Pinged(now.instant);
-                self.send(OpCode::Control(Control::Ping), b"", shared);
-            }
-            State::WebSocket { life: Life::Pinged(_), .. } | State::Closing(_) => {
-                self.finish(State::Gone(End::Silent), shared);
-            }
+            State::WebSocket(socket) => match socket.due(now, &shared.limits) {
+                Due::Listening => {
+                    socket.is_paused = false;
+                    self.listen_again(now);
+                }
+                Due::Policy => self.close(CloseCode::Policy.into(), now, shared),
+                Due::Ping => {
+                    // It leaves in this turn's flush. If the kernel refuses it, silence does not count from then on.
+                    socket.life = Life::Pinged(now.instant);
+                    self.send(OpCode::Control(Control::Ping), b"", shared);
+                }
+                Due::End => self.finish(State::Gone(End::Silent), shared),
+            },
+            State::Closing(_) => self.finish(State::Gone(End::Silent), shared),
             State::Gone(_) => {}
         }
     }

@@ -14,7 +14,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, extend_tightly};
 use crate::config::{CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, OPEN_MESSAGE_BYTES};
 
 /// The bytes of one read, and how many of them are used.
@@ -52,13 +52,15 @@ pub struct Codec {
     message_bytes_max: usize,
     /// Bytes of heads, frames and messages that have not come whole, of all connections.
     pub incomplete: Budget,
+    /// Frames that have come whole, of all connections.
+    pub frames: u64,
     spare: Option<Box<Assembler>>,
 }
 
 impl Codec {
     /// A codec for messages of at most so many bytes, of which so many bytes in all may be incomplete.
     pub fn new(message_bytes_max: usize, incomplete_bytes_total: usize) -> Codec {
-        Codec { message_bytes_max, incomplete: Budget::new(incomplete_bytes_total), spare: None }
+        Codec { message_bytes_max, incomplete: Budget::new(incomplete_bytes_total), frames: 0, spare: None }
     }
 
     /// May an incomplete thing of `held` bytes grow by `more`?
@@ -154,6 +156,11 @@ impl Frames {
         Ok(None)
     }
 
+    /// Is nothing held?
+    pub fn is_at_rest(&self) -> bool {
+        self.partial.is_empty() && self.open.is_none()
+    }
+
     /// Gives back what is held; what comes later starts from nothing.
     pub fn release(&mut self, codec: &mut Codec) {
         self.take_partial(codec);
@@ -183,7 +190,7 @@ impl Frames {
             return Err(CloseCode::Again);
         }
         codec.incomplete.take(bytes.len());
-        self.partial.extend_from_slice(bytes);
+        extend_tightly(&mut self.partial, bytes);
         Ok(())
     }
 
@@ -235,6 +242,7 @@ impl Frames {
         codec: &mut Codec,
         out: &mut Vec<u8>,
     ) -> Result<Option<Message>, CloseCode> {
+        codec.frames += 1;
         let was_open = self.open.is_some();
         let mut assembler = self.open.take().unwrap_or_else(|| codec.assembler());
         let mut outcome = assembler.read(frame, out);

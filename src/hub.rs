@@ -81,6 +81,8 @@ pub struct Hub {
     blocked_total: usize,
     /// Where a line is put together before it is known to fit.
     line: Vec<u8>,
+    /// Lines that clients have said, blank ones too.
+    pub lines_heard: u64,
     /// Who is connected, with their outboxes.
     pub clients: Clients,
     /// Clients that have been taken out and have to be told.
@@ -127,6 +129,7 @@ impl Hub {
             presence: Presence::default(),
             blocked_total: 0,
             line: Vec::new(),
+            lines_heard: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             closing: Vec::new(),
             limits,
@@ -147,6 +150,7 @@ impl Hub {
         while !rest.is_empty() && self.clients.pressing.is_empty() && self.clients.get(from).is_some() {
             let (line, behind) = rest.split_once('\n').unwrap_or((rest, ""));
             rest = behind;
+            self.lines_heard += 1;
             if !line.bytes().all(is_json_space) {
                 self.line(from, line, now);
             }

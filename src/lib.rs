@@ -9,6 +9,7 @@ pub mod config;
 pub mod budget;
 pub mod clock;
 pub mod deadlines;
+pub mod rate;
 pub mod token;
 
 pub mod protocol;
@@ -28,6 +29,8 @@ pub mod http;
 pub mod frames;
 
 pub mod connection;
+
+pub mod addresses;
 
 pub mod metrics;
 

@@ -19,7 +19,7 @@ use crate::config::{
     ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, Config, DESCRIPTORS_RESERVED, EVENTS_MAX, SEND_BUFFER_BYTES,
     SHUTDOWN,
 };
-use crate::server::{Place, Ready, Server};
+use crate::server::{Accepted, Place, Ready, Server};
 use crate::token::Token;
 
 // Tokens of connections have a slab key in their low half, which these are far above.
@@ -231,15 +231,19 @@ impl Door {
         }
         self.accepting = Accepting::Owed;
         for _ in 0..ACCEPTS_PER_TURN {
-            let accepted = self.socket.accept().and_then(|(stream, _)| {
-                server.accept(stream, self.place, now, |stream, token| {
+            let accepted = self.socket.accept().and_then(|(stream, address)| {
+                let accepted = server.accept(stream, address.ip(), self.place, now, |stream, token| {
                     let both = Interest::READABLE | Interest::WRITABLE;
                     registry.register(stream, mio::Token(token.into()), both)
-                })
+                })?;
+                Ok((accepted, address.ip()))
             });
             match accepted {
-                Ok(true) => {}
-                Ok(false) => warnings.warn(now, format_args!("no room for more connections")),
+                Ok((Accepted::Taken, _)) => {}
+                Ok((Accepted::Full, _)) => warnings.warn(now, format_args!("no room for more connections")),
+                Ok((Accepted::AddressFull, address)) => {
+                    warnings.warn(now, format_args!("no room for more connections from {address}"));
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.accepting = Accepting::OnEvent;
                     return;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use log::{LevelFilter, info, warn};
 
+use sotto::addresses::Addresses;
 use sotto::assets::Files;
 use sotto::config::{CONNECTIONS_MAX, Config};
 use sotto::connection::Shared;
@@ -36,10 +37,12 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --origin URL            also accept pages from here; repeatable (in the environment: separated by spaces)
   --www DIR               serve the page from a folder, read anew at each request
   --max-clients N         connections at once  [32768, or what descriptors allow]
+  --per-address N         connections from one IPv4 address or IPv6 /64; 0: any number  [0]
   --max-message BYTES     longest WebSocket message from a client  [65536]
   --outbox BYTES          most that may wait for one client  [524288]
   --outbox-total BYTES    most that may wait for all  [67108864]
-  --rate N                lines a second from one client; only 0, no limit, for now  [0]
+  --rate N                lines a second from one client; 0: no limit  [100]
+  --burst N               lines from one client at once  [1000]
   --ping SECONDS          a client silent for so long is pinged  [25]
   --timeout SECONDS       a client silent for so long is gone  [40]
   --join-timeout SECONDS  from accept to join, or to the end of a request head  [10]
@@ -51,16 +54,18 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --help, --version
 ";
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 19] = [
     "listen",
     "metrics",
     "origin",
     "www",
     "max-clients",
+    "per-address",
     "max-message",
     "outbox",
     "outbox-total",
     "rate",
+    "burst",
     "ping",
     "timeout",
     "join-timeout",
@@ -114,7 +119,9 @@ fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
     let (hub_limits, connection_limits) = limits(&config);
     // A hasher with random keys, asked to hash nothing, is a random number from the system.
     let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
-    let mut server = Server::new(config.max_clients, hub, Shared::new(site, connection_limits));
+    let addresses = Addresses::new(config.per_address);
+    let shared = Shared::new(site, connection_limits);
+    let mut server = Server::new(config.max_clients, addresses, hub, shared);
     server.log_lines_dropped = stderr_log::dropped;
 
     let mut listener = Listener::bind(&config).map_err(|error| cannot_listen(config.listen, &error))?;
@@ -207,11 +214,12 @@ impl Options {
                 }
             }
             "max-clients" => config.max_clients = number(value)?,
+            "per-address" => config.per_address = number_or_0(value)?,
             "max-message" => config.max_message = number(value)?,
             "outbox" => config.outbox = number(value)?,
             "outbox-total" => config.outbox_total = number(value)?,
-            "rate" if value == "0" => {}
-            "rate" => return Err("only 0, no limit, is possible for now".into()),
+            "rate" => config.rate = number_or_0(value)?,
+            "burst" => config.burst = number(value)?,
             "ping" => config.ping = seconds()?,
             "timeout" => config.timeout = seconds()?,
             "join-timeout" => config.join_timeout = seconds()?,
@@ -233,13 +241,21 @@ fn address(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| format!("\"{value}\" is not like 127.0.0.1:8080 or [::1]:8080"))
 }
 
-/// A whole number above 0. What a number of bytes or seconds can be at most is far above what is of use.
+/// A whole number above 0.
 fn number(value: &str) -> Result<usize, String> {
-    match value.parse::<u32>() {
-        Ok(0) => Err("must be above 0".into()),
-        Ok(number) => Ok(number as usize),
-        Err(_) => Err(format!("\"{value}\" is not a whole number from 1 to {}", u32::MAX)),
+    match number_or_0(value)? {
+        0 => Err("must be above 0".into()),
+        number => Ok(number),
     }
+}
+
+/// A whole number. What a number of bytes, seconds or lines can be at most is far above what is of use.
+fn number_or_0(value: &str) -> Result<usize, String> {
+    let number = value.parse::<u32>();
+    number.map_or_else(
+        |_| Err(format!("\"{value}\" is not a whole number up to {}", u32::MAX)),
+        |n| Ok(n as usize),
+    )
 }
 
 #[cfg(test)]
@@ -265,8 +281,9 @@ mod tests {
         assert_eq!((options.config.max_clients, options.origins.len()), (5, 2));
         let options = run("--max-clients=7 --origin https://c.example", &environment).expect("good options");
         assert_eq!((options.config.max_clients, options.origins.len()), (7, 1));
-        let options =
-            run("--listen [::1]:0 --ping 1 --timeout 2 --rate 0 --log off", &[]).expect("good options");
+        let options = run("--listen [::1]:0 --ping 1 --timeout 2 --rate 0 --burst 7 --log off", &[])
+            .expect("good options");
+        assert_eq!((options.config.rate, options.config.burst), (0, 7));
         assert_eq!(options.config.listen.to_string(), "[::1]:0");
         assert_eq!((options.config.ping.as_secs(), options.log), (1, LevelFilter::Off));
     }
@@ -284,10 +301,10 @@ mod tests {
         check("--max-message 64k", "--max-message: \"64k\" is not a whole number");
         check("--outbox 1000", "--outbox must be at least 262144 bytes");
         check("--ping 40", "--timeout must be greater than --ping");
-        check("--rate 100", "--rate: only 0");
+        check("--rate -1", "--rate: \"-1\" is not a whole number");
         check("--www /nowhere", "--www: there is no index.html");
         check("--log loud", "--log: \"loud\"");
-        check("--burst 5", "--burst");
+        check("--burst 0", "--burst: must be above 0");
         check("--hold 0", "--hold: must be above 0");
         check("--listen", "--listen");
         check("serve", "serve");

@@ -3,6 +3,8 @@
 //! Invariant: `lines` holds whole lines with a newline between each two, so all of them leave as one text; `waiting`
 //! is the length of that text and of what was taken but has not left.
 
+use crate::budget::extend_tightly;
+
 /// Lines on their way to one client.
 ///
 /// What waits for a client is one number: what is in here, and what was taken from here and the kernel has not taken.
@@ -37,10 +39,15 @@ impl Outbox {
         if self.waiting() + newline + line.len() > bytes_max {
             return false;
         }
-        if newline == 1 {
-            self.lines.push(b'\n');
+        let newline = &b"\n"[..newline];
+        if self.has_unsent() {
+            // Nobody knows for how long.
+            extend_tightly(&mut self.lines, newline);
+            extend_tightly(&mut self.lines, line);
+        } else {
+            self.lines.extend_from_slice(newline);
+            self.lines.extend_from_slice(line);
         }
-        self.lines.extend_from_slice(line);
         true
     }
 
@@ -84,6 +91,17 @@ mod tests {
         assert!(outbox.push(b"67", 8));
         assert_eq!(outbox.take(), b"12345\n67");
         assert!(!outbox.push(b"x", 8), "what has not left counts");
+    }
+
+    #[test]
+    fn while_something_has_not_left_little_room_is_kept_to_spare() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.push(b"first", usize::MAX));
+        drop(outbox.take());
+        for _ in 0..1000 {
+            assert!(outbox.push(&[b'x'; 100], usize::MAX));
+            assert!(outbox.lines.capacity() <= outbox.lines.len() / 8 * 9 + 101);
+        }
     }
 
     #[test]

@@ -19,11 +19,13 @@
 //!   slow (`relieve`), after a read that queued many answers (`read`), and before a deadline is acted upon (`expire`).
 
 use std::io;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use log::debug;
 use slab::Slab;
 
+use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::clock::Now;
 use crate::config::{
@@ -34,6 +36,7 @@ use crate::deadlines::{Deadlines, Timer};
 use crate::hub::{self, Closing, Departure, Hub};
 use crate::metrics::{self, Counters};
 use crate::protocol::CloseCode;
+use crate::rate::Rate;
 use crate::token::Token;
 
 /// What the kernel reports of one socket.
@@ -60,9 +63,21 @@ pub enum Place {
     Refusal,
 }
 
+/// What became of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is here.
+    Taken,
+    /// There is no room for it, which it is told if there is room for that.
+    Full,
+    /// There is none for more from its address, which it is told likewise.
+    AddressFull,
+}
+
 /// All connections, and the chat that goes on over them.
 pub struct Server<S> {
     connections_max: usize,
+    addresses: Addresses,
     hub: Hub,
     shared: Shared,
     slots: Slab<Slot<S>>,
@@ -96,10 +111,11 @@ struct Slot<S> {
 }
 
 impl<S: Stream> Server<S> {
-    /// A server that nobody is connected to.
-    pub fn new(connections_max: usize, hub: Hub, shared: Shared) -> Server<S> {
+    /// A server that nobody is connected to: for so many connections, so many of them from one address.
+    pub fn new(connections_max: usize, addresses: Addresses, hub: Hub, shared: Shared) -> Server<S> {
         Server {
             connections_max,
+            addresses,
             hub,
             shared,
             slots: Slab::new(),
@@ -133,36 +149,48 @@ impl<S: Stream> Server<S> {
         due.map(|due| due.saturating_duration_since(now))
     }
 
-    /// Takes a new connection in, or tells it that there is no room; with room not even for that, it is dropped. Gives
-    /// whether there was room. `register` asks the kernel to report readiness under the token.
+    /// Takes a new connection in, or tells it that there is no room; with room not even for that, it is dropped.
+    /// `register` asks the kernel to report readiness under the token.
     ///
     /// # Errors
     /// Those of `register`; the stream is dropped.
     pub fn accept(
         &mut self,
         mut stream: S,
+        address: IpAddr,
         wanted: Place,
         now: Now,
         register: impl FnOnce(&mut S, Token) -> io::Result<()>,
-    ) -> io::Result<bool> {
-        let Some(place) = [wanted, Place::Refusal].into_iter().find(|place| self.has_room(*place)) else {
-            self.counters.accept_failures += 1;
-            return Ok(false);
+    ) -> io::Result<Accepted> {
+        let accepted = if !self.has_room(wanted) {
+            Accepted::Full
+        } else if wanted == Place::Chat && self.addresses.is_full(address) {
+            Accepted::AddressFull
+        } else {
+            Accepted::Taken
         };
+        let place = if accepted == Accepted::Taken { wanted } else { Place::Refusal };
+        if !self.has_room(place) {
+            self.counters.accept_failures += 1;
+            return Ok(accepted);
+        }
         self.generation = self.generation.wrapping_add(1);
         let entry = self.slots.vacant_entry();
         let token = Token::new(entry.key(), self.generation);
         register(&mut stream, token)?;
         self.taken[place as usize] += 1;
         let connection = match place {
-            Place::Chat => Connection::new(stream, now, &self.shared),
+            Place::Chat => {
+                self.addresses.enter(token.key(), address);
+                Connection::new(stream, now, &self.shared)
+            }
             Place::Metrics => Connection::for_metrics(stream, now, &self.shared),
             Place::Refusal => Connection::refused(stream, now, &mut self.shared),
         };
         let timer = Timer::default();
         entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, place });
         self.settle(token, now);
-        Ok(place == wanted)
+        Ok(accepted)
     }
 
     fn has_room(&self, place: Place) -> bool {
@@ -232,6 +260,7 @@ impl<S: Stream> Server<S> {
                 let text = metrics::text(&self.hub, &self.shared, &self.counters, connections, dropped);
                 self.shared.set_metrics(text);
             }
+            let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard);
             let mut buffer = std::mem::take(&mut self.read_buffer);
             let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
             while let Some(speaker) = slot(&mut self.slots, token)
@@ -240,7 +269,11 @@ impl<S: Stream> Server<S> {
                 self.hear(token, incoming, now);
             }
             self.read_buffer = buffer;
-            if slot(&mut self.slots, token).is_some_and(|slot| slot.connection.queued() > QUEUED_BYTES_MAX) {
+            let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { return };
+            // A frame without a line, a ping or a fragment, is as much work as one with a line.
+            let said = (self.shared.frames_heard() - frames).max(self.hub.lines_heard - lines);
+            connection.charge(said as usize, now, &self.shared);
+            if connection.queued() > QUEUED_BYTES_MAX {
                 self.write(token, now);
             }
         }
@@ -364,6 +397,7 @@ impl<S: Stream> Server<S> {
                 debug!("{token:?} ended: {:?}", slot.connection.end());
                 self.counters.slow += u64::from(slot.connection.end() == Some(End::Stalled));
                 self.taken[slot.place as usize] -= 1;
+                self.addresses.leave(token.key());
                 self.slots.remove(token.key());
             }
         }
@@ -430,6 +464,7 @@ pub fn limits(config: &crate::config::Config) -> (hub::Limits, connection::Limit
         ping: config.ping,
         timeout: config.timeout,
         join_timeout: config.join_timeout,
+        rate: Rate::new(config.rate, config.burst),
     };
     (hub, connection)
 }

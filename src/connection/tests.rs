@@ -12,6 +12,8 @@ use crate::assets::Files;
 use crate::config::{OPEN_MESSAGE_BYTES, READ_BYTES};
 use crate::http::{Access, Endpoint};
 
+mod unfinished;
+
 const LIMIT: usize = 65_536;
 const PING: Duration = Duration::from_secs(25);
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -137,6 +139,7 @@ impl Talk {
             ping: PING,
             timeout: TIMEOUT,
             join_timeout: JOIN_TIMEOUT,
+            rate: Rate::new(1, 1),
         };
         let shared = Shared::new(site, limits);
         let now = Now { instant: Instant::now(), unix_ms: 0 };
@@ -421,6 +424,18 @@ fn a_write_that_takes_a_part_is_resumed_where_it_stopped() {
 }
 
 #[test]
+fn what_was_refused_is_kept_with_little_room_to_spare() {
+    let mut talk = Talk::open();
+    talk.wire().room = Some(0);
+    talk.hear(frame(TEXT, "x".repeat(10_000)));
+    while talk.connection.unsent() > 8 {
+        let (left, room) = (talk.connection.unsent(), talk.connection.out.capacity());
+        assert!(room <= left / 7 * 8 + 16, "{room} bytes for {left}");
+        talk.set_room(left / 10 + 1);
+    }
+}
+
+#[test]
 fn a_pong_leaves_behind_what_was_refused_before_it() {
     let mut talk = Talk::open();
     talk.wire().room = Some(2);
@@ -693,12 +708,18 @@ fn a_peer_that_stays_silent_after_the_ping_is_gone() {
 #[test]
 fn any_byte_shows_that_the_peer_is_alive() {
     let mut talk = Talk::open();
+    let pong = frame(PONG, "");
     talk.pass(PING - MOMENT);
-    talk.hear([TEXT]);
-    assert_eq!(talk.deadline(), Some(PING));
-    talk.pass(PING);
+    talk.hear(&pong[..1]);
+    talk.pass(MOMENT);
+    assert_eq!(talk.taken(), b"", "no ping is due");
+    talk.hear(&pong[1..]);
+    talk.is_due_in(PING);
     assert_eq!(talk.taken(), OUR_PING);
-    talk.hear([0x80]);
+    talk.pass(TIMEOUT - PING - MOMENT);
+    talk.hear(&pong[..1]);
+    talk.pass(MOMENT);
+    talk.hear(&pong[1..]);
     assert_eq!(talk.deadline(), Some(PING));
 }
 

@@ -359,6 +359,17 @@ fn memory_follows_what_arrived_and_not_what_was_announced() {
 }
 
 #[test]
+fn a_frame_that_comes_in_segments_has_little_room_to_spare() {
+    let mut codec = codec();
+    let mut client = Client::default();
+    for segment in frame(BINARY, &[b'x'; 60_000])[..60_000].chunks(1448) {
+        client.hear(segment, &mut codec);
+        assert!(client.frames.partial.capacity() <= client.held() / 8 * 9 + 1448);
+    }
+    client.frames.release(&mut codec);
+}
+
+#[test]
 fn an_open_message_and_a_beginning_of_a_frame_are_both_given_back() {
     let mut codec = codec();
     let mut client = Client::default();

@@ -14,7 +14,9 @@ use crate::assets::Files;
 use crate::config::{Config, LINGER, WRITE_STALL};
 use crate::http::{Access, Endpoint, Site};
 
+mod abuse;
 mod faults;
+mod rate;
 
 const TEXT: OpCode = OpCode::Data(Data::Text);
 
@@ -239,16 +241,22 @@ impl Play {
     }
 
     fn with(connections_max: usize, change: impl FnOnce(&mut Config)) -> Play {
-        let mut config = Config::default();
+        // Most of these say a lot at once.
+        let mut config = Config { rate: 0, ..Config::default() };
         change(&mut config);
         let (hub, connection) = limits(&config);
         let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
         let site = Site::new(Files::BuiltIn, Access::Pages(Vec::new()), endpoint);
-        let server = Server::new(connections_max, Hub::new(hub, 0xabc), Shared::new(site, connection));
+        let (addresses, hub) = (Addresses::new(config.per_address), Hub::new(hub, 0xabc));
+        let server = Server::new(connections_max, addresses, hub, Shared::new(site, connection));
         Play { server, clients: Vec::new(), now: Now { instant: Instant::now(), unix_ms: 5 } }
     }
 
     fn connect(&mut self) -> Client {
+        self.connect_from("127.0.0.1")
+    }
+
+    fn connect_from(&mut self, address: &str) -> Client {
         let socket = Rc::new(RefCell::new(Socket {
             inward: VecDeque::new(),
             outward: Vec::new(),
@@ -269,7 +277,10 @@ impl Play {
             registered = Some(token);
             Ok(())
         };
-        self.server.accept(Wire(socket.clone()), Place::Chat, self.now, register).expect("nothing to refuse");
+        let address = address.parse().expect("an address");
+        self.server
+            .accept(Wire(socket.clone()), address, Place::Chat, self.now, register)
+            .expect("nothing to refuse");
         let client = Client { token: registered.unwrap_or(Token::new(0, 0)), socket };
         self.clients.push(client.clone());
         client
@@ -883,6 +894,28 @@ fn with_too_many_connections_the_next_is_answered_503_and_a_crowd_is_dropped() {
     alice.end();
     play.run();
     play.join(["carol"]);
+}
+
+#[test]
+fn more_connections_from_one_address_than_allowed_are_answered_503_and_others_are_not() {
+    let mut play = Play::with(100, |config| config.per_address = 2);
+    let first = play.connect_from("2001:db8::1");
+    play.connect_from("2001:db8::2");
+    let refused = play.connect_from("2001:db8::3");
+    let other = play.connect_from("2001:db8:0:1::1");
+    play.run();
+    assert!(refused.read().starts_with(b"HTTP/1.1 503 "));
+    assert!(other.read().is_empty());
+    // One who was refused leaves no room, one who was here does.
+    refused.end();
+    play.run();
+    let refused = play.connect_from("2001:db8::3");
+    first.end();
+    play.run();
+    assert!(refused.read().starts_with(b"HTTP/1.1 503 ") && first.is_dropped());
+    let next = play.connect_from("2001:db8::3");
+    play.run();
+    assert!(next.read().is_empty());
 }
 
 #[test]

@@ -8,8 +8,13 @@ use serde_json::json;
 use crate::support::{Client, Server, read_head};
 
 fn get(server: &Server, path: &str, fields: &str) -> String {
+    ask(server, "GET", path, fields)
+}
+
+fn ask(server: &Server, method: &str, path: &str, fields: &str) -> String {
     let host = server.address;
-    server.exchange(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n"))
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n");
+    server.exchange(&head)
 }
 
 fn field<'a>(answer: &'a str, name: &str) -> &'a str {
@@ -25,7 +30,8 @@ fn the_page_and_all_it_needs_are_served_with_their_types_and_a_policy() {
     assert!(field(&page, "Content-Security-Policy").contains("default-src 'none'"));
     let mut found = 0;
     for attribute in page.split(['"', '\'']).filter(|text| text.starts_with('/') && text.len() > 1) {
-        let file = get(&server, attribute, "");
+        // Not all of them are text.
+        let file = ask(&server, "HEAD", attribute, "");
         assert!(file.starts_with("HTTP/1.1 200 "), "{attribute}: {file}");
         assert_eq!(field(&file, "X-Content-Type-Options"), "nosniff");
         found += 1;
@@ -120,6 +126,20 @@ fn more_connections_than_allowed_are_answered_503() {
     let held = ["a", "b"].map(|id| Client::join(&server, id));
     let refused = server.exchange("");
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: "), "{refused}");
+    for mut client in held {
+        client.say(json!({"type": "leave"}));
+        client.hear_close();
+    }
+    server.assert_alive();
+}
+
+#[test]
+fn more_connections_from_one_address_than_allowed_are_answered_503() {
+    let server = Server::start(&["--per-address", "2"]);
+    let held = ["a", "b"].map(|id| Client::join(&server, id));
+    let refused = server.exchange("");
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    server.wait_for_log("no room for more connections from 127.0.0.1");
     for mut client in held {
         client.say(json!({"type": "leave"}));
         client.hear_close();

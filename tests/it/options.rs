@@ -34,10 +34,3 @@ fn the_environment_chooses_too_and_the_listening_line_comes_whatever_the_log_say
     // Server::start waits for the line.
     drop(Server::start(&["--log", "off"]));
 }
-
-#[test]
-fn a_log_that_nobody_reads_any_more_does_not_stop_the_server() {
-    let server = Server::start(&["--log", "trace"]);
-    server.assert_alive();
-    server.assert_alive();
-}

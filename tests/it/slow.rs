@@ -6,7 +6,7 @@ use crate::support::{Client, Server};
 
 #[test]
 fn a_client_that_stops_reading_is_dropped_and_nobody_else_notices() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--rate", "0"]);
     let mut stuck = Client::join(&server, "stuck");
     let mut sender = Client::join(&server, "sender");
     let mut watcher = Client::join(&server, "watcher");
@@ -42,7 +42,7 @@ fn a_client_that_stops_reading_is_dropped_and_nobody_else_notices() {
 
 #[test]
 fn a_reader_that_pauses_gets_everything_when_it_goes_on() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--rate", "0"]);
     let mut reader = Client::join(&server, "reader");
     let mut sender = Client::join(&server, "sender");
     // Two outboxes' worth in all, as the reader is on and off; each part fits into what may wait.

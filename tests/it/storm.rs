@@ -162,7 +162,7 @@ fn join(server: &Server, name: usize, resumed: bool) -> Client {
 
 #[test]
 fn whatever_is_cut_every_message_is_shown_once_and_in_order() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--rate", "0"]);
     let seed = RandomState::new().hash_one(()) >> 1;
     println!("seed {seed}");
     std::thread::scope(|scope| {

@@ -29,14 +29,20 @@ pub fn sotto(options: &[&str]) -> Command {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// The most bytes that it says it may come to hold.
+    pub memory_bytes_max: Option<usize>,
     /// Its lines on standard error, as they come.
     log: Mutex<Receiver<String>>,
 }
 
 impl Server {
     pub fn start(options: &[&str]) -> Server {
-        let mut child =
-            sotto(&[&["--listen", "127.0.0.1:0"], options].concat()).spawn().expect("the server starts");
+        Server::spawn(&mut sotto(&[&["--listen", "127.0.0.1:0"], options].concat()))
+    }
+
+    /// A server that a test has made ready to start.
+    pub fn spawn(command: &mut Command) -> Server {
+        let mut child = command.spawn().expect("the server starts");
         let (sender, log) = channel();
         let stderr = BufReader::new(child.stderr.take().expect("it was piped"));
         std::thread::spawn(move || {
@@ -45,21 +51,32 @@ impl Server {
             }
         });
         let log = Mutex::new(log);
-        let mut server = Server { child, address: SocketAddr::from(([0; 4], 0)), log };
-        let line = server.wait_for_log("listening on http://");
-        server.address = line["listening on http://".len()..].parse().expect("an address");
+        let mut server =
+            Server { child, address: SocketAddr::from(([0; 4], 0)), memory_bytes_max: None, log };
+        let lines = server.log_until("listening on http://");
+        let address = lines.last().and_then(|line| line.strip_prefix("listening on http://"));
+        server.address = address.and_then(|address| address.parse().ok()).expect("an address");
+        let figure = lines.iter().find_map(|line| line.split_once(" MiB of memory")?.0.rsplit(' ').next());
+        server.memory_bytes_max = figure.and_then(|mib| mib.parse::<usize>().ok()).map(|mib| mib << 20);
         server
     }
 
     /// Waits for a line of the log that begins with `start`, after `LEVEL [target] ` if it has those.
     pub fn wait_for_log(&self, start: &str) -> String {
+        self.log_until(start).pop().expect("the line itself")
+    }
+
+    /// The lines of the log up to the next one that begins with `start`.
+    pub fn log_until(&self, start: &str) -> Vec<String> {
         let log = self.log.lock().expect("no test panicked with it");
+        let mut lines = Vec::new();
         loop {
             let line = log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line {start}"));
+            lines.push(line.clone());
             if line.starts_with(start)
                 || line.split_once("] ").is_some_and(|(_, text)| text.starts_with(start))
             {
-                return line;
+                return lines;
             }
         }
     }
@@ -90,6 +107,26 @@ impl Server {
         let status = std::fs::read_to_string(path).expect("it runs");
         let line = status.lines().find(|line| line.starts_with(name)).expect("a line of that name");
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.pid().as_raw_nonzero());
+        std::fs::read_dir(path).expect("it runs").count()
+    }
+
+    /// Bytes of memory that are its own, and not pages of its file.
+    pub fn memory_bytes(&self) -> usize {
+        self.status("RssAnon") as usize * 1024
+    }
+
+    /// Waits until so many descriptors are open: the server needs not notice an end before it is told.
+    pub fn wait_for_descriptors(&self, expected: usize) {
+        let start = Instant::now();
+        while self.descriptors() != expected {
+            assert!(start.elapsed() < PATIENCE, "{} descriptors, not {expected}", self.descriptors());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// A connection that nothing was said on.

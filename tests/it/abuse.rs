@@ -1,0 +1,41 @@
+//! Whatever arrives, everybody else is served: what comes is answered clearly, and nothing of it is left behind.
+
+mod floods;
+mod frames;
+mod http;
+mod machine;
+
+use crate::support::Server;
+
+/// What grows by less than this is flat: the allocator keeps some of what was used.
+const FLAT_BYTES: usize = 2 << 20;
+
+/// A server that has again, in the end, what it had in the beginning, and is alive.
+struct Watched {
+    server: Server,
+    descriptors: usize,
+    memory_bytes: usize,
+}
+
+impl Watched {
+    fn start(options: &[&str]) -> Watched {
+        sotto::listener::raise_descriptor_limit().expect("the test may open many");
+        let server = Server::start(options);
+        let descriptors = server.descriptors();
+        // Buffers that are kept for whoever comes next are there from then on.
+        server.assert_alive();
+        Watched { memory_bytes: server.memory_bytes(), descriptors, server }
+    }
+
+    fn assert_flat(&self, more: usize) {
+        let memory = self.server.memory_bytes();
+        assert!(memory < self.memory_bytes + more, "{} bytes, and then {memory}", self.memory_bytes);
+    }
+
+    /// Everybody else is alive, and when all are gone nothing is left of them.
+    fn assert_as_before(&self) {
+        self.server.assert_alive();
+        self.server.wait_for_descriptors(self.descriptors);
+        self.assert_flat(FLAT_BYTES);
+    }
+}

@@ -1,0 +1,101 @@
+//! What is no request, or too much of one.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use super::{FLAT_BYTES, Watched};
+
+#[test]
+fn what_is_no_request_is_answered_400_and_closed() {
+    let watched = Watched::start(&[]);
+    let host = watched.server.address;
+    let check = |request: &str, status: &str| {
+        let answer = watched.server.exchange(request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?} {answer}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{request:?} {answer}");
+    };
+    let line = "GET / HTTP/1.1\r\n";
+    let fields = |fields: &str| format!("{line}Host: {host}\r\n{fields}\r\n");
+    check("\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03", "400");
+    check("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0", "400");
+    check("SSH-2.0-OpenSSH_9.2\r\n", "400");
+    check("\0", "400");
+    check("{\"type\":\"join\",\"id\":\"alice\"}\r\n\r\n", "400");
+    check(&fields("").replace("\r\n", "\n"), "400");
+    check(&fields("").replacen("\r\n", "\n", 1), "400");
+    check(&fields("").replace("GET ", " GET "), "400");
+    check(&fields("").replace(" HTTP", "  HTTP"), "400");
+    check(&fields("").replace("/ ", "/a b "), "400");
+    check(&fields("").replace("/ ", "/\0 "), "400");
+    check(&fields("").replace("GET", "G\0T"), "400");
+    check(&fields("").replace("Host:", "Host :"), "400");
+    check(&fields("").replace("Host:", " Host:"), "400");
+    check(&fields("X: \0\r\n"), "400");
+    check(&fields(": x\r\n"), "400");
+    check(&fields(&format!("Host: {host}\r\n")), "400");
+    check(&fields("Content-Length: 1\r\nContent-Length: 1\r\n"), "400");
+    check(&fields("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), "400");
+    check(&fields("Content-Length: +1\r\n"), "400");
+    watched.assert_as_before();
+}
+
+#[test]
+fn heads_that_are_too_long_are_refused_and_take_no_memory() {
+    let watched = Watched::start(&[]);
+    let host = watched.server.address;
+    let uri = format!("GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "x".repeat(9000));
+    let long = format!("GET / HTTP/1.1\r\nHost: {host}\r\nX: {}\r\n\r\n", "x".repeat(9000));
+    let many = format!("GET / HTTP/1.1\r\nHost: {host}\r\n{}\r\n", "X: x\r\n".repeat(64));
+    for _ in 0..100 {
+        for (request, status) in [(&uri, "414"), (&long, "431"), (&many, "431")] {
+            let answer = watched.server.exchange(request);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        }
+    }
+    watched.assert_as_before();
+}
+
+#[test]
+fn a_thousand_heads_that_trickle_and_a_thousand_who_say_nothing_end_in_time() {
+    let watched = Watched::start(&["--join-timeout", "2"]);
+    let silent: Vec<TcpStream> = (0..1000).map(|_| watched.server.connect()).collect();
+    let mut trickles: Vec<TcpStream> = (0..1000).map(|_| watched.server.connect()).collect();
+    for piece in "GET / HTTP".split_inclusive(' ') {
+        trickles.iter_mut().for_each(|stream| stream.write_all(piece.as_bytes()).expect("it reads"));
+        watched.server.assert_alive();
+    }
+    let rest = |mut stream: TcpStream| {
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).expect("an orderly end");
+        heard
+    };
+    assert!(trickles.into_iter().map(rest).all(|heard| heard.starts_with("HTTP/1.1 408 ")));
+    assert!(silent.into_iter().map(rest).all(|heard| heard.is_empty()));
+    watched.assert_as_before();
+}
+
+#[test]
+fn requests_by_the_thousand_of_somebody_who_reads_nothing_wait_in_the_kernel() {
+    let watched = Watched::start(&[]);
+    let request = format!("GET /main.js HTTP/1.1\r\nHost: {}\r\n\r\n", watched.server.address);
+    let requests = request.repeat(1000);
+    let mut streams: Vec<TcpStream> = (0..20).map(|_| watched.server.connect()).collect();
+    for stream in &mut streams {
+        stream.set_nonblocking(true).expect("a socket");
+        // Until nothing more is taken, by the kernels at either end.
+        while let Some(len) = taken(stream.write(requests.as_bytes())) {
+            assert!(len > 0);
+        }
+    }
+    watched.assert_flat(FLAT_BYTES);
+    drop(streams);
+    watched.assert_as_before();
+}
+
+/// How much was taken; none: nothing for now.
+pub fn taken(result: std::io::Result<usize>) -> Option<usize> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+        result => Some(result.expect("it takes some")),
+    }
+}

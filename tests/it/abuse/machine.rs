@@ -1,0 +1,157 @@
+//! A machine that has no more descriptors, stops for a while, or does not read the log.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
+use serde_json::json;
+use tungstenite::Message;
+
+use super::Watched;
+use crate::support::{Client, PATIENCE, Server, read_head, sotto};
+
+fn set_descriptor_limit(server: &Server, limit: u64) {
+    let limit = Rlimit { current: Some(limit), ..getrlimit(Resource::Nofile) };
+    prlimit(Some(server.pid()), Resource::Nofile, limit).expect("it is ours");
+}
+
+#[test]
+fn without_descriptors_it_neither_spins_nor_floods_the_log_and_goes_on_when_one_is_free() {
+    let watched = Watched::start(&["--max-clients", "1000"]);
+    let server = &watched.server;
+    let mut held: Vec<Client> = (0..5).map(|n| Client::join(server, &n.to_string())).collect();
+    server.wait_for_descriptors(watched.descriptors + held.len());
+    // No more than are open now. A limit that is lowered takes none away.
+    set_descriptor_limit(server, server.descriptors() as u64);
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let mut waiting: Vec<_> = (0..10).map(|_| server.connect()).collect();
+    waiting.iter_mut().for_each(|stream| stream.write_all(request.as_bytes()).expect("the kernel takes it"));
+    // It tries again every 100 ms, and says so once a second.
+    server.wait_for_log("cannot accept connections");
+    let line = server.wait_for_log("cannot accept connections");
+    let times =
+        line.split_once(" times more").and_then(|(line, _)| line.rsplit('(').next()?.parse::<u32>().ok());
+    assert!(times.is_some_and(|times| times <= 20), "{line}");
+    // Those who are here are served all the while; when one goes, one of those who wait is.
+    held[0].say(json!({"type": "send", "to": "1", "body": "still there?"}));
+    held[1].hear_type("message");
+    for mut client in held {
+        client.say(json!({"type": "leave"}));
+        client.hear_close();
+    }
+    for mut stream in waiting {
+        assert!(read_head(&mut stream).starts_with("HTTP/1.1 200 "));
+    }
+    set_descriptor_limit(server, 1000);
+    watched.assert_as_before();
+}
+
+#[test]
+fn with_few_descriptors_fewer_are_let_in_and_the_rest_are_told() {
+    let mut command = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_sotto");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" --listen 127.0.0.1:0 --max-clients 100", program]);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let server = Server::spawn(&mut command);
+    let mut held: Vec<_> = (0..32).map(|n| Client::join(&server, &n.to_string())).collect();
+    for _ in 0..100 {
+        assert!(server.exchange("").starts_with("HTTP/1.1 503 "));
+    }
+    assert_eq!(server.log_until("no room for more connections").len(), 1);
+    for mut client in held.drain(..2) {
+        client.say(json!({"type": "leave"}));
+        client.hear_close();
+    }
+    server.assert_alive();
+}
+
+#[test]
+fn after_the_machine_has_slept_everybody_is_pinged_before_anybody_is_dropped() {
+    let watched = Watched::start(&["--ping", "1", "--timeout", "2"]);
+    let mut clients = ["a", "b", "c"].map(|id| Client::join(&watched.server, id));
+    watched.server.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(5));
+    watched.server.signal(Signal::CONT);
+    for client in &mut clients {
+        while !matches!(client.ws.read().expect("a ping, and no end"), Message::Ping(_)) {}
+        client.ws.flush().expect("a pong");
+    }
+    let [mut a, mut b, _c] = clients;
+    a.say(json!({"type": "send", "to": "b", "body": "good morning"}));
+    assert_eq!(b.hear_type("message")["body"], "good morning");
+}
+
+#[test]
+fn a_signal_under_load_says_1001_to_everybody_and_the_exit_code_is_0() {
+    let mut server = Server::start(&["--rate", "0"]);
+    let _stuck = Client::join(&server, "stuck");
+    let mut listener = Client::join(&server, "listener");
+    let mut senders: Vec<Client> = (0..4).map(|n| Client::join(&server, &n.to_string())).collect();
+    std::thread::scope(|scope| {
+        for sender in &mut senders {
+            scope.spawn(|| {
+                let line = json!({"type": "send", "to": "listener", "body": "x".repeat(100)}).to_string();
+                let to_stuck = json!({"type": "send", "to": "stuck", "body": "x".repeat(100)}).to_string();
+                let text = [line, to_stuck].join("\n");
+                // Until the server does not read any more.
+                while sender.ws.send(Message::text(text.as_str())).is_ok() {}
+            });
+        }
+        let heard = (0..1000).filter(|_| listener.hear_type("message")["body"].is_string()).count();
+        assert_eq!(heard, 1000);
+        server.signal(Signal::TERM);
+        assert_eq!(listener.hear_close().1, 1001);
+    });
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+/// Ends with the test, also with one that fails.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// With the log at its most talkative, so that it has much to say.
+#[test]
+fn a_log_that_is_not_read_does_not_stop_the_server_and_what_was_dropped_is_counted() {
+    let child = sotto(&["--listen", "127.0.0.1:0", "--log", "trace"]).spawn().expect("it starts");
+    let mut child = Ending(child);
+    let mut log = BufReader::new(child.0.stderr.take().expect("it was piped"));
+    let address = loop {
+        let mut line = String::new();
+        log.read_line(&mut line).expect("a line");
+        if let Some(address) = line.trim().strip_prefix("listening on http://") {
+            break address.to_owned();
+        }
+    };
+    let ask = || {
+        let mut stream = std::net::TcpStream::connect(&address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    };
+    // More than a pipe holds: each of them is a line at least.
+    (0..3000).for_each(|_| ask());
+    let mut line = String::new();
+    // Each visit brings a line, and once there is room the first one says how many there was none for.
+    let counted = (0..10_000).any(|n| {
+        line.clear();
+        log.read_line(&mut line).expect("a line");
+        if n % 10 == 0 {
+            ask();
+        }
+        line.contains(" lines dropped before this one)")
+    });
+    assert!(counted, "{line}");
+    // Then nobody is there to read it any more.
+    drop(log);
+    (0..10).for_each(|_| ask());
+}
