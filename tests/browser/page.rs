@@ -1,9 +1,10 @@
 //! The page in the words of its contract: roles and names. No class, no id and no tag of it is known here, so any page
 //! that keeps the contract would pass.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
-use crate::support::Server;
 use crate::webdriver::{Browser, ENTER, Element, fits, wait_for};
 
 /// Functions for scripts that get the log as their first argument. A row's own texts are text nodes, as anything that
@@ -26,17 +27,17 @@ const IN_LOG: &str = "
 impl Browser {
     /// A person at a browser, who has joined.
     #[track_caller]
-    pub fn join(server: &Server, id: &str) -> Browser {
-        let browser = Browser::visit(server);
+    pub fn join(address: SocketAddr, id: &str) -> Browser {
+        let browser = Browser::visit(address);
         browser.join_as(id);
         browser
     }
 
     /// The first screen.
     #[track_caller]
-    pub fn visit(server: &Server) -> Browser {
+    pub fn visit(address: SocketAddr) -> Browser {
         let browser = Browser::start(&[]);
-        browser.go(&home(server));
+        browser.go(&home(address));
         browser
     }
 
@@ -150,6 +151,6 @@ impl Browser {
     }
 }
 
-pub fn home(server: &Server) -> String {
-    format!("http://{}/", server.address)
+pub fn home(address: SocketAddr) -> String {
+    format!("http://{}/", address)
 }

@@ -8,7 +8,7 @@ use crate::webdriver::{Browser, wait_for};
 #[test]
 fn links_of_a_stranger_are_inert_until_accepted() {
     let server = Server::start(&[]);
-    let alice = Browser::join(&server, "alice");
+    let alice = Browser::join(server.address, "alice");
     let mut bob = Client::join(&server, "bob");
     bob.say(json!({"type": "send", "to": "alice", "body": "https://example.org/"}));
     alice.open("bob…");
@@ -25,7 +25,7 @@ fn links_of_a_stranger_are_inert_until_accepted() {
 #[test]
 fn a_stranger_who_is_blocked_finds_nobody_here() {
     let server = Server::start(&[]);
-    let alice = Browser::join(&server, "alice");
+    let alice = Browser::join(server.address, "alice");
     let mut bob = Client::join(&server, "bob");
     bob.say(json!({"type": "send", "to": "alice", "body": "buy this"}));
     alice.open("bob…");
@@ -41,7 +41,7 @@ fn a_stranger_who_is_blocked_finds_nobody_here() {
 #[test]
 fn hostile_ids_and_bodies_do_no_harm() {
     let server = Server::start(&[]);
-    let alice = Browser::join(&server, "alice");
+    let alice = Browser::join(server.address, "alice");
     let harmful = "<img src=x onerror=\"globalThis.harmed=true\">";
     alice.enter("textbox", "Chat with", harmful);
     alice.click("button", "Open");
@@ -81,7 +81,7 @@ fn hostile_ids_and_bodies_do_no_harm() {
 #[test]
 fn a_hostile_stranger_does_no_harm_before_being_accepted() {
     let server = Server::start(&[]);
-    let alice = Browser::join(&server, "alice");
+    let alice = Browser::join(server.address, "alice");
     for body in
         [json!("<img src=x onerror=\"globalThis.harmed=true\">"), json!({"a": 1}), json!("W".repeat(60_000))]
     {

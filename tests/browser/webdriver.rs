@@ -129,8 +129,8 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Takes the network from the page, or gives it back; it is told, as by a phone.
-    pub fn network(&self, online: bool) {
+    /// Tells the page, as a phone does, that there is a network or none. WebSockets do not mind.
+    pub fn tell_network(&self, online: bool) {
         let conditions =
             json!({"offline": !online, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.devtools("Network.emulateNetworkConditions", conditions);
