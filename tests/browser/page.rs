@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use crate::support::Client;
 use crate::webdriver::{Browser, ENTER, Element, fits, wait_for};
 
 /// Functions for scripts that get the log as their first argument. A row's own texts are text nodes, as anything that
@@ -64,13 +65,25 @@ impl Browser {
     /// Opens a conversation from the list.
     #[track_caller]
     pub fn open(&self, pattern: &str) {
-        wait_for(&format!("conversation {pattern}"), || self.has_conversation(pattern).then_some(()));
-        self.click("button", pattern);
+        wait_for(&format!("conversation {pattern}"), || {
+            let found = self.conversation(pattern)?;
+            self.try_act(&found, "click", &json!({})).then_some(())
+        });
     }
 
     pub fn has_conversation(&self, pattern: &str) -> bool {
-        let lists = self.all("navigation", "Conversations");
-        lists.iter().any(|list| !self.all_in(list, "button", pattern).is_empty())
+        self.conversation(pattern).is_some()
+    }
+
+    fn conversation(&self, pattern: &str) -> Option<Element> {
+        let list = self.all("navigation", "Conversations").pop()?;
+        self.all_in(&list, "button", pattern).into_iter().next()
+    }
+
+    /// Waits for the words that something was refused.
+    #[track_caller]
+    pub fn wait_for_alert(&self) {
+        wait_for("alert", || self.texts("alert").into_iter().find(|text| !text.trim().is_empty()));
     }
 
     /// All texts in the log that are like this, in their order.
@@ -148,6 +161,16 @@ impl Browser {
         let root = "const root = document.documentElement;";
         let widths = self.run(&format!("{root} return [root.scrollWidth, root.clientWidth];"), json!([]));
         assert!(widths[0].as_u64() <= widths[1].as_u64(), "{widths}");
+    }
+}
+
+/// What the next message to a client of the wire says. What pages signal besides is passed over.
+pub fn next_message(client: &mut Client) -> Value {
+    loop {
+        let line = client.hear();
+        if line["type"] == "message" {
+            return line["body"].clone();
+        }
     }
 }
 
