@@ -330,7 +330,14 @@ impl Drop for Browser {
         let _ = self.command("DELETE", &self.session, &Value::Null);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-        let _ = fs::remove_dir_all(&self.profile);
+        // The last of its processes may still write there while the folder is being removed.
+        let start = Instant::now();
+        while fs::remove_dir_all(&self.profile).is_err()
+            && self.profile.exists()
+            && start.elapsed() < PATIENCE
+        {
+            std::thread::sleep(LOOK_AGAIN);
+        }
         assert!(failed || errors.is_empty(), "in the console: {errors:#?}");
     }
 }
