@@ -119,13 +119,17 @@ test("an id is claimed with the key, and is ours when the server says so", () =>
   assert.equal(store.state.connection, "joined");
 });
 
-test("an empty id is not claimed, and a second claim waits for the answer to the first", () => {
+test("an empty id is not claimed, nor one twice, and another one takes the place of one that got no answer", () => {
   const store = freshStore();
   store.join("  ");
   assert.equal(store.state.connection, "none");
   store.join("alice");
+  const notices = store.notices();
+  store.join("alice");
+  assert.equal(store.notices(), notices);
   store.join("bob");
-  assert.equal(store.state.id, "alice");
+  store.opened();
+  assert.deepEqual(store.said(), [{ type: "join", id: "bob", key: "key of bob" }]);
 });
 
 test("ids are normalised", () => {
