@@ -361,17 +361,52 @@ impl Mid {
 
     /// The count in a mid of this server's; none if it is another's.
     pub fn count_in(text: &str, prefix: u64) -> Option<u64> {
-        let (prefix_text, count) = text.split_once('-')?;
-        let count = u64::from_str_radix(count, 16).ok()?;
+        let (prefix_text, count_text) = text.split_once('-')?;
+        let count = u64::from_str_radix(count_text, 16).ok()?;
         let mid = Mid { prefix, count };
         // Only one spelling is ours.
-        (prefix_text.len() == 12 && mid.to_string() == text).then_some(count)
+        let is_ours = prefix_text.as_bytes() == mid.prefix_digits().bytes()
+            && count_text.as_bytes() == Digits::new::<16>(count).bytes();
+        is_ours.then_some(count)
+    }
+
+    /// Appends it. One goes with each message, and `format!` took a tenth of the time that a message takes.
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.prefix_digits().bytes());
+        out.push(b'-');
+        out.extend_from_slice(Digits::new::<16>(self.count).bytes());
+    }
+
+    /// All twelve, zeros too: the digit in front, which keeps them, is left out.
+    fn prefix_digits(&self) -> Digits {
+        let mut digits = Digits::new::<16>(1 << 48 | self.prefix & 0xffff_ffff_ffff);
+        digits.start += 1;
+        digits
     }
 }
 
-impl fmt::Display for Mid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:012x}-{:x}", self.prefix & 0xffff_ffff_ffff, self.count)
+/// The digits of a number, without an allocation.
+struct Digits {
+    /// They stand at its end. No number has more: 20 in decimal.
+    buffer: [u8; 20],
+    start: usize,
+}
+
+impl Digits {
+    fn new<const BASE: u64>(mut number: u64) -> Digits {
+        let mut digits = Digits { buffer: [0; 20], start: 20 };
+        loop {
+            digits.start -= 1;
+            digits.buffer[digits.start] = b"0123456789abcdef"[(number % BASE) as usize];
+            number /= BASE;
+            if number == 0 {
+                return digits;
+            }
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
     }
 }
 
@@ -471,8 +506,9 @@ impl Mids<'_> {
         match self {
             Mids::Ours { prefix, counts } => {
                 for (n, &count) in counts.iter().enumerate() {
-                    let comma = if n == 0 { "" } else { "," };
-                    append(out, format_args!(r#"{comma}"{}""#, Mid { prefix: *prefix, count }));
+                    out.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+                    Mid { prefix: *prefix, count }.write(out);
+                    out.push(b'"');
                 }
             }
             Mids::Said(texts) => {
@@ -498,21 +534,19 @@ impl ToClient<'_> {
                     id.0
                 ),
             ),
-            ToClient::Message { from, body, mid, at } => append(
-                out,
-                format_args!(
-                    r#"{{"type":"message","from":"{}","body":{body},"mid":"{mid}","at":{at}}}"#,
-                    from.0
-                ),
-            ),
+            ToClient::Message { from, body, mid, at } => {
+                append_all(out, [r#"{"type":"message","from":""#, &from.0, r#"","body":"#, body]);
+                append_mid_and_at(out, mid, *at);
+                out.push(b'}');
+            }
             ToClient::Sent { reference, mid, at, held } => {
-                append(out, format_args!(r#"{{"type":"sent","ref":"#));
+                append_all(out, [r#"{"type":"sent","ref":"#]);
                 append_string(out, reference);
-                let held = if *held { r#","held":true"# } else { "" };
-                append(out, format_args!(r#","mid":"{mid}","at":{at}{held}}}"#));
+                append_mid_and_at(out, mid, *at);
+                append_all(out, [if *held { r#","held":true}"# } else { "}" }]);
             }
             ToClient::Delivered { from, mids } => {
-                append(out, format_args!(r#"{{"type":"delivered","from":"{}","mids":["#, from.0));
+                append_all(out, [r#"{"type":"delivered","from":""#, &from.0, r#"","mids":["#]);
                 mids.write(out);
                 out.extend_from_slice(b"]}");
             }
@@ -544,6 +578,20 @@ impl ToClient<'_> {
 }
 
 // Writing into a vector cannot fail, and neither can writing a string as JSON.
+
+/// What goes with each message is put together from its parts; for the rest `append` is fast enough.
+fn append_all<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn append_mid_and_at(out: &mut Vec<u8>, mid: &Mid, at: u64) {
+    append_all(out, [r#","mid":""#]);
+    mid.write(out);
+    append_all(out, [r#"","at":"#]);
+    out.extend_from_slice(Digits::new::<10>(at).bytes());
+}
 
 fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);

@@ -346,3 +346,20 @@ proptest! {
         prop_assert!(!out.contains('\n'));
     }
 }
+
+/// As it is written where time does not matter.
+impl std::fmt::Display for Mid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:012x}-{:x}", self.prefix & 0xffff_ffff_ffff, self.count)
+    }
+}
+
+#[test]
+fn numbers_are_written_as_the_standard_library_writes_them() {
+    for number in [0, 1, 9, 10, 15, 16, 0xabc, 0xffff_ffff_ffff, 1 << 48, u64::MAX] {
+        assert_eq!(Digits::new::<10>(number).bytes(), number.to_string().as_bytes());
+        let (mid, mut out) = (Mid { prefix: number, count: number }, Vec::new());
+        mid.write(&mut out);
+        assert_eq!(out, mid.to_string().as_bytes());
+    }
+}
