@@ -186,13 +186,11 @@ impl<'a> Pair<'a> {
 
     /// The notice may come before the answer: behind `joined`, where the answer was lost.
     fn hear_delivered(&mut self, number: u64) {
-        let (mut mid, mut delivered) = (None, HashSet::new());
+        let (reference, mut mid, mut delivered) = (number.to_string(), None, HashSet::new());
         while !mid.as_ref().is_some_and(|mid| delivered.contains(mid)) {
             let line = self.sender.hear();
             match line["type"].as_str() {
-                Some("sent") if line["ref"] == number.to_string() => {
-                    mid = line["mid"].as_str().map(str::to_owned)
-                }
+                Some("sent") if line["ref"] == reference => mid = line["mid"].as_str().map(str::to_owned),
                 Some("delivered") => {
                     let mids = line["mids"].as_array().expect("a list");
                     delivered.extend(mids.iter().filter_map(Value::as_str).map(str::to_owned));
