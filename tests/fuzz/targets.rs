@@ -12,12 +12,12 @@ use serde_json::Value;
 use sotto::addresses::Addresses;
 use sotto::assets::Files;
 use sotto::clock::Now;
-use sotto::config::Config;
-use sotto::connection::{Shared, Stream};
+use sotto::config::{BODY_DEPTH_MAX, Config, LIST_MAX, READ_BYTES, REF_BYTES_MAX};
+use sotto::connection::{Connection, End, Shared, Stream};
 use sotto::frames::{Codec, Frames, Input};
 use sotto::http::{self, Access, Endpoint, Parsed, Site};
 use sotto::hub::Hub;
-use sotto::protocol::{FromClient, Line};
+use sotto::protocol::{ErrorCode, FromClient, Id, Line, Mid, ToClient};
 use sotto::server::{Place, Ready, Server, limits};
 use sotto::token::Token;
 
@@ -52,14 +52,47 @@ pub fn http(bytes: &[u8]) {
 /// What a stream says does not depend on the pieces in which it comes. The first bytes say how it is cut.
 pub fn frames(bytes: &[u8]) {
     let Some((cuts, stream)) = bytes.split_at_checked(8) else { return };
-    let whole = hear([stream].into_iter());
-    let mut rest = stream;
-    let pieces = cuts.iter().cycle().map_while(|cut| {
+    assert_eq!(hear([stream].into_iter()), hear(pieces(cuts, stream)));
+    // Nor does what a connection makes of it, from the handshake on.
+    let stream = [HANDSHAKE, stream].concat();
+    assert_eq!(converse([&stream[..]].into_iter()), converse(pieces(cuts, &stream)));
+}
+
+fn pieces<'a>(cuts: &'a [u8], mut rest: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    cuts.iter().cycle().map_while(move |cut| {
         let (piece, behind) = rest.split_at(rest.len().min(1 + usize::from(*cut)));
         rest = behind;
         (!piece.is_empty()).then_some(piece)
-    });
-    assert_eq!(whole, hear(pieces));
+    })
+}
+
+/// What is heard on a connection, what it writes, and why it ends. Nothing is kept for it afterwards.
+fn converse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Option<End>) {
+    let (_, limits) = limits(&Config::default());
+    let (now, mut shared) = (Now { instant: Instant::now(), unix_ms: 5 }, Shared::new(site(), limits));
+    let (wire, mut buffer, mut heard) = (Wire::default(), vec![0; READ_BYTES], Vec::new());
+    wire.0.borrow_mut().room = usize::MAX;
+    let mut connection = Connection::new(wire.clone(), now, &shared);
+    let mut listen = |connection: &mut Connection<Wire>| {
+        connection.set_readable(false);
+        while connection.wants_read() {
+            let mut input = connection.receive(&mut buffer, now, &mut shared);
+            while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
+                heard.push(format!("{incoming:?}"));
+            }
+            connection.flush(now, &mut shared);
+        }
+    };
+    for piece in pieces {
+        send(&wire, piece);
+        listen(&mut connection);
+    }
+    let end = connection.end();
+    wire.0.borrow_mut().reset = true;
+    listen(&mut connection);
+    assert!(connection.is_gone());
+    assert_eq!(shared.incomplete_bytes(), 0);
+    (heard, std::mem::take(&mut wire.0.borrow_mut().outward), end)
 }
 
 /// Messages, answers and the close code that a stream comes to.
@@ -84,18 +117,102 @@ fn hear<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Op
 
 // ---- a line ----
 
-/// What is understood is a JSON object with a `type`; a body is a part of the line, and JSON by itself.
+/// What is understood is JSON, and what serde_json reads in it; it survives being written and read again.
 pub fn line(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     if text.contains('\n') {
         return;
     }
-    let Ok(said) = Line::parse(text).said else { return };
-    serde_json::from_str::<IgnoredAny>(text).expect("what is understood is JSON");
-    assert!(text.trim_start().starts_with('{'));
+    let Line { tag, said } = Line::parse(text);
+    if let Ok(said) = &said {
+        serde_json::from_str::<IgnoredAny>(text).expect("what is understood is JSON");
+        assert!(text.trim_start().starts_with('{'));
+        if let FromClient::Send { body, .. } | FromClient::Signal { body, .. } = said {
+            assert!(text.contains(body));
+            serde_json::from_str::<IgnoredAny>(body).expect("a body is JSON");
+        }
+    }
+    // Not all that is JSON is a `Value`: numbers may be too big for it, and a key of its own means something to it.
+    let Ok(value) = serde_json::from_str::<Value>(text) else { return };
+    if text.contains("$serde_json") {
+        return;
+    }
+    // Of two equal keys a `Value` has the last.
+    if said != Err("a key stands twice".into()) {
+        assert_eq!(said.is_ok(), is_of_protocol(&value), "{said:?}");
+        for (named, key) in [(&tag.reference, "ref"), (&tag.to, "to")] {
+            assert_eq!(named.as_deref(), value[key].as_str().filter(|text| text.len() <= REF_BYTES_MAX));
+        }
+    }
+    let told = written(&ToClient::Error { code: ErrorCode::Offline, tag: &tag, text });
+    assert_eq!(told["text"], text);
+    assert_eq!(told.get("ref").and_then(Value::as_str), tag.reference.as_deref());
+    assert_eq!(told.get("to").and_then(Value::as_str), tag.to.as_deref());
+    let Ok(said) = said else { return };
+    let again = value.to_string();
+    let again = Line::parse(&again).said.expect("what was understood is, however it is written");
+    assert_eq!(without_body(&said), without_body(&again));
     if let FromClient::Send { body, .. } | FromClient::Signal { body, .. } = said {
-        assert!(text.contains(body));
-        serde_json::from_str::<IgnoredAny>(body).expect("a body is JSON");
+        let from = Id::new("a").expect("an id");
+        let mid = Mid { prefix: 1, count: 1 };
+        for passed_on in
+            [ToClient::Message { from: &from, body, mid, at: 5 }, ToClient::Signal { from: &from, body }]
+        {
+            assert_eq!(written(&passed_on)["body"], value["body"]);
+        }
+    }
+}
+
+/// Does the protocol page know such a line? The parser's question, asked of a tree.
+fn is_of_protocol(value: &Value) -> bool {
+    let is_text = |key: &str| value[key].is_string();
+    let is_list = |key: &str| {
+        value[key]
+            .as_array()
+            .is_some_and(|list| (1..=LIST_MAX).contains(&list.len()) && list.iter().all(Value::is_string))
+    };
+    let has_body = value.get("body").is_some_and(|body| depth(body) <= BODY_DEPTH_MAX);
+    let may_be = |key: &str, is_good: fn(&str) -> bool| {
+        value.get(key).is_none_or(|value| value.as_str().is_some_and(is_good))
+    };
+    match value["type"].as_str() {
+        Some("join") => is_text("id") && may_be("key", |_| true),
+        Some("send") => {
+            is_text("to") && has_body && may_be("ref", |text| (1..=REF_BYTES_MAX).contains(&text.len()))
+        }
+        Some("signal") => is_text("to") && has_body,
+        Some("ack") => {
+            let mut mids = value["mids"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            is_text("to") && is_list("mids") && mids.all(Mid::is_valid)
+        }
+        Some("watch" | "unwatch" | "block" | "unblock") => is_list("ids"),
+        Some("leave") => true,
+        _ => false,
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    let inner = match value {
+        Value::Array(list) => list.iter().map(depth).max(),
+        Value::Object(map) => map.values().map(depth).max(),
+        _ => return 0,
+    };
+    1 + inner.unwrap_or(0)
+}
+
+fn written(line: &ToClient<'_>) -> Value {
+    let mut bytes = Vec::new();
+    line.write(&mut bytes);
+    assert!(!bytes.contains(&b'\n'), "a line has no newline in it");
+    serde_json::from_slice(&bytes).expect("a line is JSON")
+}
+
+/// All but the body, which keeps its spaces and the spelling of its numbers.
+fn without_body(said: &FromClient<'_>) -> String {
+    match said {
+        FromClient::Send { to, reference, .. } => format!("{to:?} {reference:?}"),
+        FromClient::Signal { to, .. } => format!("{to:?}"),
+        said => format!("{said:?}"),
     }
 }
 
