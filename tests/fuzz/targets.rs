@@ -2,7 +2,7 @@
 //! worth keeping.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -229,6 +229,8 @@ const PEERS: usize = 4;
 #[derive(Default)]
 struct Socket {
     inward: VecDeque<u8>,
+    /// All bytes that were ever sent to the server.
+    said: usize,
     outward: Vec<u8>,
     /// So many more bytes are taken from the server.
     room: usize,
@@ -284,21 +286,120 @@ impl Stream for Wire {
     }
 }
 
+/// What the first byte chooses.
+struct Mode {
+    rate: usize,
+    /// Before the end every kernel takes bytes again. Else those who are stuck end stuck.
+    all_recover: bool,
+    /// Ids are owned, and nobody acknowledges, leaves or stays away for too long: so nothing may be forgotten.
+    keep_all: bool,
+}
+
+/// So long are ids kept when nothing may be forgotten: longer than any play.
+const LONG_HOLD: Duration = Duration::from_secs(1_000_000);
+
 /// A server, and who is at the other ends.
 struct Play {
     server: Server<Wire>,
     peers: Vec<(Token, Wire)>,
+    /// Two who behave, and whom the others' doings must not harm.
+    witnesses: Vec<Witness>,
+    /// Messages that the first of them has sent to the second, those that came, and those it was told of.
+    asked: u64,
+    came: u64,
+    delivered: u64,
     now: Now,
 }
 
+/// Somebody who reads what comes, and answers pings.
+struct Witness {
+    token: Token,
+    wire: Wire,
+    is_open: bool,
+}
+
+impl Witness {
+    fn hear(&mut self) -> Vec<Value> {
+        let outward = std::mem::take(&mut self.wire.0.borrow_mut().outward);
+        let mut lines = Vec::new();
+        let at = if self.is_open { 0 } else { response(&outward).expect("an upgrade").1 };
+        self.is_open = true;
+        for (first, payload) in split_frames(&outward[at..]) {
+            match first {
+                0x81 => lines.extend(lines_in(payload)),
+                0x89 => send(&self.wire, &frame(0x8a, payload)),
+                _ => panic!("a witness is not told {first:#x} {payload:?}"),
+            }
+        }
+        lines
+    }
+
+    fn say(&self, line: &str) {
+        send(&self.wire, &frame(0x81, line.as_bytes()));
+    }
+}
+
 impl Play {
-    fn new(rate: usize) -> Play {
+    fn new(mode: &Mode) -> Play {
         // Small limits are reached by few bytes.
-        let config = Config { rate, burst: 5, owned: 3, held: 2000, held_total: 4000, ..Config::default() };
+        let config = Config {
+            rate: mode.rate,
+            burst: 5,
+            // One less than there are peers to want one.
+            owned: PEERS - 1 + 2,
+            held: 2000,
+            held_total: 4000,
+            max_message: 1024,
+            outbox: 16_384,
+            hold: if mode.keep_all { LONG_HOLD } else { Config::default().hold },
+            ..Config::default()
+        };
         let (hub, connection) = limits(&config);
         let shared = Shared::new(site(), connection);
-        let server = Server::new(PEERS, Addresses::new(0), Hub::new(hub, 1), shared);
-        Play { server, peers: Vec::new(), now: Now { instant: Instant::now(), unix_ms: 5 } }
+        let server = Server::new(PEERS + 2, Addresses::new(0), Hub::new(hub, 1), shared);
+        let now = Now { instant: Instant::now(), unix_ms: 5 };
+        let (peers, witnesses) = (Vec::new(), Vec::new());
+        let mut play = Play { server, peers, witnesses, asked: 0, came: 0, delivered: 0, now };
+        for id in ["ann", "ben"] {
+            let wire = play.connect(Place::Chat);
+            send(&wire, HANDSHAKE);
+            send(&wire, &frame(0x81, join(id, WITNESS_KEY).as_bytes()));
+            play.turn();
+            let (token, wire) = play.peers.pop().expect("there is room");
+            play.witnesses.push(Witness { token, wire, is_open: false });
+            play.listen();
+        }
+        play
+    }
+
+    /// The first witness says something to the second, if the last was delivered.
+    fn talk(&mut self) {
+        if self.asked == self.delivered {
+            self.asked += 1;
+            let line = format!(r#"{{"type":"send","to":"ben","body":{0},"ref":"{0}"}}"#, self.asked);
+            self.witnesses[0].say(&line);
+        }
+    }
+
+    /// What is said between witnesses comes, once and in order, whatever the others do.
+    fn listen(&mut self) {
+        let heard: Vec<Value> = self.witnesses.iter_mut().flat_map(Witness::hear).collect();
+        for line in heard {
+            match line["type"].as_str() {
+                Some("message") => {
+                    self.came += 1;
+                    assert_eq!(line["body"], self.came, "{line}");
+                    let ack = format!(r#"{{"type":"ack","to":"ann","mids":[{}]}}"#, line["mid"]);
+                    self.witnesses[1].say(&ack);
+                }
+                Some("delivered") => self.delivered += 1,
+                Some("joined" | "sent") => {}
+                // What an id that is looked for does not have, or not have room for.
+                Some("error") if line["to"] != "ben" => {}
+                _ => panic!("a witness is not told {line}"),
+            }
+        }
+        assert!(self.delivered <= self.came && self.came <= self.asked);
     }
 
     fn connect(&mut self, place: Place) -> Wire {
@@ -325,19 +426,32 @@ impl Play {
                 [&mut socket.readable, &mut socket.writable, &mut socket.closed].map(std::mem::take);
             (readable || writable || closed).then_some(Ready { token: *token, readable, writable, closed })
         };
-        let ready: Vec<Ready> = self.peers.iter().filter_map(tell).collect();
+        let mut ready: Vec<Ready> = self.peers.iter().filter_map(tell).collect();
+        ready.extend(
+            self.witnesses.iter().filter_map(|Witness { token, wire, .. }| tell(&(*token, wire.clone()))),
+        );
         self.server.turn(self.now, &ready);
+        self.listen();
     }
 
-    /// Turns until nobody is owed a visit.
+    /// Turns until nobody is owed a visit, and no witness has said anything since.
     fn run(&mut self) {
         for _ in 0..1000 {
             self.turn();
-            if self.server.sleep(self.now.instant) != Some(Duration::ZERO) {
+            let is_told = self.witnesses.iter().any(|witness| witness.wire.0.borrow().readable);
+            if !is_told && self.server.sleep(self.now.instant) != Some(Duration::ZERO) {
                 return;
             }
         }
         panic!("the loop never sleeps");
+    }
+
+    /// Runs for so long that all who talked too fast have been read.
+    fn rest(&mut self) {
+        for _ in 0..15 {
+            self.pass(1);
+            self.run();
+        }
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -354,6 +468,7 @@ impl Play {
 fn send(wire: &Wire, bytes: &[u8]) {
     let mut socket = wire.0.borrow_mut();
     socket.inward.extend(bytes);
+    socket.said += bytes.len();
     socket.readable = true;
 }
 
@@ -367,33 +482,46 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+const KEY: &str = "0123456789abcdef";
+const WITNESS_KEY: &str = "a key that no peer has";
+
+fn join(id: &str, key: &str) -> String {
+    format!(r#"{{"type":"join","id":"{id}","key":"{key}"}}"#)
+}
+
 /// A line that somebody may say: two bytes choose it.
-fn said(what: u8, about: u8) -> String {
+fn said(what: u8, about: u8, mode: &Mode) -> String {
     let id = about % PEERS as u8;
     match what % 9 {
-        0 => format!(r#"{{"type":"join","id":"p{id}"}}"#),
-        1 => format!(r#"{{"type":"join","id":"p{id}","key":"0123456789abcdef"}}"#),
+        0 if !mode.keep_all => format!(r#"{{"type":"join","id":"p{id}"}}"#),
+        0 | 1 => join(&format!("p{id}"), KEY),
         2 => format!(
             r#"{{"type":"send","to":"p{id}","body":"{}","ref":"r{about}"}}"#,
             "x".repeat(about.into())
         ),
-        3 => format!(r#"{{"type":"ack","to":"p{id}","mids":["000000000001-{}","?"]}}"#, about / 4),
+        3 if !mode.keep_all => {
+            format!(r#"{{"type":"ack","to":"p{id}","mids":["000000000001-{:x}","?"]}}"#, about / 4)
+        }
         4 => format!(r#"{{"type":"watch","ids":["p{id}","p0"]}}"#),
         5 => format!(r#"{{"type":"block","ids":["p{id}"]}}"#),
         6 => format!(r#"{{"type":"unblock","ids":["p{id}"]}}"#),
-        7 => format!(r#"{{"type":"signal","to":"p{id}","body":{about}}}"#),
-        _ => r#"{"type":"leave"}"#.into(),
+        8 if !mode.keep_all => r#"{"type":"leave"}"#.into(),
+        _ => format!(r#"{{"type":"signal","to":"p{id}","body":{about}}}"#),
     }
 }
 
-/// Whatever peers and the kernel do: nothing panics, the loop comes to rest, all that is written is what the protocol says,
-/// and when all are gone and forgotten nothing of them is left.
+/// Whatever peers and the kernel do: nothing panics, the loop comes to rest, all that is written is what the protocol
+/// says, no id has two holders, what was taken for an owned id is there, others are not harmed, and when all are gone and
+/// forgotten nothing of them is left.
 pub fn turns(bytes: &[u8]) {
-    let Some((rate, steps)) = bytes.split_first() else { return };
-    let mut play = Play::new(usize::from(rate % 2) * 100);
+    let Some((mode, steps)) = bytes.split_first() else { return };
+    let mode =
+        Mode { rate: usize::from(mode % 2) * 100, all_recover: mode & 2 != 0, keep_all: mode & 4 != 0 };
+    let mut play = Play::new(&mode);
     for step in steps.chunks_exact(4).take(400) {
         let [what, who, a, b] = [step[0], step[1], step[2], step[3]];
         if let Some(wire) = play.peer(who) {
+            let said = |a, b| said(a, b, &mode);
             match what % 12 {
                 0 => send(wire, HANDSHAKE),
                 1..=4 => send(wire, &frame(0x81, said(a, b).as_bytes())),
@@ -408,78 +536,169 @@ pub fn turns(bytes: &[u8]) {
                     let mut socket = wire.0.borrow_mut();
                     (socket.ended, socket.readable, socket.closed) = (true, true, true);
                 }
-                10 => {
-                    let mut socket = wire.0.borrow_mut();
-                    (socket.reset, socket.readable, socket.writable, socket.closed) =
-                        (true, true, true, true);
-                }
+                10 => reset(wire),
                 _ => {}
             }
         }
         match what / 16 {
             0 if play.server.len() < 2 * PEERS => drop(play.connect(Place::Chat)),
             1 => play.pass(b.into()),
-            2..=8 => play.turn(),
+            2..=8 => {
+                play.talk();
+                play.turn();
+            }
             _ => {}
         }
     }
     play.run();
+    if mode.all_recover {
+        for (_, wire) in &play.peers {
+            let mut socket = wire.0.borrow_mut();
+            (socket.room, socket.writable) = (usize::MAX, true);
+        }
+        play.rest();
+        check_holders(&mut play);
+    }
     for (_, wire) in &play.peers {
-        let mut socket = wire.0.borrow_mut();
-        check_written(&socket.outward);
-        (socket.reset, socket.readable, socket.writable, socket.closed) = (true, true, true, true);
+        reset(wire);
+    }
+    // Of who is paused the end is found when it is read again.
+    play.run();
+    play.rest();
+    assert_eq!((play.came, play.delivered), (play.asked, play.asked), "what witnesses say comes");
+    assert_eq!(play.server.len(), 2, "only the witnesses are here");
+    let sockets = || play.peers.iter().map(|(_, wire)| wire.0.borrow());
+    let lines: Vec<Value> = sockets().flat_map(|socket| lines_written(&socket.outward)).collect();
+    // Much at most is said again to who comes back: what is held, and what became of its last 128 sends.
+    let (heard, told) =
+        sockets().fold((0, 0), |(heard, told), socket| (heard + socket.said, told + socket.outward.len()));
+    assert!(told <= 4096 * (play.peers.len() + 2) + 256 * heard, "{told} bytes for {heard}");
+    if mode.keep_all {
+        check_kept(&mut play, &lines);
+    }
+    for Witness { token, wire, .. } in std::mem::take(&mut play.witnesses) {
+        reset(&wire);
+        play.peers.push((token, wire));
     }
     play.run();
-    // Of who is paused the end is found when it is read again; of who owns an id, when its time is over.
+    // Of who owns an id, something is left until its time is over.
     for _ in 0..3 {
-        play.pass(1000);
+        play.now.instant += LONG_HOLD;
         play.run();
     }
     assert!(play.server.is_empty());
     check_nothing_left(&mut play);
 }
 
-/// HTTP responses, and behind a 101 whole frames with JSON in them; the last of all may be cut.
-fn check_written(mut bytes: &[u8]) {
-    while bytes.starts_with(b"HTTP/1.1 ") {
-        let is_upgrade = bytes.starts_with(b"HTTP/1.1 101 ");
-        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return };
-        let head = str::from_utf8(&bytes[..end]).expect("a head is text");
-        let len = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Content-Length: "))
-            .map_or(0, |len| len.parse().unwrap());
-        let Some(rest) = bytes.get(end + 4 + len..) else { return };
-        bytes = rest;
-        if is_upgrade {
-            return check_frames(bytes);
-        }
-    }
-    assert!(b"HTTP/1.1 ".starts_with(bytes), "{:?}", String::from_utf8_lossy(bytes));
+fn reset(wire: &Wire) {
+    let mut socket = wire.0.borrow_mut();
+    (socket.reset, socket.readable, socket.writable, socket.closed) = (true, true, true, true);
 }
 
-fn check_frames(mut bytes: &[u8]) {
+/// The lines in HTTP responses, and behind a 101 in whole frames; the last of all may be cut.
+fn lines_written(bytes: &[u8]) -> Vec<Value> {
+    let frames = frames_written(bytes);
+    frames.iter().filter(|(first, _)| *first == 0x81).flat_map(|(_, payload)| lines_in(payload)).collect()
+}
+
+fn frames_written(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    while let Some((is_upgrade, len)) = response(bytes) {
+        bytes = &bytes[len..];
+        if is_upgrade {
+            return split_frames(bytes);
+        }
+    }
+    Vec::new()
+}
+
+/// Is the response with which these bytes begin an upgrade, and how long is it? None: it is not whole.
+fn response(bytes: &[u8]) -> Option<(bool, usize)> {
+    let begins = bytes.iter().zip(b"HTTP/1.1 ").all(|(a, b)| a == b);
+    assert!(begins, "{:?}", String::from_utf8_lossy(bytes));
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = str::from_utf8(&bytes[..end]).expect("a head is text");
+    let len = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+    let len = end + 4 + len.map_or(0, |len| len.parse::<usize>().expect("a number"));
+    (len <= bytes.len()).then_some((head.starts_with("HTTP/1.1 101 "), len))
+}
+
+/// First bytes and payloads of the frames that are whole.
+fn split_frames(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut frames = Vec::new();
     while let [first, len, ..] = *bytes {
         let (at, len) = match (len, bytes) {
             (126, [_, _, a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
             (127, [_, _, len @ ..]) if len.len() >= 8 => {
-                (10, u64::from_be_bytes(len[..8].try_into().unwrap()) as usize)
+                (10, u64::from_be_bytes(len[..8].try_into().expect("eight bytes")) as usize)
             }
             (0..=125, _) => (2, usize::from(len)),
-            _ => return,
+            _ => break,
         };
-        let Some(payload) = bytes.get(at..at + len) else { return };
-        match first {
-            0x81 => {
-                for line in payload.split(|byte| *byte == b'\n') {
-                    let line: Value = serde_json::from_slice(line).expect("a line is JSON");
-                    assert!(line["type"].is_string());
-                }
-            }
-            0x88..=0x8a => assert!(len <= 125),
-            _ => panic!("a server sends no frame {first:#x}"),
-        }
+        let Some(payload) = bytes.get(at..at + len) else { break };
+        assert!(matches!(first, 0x81 | 0x88..=0x8a), "a server sends no frame {first:#x}");
+        assert!(first == 0x81 || len <= 125);
+        frames.push((first, payload));
         bytes = &bytes[at + len..];
+    }
+    frames
+}
+
+fn lines_in(text: &[u8]) -> Vec<Value> {
+    let line = |line| serde_json::from_slice::<Value>(line).expect("a line is JSON");
+    let lines: Vec<Value> = text.split(|byte| *byte == b'\n').map(line).collect();
+    assert!(lines.iter().all(|line| line["type"].is_string()));
+    lines
+}
+
+/// An id has one holder at most, and what is said to it comes to one connection at most.
+fn check_holders(play: &mut Play) {
+    for id in 0..PEERS {
+        play.witnesses[0].say(&format!(r#"{{"type":"send","to":"p{id}","body":"for p{id}"}}"#));
+    }
+    play.rest();
+    let (mut holders, mut probes) = (HashSet::new(), HashSet::new());
+    for (_, wire) in &play.peers {
+        // The server has its end still, and has not said close.
+        let is_here = Rc::strong_count(&wire.0) > 1;
+        let socket = wire.0.borrow();
+        let is_here = is_here && frames_written(&socket.outward).iter().all(|(first, _)| *first != 0x88);
+        for line in lines_written(&socket.outward) {
+            if is_here && line["type"] == "joined" {
+                assert!(holders.insert(line["id"].to_string()), "a second holder: {line}");
+            }
+            if line["from"] == "ann" {
+                assert!(probes.insert(line["body"].to_string()), "came twice: {line}");
+            }
+        }
+    }
+}
+
+/// Each message for an owned id that somebody was told is taken comes to whoever joins under that id, once and in order.
+fn check_kept(play: &mut Play, lines: &[Value]) {
+    let mut taken: HashMap<usize, HashSet<&str>> = HashMap::new();
+    for line in lines.iter().filter(|line| line["type"] == "sent") {
+        let (reference, mid) = (line["ref"].as_str().expect("a ref"), line["mid"].as_str().expect("a mid"));
+        let about: usize = reference[1..].parse().expect("a number");
+        taken.entry(about % PEERS).or_default().insert(mid);
+    }
+    for id in 0..PEERS {
+        let wire = play.connect(Place::Chat);
+        send(&wire, HANDSHAKE);
+        send(&wire, &frame(0x81, join(&format!("p{id}"), KEY).as_bytes()));
+        play.run();
+        let lines = lines_written(&wire.0.borrow().outward);
+        let counts: Vec<u64> = lines
+            .iter()
+            .filter(|line| line["type"] == "message")
+            .map(|line| line["mid"].as_str().and_then(|mid| mid.split_once('-')).expect("a mid").1)
+            .map(|count| u64::from_str_radix(count, 16).expect("a count"))
+            .collect();
+        assert!(counts.is_sorted_by(|a, b| a < b), "p{id}: {counts:?}");
+        let came: HashSet<&str> = lines.iter().filter_map(|line| line["mid"].as_str()).collect();
+        let taken = taken.remove(&id).unwrap_or_default();
+        assert!(taken.is_subset(&came), "p{id}: of {taken:?} came {came:?}");
+        reset(&wire);
+        play.run();
     }
 }
 
