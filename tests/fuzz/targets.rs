@@ -564,7 +564,7 @@ pub fn turns(bytes: &[u8]) {
             (socket.room, socket.writable) = (usize::MAX, true);
         }
         play.rest();
-        check_holders(&mut play);
+        check_holders(&mut play, &mode);
     }
     for (_, wire) in &play.peers {
         reset(wire);
@@ -574,14 +574,16 @@ pub fn turns(bytes: &[u8]) {
     play.rest();
     assert_eq!((play.came, play.delivered), (play.asked, play.asked), "what witnesses say comes");
     assert_eq!(play.server.len(), 2, "only the witnesses are here");
-    let sockets = || play.peers.iter().map(|(_, wire)| wire.0.borrow());
-    let lines: Vec<Value> = sockets().flat_map(|socket| lines_written(&socket.outward)).collect();
-    // Much at most is said again to who comes back: what is held, and what became of its last 128 sends.
-    let (heard, told) =
-        sockets().fold((0, 0), |(heard, told), socket| (heard + socket.said, told + socket.outward.len()));
+    let (mut heard, mut told) = (0, 0);
+    for (_, wire) in &play.peers {
+        let socket = wire.0.borrow();
+        lines_written(&socket.outward);
+        (heard, told) = (heard + socket.said, told + socket.outward.len());
+    }
+    // A join is answered at most with what is held, and with what became of the last 128 sends.
     assert!(told <= 4096 * (play.peers.len() + 2) + 256 * heard, "{told} bytes for {heard}");
     if mode.keep_all {
-        check_kept(&mut play, &lines);
+        check_kept(&mut play);
     }
     for Witness { token, wire, .. } in std::mem::take(&mut play.witnesses) {
         reset(&wire);
@@ -658,20 +660,25 @@ fn lines_in(text: &[u8]) -> Vec<Value> {
 }
 
 /// An id has one holder at most, and what is said to it comes to that holder alone, or is refused.
-fn check_holders(play: &mut Play) {
+fn check_holders(play: &mut Play, mode: &Mode) {
     for id in 0..PEERS {
         play.witnesses[0].say(&format!(r#"{{"type":"send","to":"p{id}","body":"p{id}"}}"#));
     }
     play.rest();
+    let taken = taken(&play.peers);
     let (mut holders, mut probes) = (HashSet::new(), HashSet::new());
     for (_, wire) in &play.peers {
         // The server has its end still, and has not said close.
-        let is_here = Rc::strong_count(&wire.0) > 1;
+        let has_end = Rc::strong_count(&wire.0) > 1;
         let socket = wire.0.borrow();
-        let is_here = is_here && frames_written(&socket.outward).iter().all(|(first, _)| *first != 0x88);
-        for line in lines_written(&socket.outward) {
+        let is_here = has_end && frames_written(&socket.outward).iter().all(|(first, _)| *first != 0x88);
+        let lines = lines_written(&socket.outward);
+        for line in &lines {
             if is_here && line["type"] == "joined" {
                 let id = line["id"].as_str().expect("an id").to_owned();
+                if mode.keep_all {
+                    check_came(&id, &lines, &taken);
+                }
                 assert!(holders.insert(id), "a second holder: {line}");
             }
             if line["from"] == "ann" {
@@ -684,33 +691,43 @@ fn check_holders(play: &mut Play) {
     assert!(holders.is_subset(&reached), "of {holders:?} only {reached:?} were reached");
 }
 
-/// Each message for an owned id that somebody was told is taken comes to whoever joins under that id, once and in order.
-fn check_kept(play: &mut Play, lines: &[Value]) {
-    let mut taken: HashMap<usize, HashSet<&str>> = HashMap::new();
-    for line in lines.iter().filter(|line| line["type"] == "sent") {
-        let (reference, mid) = (line["ref"].as_str().expect("a ref"), line["mid"].as_str().expect("a mid"));
-        let about: usize = reference[1..].parse().expect("a number");
-        taken.entry(about % PEERS).or_default().insert(mid);
-    }
+/// What was taken is there for whoever joins under the id that it is for.
+fn check_kept(play: &mut Play) {
+    let taken = taken(&play.peers);
     for id in 0..PEERS {
-        let wire = play.connect(Place::Chat);
+        let (id, wire) = (format!("p{id}"), play.connect(Place::Chat));
         send(&wire, HANDSHAKE);
-        send(&wire, &frame(0x81, join(&format!("p{id}"), KEY).as_bytes()));
+        send(&wire, &frame(0x81, join(&id, KEY).as_bytes()));
         play.run();
         let lines = lines_written(&wire.0.borrow().outward);
-        let counts: Vec<u64> = lines
-            .iter()
-            .filter(|line| line["type"] == "message")
-            .map(|line| line["mid"].as_str().and_then(|mid| mid.split_once('-')).expect("a mid").1)
-            .map(|count| u64::from_str_radix(count, 16).expect("a count"))
-            .collect();
-        assert!(counts.is_sorted_by(|a, b| a < b), "p{id}: {counts:?}");
-        let came: HashSet<&str> = lines.iter().filter_map(|line| line["mid"].as_str()).collect();
-        let taken = taken.remove(&id).unwrap_or_default();
-        assert!(taken.is_subset(&came), "p{id}: of {taken:?} came {came:?}");
+        check_came(&id, &lines, &taken);
         reset(&wire);
         play.run();
     }
+}
+
+/// The mids of messages that somebody was told are taken, by whom they are for: the number in a ref says it.
+fn taken(peers: &[(Token, Wire)]) -> HashMap<String, HashSet<String>> {
+    let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
+    for line in peers.iter().flat_map(|(_, wire)| lines_written(&wire.0.borrow().outward)) {
+        if line["type"] == "sent" {
+            let about: usize = line["ref"].as_str().expect("a ref")[1..].parse().expect("a number");
+            let mids = taken.entry(format!("p{}", about % PEERS)).or_default();
+            mids.insert(line["mid"].as_str().expect("a mid").into());
+        }
+    }
+    taken
+}
+
+/// All that was taken for this id is in what its connection was told, once and in order.
+fn check_came(id: &str, lines: &[Value], taken: &HashMap<String, HashSet<String>>) {
+    let messages = lines.iter().filter(|line| line["type"] == "message");
+    let mids: Vec<&str> = messages.map(|line| line["mid"].as_str().expect("a mid")).collect();
+    let count =
+        |mid: &&str| u64::from_str_radix(mid.split_once('-').expect("two parts").1, 16).expect("a count");
+    assert!(mids.iter().map(count).is_sorted_by(|a, b| a < b), "{id}: {mids:?}");
+    let mut taken = taken.get(id).into_iter().flatten();
+    assert!(taken.all(|mid| mids.contains(&&**mid)), "{id} was told of {mids:?} only");
 }
 
 fn check_nothing_left(play: &mut Play) {
