@@ -353,9 +353,9 @@ impl Play {
             owned: PEERS - 1 + 2,
             // More than half an outbox: what is held has to wait for room, too.
             held: 8000,
-            held_total: 24_000,
+            held_total: 64_000,
             max_message: 1024,
-            outbox: 8192,
+            outbox: 4096,
             hold: if mode.keep_all { LONG_HOLD } else { Config::default().hold },
             ..Config::default()
         };
