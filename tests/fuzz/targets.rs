@@ -398,7 +398,10 @@ impl Play {
                     let ack = format!(r#"{{"type":"ack","to":"ann","mids":[{}]}}"#, line["mid"]);
                     self.witnesses[1].say(&ack);
                 }
-                Some("delivered") => self.delivered += 1,
+                Some("delivered") if line["from"] == "ben" => self.delivered += 1,
+                // What came of messages to ids that were looked for.
+                Some("delivered") => {}
+                Some("expired") if line["to"] != "ben" => {}
                 Some("joined" | "sent") => {}
                 Some("error") if line["to"] != "ben" => {
                     self.refused.insert(line["to"].as_str().expect("whom to").into());
