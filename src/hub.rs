@@ -26,7 +26,7 @@ use crate::config::{
 };
 use crate::owned::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Room, Sent};
 use crate::presence::Presence;
-use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, Mids, ToClient};
+use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, Mids, SaidMids, ToClient};
 use crate::token::Token;
 
 /// Limits of the chat.
@@ -423,7 +423,7 @@ impl Hub {
     }
 
     /// Messages of `to` have reached the page of `from`.
-    fn ack(&mut self, from: &Speaker, to: &str, mids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
+    fn ack(&mut self, from: &Speaker, to: &str, mids: &SaidMids<'_>, now: Now) -> Result<(), Refusal> {
         if !Id::is_valid(to) {
             return refuse(ErrorCode::BadId, BAD_ID);
         }
