@@ -119,8 +119,9 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   /** @param {string} text */
   function join(text) {
     const id = normalId(text);
-    if (state.connection !== "none" || !id) return;
-    begin(id, "joining");
+    // Who waits for an answer may try another id meanwhile.
+    const free = state.connection === "none" || (state.connection === "joining" && id !== state.id);
+    if (free && id) begin(id, "joining");
   }
 
   /** Takes up the id of an earlier visit. @param {string} id @param {boolean} [take] also from another tab */

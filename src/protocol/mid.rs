@@ -1,7 +1,6 @@
 //! Mids, which name messages: one, several in a line of ours, several in a line of a client's.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use super::write::put_all;
 use crate::config::MID_BYTES_MAX;
@@ -48,12 +47,6 @@ impl Mid {
             *byte = digit(self.count, digits - 1 - at);
         }
         &room[..PREFIX_BYTES + 1 + digits]
-    }
-}
-
-impl fmt::Display for Mid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.write(&mut [0; MID_BYTES_MAX])))
     }
 }
 

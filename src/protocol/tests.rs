@@ -2,6 +2,7 @@
 
 use super::parse::depth;
 use super::*;
+use crate::config::MID_BYTES_MAX;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
@@ -349,5 +350,23 @@ proptest! {
         prop_assert_eq!(back["ref"].as_str(), Some(line.as_str()));
         prop_assert_eq!(back["text"].as_str(), Some(text.as_str()));
         prop_assert!(!out.contains('\n'));
+    }
+}
+
+/// As it is written where time does not matter.
+impl std::fmt::Display for Mid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:012x}-{:x}", self.prefix & 0xffff_ffff_ffff, self.count)
+    }
+}
+
+#[test]
+fn numbers_are_written_as_the_standard_library_writes_them() {
+    for number in [0, 1, 9, 10, 15, 16, 0xabc, 0xffff_ffff_ffff, 1 << 48, u64::MAX] {
+        let mut out = Vec::new();
+        write::put_number(&mut out, number);
+        assert_eq!(out, number.to_string().as_bytes());
+        let mid = Mid { prefix: number, count: number };
+        assert_eq!(mid.write(&mut [0; MID_BYTES_MAX]), mid.to_string().as_bytes());
     }
 }

@@ -78,7 +78,7 @@ pub fn put_all<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N]) {
 }
 
 /// Appends a number in decimal.
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {

@@ -9,7 +9,7 @@ use crate::webdriver::Browser;
 #[test]
 fn axe_finds_nothing_from_the_first_screen_to_a_conversation() {
     let server = Server::start(&[]);
-    let alice = Browser::visit(&server);
+    let alice = Browser::visit(server.address);
     alice.find("textbox", "Your ID");
     alice.assert_accessible();
     alice.join_as("alice");
@@ -31,7 +31,7 @@ fn axe_finds_nothing_from_the_first_screen_to_a_conversation() {
 #[test]
 fn axe_finds_nothing_in_a_request() {
     let server = Server::start(&[]);
-    let alice = Browser::join(&server, "alice");
+    let alice = Browser::join(server.address, "alice");
     Client::join(&server, "bob").say(json!({"type": "send", "to": "alice", "body": "do you know me?"}));
     alice.open("bob…");
     alice.find("button", "Accept");
@@ -41,7 +41,7 @@ fn axe_finds_nothing_in_a_request() {
 #[test]
 fn axe_finds_nothing_in_the_settings() {
     let server = Server::start(&[]);
-    let alice = Browser::join(&server, "alice");
+    let alice = Browser::join(server.address, "alice");
     alice.click("button", "Settings");
     alice.find("dialog", "…");
     alice.assert_accessible();
@@ -50,9 +50,9 @@ fn axe_finds_nothing_in_the_settings() {
 #[test]
 fn axe_finds_nothing_in_a_tab_that_is_not_the_active_one() {
     let server = Server::start(&[]);
-    let alice = Browser::join(&server, "alice");
+    let alice = Browser::join(server.address, "alice");
     alice.new_tab();
-    alice.go(&home(&server));
+    alice.go(&home(server.address));
     alice.find("button", "Use here");
     alice.assert_accessible();
 }

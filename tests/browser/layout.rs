@@ -10,7 +10,7 @@ fn a_narrow_screen_shows_one_pane_and_leads_back() {
     let server = Server::start(&[]);
     let alice = Browser::start(&[]);
     alice.resize(320, 568);
-    alice.go(&crate::page::home(&server));
+    alice.go(&crate::page::home(server.address));
     alice.find("textbox", "Your ID");
     alice.assert_not_sideways();
     alice.join_as("alice");
@@ -30,7 +30,7 @@ fn a_narrow_screen_shows_one_pane_and_leads_back() {
 #[test]
 fn a_wide_screen_shows_both_panes() {
     let server = Server::start(&[]);
-    let alice = Browser::join(&server, "alice");
+    let alice = Browser::join(server.address, "alice");
     for width in [640, 1440] {
         alice.resize(width, 900);
         alice.chat_with("bob");
@@ -76,7 +76,7 @@ fn sending_leads_to_the_bottom() {
 
 /// More lines from Bob than any screen shows, and its end in view.
 fn long_conversation(server: &Server) -> (Browser, Client) {
-    let alice = Browser::join(server, "alice");
+    let alice = Browser::join(server.address, "alice");
     alice.chat_with("bob");
     let mut bob = Client::join(server, "bob");
     for n in 1..=40 {

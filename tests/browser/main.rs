@@ -16,3 +16,4 @@ mod support;
 mod tabs;
 mod trouble;
 mod webdriver;
+mod wire;

@@ -1,9 +1,11 @@
 //! The page in the words of its contract: roles and names. No class, no id and no tag of it is known here, so any page
 //! that keeps the contract would pass.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
-use crate::support::{Client, Server};
+use crate::support::Client;
 use crate::webdriver::{Browser, ENTER, Element, fits, wait_for};
 
 /// Functions for scripts that get the log as their first argument. A row's own texts are text nodes, as anything that
@@ -26,17 +28,17 @@ const IN_LOG: &str = "
 impl Browser {
     /// A person at a browser, who has joined.
     #[track_caller]
-    pub fn join(server: &Server, id: &str) -> Browser {
-        let browser = Browser::visit(server);
+    pub fn join(address: SocketAddr, id: &str) -> Browser {
+        let browser = Browser::visit(address);
         browser.join_as(id);
         browser
     }
 
     /// The first screen.
     #[track_caller]
-    pub fn visit(server: &Server) -> Browser {
+    pub fn visit(address: SocketAddr) -> Browser {
         let browser = Browser::start(&[]);
-        browser.go(&home(server));
+        browser.go(&home(address));
         browser
     }
 
@@ -63,13 +65,25 @@ impl Browser {
     /// Opens a conversation from the list.
     #[track_caller]
     pub fn open(&self, pattern: &str) {
-        wait_for(&format!("conversation {pattern}"), || self.has_conversation(pattern).then_some(()));
-        self.click("button", pattern);
+        wait_for(&format!("conversation {pattern}"), || {
+            let found = self.conversation(pattern)?;
+            self.try_act(&found, "click", &json!({})).then_some(())
+        });
     }
 
     pub fn has_conversation(&self, pattern: &str) -> bool {
-        let lists = self.all("navigation", "Conversations");
-        lists.iter().any(|list| !self.all_in(list, "button", pattern).is_empty())
+        self.conversation(pattern).is_some()
+    }
+
+    fn conversation(&self, pattern: &str) -> Option<Element> {
+        let list = self.all("navigation", "Conversations").pop()?;
+        self.all_in(&list, "button", pattern).into_iter().next()
+    }
+
+    /// Waits for the words that something was refused.
+    #[track_caller]
+    pub fn wait_for_alert(&self) {
+        wait_for("alert", || self.texts("alert").into_iter().find(|text| !text.trim().is_empty()));
     }
 
     /// All texts in the log that are like this, in their order.
@@ -150,20 +164,16 @@ impl Browser {
     }
 }
 
-/// The next message to somebody without a page. What else comes from a page is passed over: that the other types, has
-/// read, has got a message.
-#[track_caller]
-pub fn hear_message(client: &mut Client) -> Value {
+/// What the next message to a client of the wire says. What pages signal besides is passed over.
+pub fn next_message(client: &mut Client) -> Value {
     loop {
         let line = client.hear();
-        match line["type"].as_str() {
-            Some("message") => return line,
-            Some("signal" | "delivered") => {}
-            _ => panic!("a message was to come, not {line}"),
+        if line["type"] == "message" {
+            return line["body"].clone();
         }
     }
 }
 
-pub fn home(server: &Server) -> String {
-    format!("http://{}/", server.address)
+pub fn home(address: SocketAddr) -> String {
+    format!("http://{}/", address)
 }

@@ -9,7 +9,7 @@ use crate::webdriver::Browser;
 #[test]
 fn a_second_tab_takes_over_when_asked_and_keeps_it() {
     let server = Server::start(&[]);
-    take_over(&server, &Browser::start(&[]), &home(&server), true);
+    take_over(&server, &Browser::start(&[]), &home(server.address), true);
 }
 
 /// Over plain http and by another name than that of the loopback, browsers have no Web Locks, no clipboard and more. So a

@@ -28,6 +28,14 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Looked at again after this time: soon for a person, and seldom enough to leave the page a core.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Errors in the console that are none: a server was not to be reached, which is for the page to tell; and a header
+/// for secure contexts was sent without one.
+const UNAVOIDABLE: [&str; 3] = [
+    "WebSocket connection to ",
+    "Failed to load resource: net::ERR_",
+    "The Cross-Origin-Opener-Policy header has been ignored",
+];
+
 /// Where no core is free a command may take as long as what it does.
 const COMMAND_MAX: Duration = PATIENCE.saturating_mul(2);
 
@@ -96,12 +104,12 @@ impl Browser {
     }
 
     pub fn title(&self) -> String {
-        text(&self.command("GET", &self.path("/title"), &Value::Null).expect("a page"))
+        self.get("/title").expect("a page")
     }
 
     /// The tab that all is said to.
     pub fn tab(&self) -> String {
-        text(&self.command("GET", &self.path("/window"), &Value::Null).expect("a tab"))
+        self.get("/window").expect("a tab")
     }
 
     /// Opens a tab in the same profile, empty, and turns to it.
@@ -129,8 +137,8 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Takes the network from the page, or gives it back; it is told, as by a phone.
-    pub fn network(&self, online: bool) {
+    /// Tells the page, as a phone does, that there is a network or none. WebSockets do not mind.
+    pub fn tell_network(&self, online: bool) {
         let conditions =
             json!({"offline": !online, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.devtools("Network.emulateNetworkConditions", conditions);
@@ -199,12 +207,9 @@ impl Browser {
 
     /// The texts of all that has this role now.
     pub fn texts(&self, role: &str) -> Vec<String> {
-        let read =
-            |Element(id)| self.command("GET", &self.path(&format!("/element/{id}/text")), &Value::Null);
-        self.all(role, "…")
-            .into_iter()
-            .filter_map(|element| read(element).ok())
-            .map(|read| text(&read))
+        let found = self.all(role, "…").into_iter();
+        found
+            .filter_map(|Element(id)| self.get(&format!("/element/{id}/property/textContent")).ok())
             .collect()
     }
 
@@ -223,10 +228,13 @@ impl Browser {
     #[track_caller]
     fn act(&self, role: &str, name: &str, gesture: &str, given: &Value) {
         wait_for(&format!("{role} {name} that takes a {gesture}"), || {
-            self.all(role, name).iter().find_map(|Element(element)| {
-                self.post(&format!("/element/{element}/{gesture}"), given.clone()).ok()
-            })
+            self.all(role, name).iter().find(|element| self.try_act(element, gesture, given)).map(drop)
         });
+    }
+
+    /// A gesture; whether it was taken.
+    pub fn try_act(&self, Element(id): &Element, gesture: &str, given: &Value) -> bool {
+        self.post(&format!("/element/{id}/{gesture}"), given.clone()).is_ok()
     }
 
     /// Strikes keys, wherever the focus is.
@@ -253,28 +261,22 @@ impl Browser {
 
     /// Role and name of what has the focus.
     pub fn focus(&self) -> (String, String) {
-        let get = |path: &str| self.command("GET", &self.path(path), &Value::Null);
-        let Ok(active) = get("/element/active") else { return Default::default() };
-        let [role, label] = ["role", "label"].map(|what| {
-            get(&format!("/element/{}/computed{what}", element(&active).0))
-                .map_or(String::new(), |told| text(&told))
-        });
-        (role, label)
+        let active = self.command("GET", &self.path("/element/active"), &Value::Null).unwrap_or_default();
+        let Element(id) = element(&active);
+        let told = |what| self.get(&format!("/element/{id}/computed{what}")).unwrap_or_default();
+        (told("role"), told("label"))
     }
 
-    /// The errors in the console that are new. That a server was not to be reached is for the page to tell, and no
-    /// page can keep a browser from writing it down.
+    /// The errors in the console that are new, but for what no page can keep a browser from writing down.
     pub fn console_errors(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({"type": "browser"})).unwrap_or_default();
         let entries = entries.as_array().into_iter().flatten();
         let errors = entries.filter(|entry| entry["level"] == "SEVERE").map(|entry| text(&entry["message"]));
-        // A server that is not there; and what Chromium says of a header that is there for secure contexts.
-        let expected = [
-            "WebSocket connection to ",
-            "Failed to load resource: net::ERR_",
-            "The Cross-Origin-Opener-Policy header has been ignored",
-        ];
-        errors.filter(|error| !expected.iter().any(|start| error.contains(start))).collect()
+        errors.filter(|error| !UNAVOIDABLE.iter().any(|start| error.contains(start))).collect()
+    }
+
+    fn get(&self, path: &str) -> Result<String, String> {
+        self.command("GET", &self.path(path), &Value::Null).map(|value| text(&value))
     }
 
     fn must(&self, path: &str, body: Value) -> Value {
@@ -318,9 +320,9 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
-        if failed && let Ok(picture) = self.command("GET", &self.path("/screenshot"), &Value::Null) {
+        if failed && let Ok(picture) = self.get("/screenshot") {
             let path = self.profile.with_extension("png");
-            let bytes = data_encoding::BASE64.decode(text(&picture).as_bytes()).unwrap_or_default();
+            let bytes = data_encoding::BASE64.decode(picture.as_bytes()).unwrap_or_default();
             let _ = fs::write(&path, bytes);
             eprintln!("what the browser showed: {}", path.display());
         }
@@ -328,7 +330,14 @@ impl Drop for Browser {
         let _ = self.command("DELETE", &self.session, &Value::Null);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-        let _ = fs::remove_dir_all(&self.profile);
+        // The last of its processes may still write there while the folder is being removed.
+        let start = Instant::now();
+        while fs::remove_dir_all(&self.profile).is_err()
+            && self.profile.exists()
+            && start.elapsed() < PATIENCE
+        {
+            std::thread::sleep(LOOK_AGAIN);
+        }
         assert!(failed || errors.is_empty(), "in the console: {errors:#?}");
     }
 }

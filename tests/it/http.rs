@@ -29,7 +29,7 @@ fn the_page_and_all_it_needs_are_served_with_their_types_and_a_policy() {
     assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<!doctype html>"), "{page}");
     assert!(field(&page, "Content-Security-Policy").contains("default-src 'none'"));
     let mut found = 0;
-    for attribute in page.split(['"', '\'']).filter(|text| text.starts_with('/') && text.len() > 1) {
+    for attribute in page.split('"').filter(|text| text.starts_with('/') && !text.contains(['\n', ' '])) {
         // Not all of them are text.
         let file = ask(&server, "HEAD", attribute, "");
         assert!(file.starts_with("HTTP/1.1 200 "), "{attribute}: {file}");

@@ -119,13 +119,17 @@ test("an id is claimed with the key, and is ours when the server says so", () =>
   assert.equal(store.state.connection, "joined");
 });
 
-test("an empty id is not claimed, and a second claim waits for the answer to the first", () => {
+test("an empty id is not claimed, nor one twice, and another one takes the place of one that got no answer", () => {
   const store = freshStore();
   store.join("  ");
   assert.equal(store.state.connection, "none");
   store.join("alice");
+  const notices = store.notices();
+  store.join("alice");
+  assert.equal(store.notices(), notices);
   store.join("bob");
-  assert.equal(store.state.id, "alice");
+  store.opened();
+  assert.deepEqual(store.said(), [{ type: "join", id: "bob", key: "key of bob" }]);
 });
 
 test("ids are normalised", () => {
@@ -558,8 +562,10 @@ test("what has been in view is read, and no more, and only while the page can be
   store.look(true);
   store.seen(messages[1]);
   assert.equal(store.current().unread, 1);
-  store.seen(messages[0]);
-  assert.equal(store.current().unread, 1);
+  const notices = store.notices();
+  for (const seen of [messages[0], messages[1]]) store.seen(seen);
+  assert.deepEqual([store.current().unread, store.current().seen], [1, messages[1].place]);
+  assert.equal(store.notices(), notices, "or each rendering would lead to the next");
   store.seen(messages[2]);
   assert.equal(store.current().unread, 0);
 });
@@ -812,7 +818,7 @@ test("of a conversation that is not open only the last page stays in memory, whe
 });
 
 test("what is cleared is not kept, whatever becomes of it, and what was not said is not said", () => {
-  const store = joinedStore();
+  const store = joinedStore({ keeps: false });
   writeTo(store, "bob", "said");
   store.closed(1006);
   writeTo(store, "bob", "unsaid");
@@ -1083,4 +1089,14 @@ test("what is written after the restart is refused at once", () => {
   writeTo(store, "bob", "1");
   store.received([offline("ref 1", "bob")]);
   assert.deepEqual(states(store), [["1", "failed"]]);
+});
+
+test("after another loss a peer has all its time anew", () => {
+  const store = refusedAfterRestart();
+  store.pass(PATIENCE_MS - 1);
+  reconnect(store, JOINED);
+  const refs = store.current().messages.map(({ ref }) => ref);
+  store.received(refs.map((ref) => offline(ref, "bob")));
+  store.pass(1);
+  assert.deepEqual(states(store), [["1", "sending"], ["2", "sending"]]);
 });
