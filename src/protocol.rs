@@ -10,6 +10,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::config::ID_BYTES_MAX;
 
+mod common;
 mod mid;
 mod parse;
 mod write;
@@ -89,6 +90,13 @@ pub struct Line<'a> {
     pub tag: Tag<'a>,
     /// What it says; an error is a `bad_request`.
     pub said: Result<FromClient<'a>, String>,
+}
+
+impl<'a> Line<'a> {
+    /// Reads one line, which is not blank.
+    pub fn parse(line: &'a str) -> Line<'a> {
+        common::parse(line).unwrap_or_else(|| parse::parse(line))
+    }
 }
 
 /// The name a client claims: 1 to 64 bytes, each character a Unicode letter, mark or number or one of `. _ - @ +`, the

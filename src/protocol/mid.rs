@@ -62,6 +62,11 @@ impl<'a> SaidMids<'a> {
         SaidMids(Cow::Owned(quoted.join(",")))
     }
 
+    /// Those of a list that stands in a line just so.
+    pub(super) fn as_they_came(list: &'a str) -> SaidMids<'a> {
+        SaidMids(Cow::Borrowed(list))
+    }
+
     /// One after the other. No comma or quote stands in a mid.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(',').map(|mid| mid.trim_matches('"'))

@@ -10,21 +10,18 @@ use serde_json::value::RawValue;
 use super::{FromClient, Line, Mid, SaidMids, Tag};
 use crate::config::{BODY_DEPTH_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
-impl<'a> Line<'a> {
-    /// Reads one line, which is not blank.
-    pub fn parse(line: &'a str) -> Line<'a> {
-        let keys: Keys = match serde_json::from_str(line) {
-            Ok(keys) => keys,
-            Err(wrong) => {
-                let sentence = format!("not a JSON object, from column {} on", wrong.column());
-                return Line { tag: Tag::default(), said: Err(sentence) };
-            }
-        };
-        let short = |text: Option<Cow<'a, str>>| text.filter(|text| text.len() <= REF_BYTES_MAX);
-        let tag =
-            Tag { reference: short(keys.reference.and_then(string)), to: short(keys.to.and_then(string)) };
-        Line { tag, said: keys.said() }
-    }
+/// Reads one line, which is not blank.
+pub fn parse(line: &str) -> Line<'_> {
+    let keys: Keys = match serde_json::from_str(line) {
+        Ok(keys) => keys,
+        Err(wrong) => {
+            let sentence = format!("not a JSON object, from column {} on", wrong.column());
+            return Line { tag: Tag::default(), said: Err(sentence) };
+        }
+    };
+    let short = |raw: Option<_>| raw.and_then(string).filter(|text| text.len() <= REF_BYTES_MAX);
+    let tag = Tag { reference: short(keys.reference), to: short(keys.to) };
+    Line { tag, said: keys.said() }
 }
 
 /// The keys that mean something, each as it came.

@@ -2,7 +2,7 @@
 
 use super::parse::depth;
 use super::*;
-use crate::config::MID_BYTES_MAX;
+use crate::config::{LIST_MAX, MID_BYTES_MAX};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
@@ -323,6 +323,50 @@ fn error_codes_are_listed_by_their_numbers() {
     }
 }
 
+/// Lines that are almost as most are: made of pieces of which each may be a little off.
+fn almost_common() -> impl Strategy<Value = String> {
+    const KEYS: &[&str] = &["to", "to", "body", "ref", "mids", "x", "t\\u006f", "type"];
+    let string = prop_oneof![
+        4 => "[a-z0-9-]{0,40}".prop_map(|s| format!("\"{s}\"")),
+        2 => r#"([a-z\[,:é] ?|\\[nu"\\/x0]|\\u00e9|\\ud83d){0,30}"#.prop_map(|s| format!("\"{s}\"")),
+        1 => Just(format!("\"{}\"", "r".repeat(65))),
+    ];
+    let list = (prop::collection::vec(string.clone(), 0..4), prop_oneof![9 => Just(","), 1 => Just(", ")])
+        .prop_map(|(mids, comma)| format!("[{}]", mids.join(comma)));
+    let value = prop_oneof![3 => string, 3 => list, 1 => json(), 1 => any::<String>()];
+    let kind = prop_oneof![Just("send"), Just("ack"), Just("signal"), Just("leave"), Just("\\u0061ck")];
+    let members = prop::collection::vec((prop::sample::select(KEYS), value), 0..5);
+    let end = prop_oneof![9 => Just(""), 1 => Just(" "), 1 => Just("}"), 1 => Just(",")];
+    (kind, members, any::<prop::sample::Index>(), end).prop_map(|(kind, members, place, end)| {
+        let mut members: Vec<String> =
+            members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        members.insert(place.index(members.len() + 1), format!("\"type\":\"{kind}\""));
+        format!("{{{}}}{end}", members.join(","))
+    })
+}
+
+/// Lines as programs write them, which are all read in one pass.
+fn common_line() -> impl Strategy<Value = String> {
+    let quoted = |s: String| serde_json::to_string(&s).expect("a string");
+    let body = r#"[ -~é€\n\t\\"]{0,80}"#.prop_map(quoted);
+    let reference = prop::option::of("[a-zé]{1,32}");
+    let send = ("[a-zé.@ ]{0,16}", body, reference).prop_map(|(to, body, reference)| {
+        let reference = reference.map_or(String::new(), |text| format!(r#","ref":"{text}""#));
+        format!(r#"{{"type":"send","to":"{to}","body":{body}{reference}}}"#)
+    });
+    let ack = prop::collection::vec("[a-zA-Z0-9-]{1,32}", 1..5)
+        .prop_map(|mids| format!(r#"{{"mids":["{}"],"type":"ack","to":"bob"}}"#, mids.join("\",\"")));
+    prop_oneof![3 => send, 1 => ack]
+}
+
+#[test]
+fn a_list_may_be_as_long_as_a_list_may_be() {
+    for (len, is_read) in [(LIST_MAX, true), (LIST_MAX + 1, false)] {
+        let line = format!(r#"{{"type":"ack","to":"bob","mids":["a"{}]}}"#, ",\"a\"".repeat(len - 1));
+        assert_eq!((common::parse(&line).is_some(), Line::parse(&line).said.is_ok()), (is_read, is_read));
+    }
+}
+
 proptest! {
     // Cases that failed are printed, and kept as ordinary tests; not as files.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
@@ -339,6 +383,21 @@ proptest! {
         prop_assert!(!out.contains('\n') || body.contains('\n'));
         let back: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(&out).expect("JSON");
         prop_assert_eq!(back["body"].get(), body.as_str());
+    }
+
+    #[test]
+    fn what_is_read_in_one_pass_means_what_it_means_in_full(line in prop_oneof![almost_common(), common_line()]) {
+        if let Some(read) = common::parse(&line) {
+            prop_assert_eq!(read, parse::parse(&line));
+        }
+    }
+
+    #[test]
+    fn what_programs_write_is_read_in_one_pass_and_only_whole(line in common_line()) {
+        prop_assert!(common::parse(&line).is_some());
+        for (cut, _) in line.char_indices() {
+            prop_assert_eq!(common::parse(&line[..cut]), None);
+        }
     }
 
     #[test]
