@@ -21,7 +21,7 @@ use tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::clock::Now;
 use crate::config::{HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL};
-use crate::frames::{Codec, Input, put_frame};
+use crate::frames::{Arrival, Codec, Input, put_frame};
 use crate::http::{self, Answer, Parsed, Response, STATUSES, Site};
 use crate::rate::{Bucket, Rate};
 
@@ -131,13 +131,38 @@ impl Shared {
 
 /// What was heard on a connection.
 #[derive(Debug, PartialEq)]
-pub enum Incoming {
+pub enum Incoming<'b> {
     /// The peer has asked for WebSocket and got it.
     Open,
     /// A text message.
-    Text(Utf8Bytes),
+    Text(Text<'b>),
     /// A binary message.
     Binary(Bytes),
+}
+
+/// A text message: still in the read buffer, or put together.
+#[derive(Debug)]
+pub enum Text<'b> {
+    /// Where it came.
+    InPlace(&'b str),
+    /// From several frames or reads.
+    Assembled(Utf8Bytes),
+}
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        match self {
+            Text::InPlace(text) => text,
+            Text::Assembled(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Text<'_>) -> bool {
+        **self == **other
+    }
 }
 
 /// Why a connection ended.
@@ -352,7 +377,7 @@ impl<S: Stream> Connection<S> {
             _ => (0, buffer.len()),
         };
         let got = if self.readable { self.read(&mut buffer[kept..room], now, shared) } else { 0 };
-        Input::new(&buffer[..kept + got])
+        Input::new(&mut buffer[..kept + got])
     }
 
     fn read(&mut self, buffer: &mut [u8], now: Now, shared: &mut Shared) -> usize {
@@ -391,7 +416,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// What the input says next; none: it is used up, and the next step is somebody else's.
-    pub fn next(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> Option<Incoming> {
+    pub fn next<'b>(&mut self, input: &mut Input<'b>, now: Now, shared: &mut Shared) -> Option<Incoming<'b>> {
         if let State::Http(_) = self.state
             && self.next_request(input, now, shared)
         {
@@ -478,17 +503,29 @@ impl<S: Stream> Connection<S> {
         self.room(shared).extend_from_slice(&head);
     }
 
-    fn next_message(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> Option<Incoming> {
+    fn next_message<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Option<Incoming<'b>> {
         loop {
             let State::WebSocket(socket) = &mut self.state else { return None };
-            match socket.next(input, now, &mut shared.codec, &mut self.out) {
-                Ok(Some(Message::Text(text))) => return Some(Incoming::Text(text)),
-                Ok(Some(Message::Binary(bytes))) => return Some(Incoming::Binary(bytes)),
-                Ok(Some(Message::Close(frame))) => self.closed_by_peer(frame, now, shared),
-                // tungstenite has answered a ping; a pong has shown that the peer is alive by being read.
-                Ok(Some(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            let message = match socket.next(input, now, &mut shared.codec, &mut self.out) {
+                Ok(Some(Arrival::InPlace(text))) => return Some(Incoming::Text(Text::InPlace(text))),
+                Ok(Some(Arrival::Assembled(message))) => message,
                 Ok(None) => return None,
-                Err(code) => self.close(code.into(), now, shared),
+                Err(code) => {
+                    self.close(code.into(), now, shared);
+                    continue;
+                }
+            };
+            match message {
+                Message::Text(text) => return Some(Incoming::Text(Text::Assembled(text))),
+                Message::Binary(bytes) => return Some(Incoming::Binary(bytes)),
+                Message::Close(frame) => self.closed_by_peer(frame, now, shared),
+                // tungstenite has answered a ping; a pong has shown that the peer is alive by being read.
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
     }

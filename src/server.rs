@@ -280,7 +280,7 @@ impl<S: Stream> Server<S> {
         self.settle(token, now);
     }
 
-    fn hear(&mut self, token: Token, incoming: Incoming, now: Now) {
+    fn hear(&mut self, token: Token, incoming: Incoming<'_>, now: Now) {
         match incoming {
             Incoming::Open => self.hub.open(token),
             Incoming::Text(text) => {

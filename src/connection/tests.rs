@@ -119,7 +119,7 @@ struct Talk {
     shared: Shared,
     buffer: Vec<u8>,
     now: Now,
-    heard: Vec<Incoming>,
+    heard: Vec<Incoming<'static>>,
     /// The most that ever waited to be written.
     unsent_max: usize,
 }
@@ -192,7 +192,11 @@ impl Talk {
                 Incoming::Text(text) => connection.send_text(text.as_bytes(), shared),
                 Incoming::Binary(bytes) => connection.send(OpCode::Data(Data::Binary), bytes, shared),
             }
-            heard.push(incoming);
+            heard.push(match incoming {
+                Incoming::Open => Incoming::Open,
+                Incoming::Text(said) => text(&said),
+                Incoming::Binary(bytes) => Incoming::Binary(bytes),
+            });
         }
         assert!(connection.is_gone() || input.rest().is_empty(), "it stopped too soon");
     }
@@ -310,8 +314,8 @@ fn goodbye(code: u16) -> Vec<u8> {
     ours(CLOSE, code.to_be_bytes())
 }
 
-fn text(text: &str) -> Incoming {
-    Incoming::Text(text.into())
+fn text(text: &str) -> Incoming<'static> {
+    Incoming::Text(Text::Assembled(text.into()))
 }
 
 fn starts(response: &[u8]) -> String {

@@ -81,13 +81,16 @@ pub fn put_all<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N]) {
 pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
-    loop {
+    // Two digits for each division: a time has thirteen.
+    while number >= 10 {
+        at -= 2;
+        let two = (number % 100) as u8;
+        (digits[at], digits[at + 1]) = (b'0' + two / 10, b'0' + two % 10);
+        number /= 100;
+    }
+    if number > 0 || at == digits.len() {
         at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+        digits[at] = b'0' + number as u8;
     }
     out.extend_from_slice(&digits[at..]);
 }

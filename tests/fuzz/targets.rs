@@ -14,12 +14,13 @@ use sotto::assets::Files;
 use sotto::clock::Now;
 use sotto::config::Config;
 use sotto::connection::{Shared, Stream};
-use sotto::frames::{Codec, Frames, Input};
+use sotto::frames::{Arrival, Codec, Frames, Input};
 use sotto::http::{self, Access, Endpoint, Parsed, Site};
 use sotto::hub::Hub;
 use sotto::protocol::{FromClient, Line};
 use sotto::server::{Place, Ready, Server, limits};
 use sotto::token::Token;
+use tungstenite::Message;
 
 fn site() -> Site {
     Site::new(Files::BuiltIn, Access::Pages(Vec::new()), Endpoint { path: Some("/ws"), subprotocol: None })
@@ -67,10 +68,12 @@ fn hear<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Op
     let mut codec = Codec::new(1 << 16, 1 << 20);
     let (mut frames, mut messages, mut answers) = (Frames::default(), Vec::new(), Vec::new());
     for piece in pieces {
-        let mut input = Input::new(piece);
+        let mut piece = piece.to_vec();
+        let mut input = Input::new(&mut piece);
         loop {
             match frames.next(&mut input, &mut codec, &mut answers) {
-                Ok(Some(message)) => messages.push(format!("{message:?}")),
+                Ok(Some(Arrival::InPlace(text))) => messages.push(format!("{:?}", Message::text(text))),
+                Ok(Some(Arrival::Assembled(message))) => messages.push(format!("{message:?}")),
                 Ok(None) => break,
                 Err(code) => return (messages, answers, Some(format!("{code:?}"))),
             }
