@@ -148,10 +148,10 @@ impl Hub {
     pub fn receive<'t>(&mut self, from: Token, text: &'t str, now: Now) -> &'t str {
         let mut rest = text;
         while !rest.is_empty() && self.clients.pressing.is_empty() && self.clients.get(from).is_some() {
-            let (line, behind) = rest.split_once('\n').unwrap_or((rest, ""));
+            let (line, behind) = Line::first(rest);
             rest = behind;
             self.lines_heard += 1;
-            if !line.bytes().all(is_json_space) {
+            if let Some(line) = line {
                 self.line(from, line, now);
             }
         }
@@ -242,8 +242,8 @@ impl Hub {
 
     // ---- what each line does ----
 
-    fn line(&mut self, from: Token, line: &str, now: Now) {
-        let Line { tag, said } = Line::parse(line);
+    fn line(&mut self, from: Token, line: Line<'_>, now: Now) {
+        let Line { tag, said } = line;
         let is_bad = said.is_err();
         let result = match said {
             Ok(request) => self.request(from, request, now),
@@ -373,7 +373,7 @@ impl Hub {
             self.tell_fate(from.token, &to, &[count], fate, now);
             return Ok(());
         }
-        let (to_id, recipient) = self.recipient(&from.id, to)?;
+        let recipient = self.recipient(from, to)?;
         if memory.is_some_and(|(owner, _)| !self.owners.can_remember(owner)) {
             return refuse(ErrorCode::Full, "what is kept for all has reached its limit");
         }
@@ -398,8 +398,10 @@ impl Hub {
         };
         self.mid = mid;
         self.clients.counters.messages += 1;
-        if let Some((owner, hash)) = memory {
-            self.owners.remember(owner, hash, Sent { mid: mid.count, at, to: to_id, held, fate: Fate::Open });
+        if let Some((owner, hash)) = memory
+            && let Some(to) = self.id_of(recipient).cloned()
+        {
+            self.owners.remember(owner, hash, Sent { mid: mid.count, at, to, held, fate: Fate::Open });
         }
         if let Some(reference) = reference {
             self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
@@ -409,8 +411,8 @@ impl Hub {
 
     /// A signal that cannot be delivered now is of no use later, and its sender does not wait for an answer.
     fn signal(&mut self, from: &Speaker, to: &str, body: &str) -> Result<(), Refusal> {
-        match self.recipient(&from.id, to) {
-            Ok((_, holder)) => {
+        match self.recipient(from, to) {
+            Ok(holder) => {
                 if let Some(token) = self.token_of(holder) {
                     self.write_line(&ToClient::Signal { from: &from.id, body });
                     let _ = self.clients.push_to_half(token, &self.line);
@@ -589,15 +591,34 @@ impl Hub {
         Some(Speaker { token, id: client.id.clone()?, owner: client.owner })
     }
 
-    /// Who has the id `to`, for somebody called `from`.
-    fn recipient(&self, from: &Id, to: &str) -> Result<(Id, Holder), Refusal> {
-        match self.ids.get_key_value(to) {
-            Some((id, holder)) if !self.blocked(*holder).is_some_and(|blocked| blocked.contains(from)) => {
-                Ok((id.clone(), *holder))
+    /// Who has the id `to`, for somebody who writes to it.
+    fn recipient(&mut self, from: &Speaker, to: &str) -> Result<Holder, Refusal> {
+        let holder = match self.clients.hinted(from.token, to) {
+            Some(holder) => Some(holder),
+            None => self.ids.get(to).copied().inspect(|holder| self.hint(from.token, *holder)),
+        };
+        match holder {
+            Some(holder) if !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id)) => {
+                Ok(holder)
             }
             // An id that somebody has is one; only others need a look at their letters.
             None if !Id::is_valid(to) => refuse(ErrorCode::BadId, BAD_ID),
             _ => refuse(ErrorCode::Offline, format!("{to} is not here")),
+        }
+    }
+
+    fn hint(&mut self, from: Token, holder: Holder) {
+        if let Some(to) = self.token_of(holder)
+            && let Some(client) = self.clients.get_mut(from)
+        {
+            client.wrote_to = to.key() as u32;
+        }
+    }
+
+    fn id_of(&self, holder: Holder) -> Option<&Id> {
+        match holder {
+            Holder::Client(token) => self.clients.get(token)?.id.as_ref(),
+            Holder::Owner(owner) => self.owners.id(owner),
         }
     }
 
@@ -699,10 +720,5 @@ fn valid_set(ids: &[Cow<'_, str>]) -> Result<Vec<Id>, Refusal> {
 }
 
 const BAD_ID: &str = "an id is 1 to 64 bytes of letters, digits and . _ - @ +";
-
-fn is_json_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
 #[cfg(test)]
 mod tests;

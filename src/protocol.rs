@@ -93,9 +93,14 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Reads one line, which is not blank.
-    pub fn parse(line: &'a str) -> Line<'a> {
-        common::parse(line).unwrap_or_else(|| parse::parse(line))
+    /// Reads the first line of a text, and gives what stands behind it; none: the line is blank.
+    pub fn first(text: &'a str) -> (Option<Line<'a>>, &'a str) {
+        if let Some((line, behind)) = common::first(text) {
+            return (Some(line), behind);
+        }
+        let (line, behind) = text.split_once('\n').unwrap_or((text, ""));
+        let is_blank = line.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'));
+        ((!is_blank).then(|| parse::parse(line)), behind)
     }
 }
 

@@ -21,14 +21,14 @@ impl ToClient<'_> {
             ToClient::Message { from, body, mid, at } => {
                 put(out, [r#"{"type":"message","from":""#, from, r#"","body":"#, body, r#","mid":""#]);
                 put_all(out, [mid.write(&mut [0; MID_BYTES_MAX]), br#"","at":"#]);
-                put_number(out, *at);
+                put(out, [itoa::Buffer::new().format(*at)]);
                 out.push(b'}');
             }
             ToClient::Sent { reference, mid, at, held } => {
                 put(out, [r#"{"type":"sent","ref":"#]);
                 put_string(out, reference);
                 put_all(out, [br#","mid":""#, mid.write(&mut [0; MID_BYTES_MAX]), br#"","at":"#]);
-                put_number(out, *at);
+                put(out, [itoa::Buffer::new().format(*at)]);
                 put(out, [if *held { r#","held":true}"# } else { "}" }]);
             }
             ToClient::Delivered { from, mids } => {
@@ -75,24 +75,6 @@ pub fn put_all<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N]) {
     for part in parts {
         out.extend_from_slice(part);
     }
-}
-
-/// Appends a number in decimal.
-pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    // Two digits for each division: a time has thirteen.
-    while number >= 10 {
-        at -= 2;
-        let two = (number % 100) as u8;
-        (digits[at], digits[at + 1]) = (b'0' + two / 10, b'0' + two % 10);
-        number /= 100;
-    }
-    if number > 0 || at == digits.len() {
-        at -= 1;
-        digits[at] = b'0' + number as u8;
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 // Writing into a vector cannot fail, and neither can writing a string as JSON.

@@ -93,7 +93,7 @@ pub fn line(bytes: &[u8]) {
     if text.contains('\n') {
         return;
     }
-    let Ok(said) = Line::parse(text).said else { return };
+    let (Some(Line { said: Ok(said), .. }), "") = Line::first(text) else { return };
     serde_json::from_str::<IgnoredAny>(text).expect("what is understood is JSON");
     assert!(text.trim_start().starts_with('{'));
     if let FromClient::Send { body, .. } | FromClient::Signal { body, .. } = said {
