@@ -5,7 +5,7 @@
 
 use crate::blocked::Blocked;
 use crate::budget::Budget;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Rooms};
 use crate::owned::{Holder, OwnerKey};
 use crate::protocol::{ErrorCode, Id};
 use crate::token::Token;
@@ -15,6 +15,7 @@ pub struct Clients {
     table: Vec<Option<Client>>,
     waiting: Budget,
     outbox_bytes_max: usize,
+    rooms: Rooms,
     /// Clients whose outbox was empty and now holds a line.
     pub pending_write: Vec<Token>,
     /// Clients for which more than half of what is allowed waits.
@@ -68,6 +69,7 @@ impl Clients {
             table: Vec::new(),
             waiting: Budget::new(outbox_bytes_total),
             outbox_bytes_max,
+            rooms: Rooms::default(),
             pending_write: Vec::new(),
             pressing: Vec::new(),
             counters: Counters::default(),
@@ -129,7 +131,7 @@ impl Clients {
         let Some(client) = slot(&mut self.table, to) else { return true };
         let bytes_max = if client.outbox.has_unsent() { limit } else { self.outbox_bytes_max };
         let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
-        if !client.outbox.push(line, bytes_max) {
+        if !client.outbox.push(line, bytes_max, &mut self.rooms) {
             return false;
         }
         let after = client.outbox.waiting();
@@ -151,7 +153,8 @@ impl Clients {
         let half = self.waiting.limit(self.outbox_bytes_max) / 2;
         let Some(client) = slot(&mut self.table, to) else { return true };
         let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
-        if !client.outbox.push(line, if before == 0 { self.outbox_bytes_max } else { half }) {
+        let bytes_max = if before == 0 { self.outbox_bytes_max } else { half };
+        if !client.outbox.push(line, bytes_max, &mut self.rooms) {
             return false;
         }
         self.waiting.take(client.outbox.waiting() - before);
@@ -162,9 +165,14 @@ impl Clients {
         true
     }
 
-    /// Takes what waits for a client as one text.
+    /// Takes what waits for a client as one text, whose room is to be [given back](Clients::give_back).
     pub fn take(&mut self, token: Token) -> Vec<u8> {
         slot(&mut self.table, token).map(|client| client.outbox.take()).unwrap_or_default()
+    }
+
+    /// The text has left, or was copied.
+    pub fn give_back(&mut self, text: Vec<u8>) {
+        self.rooms.give_back(text);
     }
 
     /// Of what was taken for this client, so many bytes have not left.

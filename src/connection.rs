@@ -11,7 +11,7 @@
 //! - A connection ends in `Connection::finish` only, which gives back what it held.
 
 use std::borrow::Cow;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use tungstenite::protocol::CloseFrame;
@@ -20,8 +20,10 @@ use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 use tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::clock::Now;
-use crate::config::{HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL};
-use crate::frames::{Arrival, Codec, Input, put_frame};
+use crate::config::{
+    COPIED_BYTES_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL,
+};
+use crate::frames::{Arrival, Codec, Input, frame_header, put_frame};
 use crate::http::{self, Answer, Parsed, Response, STATUSES, Site};
 use crate::rate::{Bucket, Rate};
 
@@ -563,6 +565,32 @@ impl<S: Stream> Connection<S> {
     pub fn send_text(&mut self, text: &[u8], shared: &mut Shared) {
         shared.counters.frames_out += u64::from(self.is_open());
         self.send(OpCode::Data(Data::Text), text, shared);
+    }
+
+    /// [`Connection::send_text`], but a long text, where nothing is queued, is handed to the kernel without a copy: only
+    /// what it does not take at once is queued.
+    pub fn write_text(&mut self, text: &[u8], now: Now, shared: &mut Shared) {
+        if text.len() < COPIED_BYTES_MAX || self.queued() > 0 || !self.is_open() {
+            return self.send_text(text, shared);
+        }
+        shared.counters.frames_out += 1;
+        let mut room = [0; FRAME_HEADER_BYTES_MAX];
+        let header = frame_header(OpCode::Data(Data::Text), text.len(), &mut room);
+        let taken = match self.stream.write_vectored(&[IoSlice::new(header), IoSlice::new(text)]) {
+            Ok(taken) => taken,
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => 0,
+            Err(error) => return self.finish(State::Gone(End::Lost(error.kind())), shared),
+        };
+        shared.counters.bytes_out += taken as u64;
+        let (header, text) =
+            (&header[taken.min(header.len())..], &text[taken.saturating_sub(header.len())..]);
+        if header.len() + text.len() > 0 {
+            // Whether the kernel is full is found out by trying the rest.
+            let room = self.room(shared);
+            room.extend_from_slice(header);
+            room.extend_from_slice(text);
+            self.flush(now, shared);
+        }
     }
 
     /// Says close with this code (RFC 6455, 7.4). Before the upgrade, and after a goodbye, it just ends.

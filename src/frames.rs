@@ -17,7 +17,9 @@ use tungstenite::protocol::frame::coding::{CloseCode, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use crate::budget::{Budget, extend_tightly};
-use crate::config::{CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, OPEN_MESSAGE_BYTES};
+use crate::config::{
+    CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, FRAME_HEADER_BYTES_MAX, OPEN_MESSAGE_BYTES,
+};
 
 /// What is not used yet of the bytes of one read.
 pub struct Input<'b>(&'b mut [u8]);
@@ -383,10 +385,18 @@ fn close_code(error: &Error) -> CloseCode {
 
 /// Appends one whole frame, unmasked as a server's are.
 pub fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
-    // Writing into a vector cannot fail.
-    let _ = header.format(payload.len() as u64, out);
+    out.extend_from_slice(frame_header(opcode, payload.len(), &mut [0; FRAME_HEADER_BYTES_MAX]));
     out.extend_from_slice(payload);
+}
+
+/// The header of such a frame, in `room`.
+pub fn frame_header(opcode: OpCode, len: usize, room: &mut [u8; FRAME_HEADER_BYTES_MAX]) -> &[u8] {
+    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    let mut rest = &mut room[..];
+    // There is room for the longest.
+    let _ = header.format(len as u64, &mut rest);
+    let unused = rest.len();
+    &room[..FRAME_HEADER_BYTES_MAX - unused]
 }
 
 #[cfg(test)]

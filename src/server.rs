@@ -379,8 +379,9 @@ impl<S: Stream> Server<S> {
             if connection.is_open() {
                 let text = self.hub.clients.take(token);
                 if !text.is_empty() {
-                    connection.send_text(&text, &mut self.shared);
+                    connection.write_text(&text, now, &mut self.shared);
                 }
+                self.hub.clients.give_back(text);
             }
             connection.flush(now, &mut self.shared);
         }

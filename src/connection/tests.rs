@@ -84,6 +84,10 @@ impl Read for Scripted {
 }
 
 impl Write for Scripted {
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>().concat())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
         assert!(!wire.shut, "a write behind the end");

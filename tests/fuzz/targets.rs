@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -144,6 +144,10 @@ impl Read for Wire {
 }
 
 impl Write for Wire {
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>().concat())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut socket = self.0.borrow_mut();
         assert!(!socket.shut, "nothing is written after the end");
