@@ -81,6 +81,9 @@ pub struct Hub {
     blocked_total: usize,
     /// Where a line is put together before it is known to fit.
     line: Vec<u8>,
+    /// What became of messages, and which, while it is told; empty but for its room.
+    fates: Vec<(Holder, u64)>,
+    counts: Vec<u64>,
     /// Lines that clients have said, blank ones too.
     pub lines_heard: u64,
     /// Who is connected, with their outboxes.
@@ -117,7 +120,7 @@ impl Hub {
     /// Nobody is here. `mid_prefix` has to be random, or mids repeat after a restart.
     pub fn new(limits: Limits, mid_prefix: u64) -> Hub {
         Hub {
-            mid: Mid { prefix: mid_prefix, count: 0 },
+            mid: Mid { prefix: mid_prefix.into(), count: 0 },
             hasher: RandomState::new(),
             ids: HashMap::new(),
             owners: Owners::new(
@@ -129,6 +132,8 @@ impl Hub {
             presence: Presence::default(),
             blocked_total: 0,
             line: Vec::new(),
+            fates: Vec::new(),
+            counts: Vec::new(),
             lines_heard: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             closing: Vec::new(),
@@ -430,13 +435,16 @@ impl Hub {
             return refuse(ErrorCode::BadId, BAD_ID);
         }
         let prefix = self.mid.prefix;
-        let counts = mids.iter().filter_map(|mid| Mid::count_in(mid, prefix));
+        let counts = mids.iter().filter_map(|mid| Mid::count_in(mid, &prefix));
         match from.owner {
             Some(owner) => {
                 let acknowledged =
                     counts.filter_map(|mid| Some((self.owners.acknowledge(owner, to, mid)?, mid)));
-                let acknowledged: Vec<(Holder, u64)> = acknowledged.collect();
-                self.tell_fates(&from.id, acknowledged, Fate::Delivered, now);
+                let mut fates = std::mem::take(&mut self.fates);
+                fates.extend(acknowledged);
+                self.tell_fates(&from.id, &mut fates, Fate::Delivered, now);
+                fates.clear();
+                self.fates = fates;
             }
             None => {
                 // Nobody knows what was sent to an id without a key but the sender itself.
@@ -528,7 +536,8 @@ impl Hub {
     }
 
     /// Tells senders, each in as few lines as it takes, what became of their messages to `id`.
-    fn tell_fates(&mut self, id: &Id, mut fates: Vec<(Holder, u64)>, fate: Fate, now: Now) {
+    fn tell_fates(&mut self, id: &Id, fates: &mut [(Holder, u64)], fate: Fate, now: Now) {
+        let mut counts = std::mem::take(&mut self.counts);
         // Stable, so that each sender's are in order; almost always all are one sender's.
         fates.sort_by_key(|(sender, _)| match sender {
             Holder::Client(token) => (0, usize::from(*token)),
@@ -536,7 +545,8 @@ impl Hub {
         });
         for group in fates.chunk_by(|(a, _), (b, _)| a == b) {
             let sender = group[0].0;
-            let counts: Vec<u64> = group.iter().map(|(_, mid)| *mid).collect();
+            counts.clear();
+            counts.extend(group.iter().map(|(_, mid)| *mid));
             if let Holder::Owner(owner) = sender {
                 counts.iter().for_each(|mid| self.owners.settle(owner, id, *mid, fate));
             }
@@ -544,6 +554,9 @@ impl Hub {
                 self.tell_fate(token, id, &counts, fate, now);
             }
         }
+        // Of what was dropped with an owned id there may be much, once; of what a line names there is not.
+        counts.shrink_to(LIST_MAX);
+        self.counts = counts;
     }
 
     fn tell_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
@@ -569,13 +582,13 @@ impl Hub {
 
     /// Ends an ownership: what is held is dropped, and its senders are told.
     fn give_up(&mut self, owner: OwnerKey, now: Now) {
-        let Some(given_up) = self.owners.give_up(owner) else { return };
+        let Some(mut given_up) = self.owners.give_up(owner) else { return };
         self.ids.remove(&given_up.id);
         self.blocked_total -= given_up.blocked;
         if given_up.was_shown {
             self.presence.changed(&given_up.id, false);
         }
-        self.tell_fates(&given_up.id, given_up.expired, Fate::Expired, now);
+        self.tell_fates(&given_up.id, &mut given_up.expired, Fate::Expired, now);
     }
 
     fn look_offline(&mut self, owner: OwnerKey) {

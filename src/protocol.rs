@@ -15,7 +15,7 @@ mod mid;
 mod parse;
 mod write;
 
-pub use mid::{Mid, Mids, SaidMids};
+pub use mid::{Mid, Mids, Prefix, SaidMids};
 
 /// What a client says in one line.
 #[derive(Debug, PartialEq)]

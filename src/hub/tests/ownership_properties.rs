@@ -426,7 +426,7 @@ impl Model {
 }
 
 fn count(mid: &Value) -> u64 {
-    Mid::count_in(mid.as_str().expect("a string"), 0xabc).expect("one of ours")
+    Mid::count_in(mid.as_str().expect("a string").as_bytes(), &0xabc.into()).expect("one of ours")
 }
 
 proptest! {
