@@ -23,12 +23,15 @@ use crate::clock::Now;
 use crate::config::{
     COPIED_BYTES_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL,
 };
-use crate::frames::{Arrival, Codec, Input, frame_header, put_frame};
-use crate::http::{self, Answer, Parsed, Response, STATUSES, Site};
-use crate::rate::{Bucket, Rate};
+use crate::frames::{Arrival, Input, frame_header, put_frame};
+use crate::http::{self, Answer, Parsed, Response};
+use crate::rate::Bucket;
 
+mod shared;
 mod websocket;
 
+use shared::status;
+pub use shared::{Counters, Limits, Shared};
 use websocket::{Due, Life, WebSocket};
 
 /// What a connection speaks through: a non-blocking TCP stream, or a script in a test.
@@ -50,84 +53,6 @@ pub trait Stream: Read + Write {
 impl Stream for mio::net::TcpStream {
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.shutdown(std::net::Shutdown::Write)
-    }
-}
-
-/// What is allowed on each connection of a loop, and for how long.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of the longest message, its fragments together, and so of the longest frame.
-    pub message_bytes_max: usize,
-    /// Bytes of heads and messages that have not come whole, of all connections together.
-    pub incomplete_bytes_total: usize,
-    /// A peer silent for so long is pinged.
-    pub ping: Duration,
-    /// A peer silent for so long is gone.
-    pub timeout: Duration,
-    /// From accept to [`Connection::admit`], or to the end of a request head.
-    pub join_timeout: Duration,
-    /// How fast a peer may talk over WebSocket.
-    pub rate: Option<Rate>,
-}
-
-/// What the connections of one loop share, because only one of them is spoken with at a time.
-pub struct Shared {
-    site: Site,
-    /// What connections for metrics see instead.
-    metrics: Site,
-    limits: Limits,
-    codec: Codec,
-    /// An empty buffer that has room already, for whoever writes next.
-    out: Vec<u8>,
-    /// What has happened so far.
-    pub counters: Counters,
-}
-
-/// What all connections of a loop count for whoever watches the server; nothing depends on it.
-#[derive(Default)]
-pub struct Counters {
-    /// Bytes that the kernel has given.
-    pub bytes_in: u64,
-    /// Bytes that the kernel has taken.
-    pub bytes_out: u64,
-    /// Frames with a text in them, queued.
-    pub frames_out: u64,
-    /// HTTP responses, by the place of their status in [`STATUSES`].
-    pub responses: [u64; STATUSES.len()],
-}
-
-impl Counters {
-    fn count_response(&mut self, head: &[u8]) {
-        // One comparison for each status there is: few, and answers over HTTP are, too.
-        let place = STATUSES.iter().position(|known| *known == status(head));
-        debug_assert!(place.is_some(), "a status that is not in the list");
-        if let Some(place) = place {
-            self.responses[place] += 1;
-        }
-    }
-}
-
-impl Shared {
-    /// What a loop needs once, whatever the number of its connections.
-    pub fn new(site: Site, limits: Limits) -> Shared {
-        let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
-        let metrics = Site::metrics(String::new());
-        Shared { site, metrics, limits, codec, out: Vec::new(), counters: Counters::default() }
-    }
-
-    /// The metrics as they are now: to be given before a connection for metrics is read.
-    pub fn set_metrics(&mut self, text: String) {
-        self.metrics = Site::metrics(text);
-    }
-
-    /// Bytes of heads and messages that have not come whole, of all connections together.
-    pub fn incomplete_bytes(&self) -> usize {
-        self.codec.incomplete.used()
-    }
-
-    /// Frames that have come whole on all connections.
-    pub fn frames_heard(&self) -> u64 {
-        self.codec.frames
     }
 }
 
@@ -659,14 +584,14 @@ impl<S: Stream> Connection<S> {
         if self.queued() <= self.out.capacity() / 8 * 7 {
             let refused = self.out[self.out_at..].to_vec();
             self.out_at = 0;
-            give_room(std::mem::replace(&mut self.out, refused), shared);
+            shared.give_room(std::mem::replace(&mut self.out, refused));
         }
     }
 
     /// Nothing waits to be written.
     fn drained(&mut self, now: Now, shared: &mut Shared) {
         self.out_at = 0;
-        give_room(std::mem::take(&mut self.out), shared);
+        shared.give_room(std::mem::take(&mut self.out));
         let was_stalled = self.stalled.take().is_some();
         match &mut self.state {
             State::Http(http) => {
@@ -768,19 +693,6 @@ impl<S: Stream> Connection<S> {
             State::Gone(_) => {}
         }
     }
-}
-
-/// What was lent goes back. If somebody else's has come back meanwhile, one is enough.
-fn give_room(mut room: Vec<u8>, shared: &mut Shared) {
-    if shared.out.capacity() == 0 {
-        room.clear();
-        shared.out = room;
-    }
-}
-
-/// The status code of a response head, which stands behind "HTTP/1.1 ".
-fn status(head: &[u8]) -> u16 {
-    head.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

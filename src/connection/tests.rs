@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::assets::Files;
 use crate::config::{OPEN_MESSAGE_BYTES, READ_BYTES};
-use crate::http::{Access, Endpoint};
+use crate::http::{Access, Endpoint, Site};
+use crate::rate::Rate;
 
 mod unfinished;
 

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::config::LIST_MAX;
 
 /// Few of each, so that they collide.
 const SLOTS: usize = 5;
