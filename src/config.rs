@@ -60,6 +60,12 @@ pub const LINGER_BYTES: usize = 64 * 1024;
 /// Bytes that the kernel has refused, of all connections: pongs, last words, and what was taken from outboxes. Who would
 /// have more than its share of them is dropped.
 pub const REFUSED_BYTES_TOTAL: usize = 32 << 20;
+/// A shorter text is copied behind its header, and leaves with it in a plain write: two pieces cost the kernel more than
+/// that: of a message by itself some percent.
+pub const COPIED_BYTES_MAX: usize = 4096;
+/// Empty buffers kept for the next turn, in bytes: a few hundred short conversations, or many lines for a few. Besides, one
+/// of any length.
+pub const ROOMS_BYTES_MAX: usize = 256 * 1024;
 /// What hearing one connection may queue for it before it is written to: answers to a read full of pings are as long as
 /// the read, and a turn may hear thousands.
 pub const QUEUED_BYTES_MAX: usize = 4096;
@@ -262,7 +268,9 @@ impl Config {
             + SENDS_BYTES_TOTAL.min(self.owned * SENDS_MAX * SEND_BYTES)
             + self.owned * OWNED_BYTES
             + READ_BYTES
-            // One text and the frame made of it, and the buffer that all lend; one message, as it comes and as it is read.
+            + ROOMS_BYTES_MAX
+            // One text and what the kernel refuses of it, and the buffer that all lend; one message, as it comes and as it is
+            // read.
             + 3 * self.outbox
             + 4 * self.max_message
             + PROGRAM_BYTES

@@ -11,7 +11,7 @@
 //! - A connection ends in `Connection::finish` only, which gives back what it held.
 
 use std::borrow::Cow;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use tungstenite::protocol::CloseFrame;
@@ -20,13 +20,18 @@ use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 use tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::clock::Now;
-use crate::config::{HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL};
-use crate::frames::{Codec, Input, put_frame};
-use crate::http::{self, Answer, Parsed, Response, STATUSES, Site};
-use crate::rate::{Bucket, Rate};
+use crate::config::{
+    COPIED_BYTES_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL,
+};
+use crate::frames::{Arrival, Input, frame_header, put_frame};
+use crate::http::{self, Answer, Parsed, Response};
+use crate::rate::Bucket;
 
+mod shared;
 mod websocket;
 
+use shared::status;
+pub use shared::{Counters, Limits, Shared};
 use websocket::{Due, Life, WebSocket};
 
 /// What a connection speaks through: a non-blocking TCP stream, or a script in a test.
@@ -51,93 +56,40 @@ impl Stream for mio::net::TcpStream {
     }
 }
 
-/// What is allowed on each connection of a loop, and for how long.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of the longest message, its fragments together, and so of the longest frame.
-    pub message_bytes_max: usize,
-    /// Bytes of heads and messages that have not come whole, of all connections together.
-    pub incomplete_bytes_total: usize,
-    /// A peer silent for so long is pinged.
-    pub ping: Duration,
-    /// A peer silent for so long is gone.
-    pub timeout: Duration,
-    /// From accept to [`Connection::admit`], or to the end of a request head.
-    pub join_timeout: Duration,
-    /// How fast a peer may talk over WebSocket.
-    pub rate: Option<Rate>,
+/// What was heard on a connection.
+#[derive(Debug, PartialEq)]
+pub enum Incoming<'b> {
+    /// The peer has asked for WebSocket and got it.
+    Open,
+    /// A text message.
+    Text(Text<'b>),
+    /// A binary message.
+    Binary(Bytes),
 }
 
-/// What the connections of one loop share, because only one of them is spoken with at a time.
-pub struct Shared {
-    site: Site,
-    /// What connections for metrics see instead.
-    metrics: Site,
-    limits: Limits,
-    codec: Codec,
-    /// An empty buffer that has room already, for whoever writes next.
-    out: Vec<u8>,
-    /// What has happened so far.
-    pub counters: Counters,
+/// A text message: still in the read buffer, or put together.
+#[derive(Debug)]
+pub enum Text<'b> {
+    /// Where it came.
+    InPlace(&'b str),
+    /// From several frames or reads.
+    Assembled(Utf8Bytes),
 }
 
-/// What all connections of a loop count for whoever watches the server; nothing depends on it.
-#[derive(Default)]
-pub struct Counters {
-    /// Bytes that the kernel has given.
-    pub bytes_in: u64,
-    /// Bytes that the kernel has taken.
-    pub bytes_out: u64,
-    /// Frames with a text in them, queued.
-    pub frames_out: u64,
-    /// HTTP responses, by the place of their status in [`STATUSES`].
-    pub responses: [u64; STATUSES.len()],
-}
-
-impl Counters {
-    fn count_response(&mut self, head: &[u8]) {
-        // One comparison for each status there is: few, and answers over HTTP are, too.
-        let place = STATUSES.iter().position(|known| *known == status(head));
-        debug_assert!(place.is_some(), "a status that is not in the list");
-        if let Some(place) = place {
-            self.responses[place] += 1;
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        match self {
+            Text::InPlace(text) => text,
+            Text::Assembled(text) => text,
         }
     }
 }
 
-impl Shared {
-    /// What a loop needs once, whatever the number of its connections.
-    pub fn new(site: Site, limits: Limits) -> Shared {
-        let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
-        let metrics = Site::metrics(String::new());
-        Shared { site, metrics, limits, codec, out: Vec::new(), counters: Counters::default() }
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Text<'_>) -> bool {
+        **self == **other
     }
-
-    /// The metrics as they are now: to be given before a connection for metrics is read.
-    pub fn set_metrics(&mut self, text: String) {
-        self.metrics = Site::metrics(text);
-    }
-
-    /// Bytes of heads and messages that have not come whole, of all connections together.
-    pub fn incomplete_bytes(&self) -> usize {
-        self.codec.incomplete.used()
-    }
-
-    /// Frames that have come whole on all connections.
-    pub fn frames_heard(&self) -> u64 {
-        self.codec.frames
-    }
-}
-
-/// What was heard on a connection.
-#[derive(Debug, PartialEq)]
-pub enum Incoming {
-    /// The peer has asked for WebSocket and got it.
-    Open,
-    /// A text message.
-    Text(Utf8Bytes),
-    /// A binary message.
-    Binary(Bytes),
 }
 
 /// Why a connection ended.
@@ -352,7 +304,7 @@ impl<S: Stream> Connection<S> {
             _ => (0, buffer.len()),
         };
         let got = if self.readable { self.read(&mut buffer[kept..room], now, shared) } else { 0 };
-        Input::new(&buffer[..kept + got])
+        Input::new(&mut buffer[..kept + got])
     }
 
     fn read(&mut self, buffer: &mut [u8], now: Now, shared: &mut Shared) -> usize {
@@ -391,7 +343,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// What the input says next; none: it is used up, and the next step is somebody else's.
-    pub fn next(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> Option<Incoming> {
+    pub fn next<'b>(&mut self, input: &mut Input<'b>, now: Now, shared: &mut Shared) -> Option<Incoming<'b>> {
         if let State::Http(_) = self.state
             && self.next_request(input, now, shared)
         {
@@ -478,17 +430,29 @@ impl<S: Stream> Connection<S> {
         self.room(shared).extend_from_slice(&head);
     }
 
-    fn next_message(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> Option<Incoming> {
+    fn next_message<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Option<Incoming<'b>> {
         loop {
             let State::WebSocket(socket) = &mut self.state else { return None };
-            match socket.next(input, now, &mut shared.codec, &mut self.out) {
-                Ok(Some(Message::Text(text))) => return Some(Incoming::Text(text)),
-                Ok(Some(Message::Binary(bytes))) => return Some(Incoming::Binary(bytes)),
-                Ok(Some(Message::Close(frame))) => self.closed_by_peer(frame, now, shared),
-                // tungstenite has answered a ping; a pong has shown that the peer is alive by being read.
-                Ok(Some(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            let message = match socket.next(input, now, &mut shared.codec, &mut self.out) {
+                Ok(Some(Arrival::InPlace(text))) => return Some(Incoming::Text(Text::InPlace(text))),
+                Ok(Some(Arrival::Assembled(message))) => message,
                 Ok(None) => return None,
-                Err(code) => self.close(code.into(), now, shared),
+                Err(code) => {
+                    self.close(code.into(), now, shared);
+                    continue;
+                }
+            };
+            match message {
+                Message::Text(text) => return Some(Incoming::Text(Text::Assembled(text))),
+                Message::Binary(bytes) => return Some(Incoming::Binary(bytes)),
+                Message::Close(frame) => self.closed_by_peer(frame, now, shared),
+                // tungstenite has answered a ping; a pong has shown that the peer is alive by being read.
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
     }
@@ -526,6 +490,32 @@ impl<S: Stream> Connection<S> {
     pub fn send_text(&mut self, text: &[u8], shared: &mut Shared) {
         shared.counters.frames_out += u64::from(self.is_open());
         self.send(OpCode::Data(Data::Text), text, shared);
+    }
+
+    /// [`Connection::send_text`], but a long text, where nothing is queued, is handed to the kernel without a copy: only
+    /// what it does not take at once is queued.
+    pub fn write_text(&mut self, text: &[u8], now: Now, shared: &mut Shared) {
+        if text.len() < COPIED_BYTES_MAX || self.queued() > 0 || !self.is_open() {
+            return self.send_text(text, shared);
+        }
+        shared.counters.frames_out += 1;
+        let mut room = [0; FRAME_HEADER_BYTES_MAX];
+        let header = frame_header(OpCode::Data(Data::Text), text.len(), &mut room);
+        let taken = match self.stream.write_vectored(&[IoSlice::new(header), IoSlice::new(text)]) {
+            Ok(taken) => taken,
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => 0,
+            Err(error) => return self.finish(State::Gone(End::Lost(error.kind())), shared),
+        };
+        shared.counters.bytes_out += taken as u64;
+        let (header, text) =
+            (&header[taken.min(header.len())..], &text[taken.saturating_sub(header.len())..]);
+        if header.len() + text.len() > 0 {
+            // Whether the kernel is full is found out by trying the rest.
+            let room = self.room(shared);
+            room.extend_from_slice(header);
+            room.extend_from_slice(text);
+            self.flush(now, shared);
+        }
     }
 
     /// Says close with this code (RFC 6455, 7.4). Before the upgrade, and after a goodbye, it just ends.
@@ -594,14 +584,14 @@ impl<S: Stream> Connection<S> {
         if self.queued() <= self.out.capacity() / 8 * 7 {
             let refused = self.out[self.out_at..].to_vec();
             self.out_at = 0;
-            give_room(std::mem::replace(&mut self.out, refused), shared);
+            shared.give_room(std::mem::replace(&mut self.out, refused));
         }
     }
 
     /// Nothing waits to be written.
     fn drained(&mut self, now: Now, shared: &mut Shared) {
         self.out_at = 0;
-        give_room(std::mem::take(&mut self.out), shared);
+        shared.give_room(std::mem::take(&mut self.out));
         let was_stalled = self.stalled.take().is_some();
         match &mut self.state {
             State::Http(http) => {
@@ -703,19 +693,6 @@ impl<S: Stream> Connection<S> {
             State::Gone(_) => {}
         }
     }
-}
-
-/// What was lent goes back. If somebody else's has come back meanwhile, one is enough.
-fn give_room(mut room: Vec<u8>, shared: &mut Shared) {
-    if shared.out.capacity() == 0 {
-        room.clear();
-        shared.out = room;
-    }
-}
-
-/// The status code of a response head, which stands behind "HTTP/1.1 ".
-fn status(head: &[u8]) -> u16 {
-    head.get(9..12).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

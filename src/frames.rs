@@ -5,6 +5,8 @@
 //!   of a frame waits in `partial` as it came, so memory follows what arrived, never what was announced.
 //! - A context belongs to one connection only while a fragmented message is open there. For every other frame one spare
 //!   context serves all connections: a whole frame in, a message out, and nothing stays behind.
+//! - A text in one frame that came whole, which almost all are, needs none: it is unmasked and looked at where it came. It
+//!   means what it means by way of a context.
 
 use std::io::{self, Cursor, ErrorKind, Read, Write};
 
@@ -15,36 +17,43 @@ use tungstenite::protocol::frame::coding::{CloseCode, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use crate::budget::{Budget, extend_tightly};
-use crate::config::{CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, OPEN_MESSAGE_BYTES};
+use crate::config::{
+    CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, FRAME_HEADER_BYTES_MAX, OPEN_MESSAGE_BYTES,
+};
 
-/// The bytes of one read, and how many of them are used.
-pub struct Input<'b> {
-    bytes: &'b [u8],
-    used: usize,
-}
+/// What is not used yet of the bytes of one read.
+pub struct Input<'b>(&'b mut [u8]);
 
 impl<'b> Input<'b> {
     /// Bytes none of which is used yet.
-    pub fn new(bytes: &'b [u8]) -> Input<'b> {
-        Input { bytes, used: 0 }
+    pub fn new(bytes: &'b mut [u8]) -> Input<'b> {
+        Input(bytes)
     }
 
     /// What is not used yet.
-    pub fn rest(&self) -> &'b [u8] {
-        &self.bytes[self.used..]
+    pub fn rest(&self) -> &[u8] {
+        self.0
     }
 
     /// Uses the next `len` bytes, of which there are as many.
-    pub fn take(&mut self, len: usize) -> &'b [u8] {
-        let taken = &self.rest()[..len];
-        self.used += len;
+    pub fn take(&mut self, len: usize) -> &'b mut [u8] {
+        let (taken, rest) = std::mem::take(&mut self.0).split_at_mut(len);
+        self.0 = rest;
         taken
     }
 
     /// Uses all that is left.
-    pub fn take_all(&mut self) -> &'b [u8] {
-        self.take(self.rest().len())
+    pub fn take_all(&mut self) -> &'b mut [u8] {
+        std::mem::take(&mut self.0)
     }
+}
+
+/// A message that has come whole.
+pub enum Arrival<'b> {
+    /// A text, where it came.
+    InPlace(&'b str),
+    /// Any other, as a context put it together; control frames among them.
+    Assembled(Message),
 }
 
 /// What all WebSockets of a loop share, because only one of them is listened to at a time.
@@ -123,13 +132,18 @@ impl Frames {
     ///
     /// # Errors
     /// The code to close with (RFC 6455, 7.4.1): 1002, 1007, 1009, or 1013 when there is no memory for what came.
-    pub fn next(
+    pub fn next<'b>(
         &mut self,
-        input: &mut Input<'_>,
+        input: &mut Input<'b>,
         codec: &mut Codec,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Message>, CloseCode> {
+    ) -> Result<Option<Arrival<'b>>, CloseCode> {
         while !input.rest().is_empty() {
+            if self.is_at_rest()
+                && let Some(text) = whole_text(input, codec)
+            {
+                return text.map(|text| Some(Arrival::InPlace(text)));
+            }
             let message = if self.partial.is_empty() {
                 match self.extent(input.rest(), codec)? {
                     Extent::Frame(shape) if shape.len <= input.rest().len() => {
@@ -149,8 +163,8 @@ impl Frames {
                     None => None,
                 }
             };
-            if message.is_some() {
-                return Ok(message);
+            if let Some(message) = message {
+                return Ok(Some(Arrival::Assembled(message)));
             }
         }
         Ok(None)
@@ -276,6 +290,37 @@ impl Frames {
     }
 }
 
+/// The text of the frame that the input begins with, if it is a text by itself, came whole, and is not too long. A quarter
+/// of what a context takes for a hundred bytes, which are copied twice there, and into a buffer filled with zeros.
+fn whole_text<'b>(input: &mut Input<'b>, codec: &mut Codec) -> Option<Result<&'b str, CloseCode>> {
+    const FINAL_TEXT: u8 = 0x81;
+    // What is masked has the highest bit set beside its length.
+    let (header, payload) = match *input.rest() {
+        [FINAL_TEXT, short @ 0x80..=0xfd, ..] => (6, usize::from(short & 0x7f)),
+        [FINAL_TEXT, 0xfe, high, low, ..] => (8, usize::from(u16::from_be_bytes([high, low]))),
+        _ => return None,
+    };
+    if payload > codec.message_bytes_max || header + payload > input.rest().len() {
+        return None;
+    }
+    codec.frames += 1;
+    let (header, payload) = input.take(header + payload).split_at_mut(header);
+    unmask(payload, *header.last_chunk()?);
+    Some(str::from_utf8(payload).map_err(|_| CloseCode::Invalid))
+}
+
+fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+    let (chunks, rest) = payload.as_chunks_mut::<4>();
+    // Words, so that the compiler makes vectors of them.
+    let word = u32::from_ne_bytes(mask);
+    for chunk in chunks {
+        *chunk = (u32::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask) {
+        *byte ^= mask;
+    }
+}
+
 impl Assembler {
     /// What an open message is counted as: twice its bytes, for it grows by doubling, and what it is put together in.
     fn counted(&self) -> usize {
@@ -340,10 +385,18 @@ fn close_code(error: &Error) -> CloseCode {
 
 /// Appends one whole frame, unmasked as a server's are.
 pub fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
-    // Writing into a vector cannot fail.
-    let _ = header.format(payload.len() as u64, out);
+    out.extend_from_slice(frame_header(opcode, payload.len(), &mut [0; FRAME_HEADER_BYTES_MAX]));
     out.extend_from_slice(payload);
+}
+
+/// The header of such a frame, in `room`.
+pub fn frame_header(opcode: OpCode, len: usize, room: &mut [u8; FRAME_HEADER_BYTES_MAX]) -> &[u8] {
+    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    let mut rest = &mut room[..];
+    // There is room for the longest.
+    let _ = header.format(len as u64, &mut rest);
+    let unused = rest.len();
+    &room[..FRAME_HEADER_BYTES_MAX - unused]
 }
 
 #[cfg(test)]

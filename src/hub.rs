@@ -21,13 +21,15 @@ use crate::blocked::Blocked;
 use crate::clients::{Client, Clients};
 use crate::clock::Now;
 use crate::config::{
-    BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, KEY_BYTES, LIST_MAX, NOTICES_PER_TURN,
+    BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, KEY_BYTES, NOTICES_PER_TURN,
     WATCHED_MAX, WATCHED_TOTAL,
 };
 use crate::owned::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Room, Sent};
 use crate::presence::Presence;
-use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, Mids, ToClient};
+use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
 use crate::token::Token;
+
+mod fates;
 
 /// Limits of the chat.
 #[derive(Clone, Debug)]
@@ -81,6 +83,9 @@ pub struct Hub {
     blocked_total: usize,
     /// Where a line is put together before it is known to fit.
     line: Vec<u8>,
+    /// What became of messages, and which, while it is told; empty but for its room.
+    fates: Vec<(Holder, u64)>,
+    counts: Vec<u64>,
     /// Lines that clients have said, blank ones too.
     pub lines_heard: u64,
     /// Who is connected, with their outboxes.
@@ -117,7 +122,7 @@ impl Hub {
     /// Nobody is here. `mid_prefix` has to be random, or mids repeat after a restart.
     pub fn new(limits: Limits, mid_prefix: u64) -> Hub {
         Hub {
-            mid: Mid { prefix: mid_prefix, count: 0 },
+            mid: Mid { prefix: mid_prefix.into(), count: 0 },
             hasher: RandomState::new(),
             ids: HashMap::new(),
             owners: Owners::new(
@@ -129,6 +134,8 @@ impl Hub {
             presence: Presence::default(),
             blocked_total: 0,
             line: Vec::new(),
+            fates: Vec::new(),
+            counts: Vec::new(),
             lines_heard: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             closing: Vec::new(),
@@ -148,10 +155,10 @@ impl Hub {
     pub fn receive<'t>(&mut self, from: Token, text: &'t str, now: Now) -> &'t str {
         let mut rest = text;
         while !rest.is_empty() && self.clients.pressing.is_empty() && self.clients.get(from).is_some() {
-            let (line, behind) = rest.split_once('\n').unwrap_or((rest, ""));
+            let (line, behind) = Line::first(rest);
             rest = behind;
             self.lines_heard += 1;
-            if !line.bytes().all(is_json_space) {
+            if let Some(line) = line {
                 self.line(from, line, now);
             }
         }
@@ -242,8 +249,8 @@ impl Hub {
 
     // ---- what each line does ----
 
-    fn line(&mut self, from: Token, line: &str, now: Now) {
-        let Line { tag, said } = Line::parse(line);
+    fn line(&mut self, from: Token, line: Line<'_>, now: Now) {
+        let Line { tag, said } = line;
         let is_bad = said.is_err();
         let result = match said {
             Ok(request) => self.request(from, request, now),
@@ -373,7 +380,7 @@ impl Hub {
             self.tell_fate(from.token, &to, &[count], fate, now);
             return Ok(());
         }
-        let (to_id, recipient) = self.recipient(&from.id, to)?;
+        let recipient = self.recipient(from, to)?;
         if memory.is_some_and(|(owner, _)| !self.owners.can_remember(owner)) {
             return refuse(ErrorCode::Full, "what is kept for all has reached its limit");
         }
@@ -398,8 +405,10 @@ impl Hub {
         };
         self.mid = mid;
         self.clients.counters.messages += 1;
-        if let Some((owner, hash)) = memory {
-            self.owners.remember(owner, hash, Sent { mid: mid.count, at, to: to_id, held, fate: Fate::Open });
+        if let Some((owner, hash)) = memory
+            && let Some(to) = self.id_of(recipient).cloned()
+        {
+            self.owners.remember(owner, hash, Sent { mid: mid.count, at, to, held, fate: Fate::Open });
         }
         if let Some(reference) = reference {
             self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
@@ -409,8 +418,8 @@ impl Hub {
 
     /// A signal that cannot be delivered now is of no use later, and its sender does not wait for an answer.
     fn signal(&mut self, from: &Speaker, to: &str, body: &str) -> Result<(), Refusal> {
-        match self.recipient(&from.id, to) {
-            Ok((_, holder)) => {
+        match self.recipient(from, to) {
+            Ok(holder) => {
                 if let Some(token) = self.token_of(holder) {
                     self.write_line(&ToClient::Signal { from: &from.id, body });
                     let _ = self.clients.push_to_half(token, &self.line);
@@ -420,38 +429,6 @@ impl Hub {
             Err(Refusal { code: ErrorCode::Offline, .. }) => Ok(()),
             Err(refusal) => Err(refusal),
         }
-    }
-
-    /// Messages of `to` have reached the page of `from`.
-    fn ack(&mut self, from: &Speaker, to: &str, mids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
-        if !Id::is_valid(to) {
-            return refuse(ErrorCode::BadId, BAD_ID);
-        }
-        let prefix = self.mid.prefix;
-        let counts = mids.iter().filter_map(|mid| Mid::count_in(mid, prefix));
-        match from.owner {
-            Some(owner) => {
-                let acknowledged =
-                    counts.filter_map(|mid| Some((self.owners.acknowledge(owner, to, mid)?, mid)));
-                let acknowledged: Vec<(Holder, u64)> = acknowledged.collect();
-                self.tell_fates(&from.id, acknowledged, Fate::Delivered, now);
-            }
-            None => {
-                // Nobody knows what was sent to an id without a key but the sender itself.
-                let Some(&holder) = self.ids.get(to) else { return Ok(()) };
-                if let Holder::Owner(sender) = holder {
-                    counts.for_each(|mid| self.owners.settle(sender, &from.id, mid, Fate::Delivered));
-                }
-                // Nobody has to be told by a stranger: what does not fit is dropped, as a signal is.
-                if let Some(token) = self.token_of(holder)
-                    && !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id))
-                {
-                    self.write_line(&ToClient::Delivered { from: &from.id, mids: Mids::Said(mids) });
-                    let _ = self.clients.push_to_half(token, &self.line);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn watch(&mut self, from: &Speaker, ids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
@@ -511,77 +488,6 @@ impl Hub {
         Ok(())
     }
 
-    // ---- what becomes of messages ----
-
-    /// Moves held lines to the outbox of their client, as far as they leave half of it free. What waits there calls for
-    /// more when it leaves.
-    fn feed(&mut self, owner: OwnerKey) {
-        let Some(token) = self.owners.token(owner) else { return };
-        while let Some(line) = self.owners.next_line(owner) {
-            if !self.clients.push_to_half(token, line) {
-                return;
-            }
-            self.owners.advance(owner);
-        }
-    }
-
-    /// Tells senders, each in as few lines as it takes, what became of their messages to `id`.
-    fn tell_fates(&mut self, id: &Id, mut fates: Vec<(Holder, u64)>, fate: Fate, now: Now) {
-        // Stable, so that each sender's are in order; almost always all are one sender's.
-        fates.sort_by_key(|(sender, _)| match sender {
-            Holder::Client(token) => (0, usize::from(*token)),
-            Holder::Owner(owner) => (1, owner.number()),
-        });
-        for group in fates.chunk_by(|(a, _), (b, _)| a == b) {
-            let sender = group[0].0;
-            let counts: Vec<u64> = group.iter().map(|(_, mid)| *mid).collect();
-            if let Holder::Owner(owner) = sender {
-                counts.iter().for_each(|mid| self.owners.settle(owner, id, *mid, fate));
-            }
-            if let Some(token) = self.token_of(sender) {
-                self.tell_fate(token, id, &counts, fate, now);
-            }
-        }
-    }
-
-    fn tell_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
-        for counts in counts.chunks(LIST_MAX) {
-            let mids = Mids::Ours { prefix: self.mid.prefix, counts };
-            match fate {
-                Fate::Open => {}
-                Fate::Delivered => self.answer(to, &ToClient::Delivered { from: id, mids }, now),
-                Fate::Expired => self.answer(to, &ToClient::Expired { to: id, mids }, now),
-            }
-        }
-    }
-
-    /// Tells a client that is back what became of the sends that are remembered.
-    fn retell(&mut self, token: Token, owner: OwnerKey, now: Now) {
-        let settled = self.owners.sends(owner).filter(|sent| sent.fate != Fate::Open);
-        let settled: Vec<Sent> = settled.cloned().collect();
-        for group in settled.chunk_by(|a, b| a.fate == b.fate && a.to == b.to) {
-            let counts: Vec<u64> = group.iter().map(|sent| sent.mid).collect();
-            self.tell_fate(token, &group[0].to, &counts, group[0].fate, now);
-        }
-    }
-
-    /// Ends an ownership: what is held is dropped, and its senders are told.
-    fn give_up(&mut self, owner: OwnerKey, now: Now) {
-        let Some(given_up) = self.owners.give_up(owner) else { return };
-        self.ids.remove(&given_up.id);
-        self.blocked_total -= given_up.blocked;
-        if given_up.was_shown {
-            self.presence.changed(&given_up.id, false);
-        }
-        self.tell_fates(&given_up.id, given_up.expired, Fate::Expired, now);
-    }
-
-    fn look_offline(&mut self, owner: OwnerKey) {
-        if let Some(id) = self.owners.id(owner) {
-            self.presence.changed(id, false);
-        }
-    }
-
     // ---- look-ups ----
 
     fn speaker(&self, token: Token) -> Option<Speaker> {
@@ -589,15 +495,34 @@ impl Hub {
         Some(Speaker { token, id: client.id.clone()?, owner: client.owner })
     }
 
-    /// Who has the id `to`, for somebody called `from`.
-    fn recipient(&self, from: &Id, to: &str) -> Result<(Id, Holder), Refusal> {
-        match self.ids.get_key_value(to) {
-            Some((id, holder)) if !self.blocked(*holder).is_some_and(|blocked| blocked.contains(from)) => {
-                Ok((id.clone(), *holder))
+    /// Who has the id `to`, for somebody who writes to it.
+    fn recipient(&mut self, from: &Speaker, to: &str) -> Result<Holder, Refusal> {
+        let holder = match self.clients.hinted(from.token, to) {
+            Some(holder) => Some(holder),
+            None => self.ids.get(to).copied().inspect(|holder| self.hint(from.token, *holder)),
+        };
+        match holder {
+            Some(holder) if !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id)) => {
+                Ok(holder)
             }
             // An id that somebody has is one; only others need a look at their letters.
             None if !Id::is_valid(to) => refuse(ErrorCode::BadId, BAD_ID),
             _ => refuse(ErrorCode::Offline, format!("{to} is not here")),
+        }
+    }
+
+    fn hint(&mut self, from: Token, holder: Holder) {
+        if let Some(to) = self.token_of(holder)
+            && let Some(client) = self.clients.get_mut(from)
+        {
+            client.wrote_to = to.key() as u32;
+        }
+    }
+
+    fn id_of(&self, holder: Holder) -> Option<&Id> {
+        match holder {
+            Holder::Client(token) => self.clients.get(token)?.id.as_ref(),
+            Holder::Owner(owner) => self.owners.id(owner),
         }
     }
 
@@ -699,10 +624,5 @@ fn valid_set(ids: &[Cow<'_, str>]) -> Result<Vec<Id>, Refusal> {
 }
 
 const BAD_ID: &str = "an id is 1 to 64 bytes of letters, digits and . _ - @ +";
-
-fn is_json_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 //! data. [`connection`] and what it uses is *sockets without a chat*. [`server`] is the one file that knows both
 //! ([`metrics`] only reads what they count). A file uses files above it in this list, never one below.
 
+#![forbid(unsafe_code)]
+
 pub mod config;
 
 pub mod budget;

@@ -1,5 +1,7 @@
 //! Arguments → [`Config`], logger, bind, run, exit code.
 
+#![forbid(unsafe_code)]
+
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};

@@ -280,7 +280,7 @@ impl<S: Stream> Server<S> {
         self.settle(token, now);
     }
 
-    fn hear(&mut self, token: Token, incoming: Incoming, now: Now) {
+    fn hear(&mut self, token: Token, incoming: Incoming<'_>, now: Now) {
         match incoming {
             Incoming::Open => self.hub.open(token),
             Incoming::Text(text) => {
@@ -379,8 +379,9 @@ impl<S: Stream> Server<S> {
             if connection.is_open() {
                 let text = self.hub.clients.take(token);
                 if !text.is_empty() {
-                    connection.send_text(&text, &mut self.shared);
+                    connection.write_text(&text, now, &mut self.shared);
                 }
+                self.hub.clients.give_back(text);
             }
             connection.flush(now, &mut self.shared);
         }

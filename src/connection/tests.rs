@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::assets::Files;
 use crate::config::{OPEN_MESSAGE_BYTES, READ_BYTES};
-use crate::http::{Access, Endpoint};
+use crate::http::{Access, Endpoint, Site};
+use crate::rate::Rate;
 
 mod unfinished;
 
@@ -84,6 +85,10 @@ impl Read for Scripted {
 }
 
 impl Write for Scripted {
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>().concat())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
         assert!(!wire.shut, "a write behind the end");
@@ -119,7 +124,7 @@ struct Talk {
     shared: Shared,
     buffer: Vec<u8>,
     now: Now,
-    heard: Vec<Incoming>,
+    heard: Vec<Incoming<'static>>,
     /// The most that ever waited to be written.
     unsent_max: usize,
 }
@@ -192,7 +197,11 @@ impl Talk {
                 Incoming::Text(text) => connection.send_text(text.as_bytes(), shared),
                 Incoming::Binary(bytes) => connection.send(OpCode::Data(Data::Binary), bytes, shared),
             }
-            heard.push(incoming);
+            heard.push(match incoming {
+                Incoming::Open => Incoming::Open,
+                Incoming::Text(said) => text(&said),
+                Incoming::Binary(bytes) => Incoming::Binary(bytes),
+            });
         }
         assert!(connection.is_gone() || input.rest().is_empty(), "it stopped too soon");
     }
@@ -310,8 +319,8 @@ fn goodbye(code: u16) -> Vec<u8> {
     ours(CLOSE, code.to_be_bytes())
 }
 
-fn text(text: &str) -> Incoming {
-    Incoming::Text(text.into())
+fn text(text: &str) -> Incoming<'static> {
+    Incoming::Text(Text::Assembled(text.into()))
 }
 
 fn starts(response: &[u8]) -> String {

@@ -6,13 +6,12 @@
 
 use std::time::Instant;
 
-use tungstenite::Message;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Limits;
 use crate::clock::Now;
 use crate::config::MESSAGE_TIMEOUT;
-use crate::frames::{Codec, Frames, Input};
+use crate::frames::{Arrival, Codec, Frames, Input};
 use crate::rate::Bucket;
 
 pub struct WebSocket {
@@ -53,13 +52,13 @@ pub enum Due {
 
 impl WebSocket {
     /// [`Frames::next`], and what is not whole after it is kept.
-    pub fn next(
+    pub fn next<'b>(
         &mut self,
-        input: &mut Input<'_>,
+        input: &mut Input<'b>,
         now: Now,
         codec: &mut Codec,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Message>, CloseCode> {
+    ) -> Result<Option<Arrival<'b>>, CloseCode> {
         match &mut self.begun {
             Some(begun) => {
                 let result = begun.frames.next(input, codec, out);

@@ -93,10 +93,12 @@ struct Heard {
 impl Client {
     /// One read, until there is nothing more in it, or nothing more to be heard.
     fn hear(&mut self, bytes: &[u8], codec: &mut Codec) {
-        let mut input = Input::new(bytes);
+        let mut bytes = bytes.to_vec();
+        let mut input = Input::new(&mut bytes);
         while !self.is_over() {
             match self.frames.next(&mut input, codec, &mut self.heard.answers) {
-                Ok(Some(message)) => self.heard.messages.push(message),
+                Ok(Some(Arrival::InPlace(said))) => self.heard.messages.push(text(said)),
+                Ok(Some(Arrival::Assembled(message))) => self.heard.messages.push(message),
                 Ok(None) => return assert!(input.rest().is_empty(), "it stopped too soon"),
                 Err(code) => self.heard.refused = Some(code),
             }
@@ -562,6 +564,30 @@ fn script() -> impl Strategy<Value = Script> {
     })
 }
 
+/// A masked frame, most often a text by itself, whose payload may be no UTF-8, and whose length may be over the limit.
+fn almost_text() -> impl Strategy<Value = Vec<u8>> {
+    let first = prop_oneof![6 => Just(TEXT), 1 => any::<u8>(), 1 => prop::sample::select(vec![TEXT & !FIN, CONTINUATION])];
+    let payload = prop_oneof![
+        6 => ("[a-zé€😀]", size()).prop_map(|(letter, len)| letter.repeat(len / letter.len()).into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..9),
+        1 => Just(vec![b'x'; LIMIT + 1]),
+    ];
+    let broken = prop::option::weighted(0.1, (any::<Index>(), any::<u8>()));
+    (first, payload, any::<[u8; 4]>(), broken).prop_map(|(first, mut payload, mask, broken)| {
+        if let Some((place, byte)) = broken.filter(|_| !payload.is_empty()) {
+            let place = place.index(payload.len());
+            payload[place] = byte;
+        }
+        let len = match payload.len() {
+            len @ ..126 => vec![0x80 | len as u8],
+            len @ ..65_536 => [&[0xfe], &(len as u16).to_be_bytes()[..]].concat(),
+            len => [&[0xff], &(len as u64).to_be_bytes()[..]].concat(),
+        };
+        let masked = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+        [&[first][..], &len, &mask].concat().into_iter().chain(masked).collect()
+    })
+}
+
 proptest! {
     // Cases that failed are printed, and kept as ordinary tests; not as files.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
@@ -573,6 +599,14 @@ proptest! {
         cuts in prop::collection::vec((0..2usize, prop_oneof![0..20usize, 0..6000usize]), 0..100),
     ) {
         check_interleaved([&alice, &bob], cuts);
+    }
+
+    /// Byte by byte no frame comes whole, so each goes through a context.
+    #[test]
+    fn a_text_means_where_it_came_what_it_means_by_way_of_a_context(frames in prop::collection::vec(almost_text(), 1..4)) {
+        let stream = frames.concat();
+        let where_it_came = hear_pieces([&stream[..]].into_iter());
+        prop_assert_eq!(hear_pieces(stream.chunks(1)), where_it_came);
     }
 
     #[test]

@@ -1,15 +1,26 @@
 //! The protocol page's examples first, then every rule of a line, one case a line.
 
+use super::parse::depth;
 use super::*;
+use crate::config::{LIST_MAX, MID_BYTES_MAX};
 use proptest::prelude::*;
+use serde_json::value::RawValue;
+
+/// One line, which is not blank.
+fn read(line: &str) -> Line<'_> {
+    match Line::first(line) {
+        (Some(read), "") => read,
+        other => panic!("{line} was taken for {other:?}"),
+    }
+}
 
 fn said(line: &str) -> FromClient<'_> {
-    Line::parse(line).said.unwrap_or_else(|wrong| panic!("{line}: {wrong}"))
+    read(line).said.unwrap_or_else(|wrong| panic!("{line}: {wrong}"))
 }
 
 /// The line is a `bad_request` whose sentence has `word` in it.
 fn bad(line: &str, word: &str) {
-    match Line::parse(line).said {
+    match read(line).said {
         Err(sentence) => assert!(sentence.contains(word), "{line}: {sentence}"),
         Ok(said) => panic!("{line} was taken for {said:?}"),
     }
@@ -49,7 +60,7 @@ fn the_examples_of_the_protocol_are_read() {
     );
     assert_eq!(
         said(r#"{"type":"ack","to":"bob","mids":["abc-1"]}"#),
-        FromClient::Ack { to: "bob".into(), mids: vec!["abc-1".into()] }
+        FromClient::Ack { to: "bob".into(), mids: SaidMids::new(&["abc-1".into()]) }
     );
     assert_eq!(
         said(r#"{"type":"block","ids":["mallory"]}"#),
@@ -64,7 +75,7 @@ fn the_examples_of_the_protocol_are_read() {
 
 #[test]
 fn the_examples_of_the_protocol_are_written() {
-    let (alice, mid) = (id("alice"), Mid { prefix: 0xabc, count: 31 });
+    let (alice, mid) = (id("alice"), Mid { prefix: 0xabc.into(), count: 31 });
     assert_eq!(
         written(&ToClient::Joined { id: &alice, resumed: true, held: 3, hold: 600, max_message: 65536 }),
         r#"{"type":"joined","id":"alice","resumed":true,"held":3,"max_message":65536,"hold":600}"#
@@ -82,11 +93,17 @@ fn the_examples_of_the_protocol_are_written() {
         r#"{"type":"sent","ref":"r","mid":"000000000abc-1f","at":7,"held":true}"#
     );
     assert_eq!(
-        written(&ToClient::Delivered { from: &alice, mids: Mids::Said(&["a-1".into(), "\"".into()]) }),
-        r#"{"type":"delivered","from":"alice","mids":["a-1","\""]}"#
+        written(&ToClient::Delivered {
+            from: &alice,
+            mids: Mids::Said(&SaidMids::new(&["a-1".into(), "b".into()]))
+        }),
+        r#"{"type":"delivered","from":"alice","mids":["a-1","b"]}"#
     );
     assert_eq!(
-        written(&ToClient::Expired { to: &alice, mids: Mids::Ours { prefix: 0xabc, counts: &[1, 255] } }),
+        written(&ToClient::Expired {
+            to: &alice,
+            mids: Mids::Ours { prefix: 0xabc.into(), counts: &[1, 255] }
+        }),
         r#"{"type":"expired","to":"alice","mids":["000000000abc-1","000000000abc-ff"]}"#
     );
     assert_eq!(
@@ -222,7 +239,7 @@ fn a_refused_line_is_still_named_by_its_ref_and_to() {
         reference: reference.map(Cow::from),
         to: to.map(Cow::from),
     };
-    let check = |line: &str, expected: Tag| assert_eq!(Line::parse(line).tag, expected, "{line}");
+    let check = |line: &str, expected: Tag| assert_eq!(read(line).tag, expected, "{line}");
     check(r#"{"type":"send","to":"bob","ref":"r1"}"#, tag(Some("r1"), Some("bob")));
     check(r#"{"type":"nonsense","to":"a\nb","ref":""}"#, tag(Some(""), Some("a\nb")));
     check(r#"{"type":"send","to":7,"ref":"r1","body":1}"#, tag(Some("r1"), None));
@@ -263,25 +280,25 @@ fn an_id_is_letters_marks_numbers_and_five_signs() {
 
 #[test]
 fn a_mid_is_short_and_plain() {
-    let longest = Mid { prefix: u64::MAX, count: u64::MAX }.to_string();
+    let longest = Mid { prefix: u64::MAX.into(), count: u64::MAX }.to_string();
     assert!(Mid::is_valid(&longest), "{longest}");
 }
 
 #[test]
 fn a_mid_of_this_server_is_known_by_its_one_spelling() {
-    let mid = Mid { prefix: 0xabc, count: 0x1f };
-    assert_eq!(Mid::count_in(&mid.to_string(), 0xabc), Some(0x1f));
+    let mid = Mid { prefix: 0xabc.into(), count: 0x1f };
+    assert_eq!(Mid::count_in(mid.to_string().as_bytes(), &mid.prefix), Some(0x1f));
     for foreign in
         ["000000000abd-1f", "abc-1f", "000000000abc-1F", "000000000abc-01f", "000000000abc-+1f", "x", "-", ""]
     {
-        assert_eq!(Mid::count_in(foreign, 0xabc), None, "{foreign}");
+        assert_eq!(Mid::count_in(foreign.as_bytes(), &mid.prefix), None, "{foreign}");
     }
 }
 
 #[test]
 fn a_line_in_pieces_is_refused_until_it_is_whole() {
     let line = r#"{"type":"send","to":"bob","body":{"a":["\"]"]},"ref":"r"}"#;
-    for cut in 0..line.len() {
+    for cut in 1..line.len() {
         bad(&line[..cut], "not a JSON object");
     }
     said(line);
@@ -317,6 +334,50 @@ fn error_codes_are_listed_by_their_numbers() {
     }
 }
 
+/// Lines that are almost as most are: made of pieces of which each may be a little off.
+fn almost_common() -> impl Strategy<Value = String> {
+    const KEYS: &[&str] = &["to", "to", "body", "ref", "mids", "x", "t\\u006f", "type"];
+    let string = prop_oneof![
+        4 => "[a-z0-9-]{0,40}".prop_map(|s| format!("\"{s}\"")),
+        2 => r#"([a-z\[,:é] ?|\\[nu"\\/x0]|\\u00e9|\\ud83d){0,30}"#.prop_map(|s| format!("\"{s}\"")),
+        1 => Just(format!("\"{}\"", "r".repeat(65))),
+    ];
+    let list = (prop::collection::vec(string.clone(), 0..4), prop_oneof![9 => Just(","), 1 => Just(", ")])
+        .prop_map(|(mids, comma)| format!("[{}]", mids.join(comma)));
+    let value = prop_oneof![3 => string, 3 => list, 1 => json(), 1 => any::<String>()];
+    let kind = prop_oneof![Just("send"), Just("ack"), Just("signal"), Just("leave"), Just("\\u0061ck")];
+    let members = prop::collection::vec((prop::sample::select(KEYS), value), 0..5);
+    let end = prop_oneof![9 => Just(""), 1 => Just(" "), 1 => Just("}"), 1 => Just(",")];
+    (kind, members, any::<prop::sample::Index>(), end).prop_map(|(kind, members, place, end)| {
+        let mut members: Vec<String> =
+            members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        members.insert(place.index(members.len() + 1), format!("\"type\":\"{kind}\""));
+        format!("{{{}}}{end}", members.join(","))
+    })
+}
+
+/// Lines as programs write them, which are all read in one pass.
+fn common_line() -> impl Strategy<Value = String> {
+    let quoted = |s: String| serde_json::to_string(&s).expect("a string");
+    let body = r#"[ -~é€\n\t\\"]{0,80}"#.prop_map(quoted);
+    let reference = prop::option::of("[a-zé]{1,32}");
+    let send = ("[a-zé.@ ]{0,16}", body, reference).prop_map(|(to, body, reference)| {
+        let reference = reference.map_or(String::new(), |text| format!(r#","ref":"{text}""#));
+        format!(r#"{{"type":"send","to":"{to}","body":{body}{reference}}}"#)
+    });
+    let ack = prop::collection::vec("[a-zA-Z0-9-]{1,32}", 1..5)
+        .prop_map(|mids| format!(r#"{{"mids":["{}"],"type":"ack","to":"bob"}}"#, mids.join("\",\"")));
+    prop_oneof![3 => send, 1 => ack]
+}
+
+#[test]
+fn a_list_may_be_as_long_as_a_list_may_be() {
+    for (len, is_read) in [(LIST_MAX, true), (LIST_MAX + 1, false)] {
+        let line = format!(r#"{{"type":"ack","to":"bob","mids":["a"{}]}}"#, ",\"a\"".repeat(len - 1));
+        assert_eq!((common::first(&line).is_some(), read(&line).said.is_ok()), (is_read, is_read));
+    }
+}
+
 proptest! {
     // Cases that failed are printed, and kept as ordinary tests; not as files.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
@@ -329,15 +390,34 @@ proptest! {
             said(&line),
             FromClient::Send { to: to.clone().into(), body: &body, reference: Some(reference.clone().into()) }
         );
-        let out = written(&ToClient::Message { from: &id("a"), body: &body, mid: Mid { prefix: 1, count: 1 }, at: 5 });
+        let out = written(&ToClient::Message { from: &id("a"), body: &body, mid: Mid { prefix: 1.into(), count: 1 }, at: 5 });
         prop_assert!(!out.contains('\n') || body.contains('\n'));
         let back: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(&out).expect("JSON");
         prop_assert_eq!(back["body"].get(), body.as_str());
     }
 
     #[test]
+    fn what_is_read_in_one_pass_means_what_it_means_in_full(line in prop_oneof![almost_common(), common_line()]) {
+        for behind in ["", "\n", "\n{\"type\":", " \n", "\r\n"] {
+            let text = format!("{line}{behind}");
+            if let Some((read, rest)) = common::first(&text) {
+                prop_assert_eq!(read, parse::parse(&line));
+                prop_assert_eq!(Some(rest), behind.strip_prefix('\n').or(Some(behind)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_programs_write_is_read_in_one_pass_and_only_whole(line in common_line()) {
+        prop_assert!(common::first(&line).is_some());
+        for (cut, _) in line.char_indices() {
+            prop_assert_eq!(common::first(&line[..cut]), None);
+        }
+    }
+
+    #[test]
     fn nothing_makes_it_panic_and_nothing_comes_back_unescaped(line in any::<String>(), text in any::<String>()) {
-        let _ = Line::parse(&line).said.is_ok();
+        let _ = Line::first(&line).0.is_some();
         let tag = Tag { reference: Some(line.clone().into()), to: Some(text.clone().into()) };
         let out = written(&ToClient::Error { code: ErrorCode::Slow, tag: &tag, text: &text });
         let back: serde_json::Value = serde_json::from_str(&out).expect("JSON");
@@ -350,16 +430,16 @@ proptest! {
 /// As it is written where time does not matter.
 impl std::fmt::Display for Mid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:012x}-{:x}", self.prefix & 0xffff_ffff_ffff, self.count)
+        f.write_str(str::from_utf8(self.write(&mut [0; MID_BYTES_MAX])).expect("ASCII"))
     }
 }
 
 #[test]
-fn numbers_are_written_as_the_standard_library_writes_them() {
+fn mids_are_written_as_the_standard_library_writes_them() {
     for number in [0, 1, 9, 10, 15, 16, 0xabc, 0xffff_ffff_ffff, 1 << 48, u64::MAX] {
-        assert_eq!(Digits::new::<10>(number).bytes(), number.to_string().as_bytes());
-        let (mid, mut out) = (Mid { prefix: number, count: number }, Vec::new());
-        mid.write(&mut out);
-        assert_eq!(out, mid.to_string().as_bytes());
+        let mid = Mid { prefix: number.into(), count: number };
+        let expected = format!("{:012x}-{number:x}", number & 0xffff_ffff_ffff);
+        assert_eq!(mid.write(&mut [0; MID_BYTES_MAX]), expected.as_bytes());
+        assert_eq!(Mid::count_in(expected.as_bytes(), &mid.prefix), Some(number));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{Cursor, ErrorKind, Read, Write};
+use std::io::{Cursor, ErrorKind, IoSlice, Read, Write};
 use std::iter;
 use std::rc::Rc;
 
@@ -91,6 +91,10 @@ impl Read for Wire {
 }
 
 impl Write for Wire {
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>().concat())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut socket = self.0.borrow_mut();
         socket.befall()?;

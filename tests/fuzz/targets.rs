@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,13 @@ use sotto::assets::Files;
 use sotto::clock::Now;
 use sotto::config::{BODY_DEPTH_MAX, Config, LIST_MAX, READ_BYTES, REF_BYTES_MAX};
 use sotto::connection::{Connection, End, Shared, Stream};
-use sotto::frames::{Codec, Frames, Input};
+use sotto::frames::{Arrival, Codec, Frames, Input};
 use sotto::http::{self, Access, Endpoint, Parsed, Site};
 use sotto::hub::Hub;
 use sotto::protocol::{ErrorCode, FromClient, Id, Line, Mid, ToClient};
 use sotto::server::{Place, Ready, Server, limits};
 use sotto::token::Token;
+use tungstenite::Message;
 
 fn site() -> Site {
     Site::new(Files::BuiltIn, Access::Pages(Vec::new()), Endpoint { path: Some("/ws"), subprotocol: None })
@@ -102,10 +103,12 @@ fn hear<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Op
     let mut codec = Codec::new(1 << 16, 1 << 20);
     let (mut frames, mut messages, mut answers) = (Frames::default(), Vec::new(), Vec::new());
     for piece in pieces {
-        let mut input = Input::new(piece);
+        let mut piece = piece.to_vec();
+        let mut input = Input::new(&mut piece);
         loop {
             match frames.next(&mut input, &mut codec, &mut answers) {
-                Ok(Some(message)) => messages.push(format!("{message:?}")),
+                Ok(Some(Arrival::InPlace(text))) => messages.push(format!("{:?}", Message::text(text))),
+                Ok(Some(Arrival::Assembled(message))) => messages.push(format!("{message:?}")),
                 Ok(None) => break,
                 Err(code) => return (messages, answers, Some(format!("{code:?}"))),
             }
@@ -125,7 +128,8 @@ pub fn line(bytes: &[u8]) {
     if text.contains('\n') {
         return;
     }
-    let Line { tag, said } = Line::parse(text);
+    let (Some(Line { tag, said }), behind) = Line::first(text) else { return };
+    assert!(behind.is_empty(), "{behind:?} stands behind the only line");
     if let Ok(said) = &said {
         serde_json::from_str::<IgnoredAny>(text).expect("what is understood is JSON");
         assert!(text.trim_start().starts_with('{'));
@@ -152,11 +156,15 @@ pub fn line(bytes: &[u8]) {
     assert_eq!(told.get("to").and_then(Value::as_str), tag.to.as_deref());
     let Ok(said) = said else { return };
     let again = value.to_string();
-    let again = Line::parse(&again).said.expect("what was understood is, however it is written");
+    let again = Line::first(&again)
+        .0
+        .expect("it is not blank")
+        .said
+        .expect("what was understood is, however it is written");
     assert_eq!(without_body(&said), without_body(&again));
     if let FromClient::Send { body, .. } | FromClient::Signal { body, .. } = said {
         let from = Id::new("a").expect("an id");
-        let mid = Mid { prefix: 1, count: 1 };
+        let mid = Mid { prefix: 1.into(), count: 1 };
         for passed_on in
             [ToClient::Message { from: &from, body, mid, at: 5 }, ToClient::Signal { from: &from, body }]
         {
@@ -262,6 +270,10 @@ impl Read for Wire {
 }
 
 impl Write for Wire {
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>().concat())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut socket = self.0.borrow_mut();
         assert!(!socket.shut, "nothing is written after the end");

@@ -70,7 +70,7 @@ fn long_step(words: &[&str]) -> String {
 }
 
 fn mid(number: &str) -> String {
-    number.parse().map_or(number.to_owned(), |count: u64| Mid { prefix: 0xabc, count }.to_string())
+    number.parse().map_or(number.to_owned(), |count: u64| Mid { prefix: 0xabc.into(), count }.to_string())
 }
 
 fn mids(numbers: &[&str]) -> String {

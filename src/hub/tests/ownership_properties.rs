@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::config::LIST_MAX;
 
 /// Few of each, so that they collide.
 const SLOTS: usize = 5;
@@ -426,7 +427,7 @@ impl Model {
 }
 
 fn count(mid: &Value) -> u64 {
-    Mid::count_in(mid.as_str().expect("a string"), 0xabc).expect("one of ours")
+    Mid::count_in(mid.as_str().expect("a string").as_bytes(), &0xabc.into()).expect("one of ours")
 }
 
 proptest! {

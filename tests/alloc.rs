@@ -1,0 +1,203 @@
+//! What routing a message allocates: nothing, once everybody has spoken. A program of its own, because a program has one
+//! allocator, and because counting its calls takes the crate's only `unsafe`: two functions that hand on to the system's.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, Read, Write};
+use std::rc::Rc;
+use std::time::Instant;
+
+use sotto::addresses::Addresses;
+use sotto::assets::Files;
+use sotto::clock::Now;
+use sotto::config::Config;
+use sotto::connection::{Shared, Stream};
+use sotto::http::{Access, Endpoint, Site};
+use sotto::hub::Hub;
+use sotto::server::{Place, Ready, Server, limits};
+use sotto::token::Token;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: the system's allocator does all the work. A counter without a destructor can be reached as long as its thread
+// lives. What grows is allocated anew by the provided `realloc`, and so counted.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// A socket whose kernel takes everything and has what it was given.
+#[derive(Clone, Default)]
+struct Wire(Rc<RefCell<Socket>>);
+
+#[derive(Default)]
+struct Socket {
+    inward: Vec<u8>,
+    outward: Vec<u8>,
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let inward = &mut self.0.borrow_mut().inward;
+        if inward.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let len = inward.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&inward[..len]);
+        inward.drain(..len);
+        Ok(len)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().outward.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Wire {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Play {
+    server: Server<Wire>,
+    peers: Vec<(Token, Wire)>,
+    now: Now,
+}
+
+impl Play {
+    /// A server with so many clients, p0 and so on, who own their ids or do not.
+    fn new(peers: usize, is_owned: bool) -> Play {
+        let config = Config { rate: 1_000_000, burst: 1_000_000, ..Config::default() };
+        let (hub, connection) = limits(&config);
+        let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
+        let site = Site::new(Files::BuiltIn, Access::Pages(Vec::new()), endpoint);
+        let server = Server::new(peers, Addresses::new(0), Hub::new(hub, 7), Shared::new(site, connection));
+        let mut play = Play {
+            server,
+            peers: Vec::new(),
+            now: Now { instant: Instant::now(), unix_ms: 1_795_392_000_000 },
+        };
+        for n in 0..peers {
+            play.join(n, if is_owned { r#","key":"0123456789abcdef""# } else { "" });
+        }
+        play
+    }
+
+    fn join(&mut self, n: usize, key: &str) {
+        let (wire, mut found) = (Wire::default(), None);
+        let register = |_: &mut Wire, token| {
+            found = Some(token);
+            Ok(())
+        };
+        let address = [127, 0, 0, 1].into();
+        self.server
+            .accept(wire.clone(), address, Place::Chat, self.now, register)
+            .expect("nothing fails here");
+        self.peers.push((found.expect("there is room"), wire.clone()));
+        let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        wire.0.borrow_mut().inward.extend(head.as_bytes());
+        self.say(n, &format!(r#"{{"type":"join","id":"p{n}"{key}}}"#));
+        assert!(self.turn().0.contains("joined"), "p{n} joins");
+    }
+
+    fn say(&self, n: usize, text: &str) {
+        let mask = [1, 2, 3, 4];
+        let mut socket = self.peers[n].1.0.borrow_mut();
+        socket.inward.extend([0x81, 0xfe]);
+        socket.inward.extend((text.len() as u16).to_be_bytes());
+        socket.inward.extend(mask);
+        socket.inward.extend(text.bytes().zip(mask.into_iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    }
+
+    /// One turn: what was written in it, and how often the server allocated.
+    fn turn(&mut self) -> (String, u64) {
+        let ready = |(token, _): &(Token, Wire)| Ready {
+            token: *token,
+            readable: true,
+            writable: false,
+            closed: false,
+        };
+        let ready: Vec<Ready> = self.peers.iter().map(ready).collect();
+        let before = ALLOCATIONS.get();
+        self.server.turn(self.now, &ready);
+        let allocations = ALLOCATIONS.get() - before;
+        let mut written = String::new();
+        for (_, wire) in &self.peers {
+            // Its room stays: the kernel's is not counted.
+            let outward = &mut wire.0.borrow_mut().outward;
+            written.push_str(&String::from_utf8_lossy(outward));
+            outward.clear();
+        }
+        (written, allocations)
+    }
+
+    /// How often the server allocates in a turn in which everybody sends 8 messages to the next one, when it is not the first.
+    fn count(&mut self, behind: impl Fn(usize) -> String) -> u64 {
+        let mut count = 0;
+        for round in 0..20 {
+            for from in 0..self.peers.len() {
+                let to = (from + 1) % self.peers.len();
+                let line = |n: usize| {
+                    format!(
+                        r#"{{"type":"send","to":"p{to}","body":"hé, \"you\"\n"{}}}"#,
+                        behind(8 * round + n)
+                    )
+                };
+                self.say(from, &(0..8_usize).map(line).collect::<Vec<String>>().join("\n"));
+            }
+            let (written, allocations) = self.turn();
+            assert_eq!(written.matches(r#""type":"message""#).count(), 8 * self.peers.len(), "{written}");
+            count = allocations;
+        }
+        count
+    }
+}
+
+#[test]
+fn routing_a_message_allocates_nothing() {
+    for peers in [1, 2, 50] {
+        assert_eq!(Play::new(peers, false).count(|_| String::new()), 0, "{peers} peers");
+        let with_ref = |n| format!(r#","ref":"r{n}""#);
+        assert_eq!(Play::new(peers, false).count(with_ref), 0, "{peers} peers who are answered");
+    }
+}
+
+/// Its line is kept until it is acknowledged; and of the table of held messages nothing is left when that is empty.
+#[test]
+fn holding_a_message_allocates_its_line_and_little_more() {
+    let mut play = Play::new(2, true);
+    let mut count = 0;
+    for n in 1..200 {
+        let mid = format!("000000000007-{n:x}");
+        play.say(0, r#"{"type":"send","to":"p1","body":"hello"}"#);
+        let (written, sending) = play.turn();
+        assert!(written.contains(&mid), "{written}");
+        play.say(1, &format!(r#"{{"type":"ack","to":"p0","mids":["{mid}"]}}"#));
+        let (written, acknowledging) = play.turn();
+        assert!(written.contains("delivered") && written.contains(&mid), "{written}");
+        count = sending + acknowledging;
+    }
+    assert_eq!(count, 2);
+}
