@@ -13,7 +13,7 @@ use sotto::addresses::Addresses;
 use sotto::assets::Files;
 use sotto::clock::Now;
 use sotto::config::{BODY_DEPTH_MAX, Config, LIST_MAX, READ_BYTES, REF_BYTES_MAX};
-use sotto::connection::{Connection, End, Shared, Stream};
+use sotto::connection::{Connection, End, Incoming, Shared, Stream};
 use sotto::frames::{Arrival, Codec, Frames, Input};
 use sotto::http::{self, Access, Endpoint, Parsed, Site};
 use sotto::hub::Hub;
@@ -81,7 +81,11 @@ fn converse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>
         while connection.wants_read() {
             let mut input = connection.receive(&mut buffer, now, &mut shared);
             while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
-                heard.push(format!("{incoming:?}"));
+                // Where a text was put together depends on the pieces.
+                heard.push(match incoming {
+                    Incoming::Text(text) => format!("Text({:?})", &*text),
+                    incoming => format!("{incoming:?}"),
+                });
             }
             connection.flush(now, &mut shared);
         }
