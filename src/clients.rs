@@ -3,11 +3,15 @@
 //! Invariants: a client is found by its token only, so nobody is taken for the one whose key it has. The bytes that wait
 //! for all clients are counted, and what is pushed stays within the bounds of one and of all.
 
+use std::time::Instant;
+
 use crate::blocked::Blocked;
 use crate::budget::Budget;
-use crate::outbox::{Outbox, Rooms};
+use crate::config::{GATHERING, ROOMS_BYTES_MAX};
+use crate::outbox::Outbox;
 use crate::owned::{Holder, OwnerKey};
 use crate::protocol::{ErrorCode, Id};
+use crate::rooms::Rooms;
 use crate::token::Token;
 
 /// All clients, by the key of their token.
@@ -15,9 +19,12 @@ pub struct Clients {
     table: Vec<Option<Client>>,
     waiting: Budget,
     outbox_bytes_max: usize,
-    rooms: Rooms,
-    /// Clients whose outbox was empty and now holds a line.
+    rooms: Rooms<Vec<u8>>,
+    /// Clients that have got a line since they were last written to.
     pub pending_write: Vec<Token>,
+    /// Clients that have got a line that may wait for others, each once; and by when they are written to.
+    gathering: Vec<Token>,
+    gathered_by: Option<Instant>,
     /// Clients for which more than half of what is allowed waits.
     pub pressing: Vec<Token>,
     /// What has happened so far.
@@ -52,6 +59,10 @@ pub struct Client {
     pub bad_requests: u8,
     /// The key of the client it wrote to last: a hint, by which most need not be looked for again.
     pub wrote_to: u32,
+    /// It is on `pending_write`, or waits for its socket.
+    is_pending: bool,
+    /// It is on `gathering`.
+    is_gathering: bool,
     outbox: Outbox,
 }
 
@@ -69,8 +80,10 @@ impl Clients {
             table: Vec::new(),
             waiting: Budget::new(outbox_bytes_total),
             outbox_bytes_max,
-            rooms: Rooms::default(),
+            rooms: Rooms::new(ROOMS_BYTES_MAX),
             pending_write: Vec::new(),
+            gathering: Vec::new(),
+            gathered_by: None,
             pressing: Vec::new(),
             counters: Counters::default(),
         }
@@ -90,6 +103,8 @@ impl Clients {
             blocked: Blocked::default(),
             bad_requests: 0,
             wrote_to: 0,
+            is_pending: false,
+            is_gathering: false,
             outbox: Outbox::default(),
         });
     }
@@ -127,47 +142,86 @@ impl Clients {
     /// be passed by a line for each of them.
     #[must_use]
     pub fn push(&mut self, to: Token, line: &[u8]) -> bool {
-        let limit = self.waiting.limit(self.outbox_bytes_max);
-        let Some(client) = slot(&mut self.table, to) else { return true };
-        let bytes_max = if client.outbox.has_unsent() { limit } else { self.outbox_bytes_max };
-        let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
-        if !client.outbox.push(line, bytes_max, &mut self.rooms) {
-            return false;
-        }
-        let after = client.outbox.waiting();
-        self.waiting.take(after - before);
-        self.counters.lines += 1;
-        if was_empty {
-            self.pending_write.push(to);
-        }
-        if after > limit / 2 {
-            self.pressing.push(to);
-        }
-        true
+        self.put(to, line, false, None)
     }
 
     /// The same for a line that can wait elsewhere, or be dropped: it leaves half of the room to those that cannot, and does
     /// not press. When nothing waits for the client one line always goes, so that whoever reads is never starved.
     #[must_use]
     pub fn push_to_half(&mut self, to: Token, line: &[u8]) -> bool {
-        let half = self.waiting.limit(self.outbox_bytes_max) / 2;
+        self.put(to, line, true, None)
+    }
+
+    /// [`Clients::push`] for a line that nobody waits for: if nothing else is said to the client, it leaves when those of
+    /// [`GATHERING`] can leave with it.
+    #[must_use]
+    pub fn push_to_gather(&mut self, to: Token, line: &[u8], now: Instant) -> bool {
+        self.put(to, line, false, Some(now))
+    }
+
+    fn put(&mut self, to: Token, line: &[u8], is_half: bool, gather: Option<Instant>) -> bool {
+        let limit = self.waiting.limit(self.outbox_bytes_max);
         let Some(client) = slot(&mut self.table, to) else { return true };
-        let (before, was_empty) = (client.outbox.waiting(), client.outbox.is_empty());
-        let bytes_max = if before == 0 { self.outbox_bytes_max } else { half };
+        let before = client.outbox.waiting();
+        let bytes_max = match is_half {
+            true if before > 0 => limit / 2,
+            false if client.outbox.has_unsent() => limit,
+            _ => self.outbox_bytes_max,
+        };
         if !client.outbox.push(line, bytes_max, &mut self.rooms) {
             return false;
         }
-        self.waiting.take(client.outbox.waiting() - before);
+        let after = client.outbox.waiting();
+        self.waiting.take(after - before);
         self.counters.lines += 1;
-        if was_empty {
-            self.pending_write.push(to);
+        if after > limit / 2 && !is_half {
+            self.pressing.push(to);
+        }
+        if client.is_pending {
+            return true;
+        }
+        match gather {
+            None => {
+                client.is_pending = true;
+                self.pending_write.push(to);
+            }
+            Some(now) if !client.is_gathering => {
+                client.is_gathering = true;
+                self.gathering.push(to);
+                self.gathered_by.get_or_insert(now + GATHERING);
+            }
+            Some(_) => {}
         }
         true
     }
 
+    /// By when [`Clients::gather`] has to be called.
+    pub fn gathered_by(&self) -> Option<Instant> {
+        self.gathered_by
+    }
+
+    /// If it is time, what has waited for company leaves in this turn.
+    pub fn gather(&mut self, now: Instant) {
+        if self.gathered_by.is_none_or(|by| by > now) {
+            return;
+        }
+        self.gathered_by = None;
+        for token in self.gathering.drain(..) {
+            let Some(client) = slot(&mut self.table, token) else { continue };
+            client.is_gathering = false;
+            // Something else may have taken it along.
+            if !client.is_pending && !client.outbox.is_empty() {
+                client.is_pending = true;
+                self.pending_write.push(token);
+            }
+        }
+    }
+
     /// Takes what waits for a client as one text, whose room is to be [given back](Clients::give_back).
     pub fn take(&mut self, token: Token) -> Vec<u8> {
-        slot(&mut self.table, token).map(|client| client.outbox.take()).unwrap_or_default()
+        let Some(client) = slot(&mut self.table, token) else { return Vec::new() };
+        client.is_pending = false;
+        client.outbox.take()
     }
 
     /// The text has left, or was copied.

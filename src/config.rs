@@ -22,6 +22,9 @@ pub const BACKLOG: i32 = 4096;
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Watchers looked at in one turn: about a millisecond of sending, when all of them have to be told.
 pub const NOTICES_PER_TURN: usize = 256;
+/// What nobody waits for, such as the news that a message has arrived, may leave so much later, if nothing else is said to
+/// its client, for the sake of one write for many. Nobody sees it: what comes within a tenth of a second looks immediate.
+pub const GATHERING: Duration = Duration::from_millis(5);
 /// The kernel's send buffer for a connection. Left to itself Linux takes 3.9 MB on loopback before it refuses, and a
 /// reader that stopped would be found eight outboxes late.
 pub const SEND_BUFFER_BYTES: usize = 65_536;
@@ -136,11 +139,19 @@ pub const SENDS_MAX: usize = 128;
 pub const SEND_BYTES: usize = 144;
 /// Bytes of remembered sends of all. By themselves, so that people who have left cannot fill up what is held for others.
 pub const SENDS_BYTES_TOTAL: usize = 64 << 20;
-/// What a held message is counted as besides its line: its place in the queue, the allocator's share, and its sender's id,
-/// which may be here only.
+/// What a held message is counted as besides its line: its place in the queue, which has room for as many more, and its
+/// sender's id, which may be here only.
 pub const HELD_BYTES: usize = 192;
-/// What an owned id costs at most while nothing is held for it (counted: 525, with an id of 64 bytes).
-pub const OWNED_BYTES: usize = 528;
+/// What was acknowledged out of the order in which it came leaves gaps. They are closed when they are one part in so many:
+/// half, so that no byte is moved more than once for each that goes.
+pub const GAPS_SHARE: usize = 2;
+/// The same when nothing more can be held: the seven parts that are moved then are moved for an eighth of a limit.
+pub const GAPS_SHARE_WHEN_FULL: usize = 8;
+/// Empty queues kept for the next messages that are held, in bytes: for a hundred of dozens of messages. Besides, one of any
+/// length.
+pub const HELD_ROOMS_BYTES_MAX: usize = 512 * 1024;
+/// What an owned id costs at most while nothing is held for it (counted: 549, with an id of 64 bytes).
+pub const OWNED_BYTES: usize = 552;
 /// What is done in one turn for owned ids whose time has come: one for each, and one for each message that is dropped with
 /// it. The rest is for the next turns.
 pub const EXPIRIES_PER_TURN: usize = 1024;
@@ -259,16 +270,18 @@ impl Config {
         // What vectors hold that were added to by `extend_tightly`: an eighth of it may be empty.
         let grown = self.outbox_total.min(connections * self.outbox)
             + REFUSED_BYTES_TOTAL.min(connections * refused_one)
-            + self.incomplete_bytes_total().min(connections * incomplete_one);
+            + self.incomplete_bytes_total().min(connections * incomplete_one)
+            + self.held_total.min(self.owned * self.held);
         connections * (CLIENT_BYTES + if self.per_address > 0 { ADDRESS_BYTES } else { 0 })
             + grown / 8 * 9
             + WATCHED_TOTAL.min(connections * WATCHED_MAX) * WATCH_BYTES
             + BLOCKED_TOTAL.min((connections + self.owned) * BLOCKED_MAX) * BLOCK_BYTES
-            + self.held_total.min(self.owned * self.held)
             + SENDS_BYTES_TOTAL.min(self.owned * SENDS_MAX * SEND_BYTES)
             + self.owned * OWNED_BYTES
             + READ_BYTES
             + ROOMS_BYTES_MAX
+            + HELD_ROOMS_BYTES_MAX
+            + self.held
             // One text and what the kernel refuses of it, and the buffer that all lend; one message, as it comes and as it is
             // read.
             + 3 * self.outbox

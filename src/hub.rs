@@ -202,12 +202,13 @@ impl Hub {
 
     /// When the hub has something to do if nothing happens.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.owners.next_deadline()
+        self.owners.next_deadline().into_iter().chain(self.clients.gathered_by()).min()
     }
 
     /// Lets some of the owned ids look offline, and gives some up, whose time has come. What is left over is for the next
     /// turn, or, when somebody is pressing, for after writing to them.
     pub fn expire(&mut self, now: Now) {
+        self.clients.gather(now.instant);
         let mut budget = EXPIRIES_PER_TURN;
         while budget > 0 && self.clients.pressing.is_empty() {
             budget -= 1;
@@ -568,6 +569,14 @@ impl Hub {
     fn answer(&mut self, to: Token, line: &ToClient<'_>, now: Now) {
         self.write_line(line);
         if !self.clients.push(to, &self.line) {
+            self.close(to, CloseCode::TryAgainLater, now);
+        }
+    }
+
+    /// [`Hub::answer`] for what may wait for company.
+    fn answer_soon(&mut self, to: Token, line: &ToClient<'_>, now: Now) {
+        self.write_line(line);
+        if !self.clients.push_to_gather(to, &self.line, now.instant) {
             self.close(to, CloseCode::TryAgainLater, now);
         }
     }

@@ -12,6 +12,7 @@ pub mod budget;
 pub mod clock;
 pub mod deadlines;
 pub mod rate;
+pub mod rooms;
 pub mod token;
 
 pub mod protocol;

@@ -4,7 +4,7 @@
 //! is the length of that text and of what was taken but has not left.
 
 use crate::budget::extend_tightly;
-use crate::config::ROOMS_BYTES_MAX;
+use crate::rooms::Rooms;
 
 /// Lines on their way to one client.
 ///
@@ -13,32 +13,6 @@ use crate::config::ROOMS_BYTES_MAX;
 pub struct Outbox {
     lines: Vec<u8>,
     unsent: usize,
-}
-
-/// Empty buffers that have room already, for the next outboxes that get a line: where much is said nothing is allocated
-/// for it, and a client for whom nothing waits still owns nothing.
-#[derive(Debug, Default)]
-pub struct Rooms {
-    rooms: Vec<Vec<u8>>,
-    bytes: usize,
-}
-
-impl Rooms {
-    fn take(&mut self) -> Vec<u8> {
-        let room = self.rooms.pop().unwrap_or_default();
-        self.bytes -= room.capacity();
-        room
-    }
-
-    /// Keeps the room of a text that has left, if it is not too much: one in any case, which may be an outbox's longest.
-    pub fn give_back(&mut self, mut text: Vec<u8>) {
-        let bytes = text.capacity();
-        if bytes > 0 && (self.rooms.is_empty() || self.bytes + bytes <= ROOMS_BYTES_MAX) {
-            text.clear();
-            self.bytes += bytes;
-            self.rooms.push(text);
-        }
-    }
 }
 
 impl Outbox {
@@ -61,7 +35,7 @@ impl Outbox {
     ///
     /// The bound is an argument because it depends on what waits for everybody.
     #[must_use]
-    pub fn push(&mut self, line: &[u8], bytes_max: usize, rooms: &mut Rooms) -> bool {
+    pub fn push(&mut self, line: &[u8], bytes_max: usize, rooms: &mut Rooms<Vec<u8>>) -> bool {
         let newline = usize::from(!self.lines.is_empty());
         if self.waiting() + newline + line.len() > bytes_max {
             return false;
@@ -103,7 +77,7 @@ mod tests {
         let mut outbox = Outbox::default();
         assert!(outbox.is_empty());
         for line in ["a", "bb", "ccc"] {
-            assert!(outbox.push(line.as_bytes(), 100, &mut Rooms::default()));
+            assert!(outbox.push(line.as_bytes(), 100, &mut Rooms::new(0)));
         }
         assert_eq!(outbox.waiting(), 8);
         assert_eq!(outbox.take(), b"a\nbb\nccc");
@@ -116,20 +90,20 @@ mod tests {
     #[test]
     fn a_line_too_many_is_refused_and_changes_nothing() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(b"12345", 8, &mut Rooms::default()));
-        assert!(!outbox.push(b"678", 8, &mut Rooms::default()), "the newline counts");
-        assert!(outbox.push(b"67", 8, &mut Rooms::default()));
+        assert!(outbox.push(b"12345", 8, &mut Rooms::new(0)));
+        assert!(!outbox.push(b"678", 8, &mut Rooms::new(0)), "the newline counts");
+        assert!(outbox.push(b"67", 8, &mut Rooms::new(0)));
         assert_eq!(outbox.take(), b"12345\n67");
-        assert!(!outbox.push(b"x", 8, &mut Rooms::default()), "what has not left counts");
+        assert!(!outbox.push(b"x", 8, &mut Rooms::new(0)), "what has not left counts");
     }
 
     #[test]
     fn while_something_has_not_left_little_room_is_kept_to_spare() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(b"first", usize::MAX, &mut Rooms::default()));
+        assert!(outbox.push(b"first", usize::MAX, &mut Rooms::new(0)));
         drop(outbox.take());
         for _ in 0..1000 {
-            assert!(outbox.push(&[b'x'; 100], usize::MAX, &mut Rooms::default()));
+            assert!(outbox.push(&[b'x'; 100], usize::MAX, &mut Rooms::new(0)));
             assert!(outbox.lines.capacity() <= outbox.lines.len() / 8 * 9 + 101);
         }
     }
@@ -137,29 +111,19 @@ mod tests {
     #[test]
     fn nothing_is_kept_when_it_is_empty() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(&[b'x'; 10_000], 20_000, &mut Rooms::default()));
+        assert!(outbox.push(&[b'x'; 10_000], 20_000, &mut Rooms::new(0)));
         drop(outbox.take());
         assert_eq!(outbox.lines.capacity(), 0);
     }
 
     #[test]
-    fn a_room_goes_round_and_few_are_kept() {
-        let (mut outbox, mut rooms) = (Outbox::default(), Rooms::default());
-        assert!(outbox.push(&[b'x'; 1000], 2000, &mut rooms));
-        let text = outbox.take();
-        let place = text.as_ptr();
-        outbox.set_unsent(0);
-        rooms.give_back(text);
+    fn who_gets_no_line_gets_no_room() {
+        let (mut outbox, mut rooms) = (Outbox::default(), Rooms::new(0));
+        rooms.give_back(Vec::with_capacity(1000));
         assert!(!outbox.push(b"a line too long", 10, &mut rooms));
-        assert_eq!(outbox.lines.capacity(), 0, "who gets no line gets no room");
+        assert_eq!(outbox.lines.capacity(), 0);
         assert!(outbox.push(b"a line", 10, &mut rooms));
-        assert_eq!((outbox.lines.as_ptr(), rooms.bytes), (place, 0));
-
-        for _ in 0..1000 {
-            rooms.give_back(Vec::with_capacity(1000));
-        }
-        assert_eq!(rooms.bytes, rooms.rooms.iter().map(Vec::capacity).sum::<usize>());
-        assert!(rooms.bytes <= ROOMS_BYTES_MAX && rooms.bytes > ROOMS_BYTES_MAX / 2);
+        assert_eq!(outbox.lines.capacity(), 1000);
     }
 
     proptest! {
@@ -176,7 +140,7 @@ mod tests {
                 match step {
                     0 | 1 => {
                         let line = format!("{n:0>size$}");
-                        if outbox.push(line.as_bytes(), bytes_max, &mut Rooms::default()) {
+                        if outbox.push(line.as_bytes(), bytes_max, &mut Rooms::new(0)) {
                             model.push(line);
                         }
                     }

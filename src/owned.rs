@@ -5,9 +5,7 @@
 //!
 //! Invariants:
 //! - A key is never kept, compared or logged; only its SHA-256 is, compared in constant time.
-//! - `held` is in the order of arrival, so mids grow along it; what stands before `next` has been given to the client's
-//!   outbox. The first in it is never an acknowledged one.
-//! - `bytes` of an owner is what its held messages are counted as; `budget` has the sum.
+//! - `budget` has the sum of what the messages held for each are counted as.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -17,10 +15,18 @@ use slab::Slab;
 
 use crate::blocked::Blocked;
 use crate::budget::Budget;
-use crate::config::{AWAY_GRACE, DEADLINES_SPARE, HELD_BYTES, SEND_BYTES, SENDS_BYTES_TOTAL, SENDS_MAX};
+use crate::config::{
+    AWAY_GRACE, DEADLINES_SPARE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES, HELD_ROOMS_BYTES_MAX,
+    SEND_BYTES, SENDS_BYTES_TOTAL, SENDS_MAX,
+};
 use crate::deadlines::{Deadlines, Timer};
 use crate::protocol::Id;
+use crate::rooms::Rooms;
 use crate::token::Token;
+
+mod held;
+
+use held::Held;
 
 /// Names one ownership of an id. Never given out twice, so it finds nobody after the id was given up, whoever has the
 /// name then.
@@ -64,17 +70,6 @@ pub enum Holder {
     Owner(OwnerKey),
 }
 
-/// A message that waits for its acknowledgement.
-#[derive(Debug)]
-struct Held {
-    /// The count of its mid.
-    mid: u64,
-    from: Id,
-    sender: Holder,
-    /// As it leaves; none: acknowledged, and only here because others in front of it are not.
-    line: Option<Box<[u8]>>,
-}
-
 /// What became of a remembered send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -116,12 +111,7 @@ struct Owner {
     hash: KeyHash,
     whereabouts: Whereabouts,
     timer: Timer,
-    held: VecDeque<Held>,
-    /// The first in `held` that has not been given to the outbox.
-    next: usize,
-    /// How many in `held` are not acknowledged.
-    unacknowledged: usize,
-    bytes: usize,
+    held: Held,
     /// Hashes of ref, recipient and body, in the order of `sends`: by themselves, so that looking for one is quick.
     hashes: VecDeque<u64>,
     sends: VecDeque<Sent>,
@@ -168,6 +158,7 @@ pub struct Owners {
     slots: Slab<Owner>,
     generation: u32,
     budget: Budget,
+    rooms: Rooms<Held>,
     remembered: Budget,
     deadlines: Deadlines<OwnerKey>,
     /// Those who are away and for whom nothing is held: who may give way, longest away first.
@@ -184,6 +175,7 @@ impl Owners {
             slots: Slab::new(),
             generation: 0,
             budget: Budget::new(bytes_total),
+            rooms: Rooms::new(HELD_ROOMS_BYTES_MAX),
             remembered: Budget::new(SENDS_BYTES_TOTAL),
             deadlines: Deadlines::default(),
             idle: BTreeSet::new(),
@@ -203,10 +195,7 @@ impl Owners {
             hash,
             whereabouts: Whereabouts::Here(token),
             timer: Timer::default(),
-            held: VecDeque::new(),
-            next: 0,
-            unacknowledged: 0,
-            bytes: 0,
+            held: Held::default(),
             hashes: VecDeque::new(),
             sends: VecDeque::new(),
             blocked: Blocked::default(),
@@ -232,7 +221,7 @@ impl Owners {
     pub fn resume(&mut self, key: OwnerKey, token: Token) -> (Option<Token>, bool) {
         self.forget_idle(key);
         let Some(owner) = self.get_mut(key) else { return (None, false) };
-        owner.next = 0;
+        owner.held.rewind();
         match std::mem::replace(&mut owner.whereabouts, Whereabouts::Here(token)) {
             Whereabouts::Here(replaced) => (Some(replaced), false),
             Whereabouts::Away { shown, .. } => (None, shown.is_none()),
@@ -248,7 +237,7 @@ impl Owners {
             return false;
         }
         owner.whereabouts = Whereabouts::Away { since: now, shown };
-        if owner.unacknowledged == 0 {
+        if owner.held.is_empty() {
             self.idle.insert((now, key));
         }
         self.schedule(key);
@@ -292,10 +281,9 @@ impl Owners {
         self.forget_idle(key);
         self.get(key)?;
         let owner = self.slots.remove(key.0.key());
-        self.budget.give(owner.bytes);
+        self.budget.give(owner.held.counted());
         self.remembered.give(SEND_BYTES * owner.sends.len());
-        let open = owner.held.into_iter().filter(|held| held.line.is_some());
-        let expired = open.map(|held| (held.sender, held.mid)).collect();
+        let expired = owner.held.iter().collect();
         Some(GivenUp { id: owner.id, was_shown, blocked: owner.blocked.len(), expired })
     }
 
@@ -306,59 +294,61 @@ impl Owners {
     pub fn hold(&mut self, key: OwnerKey, mid: u64, from: &Id, sender: Holder, line: &[u8]) -> bool {
         let bytes = HELD_BYTES + line.len();
         if !self.has_room(key, bytes) {
-            return false;
+            self.close_gaps(key, GAPS_SHARE_WHEN_FULL);
+            if !self.has_room(key, bytes) {
+                return false;
+            }
         }
         self.forget_idle(key);
         let Some(owner) = self.slots.get_mut(key.0.key()) else { return false };
-        owner.held.push_back(Held { mid, from: from.clone(), sender, line: Some(line.into()) });
-        owner.unacknowledged += 1;
-        owner.bytes += bytes;
+        if owner.held.is_empty() {
+            owner.held = self.rooms.take();
+        }
+        owner.held.push(mid, from.clone(), sender, line);
         self.budget.take(bytes);
         true
     }
 
     /// The next held line that its client has not been given.
     pub fn next_line(&mut self, key: OwnerKey) -> Option<&[u8]> {
-        let owner = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key)?;
-        // What was acknowledged before it was given again, by a client that knew it, is passed over.
-        while owner.held.get(owner.next)?.line.is_none() {
-            owner.next += 1;
-        }
-        owner.held[owner.next].line.as_deref()
+        self.get_mut(key)?.held.next_line()
     }
 
     /// Its client has been given that line.
     pub fn advance(&mut self, key: OwnerKey) {
         if let Some(owner) = self.get_mut(key) {
-            owner.next += 1;
+            owner.held.advance();
         }
     }
 
     /// How many messages are held and not acknowledged.
     pub fn unacknowledged(&self, key: OwnerKey) -> usize {
-        self.get(key).map_or(0, |owner| owner.unacknowledged)
+        self.get(key).map_or(0, |owner| owner.held.len())
     }
 
-    /// Message `mid` from `from` has reached the page: forgets it, and gives its sender. None: no such message is held.
-    pub fn acknowledge(&mut self, key: OwnerKey, from: &str, mid: u64) -> Option<Holder> {
-        let owner = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key)?;
-        let place = owner.held.binary_search_by_key(&mid, |held| held.mid).ok()?;
-        let held = &mut owner.held[place];
-        if *held.from != *from {
-            return None;
+    /// These messages from `from` have reached the page: forgets them, and adds their senders to `acknowledged`, each with
+    /// its mid. What is not held is passed over.
+    pub fn acknowledge(
+        &mut self,
+        key: OwnerKey,
+        from: &str,
+        mids: impl Iterator<Item = u64>,
+        acknowledged: &mut Vec<(Holder, u64)>,
+    ) {
+        let Some(owner) = self.get_mut(key) else { return };
+        acknowledged.extend(mids.filter_map(|mid| Some((owner.held.acknowledge(mid, from)?, mid))));
+        self.close_gaps(key, GAPS_SHARE);
+    }
+
+    /// Closes the gaps between held messages if they are one part in `share` of all.
+    fn close_gaps(&mut self, key: OwnerKey, share: usize) {
+        let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else { return };
+        let counted = owner.held.counted();
+        owner.held.close_gaps(share);
+        self.budget.give(counted - owner.held.counted());
+        if owner.held.is_empty() {
+            self.rooms.give_back(std::mem::take(&mut owner.held));
         }
-        let sender = held.sender;
-        let mut bytes = held.line.take()?.len();
-        owner.unacknowledged -= 1;
-        while owner.held.front().is_some_and(|held| held.line.is_none()) {
-            owner.held.pop_front();
-            owner.next = owner.next.saturating_sub(1);
-            bytes += HELD_BYTES;
-        }
-        shrink(&mut owner.held);
-        owner.bytes -= bytes;
-        self.budget.give(bytes);
-        Some(sender)
     }
 
     // ---- remembered sends ----
@@ -467,7 +457,7 @@ impl Owners {
     }
 
     fn has_room(&self, key: OwnerKey, bytes: usize) -> bool {
-        self.get(key).is_some_and(|owner| owner.bytes + bytes <= self.budget.limit(self.bytes_max))
+        self.get(key).is_some_and(|owner| owner.held.counted() + bytes <= self.budget.limit(self.bytes_max))
     }
 
     /// It is here, something is held for it, or it is no more: nobody for whom to give way.
@@ -493,15 +483,6 @@ impl Owner {
             Whereabouts::Here(_) => None,
             Whereabouts::Away { since, shown } => Some(shown.unwrap_or(since + hold)),
         }
-    }
-}
-
-/// Gives a queue's room back when most of it is empty; halving each time, so that it costs O(1) a message.
-fn shrink<T>(queue: &mut VecDeque<T>) {
-    if queue.is_empty() {
-        *queue = VecDeque::new();
-    } else if queue.capacity() > 32 && queue.len() < queue.capacity() / 4 {
-        queue.shrink_to(queue.capacity() / 2);
     }
 }
 

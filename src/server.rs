@@ -16,7 +16,8 @@
 //!   hears of an end where it is marked.
 //! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave as one message. It is
 //!   written to earlier only where waiting would do harm: to a reader for whom so much waits that it would be taken for
-//!   slow (`relieve`), after a read that queued many answers (`read`), and before a deadline is acted upon (`expire`).
+//!   slow (`relieve`), after a read that queued many answers (`read`), and before a deadline is acted upon (`expire`). What
+//!   nobody waits for may leave a few turns later, for company.
 
 use std::io;
 use std::net::IpAddr;

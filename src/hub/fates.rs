@@ -21,14 +21,14 @@ impl Hub {
             return refuse(ErrorCode::BadId, BAD_ID);
         }
         let prefix = self.mid.prefix;
-        let counts = mids.iter().filter_map(|mid| Mid::count_in(mid, &prefix));
+        let mut said = 0;
+        let counts = mids.iter().inspect(|_| said += 1).filter_map(|mid| Mid::count_in(mid, &prefix));
         match from.owner {
             Some(owner) => {
-                let acknowledged =
-                    counts.filter_map(|mid| Some((self.owners.acknowledge(owner, to, mid)?, mid)));
                 let mut fates = std::mem::take(&mut self.fates);
-                fates.extend(acknowledged);
-                self.tell_fates(&from.id, &mut fates, Fate::Delivered, now);
+                self.owners.acknowledge(owner, to, counts, &mut fates);
+                let said = (fates.len() == said).then_some(mids);
+                self.tell_fates(&from.id, &mut fates, Fate::Delivered, said, now);
                 fates.clear();
                 self.fates = fates;
             }
@@ -62,10 +62,18 @@ impl Hub {
         }
     }
 
-    /// Tells senders, each in as few lines as it takes, what became of their messages to `id`.
-    fn tell_fates(&mut self, id: &Id, fates: &mut [(Holder, u64)], fate: Fate, now: Now) {
+    /// Tells senders, each in as few lines as it takes, what became of their messages to `id`. If the list of these stands in
+    /// a line as it is, and all are one sender's, which is how it almost always is, that is passed on.
+    fn tell_fates(
+        &mut self,
+        id: &Id,
+        fates: &mut [(Holder, u64)],
+        fate: Fate,
+        said: Option<&SaidMids<'_>>,
+        now: Now,
+    ) {
         let mut counts = std::mem::take(&mut self.counts);
-        // Stable, so that each sender's are in order; almost always all are one sender's.
+        // Stable, so that each sender's are in order.
         fates.sort_by_key(|(sender, _)| match sender {
             Holder::Client(token) => (0, usize::from(*token)),
             Holder::Owner(owner) => (1, owner.number()),
@@ -77,8 +85,12 @@ impl Hub {
             if let Holder::Owner(owner) = sender {
                 counts.iter().for_each(|mid| self.owners.settle(owner, id, *mid, fate));
             }
-            if let Some(token) = self.token_of(sender) {
-                self.tell_fate(token, id, &counts, fate, now);
+            let Some(token) = self.token_of(sender) else { continue };
+            match said {
+                Some(mids) if counts.len() == fates.len() => {
+                    self.tell(token, id, Mids::Said(mids), fate, now);
+                }
+                _ => self.tell_fate(token, id, &counts, fate, now),
             }
         }
         // Of what was dropped with an owned id there may be much, once; of what a line names there is not.
@@ -88,12 +100,15 @@ impl Hub {
 
     pub(super) fn tell_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
         for counts in counts.chunks(LIST_MAX) {
-            let mids = Mids::Ours { prefix: self.mid.prefix, counts };
-            match fate {
-                Fate::Open => {}
-                Fate::Delivered => self.answer(to, &ToClient::Delivered { from: id, mids }, now),
-                Fate::Expired => self.answer(to, &ToClient::Expired { to: id, mids }, now),
-            }
+            self.tell(to, id, Mids::Ours { prefix: self.mid.prefix, counts }, fate, now);
+        }
+    }
+
+    fn tell(&mut self, to: Token, id: &Id, mids: Mids<'_>, fate: Fate, now: Now) {
+        match fate {
+            Fate::Open => {}
+            Fate::Delivered => self.answer_soon(to, &ToClient::Delivered { from: id, mids }, now),
+            Fate::Expired => self.answer(to, &ToClient::Expired { to: id, mids }, now),
         }
     }
 
@@ -115,7 +130,7 @@ impl Hub {
         if given_up.was_shown {
             self.presence.changed(&given_up.id, false);
         }
-        self.tell_fates(&given_up.id, &mut given_up.expired, Fate::Expired, now);
+        self.tell_fates(&given_up.id, &mut given_up.expired, Fate::Expired, None, now);
     }
 
     pub(super) fn look_offline(&mut self, owner: OwnerKey) {

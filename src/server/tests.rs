@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::*;
 use crate::assets::Files;
-use crate::config::{Config, LINGER, WRITE_STALL};
+use crate::config::{Config, GATHERING, LINGER, WRITE_STALL};
 use crate::http::{Access, Endpoint, Site};
 
 mod abuse;
@@ -416,6 +416,43 @@ fn what_is_said_to_a_client_in_one_turn_leaves_as_one_message() {
     let lines = [("alice", "1"), ("alice", "2"), ("alice", "3"), ("carol", "4"), ("bob", "5")];
     let lines: Vec<String> = (1..).zip(lines).map(|(mid, (from, body))| message(from, body, mid)).collect();
     assert_eq!(bob.hears(), [lines.join("\n")]);
+}
+
+#[test]
+fn that_messages_have_arrived_is_told_together_and_soon_and_with_whatever_else_is_said() {
+    let mut play = Play::new();
+    let [alice] = play.join(["alice"]);
+    let bob = play.open();
+    bob.say(&join_with_key("bob"));
+    play.run();
+    bob.hears();
+    let deliver = |play: &mut Play, mid: usize| {
+        alice.say(&send("bob", "x"));
+        play.run();
+        let mid = format!("000000000abc-{mid:x}");
+        bob.say(&format!(r#"{{"type":"ack","to":"alice","mids":["{mid}"]}}"#));
+        play.run();
+        format!(r#"{{"type":"delivered","from":"bob","mids":["{mid}"]}}"#)
+    };
+    let told = [deliver(&mut play, 1), deliver(&mut play, 2)];
+    assert_eq!(alice.hears(), [""; 0], "not yet");
+    assert_eq!(play.server.sleep(play.now.instant), Some(GATHERING));
+    play.pass(GATHERING);
+    play.run();
+    assert_eq!(alice.hears(), [told.join("\n")]);
+
+    let told = deliver(&mut play, 3);
+    bob.say(&send("alice", "thanks"));
+    play.turn();
+    assert_eq!(alice.hears(), [[told, message("bob", "thanks", 4)].join("\n")], "there is company");
+    play.pass(GATHERING);
+    play.run();
+    assert_eq!(alice.hears(), [""; 0], "and nothing is left");
+
+    let told = deliver(&mut play, 5);
+    play.server.shut_down(play.now);
+    play.run();
+    assert_eq!(alice.hears(), [told, "close 1001".into()], "nor is it lost at an end");
 }
 
 #[test]
