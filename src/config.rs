@@ -66,9 +66,9 @@ pub const REFUSED_BYTES_TOTAL: usize = 32 << 20;
 /// A shorter text is copied behind its header, and leaves with it in a plain write: two pieces cost the kernel more than
 /// that: of a message by itself some percent.
 pub const COPIED_BYTES_MAX: usize = 4096;
-/// Empty buffers kept for the next turn, in bytes: a few hundred short conversations, or many lines for a few. Besides, one
-/// of any length.
-pub const ROOMS_BYTES_MAX: usize = 256 * 1024;
+/// Empty buffers kept for the next turn, in bytes: for a thousand short conversations, or a hundred of dozens of lines.
+/// Besides, one of any length.
+pub const ROOMS_BYTES_MAX: usize = 1024 * 1024;
 /// What hearing one connection may queue for it before it is written to: answers to a read full of pings are as long as
 /// the read, and a turn may hear thousands.
 pub const QUEUED_BYTES_MAX: usize = 4096;

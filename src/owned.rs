@@ -299,10 +299,12 @@ impl Owners {
                 return false;
             }
         }
-        self.forget_idle(key);
         let Some(owner) = self.slots.get_mut(key.0.key()) else { return false };
         if owner.held.is_empty() {
             owner.held = self.rooms.take();
+            if let Whereabouts::Away { since, .. } = owner.whereabouts {
+                self.idle.remove(&(since, key));
+            }
         }
         owner.held.push(mid, from.clone(), sender, line);
         self.budget.take(bytes);

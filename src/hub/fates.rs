@@ -5,7 +5,7 @@ use super::{BAD_ID, Hub, Refusal, Speaker, refuse};
 use crate::clock::Now;
 use crate::config::LIST_MAX;
 use crate::owned::{Fate, Holder, OwnerKey, Sent};
-use crate::protocol::{ErrorCode, Id, Mid, Mids, SaidMids, ToClient};
+use crate::protocol::{ErrorCode, Id, Mids, SaidMids, ToClient};
 use crate::token::Token;
 
 impl Hub {
@@ -20,9 +20,8 @@ impl Hub {
         if !Id::is_valid(to) {
             return refuse(ErrorCode::BadId, BAD_ID);
         }
-        let prefix = self.mid.prefix;
         let mut said = 0;
-        let counts = mids.iter().inspect(|_| said += 1).filter_map(|mid| Mid::count_in(mid, &prefix));
+        let counts = mids.counts(self.mid.prefix).inspect(|_| said += 1).flatten();
         match from.owner {
             Some(owner) => {
                 let mut fates = std::mem::take(&mut self.fates);

@@ -96,9 +96,9 @@ impl<'a> Scan<'a> {
         self.expect(b'[')?;
         let from = self.at;
         for _ in 0..LIST_MAX {
-            if !Mid::is_valid(self.plain_string()?) {
-                return None;
-            }
+            self.expect(b'"')?;
+            self.at += Mid::leading_len(&self.text.as_bytes()[self.at..])?;
+            self.expect(b'"')?;
             match self.next()? {
                 b',' => {}
                 b']' => return self.text.get(from..self.at - 1).map(SaidMids::as_they_came),

@@ -287,12 +287,21 @@ fn a_mid_is_short_and_plain() {
 #[test]
 fn a_mid_of_this_server_is_known_by_its_one_spelling() {
     let mid = Mid { prefix: 0xabc.into(), count: 0x1f };
-    assert_eq!(Mid::count_in(mid.to_string().as_bytes(), &mid.prefix), Some(0x1f));
-    for foreign in
-        ["000000000abd-1f", "abc-1f", "000000000abc-1F", "000000000abc-01f", "000000000abc-+1f", "x", "-", ""]
-    {
-        assert_eq!(Mid::count_in(foreign.as_bytes(), &mid.prefix), None, "{foreign}");
+    let count_in = |text: &str| SaidMids::new(&[text.into()]).counts(mid.prefix).collect::<Vec<_>>();
+    assert_eq!(count_in(&mid.to_string()), [Some(0x1f)]);
+    for foreign in [
+        "000000000abd-1f",
+        "abc-1f",
+        "000000000abc-1F",
+        "000000000abc-01f",
+        "000000000abc-1-",
+        "000000000abc-",
+        "x",
+    ] {
+        assert_eq!(count_in(foreign), [None], "{foreign}");
     }
+    let all = ["000000000abc-0", "x", "000000000abc-10000000000000000", "000000000abc-a"].map(Into::into);
+    assert_eq!(SaidMids::new(&all).counts(mid.prefix).collect::<Vec<_>>(), [Some(0), None, None, Some(10)]);
 }
 
 #[test]
@@ -440,6 +449,7 @@ fn mids_are_written_as_the_standard_library_writes_them() {
         let mid = Mid { prefix: number.into(), count: number };
         let expected = format!("{:012x}-{number:x}", number & 0xffff_ffff_ffff);
         assert_eq!(mid.write(&mut [0; MID_BYTES_MAX]), expected.as_bytes());
-        assert_eq!(Mid::count_in(expected.as_bytes(), &mid.prefix), Some(number));
+        let said = SaidMids::new(&[expected.as_str().into()]);
+        assert_eq!(said.counts(mid.prefix).collect::<Vec<_>>(), [Some(number)]);
     }
 }
