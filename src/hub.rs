@@ -209,6 +209,7 @@ impl Hub {
     /// turn, or, when somebody is pressing, for after writing to them.
     pub fn expire(&mut self, now: Now) {
         self.clients.gather(now.instant);
+        self.owners.tidy();
         let mut budget = EXPIRIES_PER_TURN;
         while budget > 0 && self.clients.pressing.is_empty() {
             budget -= 1;

@@ -159,6 +159,8 @@ pub struct Owners {
     generation: u32,
     budget: Budget,
     rooms: Rooms<Held>,
+    /// Who may have gaps between held messages.
+    untidy: Vec<OwnerKey>,
     remembered: Budget,
     deadlines: Deadlines<OwnerKey>,
     /// Those who are away and for whom nothing is held: who may give way, longest away first.
@@ -176,6 +178,7 @@ impl Owners {
             generation: 0,
             budget: Budget::new(bytes_total),
             rooms: Rooms::new(HELD_ROOMS_BYTES_MAX),
+            untidy: Vec::new(),
             remembered: Budget::new(SENDS_BYTES_TOTAL),
             deadlines: Deadlines::default(),
             idle: BTreeSet::new(),
@@ -294,17 +297,20 @@ impl Owners {
     pub fn hold(&mut self, key: OwnerKey, mid: u64, from: &Id, sender: Holder, line: &[u8]) -> bool {
         let bytes = HELD_BYTES + line.len();
         if !self.has_room(key, bytes) {
+            self.tidy();
             self.close_gaps(key, GAPS_SHARE_WHEN_FULL);
             if !self.has_room(key, bytes) {
                 return false;
             }
         }
         let Some(owner) = self.slots.get_mut(key.0.key()) else { return false };
-        if owner.held.is_empty() {
+        if owner.held.is_empty()
+            && let Whereabouts::Away { since, .. } = owner.whereabouts
+        {
+            self.idle.remove(&(since, key));
+        }
+        if owner.held.counted() == 0 {
             owner.held = self.rooms.take();
-            if let Whereabouts::Away { since, .. } = owner.whereabouts {
-                self.idle.remove(&(since, key));
-            }
         }
         owner.held.push(mid, from.clone(), sender, line);
         self.budget.take(bytes);
@@ -339,7 +345,16 @@ impl Owners {
     ) {
         let Some(owner) = self.get_mut(key) else { return };
         acknowledged.extend(mids.filter_map(|mid| Some((owner.held.acknowledge(mid, from)?, mid))));
-        self.close_gaps(key, GAPS_SHARE);
+        if self.untidy.last() != Some(&key) {
+            self.untidy.push(key);
+        }
+    }
+
+    /// Gives back what acknowledged messages have left, at the end of a turn: in the middle of one, more is often to follow.
+    pub fn tidy(&mut self) {
+        while let Some(key) = self.untidy.pop() {
+            self.close_gaps(key, GAPS_SHARE);
+        }
     }
 
     /// Closes the gaps between held messages if they are one part in `share` of all.
@@ -348,7 +363,7 @@ impl Owners {
         let counted = owner.held.counted();
         owner.held.close_gaps(share);
         self.budget.give(counted - owner.held.counted());
-        if owner.held.is_empty() {
+        if owner.held.counted() == 0 {
             self.rooms.give_back(std::mem::take(&mut owner.held));
         }
     }

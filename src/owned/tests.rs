@@ -14,6 +14,7 @@ impl Owners {
         let mut idle = BTreeSet::new();
         for (_, owner) in &self.slots {
             owner.held.check();
+            assert!(owner.held.is_tidy() || !self.untidy.is_empty());
             assert!(owner.held.counted() <= self.bytes_max);
             assert!(owner.sends.len() <= SENDS_MAX && owner.sends.len() == owner.hashes.len());
             if let Whereabouts::Away { since, .. } = owner.whereabouts {
@@ -60,6 +61,7 @@ fn hold(owners: &mut Owners, key: OwnerKey, mid: u64) -> bool {
 fn acknowledge(owners: &mut Owners, key: OwnerKey, from: &str, mid: u64) -> Option<Holder> {
     let mut acknowledged = Vec::new();
     owners.acknowledge(key, from, [mid].into_iter(), &mut acknowledged);
+    owners.tidy();
     assert!(acknowledged.iter().all(|(_, other)| *other == mid));
     acknowledged.pop().map(|(sender, _)| sender)
 }
