@@ -7,11 +7,10 @@ use std::time::Instant;
 
 use crate::blocked::Blocked;
 use crate::budget::Budget;
-use crate::config::{GATHERING, ROOMS_BYTES_MAX};
-use crate::outbox::Outbox;
+use crate::config::GATHERING;
+use crate::outbox::{Outbox, Rooms};
 use crate::owned::{Holder, OwnerKey};
 use crate::protocol::{ErrorCode, Id};
-use crate::rooms::Rooms;
 use crate::token::Token;
 
 /// All clients, by the key of their token.
@@ -19,7 +18,7 @@ pub struct Clients {
     table: Vec<Option<Client>>,
     waiting: Budget,
     outbox_bytes_max: usize,
-    rooms: Rooms<Vec<u8>>,
+    rooms: Rooms,
     /// Clients that have got a line since they were last written to.
     pub pending_write: Vec<Token>,
     /// Clients that have got a line that may wait for others, each once; and by when they are written to.
@@ -80,7 +79,7 @@ impl Clients {
             table: Vec::new(),
             waiting: Budget::new(outbox_bytes_total),
             outbox_bytes_max,
-            rooms: Rooms::new(ROOMS_BYTES_MAX),
+            rooms: Rooms::default(),
             pending_write: Vec::new(),
             gathering: Vec::new(),
             gathered_by: None,

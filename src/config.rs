@@ -24,7 +24,7 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub const NOTICES_PER_TURN: usize = 256;
 /// What nobody waits for, such as the news that a message has arrived, may leave so much later, if nothing else is said to
 /// its client, for the sake of one write for many. Nobody sees it: what comes within a tenth of a second looks immediate.
-pub const GATHERING: Duration = Duration::from_millis(5);
+pub const GATHERING: Duration = Duration::from_millis(20);
 /// The kernel's send buffer for a connection. Left to itself Linux takes 3.9 MB on loopback before it refuses, and a
 /// reader that stopped would be found eight outboxes late.
 pub const SEND_BUFFER_BYTES: usize = 65_536;
@@ -67,8 +67,10 @@ pub const REFUSED_BYTES_TOTAL: usize = 32 << 20;
 /// that: of a message by itself some percent.
 pub const COPIED_BYTES_MAX: usize = 4096;
 /// Empty buffers kept for the next turn, in bytes: for a thousand short conversations, or a hundred of dozens of lines.
-/// Besides, one of any length.
+/// Besides, a long one.
 pub const ROOMS_BYTES_MAX: usize = 1024 * 1024;
+/// The longest of them. Whoever gets one for a line keeps it until that leaves.
+pub const ROOM_BYTES_MAX: usize = 16 * 1024;
 /// What hearing one connection may queue for it before it is written to: answers to a read full of pings are as long as
 /// the read, and a turn may hear thousands.
 pub const QUEUED_BYTES_MAX: usize = 4096;
@@ -147,11 +149,11 @@ pub const HELD_BYTES: usize = 192;
 pub const GAPS_SHARE: usize = 2;
 /// The same when nothing more can be held: the seven parts that are moved then are moved for an eighth of a limit.
 pub const GAPS_SHARE_WHEN_FULL: usize = 8;
-/// Empty queues kept for the next messages that are held, in bytes: for a hundred of dozens of messages. Besides, one of any
-/// length.
-pub const HELD_ROOMS_BYTES_MAX: usize = 512 * 1024;
-/// What an owned id costs at most while nothing is held for it (counted: 549, with an id of 64 bytes).
-pub const OWNED_BYTES: usize = 552;
+/// Empty queues kept for the next messages that are held, in bytes, those included that are lent: for hundreds of dozens of
+/// messages, or one of thousands.
+pub const HELD_ROOMS_BYTES_MAX: usize = 2 << 20;
+/// What an owned id costs at most while nothing is held for it (counted: 557, with an id of 64 bytes).
+pub const OWNED_BYTES: usize = 560;
 /// What is done in one turn for owned ids whose time has come: one for each, and one for each message that is dropped with
 /// it. The rest is for the next turns.
 pub const EXPIRIES_PER_TURN: usize = 1024;
@@ -281,10 +283,9 @@ impl Config {
             + READ_BYTES
             + ROOMS_BYTES_MAX
             + HELD_ROOMS_BYTES_MAX
-            + self.held
-            // One text and what the kernel refuses of it, and the buffer that all lend; one message, as it comes and as it is
-            // read.
-            + 3 * self.outbox
+            // One text and what the kernel refuses of it, the buffer that all lend, and a long room; one message, as it comes
+            // and as it is read.
+            + 4 * self.outbox
             + 4 * self.max_message
             + PROGRAM_BYTES
     }
@@ -317,7 +318,7 @@ mod tests {
         grows(|c| c.max_clients += 1000, 1000 * CLIENT_BYTES);
         grows(|c| c.per_address = 1, (CONNECTIONS_MAX + REFUSALS_MAX) * ADDRESS_BYTES);
         grows(|c| c.outbox_total += 8 << 20, 9 << 20);
-        grows(|c| c.outbox += 8 << 20, 24 << 20);
+        grows(|c| c.outbox += 8 << 20, 32 << 20);
         grows(|c| c.held_total += 8 << 20, 8 << 20);
         grows(|c| c.owned += 1000, 1000 * OWNED_BYTES);
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);

@@ -12,7 +12,6 @@ pub mod budget;
 pub mod clock;
 pub mod deadlines;
 pub mod rate;
-pub mod rooms;
 pub mod token;
 
 pub mod protocol;

@@ -4,7 +4,7 @@
 //! is the length of that text and of what was taken but has not left.
 
 use crate::budget::extend_tightly;
-use crate::rooms::Rooms;
+use crate::config::{ROOM_BYTES_MAX, ROOMS_BYTES_MAX};
 
 /// Lines on their way to one client.
 ///
@@ -13,6 +13,49 @@ use crate::rooms::Rooms;
 pub struct Outbox {
     lines: Vec<u8>,
     unsent: usize,
+}
+
+/// Empty buffers that have room already, for the next outboxes that get a line: where much is said nothing is allocated
+/// for it, and a client for whom nothing waits still owns nothing.
+///
+/// Short ones, and one of any length, which is for whoever outgrows a short one: whoever gets a line has no more room for it
+/// than that.
+#[derive(Debug, Default)]
+pub struct Rooms {
+    rooms: Vec<Vec<u8>>,
+    bytes: usize,
+    large: Vec<u8>,
+}
+
+impl Rooms {
+    fn take(&mut self) -> Vec<u8> {
+        let room = self.rooms.pop().unwrap_or_default();
+        self.bytes -= room.capacity();
+        room
+    }
+
+    /// The large one for a short one that is not enough.
+    fn enlarge(&mut self, lines: &mut Vec<u8>) {
+        if self.large.capacity() > lines.capacity() {
+            let mut large = std::mem::take(&mut self.large);
+            large.extend_from_slice(lines);
+            self.give_back(std::mem::replace(lines, large));
+        }
+    }
+
+    /// Keeps the room of a text that has left, if it is not too much.
+    pub fn give_back(&mut self, mut text: Vec<u8>) {
+        let bytes = text.capacity();
+        text.clear();
+        if bytes > ROOM_BYTES_MAX {
+            if bytes > self.large.capacity() {
+                self.large = text;
+            }
+        } else if bytes > 0 && self.bytes + bytes <= ROOMS_BYTES_MAX {
+            self.bytes += bytes;
+            self.rooms.push(text);
+        }
+    }
 }
 
 impl Outbox {
@@ -35,7 +78,7 @@ impl Outbox {
     ///
     /// The bound is an argument because it depends on what waits for everybody.
     #[must_use]
-    pub fn push(&mut self, line: &[u8], bytes_max: usize, rooms: &mut Rooms<Vec<u8>>) -> bool {
+    pub fn push(&mut self, line: &[u8], bytes_max: usize, rooms: &mut Rooms) -> bool {
         let newline = usize::from(!self.lines.is_empty());
         if self.waiting() + newline + line.len() > bytes_max {
             return false;
@@ -48,6 +91,10 @@ impl Outbox {
         } else {
             if self.lines.is_empty() {
                 self.lines = rooms.take();
+            }
+            let len = self.lines.len() + newline.len() + line.len();
+            if len > ROOM_BYTES_MAX && len > self.lines.capacity() {
+                rooms.enlarge(&mut self.lines);
             }
             self.lines.extend_from_slice(newline);
             self.lines.extend_from_slice(line);
@@ -77,7 +124,7 @@ mod tests {
         let mut outbox = Outbox::default();
         assert!(outbox.is_empty());
         for line in ["a", "bb", "ccc"] {
-            assert!(outbox.push(line.as_bytes(), 100, &mut Rooms::new(0)));
+            assert!(outbox.push(line.as_bytes(), 100, &mut Rooms::default()));
         }
         assert_eq!(outbox.waiting(), 8);
         assert_eq!(outbox.take(), b"a\nbb\nccc");
@@ -90,20 +137,20 @@ mod tests {
     #[test]
     fn a_line_too_many_is_refused_and_changes_nothing() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(b"12345", 8, &mut Rooms::new(0)));
-        assert!(!outbox.push(b"678", 8, &mut Rooms::new(0)), "the newline counts");
-        assert!(outbox.push(b"67", 8, &mut Rooms::new(0)));
+        assert!(outbox.push(b"12345", 8, &mut Rooms::default()));
+        assert!(!outbox.push(b"678", 8, &mut Rooms::default()), "the newline counts");
+        assert!(outbox.push(b"67", 8, &mut Rooms::default()));
         assert_eq!(outbox.take(), b"12345\n67");
-        assert!(!outbox.push(b"x", 8, &mut Rooms::new(0)), "what has not left counts");
+        assert!(!outbox.push(b"x", 8, &mut Rooms::default()), "what has not left counts");
     }
 
     #[test]
     fn while_something_has_not_left_little_room_is_kept_to_spare() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(b"first", usize::MAX, &mut Rooms::new(0)));
+        assert!(outbox.push(b"first", usize::MAX, &mut Rooms::default()));
         drop(outbox.take());
         for _ in 0..1000 {
-            assert!(outbox.push(&[b'x'; 100], usize::MAX, &mut Rooms::new(0)));
+            assert!(outbox.push(&[b'x'; 100], usize::MAX, &mut Rooms::default()));
             assert!(outbox.lines.capacity() <= outbox.lines.len() / 8 * 9 + 101);
         }
     }
@@ -111,19 +158,49 @@ mod tests {
     #[test]
     fn nothing_is_kept_when_it_is_empty() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(&[b'x'; 10_000], 20_000, &mut Rooms::new(0)));
+        assert!(outbox.push(&[b'x'; 10_000], 20_000, &mut Rooms::default()));
         drop(outbox.take());
         assert_eq!(outbox.lines.capacity(), 0);
     }
 
     #[test]
-    fn who_gets_no_line_gets_no_room() {
-        let (mut outbox, mut rooms) = (Outbox::default(), Rooms::new(0));
-        rooms.give_back(Vec::with_capacity(1000));
+    fn a_room_goes_round_and_few_are_kept() {
+        let (mut outbox, mut rooms) = (Outbox::default(), Rooms::default());
+        assert!(outbox.push(&[b'x'; 1000], 2000, &mut rooms));
+        let text = outbox.take();
+        let place = text.as_ptr();
+        outbox.set_unsent(0);
+        rooms.give_back(text);
         assert!(!outbox.push(b"a line too long", 10, &mut rooms));
-        assert_eq!(outbox.lines.capacity(), 0);
+        assert_eq!(outbox.lines.capacity(), 0, "who gets no line gets no room");
         assert!(outbox.push(b"a line", 10, &mut rooms));
-        assert_eq!(outbox.lines.capacity(), 1000);
+        assert_eq!((outbox.lines.as_ptr(), rooms.bytes), (place, 0));
+
+        for _ in 0..2000 {
+            rooms.give_back(Vec::with_capacity(1000));
+        }
+        assert_eq!(rooms.bytes, rooms.rooms.iter().map(Vec::capacity).sum::<usize>());
+        assert!(rooms.bytes <= ROOMS_BYTES_MAX && rooms.bytes > ROOMS_BYTES_MAX / 2);
+    }
+
+    #[test]
+    fn the_large_room_is_for_whoever_needs_it() {
+        let (mut outbox, mut rooms) = (Outbox::default(), Rooms::default());
+        let large = Vec::with_capacity(100_000);
+        let place = large.as_ptr();
+        rooms.give_back(large);
+        rooms.give_back(Vec::with_capacity(ROOM_BYTES_MAX + 1));
+        rooms.give_back(Vec::with_capacity(10));
+        assert!(outbox.push(&[b'x'; 1000], usize::MAX, &mut rooms));
+        assert!(outbox.lines.capacity() <= ROOM_BYTES_MAX);
+        assert!(outbox.push(&[b'y'; ROOM_BYTES_MAX], usize::MAX, &mut rooms));
+        assert_eq!((outbox.lines.as_ptr(), rooms.large.capacity()), (place, 0));
+        assert!(outbox.push(b"z", usize::MAX, &mut rooms));
+        let text = outbox.take();
+        assert_eq!(
+            (text.len(), text[999], text[1001], text[text.len() - 1]),
+            (1003 + ROOM_BYTES_MAX, b'x', b'y', b'z')
+        );
     }
 
     proptest! {
@@ -140,7 +217,7 @@ mod tests {
                 match step {
                     0 | 1 => {
                         let line = format!("{n:0>size$}");
-                        if outbox.push(line.as_bytes(), bytes_max, &mut Rooms::new(0)) {
+                        if outbox.push(line.as_bytes(), bytes_max, &mut Rooms::default()) {
                             model.push(line);
                         }
                     }

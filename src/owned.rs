@@ -16,17 +16,16 @@ use slab::Slab;
 use crate::blocked::Blocked;
 use crate::budget::Budget;
 use crate::config::{
-    AWAY_GRACE, DEADLINES_SPARE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES, HELD_ROOMS_BYTES_MAX,
-    SEND_BYTES, SENDS_BYTES_TOTAL, SENDS_MAX,
+    AWAY_GRACE, DEADLINES_SPARE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES, SEND_BYTES, SENDS_BYTES_TOTAL,
+    SENDS_MAX,
 };
 use crate::deadlines::{Deadlines, Timer};
 use crate::protocol::Id;
-use crate::rooms::Rooms;
 use crate::token::Token;
 
 mod held;
 
-use held::Held;
+use held::{Held, Rooms};
 
 /// Names one ownership of an id. Never given out twice, so it finds nobody after the id was given up, whoever has the
 /// name then.
@@ -158,7 +157,7 @@ pub struct Owners {
     slots: Slab<Owner>,
     generation: u32,
     budget: Budget,
-    rooms: Rooms<Held>,
+    rooms: Rooms,
     /// Who may have gaps between held messages.
     untidy: Vec<OwnerKey>,
     remembered: Budget,
@@ -177,7 +176,7 @@ impl Owners {
             slots: Slab::new(),
             generation: 0,
             budget: Budget::new(bytes_total),
-            rooms: Rooms::new(HELD_ROOMS_BYTES_MAX),
+            rooms: Rooms::default(),
             untidy: Vec::new(),
             remembered: Budget::new(SENDS_BYTES_TOTAL),
             deadlines: Deadlines::default(),
@@ -287,6 +286,7 @@ impl Owners {
         self.budget.give(owner.held.counted());
         self.remembered.give(SEND_BYTES * owner.sends.len());
         let expired = owner.held.iter().collect();
+        self.rooms.give_back(owner.held);
         Some(GivenUp { id: owner.id, was_shown, blocked: owner.blocked.len(), expired })
     }
 

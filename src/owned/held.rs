@@ -11,9 +11,8 @@
 
 use super::Holder;
 use crate::budget::extend_tightly;
-use crate::config::HELD_BYTES;
+use crate::config::{HELD_BYTES, HELD_ROOMS_BYTES_MAX};
 use crate::protocol::Id;
-use crate::rooms::Room;
 
 /// Messages that wait for their acknowledgement.
 #[derive(Debug, Default)]
@@ -25,6 +24,8 @@ pub struct Held {
     gaps: Gaps,
     /// Behind the message that was acknowledged last: most are acknowledged in the order in which they came.
     likely: usize,
+    /// The room that it was lent by [`Rooms`], in bytes.
+    lent: usize,
 }
 
 #[derive(Debug)]
@@ -43,16 +44,34 @@ struct Gaps {
     bytes: usize,
 }
 
-impl Room for Held {
-    fn bytes(&self) -> usize {
-        self.lines.capacity() + self.messages.capacity() * size_of::<Message>()
+/// Empty ones that have room already, for the next owners for whom something is held: so nothing is allocated for that,
+/// and one for whom nothing is held still owns nothing.
+///
+/// Who is lent a long one for a short message keeps it for as long as that is held, so it is counted as long.
+#[derive(Debug, Default)]
+pub struct Rooms {
+    rooms: Vec<Held>,
+    /// What is here or lent.
+    bytes: usize,
+}
+
+impl Rooms {
+    /// The one that was given back last; without one, one that owns nothing.
+    pub fn take(&mut self) -> Held {
+        self.rooms.pop().unwrap_or_default()
     }
 
-    fn clear(&mut self) {
-        let Held { mut messages, mut lines, .. } = std::mem::take(self);
-        messages.clear();
-        lines.clear();
-        *self = Held { messages, lines, ..Held::default() };
+    /// Keeps the room of one that is of no more use, if it is not too much.
+    pub fn give_back(&mut self, held: Held) {
+        self.bytes -= held.lent;
+        let lent = held.room();
+        if lent > 0 && self.bytes + lent <= HELD_ROOMS_BYTES_MAX {
+            let Held { mut messages, mut lines, .. } = held;
+            messages.clear();
+            lines.clear();
+            self.bytes += lent;
+            self.rooms.push(Held { messages, lines, lent, ..Held::default() });
+        }
     }
 }
 
@@ -100,7 +119,10 @@ impl Held {
     /// Closes the gaps if they are one part in `share` of all.
     pub fn close_gaps(&mut self, share: usize) {
         if self.is_empty() {
-            return self.clear();
+            self.messages.clear();
+            self.lines.clear();
+            (self.next, self.likely, self.gaps) = (0, 0, Gaps::default());
+            return;
         }
         if self.gaps.bytes == 0 || self.gaps.bytes < self.counted() / share {
             return;
@@ -151,6 +173,11 @@ impl Held {
         open.map(|message| (message.sender, message.mid))
     }
 
+    /// Bytes that it takes, however many messages there are.
+    pub fn room(&self) -> usize {
+        self.lines.capacity() + self.messages.capacity() * size_of::<Message>()
+    }
+
     fn start(&self, place: usize) -> usize {
         place.checked_sub(1).map_or(0, |before| self.messages[before].end)
     }
@@ -174,5 +201,41 @@ impl Held {
     /// Are less than half of it gaps?
     pub fn is_tidy(&self) -> bool {
         self.gaps.bytes == 0 || self.gaps.bytes < self.counted() / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Token;
+
+    fn held(lines: usize) -> Held {
+        let mut held = Held::default();
+        let (from, sender) = (Id::new("bob").expect("an id"), Holder::Client(Token::new(1, 1)));
+        (0..lines as u64).for_each(|mid| held.push(mid, from.clone(), sender, &[b'x'; 1000]));
+        held
+    }
+
+    #[test]
+    fn rooms_go_round_and_those_that_are_lent_are_counted() {
+        let mut rooms = Rooms::default();
+        rooms.give_back(held(100));
+        let (lent, bytes) = (rooms.take(), rooms.bytes);
+        assert!(bytes > 100_000 && (lent.room(), lent.len(), lent.counted()) == (bytes, 0, 0));
+        let mut hoard = vec![lent];
+        for _ in 0..100 {
+            rooms.give_back(held(100));
+            hoard.push(rooms.take());
+        }
+        let hoarded: usize = hoard.iter().map(Held::room).sum();
+        assert_eq!(rooms.bytes, hoarded);
+        assert!((HELD_ROOMS_BYTES_MAX / 2..HELD_ROOMS_BYTES_MAX).contains(&hoarded), "{hoarded}");
+        // One that has grown is counted as it is then.
+        hoard.truncate(1);
+        let mut rooms = Rooms { rooms: Vec::new(), bytes: hoard[0].lent };
+        let mut lent = hoard.remove(0);
+        lent.lines.reserve(200_000);
+        rooms.give_back(lent);
+        assert_eq!(rooms.bytes, rooms.rooms[0].room());
     }
 }

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rooms::Room as _;
 
 const HOLD: Duration = Duration::from_secs(600);
 
@@ -181,7 +180,7 @@ fn memory_is_given_back_when_messages_are_acknowledged() {
     for mid in 0..1000 {
         assert!(hold(&mut owners, keys[0], mid));
     }
-    let room = |owners: &Owners| owners.get(keys[0]).map_or(0, |owner| owner.held.bytes());
+    let room = |owners: &Owners| owners.get(keys[0]).map_or(0, |owner| owner.held.room());
     assert!(room(&owners) >= 1000 * 52);
     for mid in 0..990 {
         assert!(acknowledge(&mut owners, keys[0], "bob", mid).is_some());
