@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use slab::Slab;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use sotto::assets::Files;
@@ -17,6 +16,7 @@ use sotto::clock::Now;
 use sotto::config::READ_BYTES;
 use sotto::connection::{Connection, Incoming, Limits, Shared};
 use sotto::http::{Access, Endpoint, Site};
+use sotto::slab::Slab;
 
 const LISTENER: Token = Token(usize::MAX);
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rate: None,
     };
     let mut shared = Shared::new(site, limits);
-    let mut connections: Slab<Connection<TcpStream>> = Slab::new();
+    let mut connections: Slab<Connection<TcpStream>> = Slab::default();
     let mut buffer = vec![0; READ_BYTES];
 
     let mut poll = Poll::new()?;

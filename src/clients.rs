@@ -5,9 +5,11 @@
 
 use crate::blocked::Blocked;
 use crate::budget::Budget;
+use crate::config::TABLE_ROOM_LEAST;
 use crate::outbox::{Outbox, Rooms};
 use crate::owned::{Holder, OwnerKey};
 use crate::protocol::{ErrorCode, Id};
+use crate::room::drop_tail;
 use crate::token::Token;
 
 /// All clients, by the key of their token.
@@ -97,6 +99,7 @@ impl Clients {
     /// Takes a client out, and with it the lines that wait for it, as one text.
     pub fn remove(&mut self, token: Token) -> Option<(Client, Vec<u8>)> {
         let mut client = self.table.get_mut(token.key())?.take_if(|client| client.token == token)?;
+        drop_tail(&mut self.table, TABLE_ROOM_LEAST);
         self.waiting.give(client.outbox.waiting());
         let text = client.outbox.take();
         Some((client, text))

@@ -74,6 +74,12 @@ pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Deadlines that may be kept besides two for each owner, before those are dropped that nobody has any more.
 pub const DEADLINES_SPARE: usize = 1024;
 
+/// Entries that a table or list of all has room for at least, however few are in it: tens of kilobytes, for which nothing
+/// is moved.
+pub const TABLE_ROOM_LEAST: usize = 1024;
+/// Entries that a table of one client, or of one id, has room for at least.
+pub const SMALL_ROOM_LEAST: usize = 8;
+
 // ---- HTTP ----
 
 /// Longest request head in bytes. Browsers send less than two kilobytes; it is what most servers allow.

@@ -12,6 +12,8 @@ pub mod budget;
 pub mod clock;
 pub mod deadlines;
 pub mod rate;
+pub mod room;
+pub mod slab;
 pub mod token;
 
 pub mod protocol;

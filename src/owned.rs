@@ -13,13 +13,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use slab::Slab;
-
 use crate::blocked::Blocked;
 use crate::budget::Budget;
-use crate::config::{AWAY_GRACE, DEADLINES_SPARE, HELD_BYTES, SEND_BYTES, SENDS_BYTES_TOTAL, SENDS_MAX};
+use crate::config::{
+    AWAY_GRACE, DEADLINES_SPARE, HELD_BYTES, SEND_BYTES, SENDS_BYTES_TOTAL, SENDS_MAX, SMALL_ROOM_LEAST,
+};
 use crate::deadlines::{Deadlines, Timer};
 use crate::protocol::Id;
+use crate::room::tighten;
+use crate::slab::Slab;
 use crate::token::Token;
 
 /// Names one ownership of an id. Never given out twice, so it finds nobody after the id was given up, whoever has the
@@ -181,7 +183,7 @@ impl Owners {
             hold,
             bytes_max,
             owned_max,
-            slots: Slab::new(),
+            slots: Slab::default(),
             generation: 0,
             budget: Budget::new(bytes_total),
             remembered: Budget::new(SENDS_BYTES_TOTAL),
@@ -195,9 +197,8 @@ impl Owners {
     /// An id that nobody had is owned from now on. There has to be [room](Owners::room) for it.
     pub fn claim(&mut self, id: Id, hash: KeyHash, token: Token) -> OwnerKey {
         self.generation = self.generation.wrapping_add(1);
-        let entry = self.slots.vacant_entry();
-        let key = OwnerKey(Token::new(entry.key(), self.generation));
-        entry.insert(Owner {
+        let key = OwnerKey(Token::new(self.slots.vacant_key(), self.generation));
+        self.slots.insert(Owner {
             key,
             id,
             hash,
@@ -291,7 +292,7 @@ impl Owners {
         let was_shown = self.is_shown(key);
         self.forget_idle(key);
         self.get(key)?;
-        let owner = self.slots.remove(key.0.key());
+        let owner = self.slots.remove(key.0.key())?;
         self.budget.give(owner.bytes);
         self.remembered.give(SEND_BYTES * owner.sends.len());
         let open = owner.held.into_iter().filter(|held| held.line.is_some());
@@ -496,12 +497,12 @@ impl Owner {
     }
 }
 
-/// Gives a queue's room back when most of it is empty; halving each time, so that it costs O(1) a message.
+/// Gives a queue's room back when most of it is empty, and all of it when all is.
 fn shrink<T>(queue: &mut VecDeque<T>) {
     if queue.is_empty() {
         *queue = VecDeque::new();
-    } else if queue.capacity() > 32 && queue.len() < queue.capacity() / 4 {
-        queue.shrink_to(queue.capacity() / 2);
+    } else {
+        tighten(queue, SMALL_ROOM_LEAST);
     }
 }
 

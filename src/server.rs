@@ -23,13 +23,13 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use log::debug;
-use slab::Slab;
 
 use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::clock::Now;
 use crate::config::{
-    DEADLINES_SPARE, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL,
+    DEADLINES_SPARE, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX,
+    REFUSED_BYTES_TOTAL, TABLE_ROOM_LEAST,
 };
 use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
 use crate::deadlines::{Deadlines, Timer};
@@ -37,6 +37,8 @@ use crate::hub::{self, Closing, Departure, Hub};
 use crate::metrics::{self, Counters};
 use crate::protocol::CloseCode;
 use crate::rate::Rate;
+use crate::room::tighten;
+use crate::slab::Slab;
 use crate::token::Token;
 
 /// What the kernel reports of one socket.
@@ -118,7 +120,7 @@ impl<S: Stream> Server<S> {
             addresses,
             hub,
             shared,
-            slots: Slab::new(),
+            slots: Slab::default(),
             generation: 0,
             deadlines: Deadlines::default(),
             refused: Budget::new(REFUSED_BYTES_TOTAL),
@@ -175,8 +177,7 @@ impl<S: Stream> Server<S> {
             return Ok(accepted);
         }
         self.generation = self.generation.wrapping_add(1);
-        let entry = self.slots.vacant_entry();
-        let token = Token::new(entry.key(), self.generation);
+        let token = Token::new(self.slots.vacant_key(), self.generation);
         register(&mut stream, token)?;
         self.taken[place as usize] += 1;
         let connection = match place {
@@ -188,7 +189,7 @@ impl<S: Stream> Server<S> {
             Place::Refusal => Connection::refused(stream, now, &mut self.shared),
         };
         let timer = Timer::default();
-        entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, place });
+        self.slots.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, place });
         self.settle(token, now);
         Ok(accepted)
     }
@@ -402,6 +403,13 @@ impl<S: Stream> Server<S> {
                 self.slots.remove(token.key());
             }
         }
+        let Server { pending_read, pending_write, gone, hub, .. } = self;
+        let lists =
+            [pending_read, pending_write, gone, &mut hub.clients.pending_write, &mut hub.clients.pressing];
+        for list in lists {
+            tighten(list, TABLE_ROOM_LEAST);
+        }
+        tighten(&mut self.hub.closing, TABLE_ROOM_LEAST);
         // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so it costs O(1) each.
         if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
             let slots = &self.slots;

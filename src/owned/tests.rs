@@ -11,7 +11,7 @@ impl Owners {
     #[track_caller]
     pub fn check_tables(&self) {
         let mut idle = BTreeSet::new();
-        for (_, owner) in &self.slots {
+        for (_, owner) in self.slots.iter() {
             let open = owner.held.iter().filter_map(|held| held.line.as_ref());
             let lines: usize = open.clone().map(|line| line.len()).sum();
             let counted = lines + HELD_BYTES * owner.held.len();
