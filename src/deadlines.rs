@@ -86,6 +86,13 @@ mod tests {
     use std::time::Duration;
 
     #[test]
+    fn what_a_deadline_costs() {
+        // A time and a key; and what its owner keeps to know the entry by.
+        assert_eq!(size_of::<Reverse<(Instant, crate::token::Token)>>(), 16 + 8);
+        assert_eq!(size_of::<Timer>(), 16);
+    }
+
+    #[test]
     fn an_earlier_deadline_gets_an_entry_and_a_later_one_waits_for_the_old() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);

@@ -6,6 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+#[macro_use]
+mod sizes;
+
 pub mod config;
 
 pub mod budget;
