@@ -22,6 +22,9 @@ pub const BACKLOG: i32 = 4096;
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Watchers looked at in one turn: about a millisecond of sending, when all of them have to be told.
 pub const NOTICES_PER_TURN: usize = 256;
+/// Deadlines that have come up and are looked at in one turn: some milliseconds of sending, when for all of them a ping is
+/// due. That of a rush of connections comes up as it went, or, after a pause of the machine, all at once.
+pub const DEADLINES_PER_TURN: usize = 256;
 /// The kernel's send buffer for a connection. Left to itself Linux takes 3.9 MB on loopback before it refuses, and a
 /// reader that stopped would be found eight outboxes late.
 pub const SEND_BUFFER_BYTES: usize = 65_536;

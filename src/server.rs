@@ -28,7 +28,7 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::clock::Now;
 use crate::config::{
-    DEADLINES_SPARE, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX,
+    DEADLINES_PER_TURN, DEADLINES_SPARE, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX,
     REFUSED_BYTES_TOTAL, TABLE_ROOM_LEAST,
 };
 use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
@@ -339,7 +339,9 @@ impl<S: Stream> Server<S> {
         self.hub.expire(now);
         self.relieve(now);
         self.part(now);
-        while let Some((at, token)) = self.deadlines.pop(now.instant) {
+        // What is left over is due still, so the loop does not sleep.
+        for _ in 0..DEADLINES_PER_TURN {
+            let Some((at, token)) = self.deadlines.pop(now.instant) else { break };
             let Some(fired) = slot(&mut self.slots, token) else { continue };
             if !fired.timer.fired(at) {
                 continue;

@@ -961,6 +961,35 @@ fn a_reset_at_any_call_ends_one_connection_and_no_other() {
     }
 }
 
+/// The machine slept, say. Who talks does not wait until all others have been pinged.
+#[test]
+fn deadlines_that_come_up_all_at_once_are_looked_at_a_few_at_a_time() {
+    let mut play = Play::with(1000, |_| {});
+    let silent: Vec<Client> = (0..2 * DEADLINES_PER_TURN)
+        .map(|n| {
+            let client = play.open();
+            client.say(&join(&format!("silent{n}")));
+            play.run();
+            client.read();
+            client
+        })
+        .collect();
+    let pinged = || silent.iter().filter(|client| client.read() == [0x89, 0]).count();
+    // Entries were made for the time to join in: they come up, and go in again for the pings.
+    play.now.instant += Duration::from_secs(26);
+    play.run();
+    assert_eq!(pinged(), silent.len(), "nobody is forgotten");
+    silent.iter().for_each(|client| client.send_bytes(&frame(OpCode::Control(Control::Pong), b"")));
+    play.run();
+    play.now.instant += Duration::from_secs(26);
+    for _ in 0..2 {
+        play.turn();
+        assert_eq!(pinged(), DEADLINES_PER_TURN);
+    }
+    play.turn();
+    assert_eq!(pinged(), 0);
+}
+
 #[test]
 fn what_a_slot_costs() {
     // What mio adds to a descriptor in a debug build is not in it.
