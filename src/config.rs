@@ -16,6 +16,12 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn, so that a rush of new ones cannot keep those who talk waiting.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Connections whose end has come that are read in one turn, behind all others: nobody waits for them, and a rush of them
+/// cannot keep those who talk waiting.
+pub const ENDS_PER_TURN: usize = 128;
+/// How often the kernel is asked for more at the end of a wait, as long as most of what it reports are ends: as many events
+/// as there may be connections.
+pub const WAITS_PER_TURN: usize = 32;
 /// Connections that the kernel keeps until we accept them.
 pub const BACKLOG: i32 = 4096;
 /// How soon accepting is tried again after the machine ran out of descriptors: the edge that told of it is gone.

@@ -991,6 +991,22 @@ fn deadlines_that_come_up_all_at_once_are_looked_at_a_few_at_a_time() {
 }
 
 #[test]
+fn who_talks_does_not_wait_for_those_who_leave() {
+    let mut play = Play::with(1000, |_| {});
+    let leaving: Vec<Client> = (0..2 * ENDS_PER_TURN + 1).map(|_| play.open()).collect();
+    let [alice, bob] = play.join(["alice", "bob"]);
+    leaving.iter().for_each(Client::end);
+    alice.say(&send("bob", "hello"));
+    play.turn_in_order(&leaving.iter().chain([&alice]).collect::<Vec<_>>());
+    assert_eq!(bob.hears().len(), 1);
+    let gone = || leaving.iter().filter(|client| client.is_dropped()).count();
+    assert_eq!(gone(), ENDS_PER_TURN);
+    assert_eq!(play.server.sleep(play.now.instant), Some(Duration::ZERO), "the others are not forgotten");
+    play.run();
+    assert_eq!(gone(), leaving.len());
+}
+
+#[test]
 fn what_a_slot_costs() {
     // What mio adds to a descriptor in a debug build is not in it.
     type Tcp = std::net::TcpStream;
