@@ -5,6 +5,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use crate::config::TABLE_ROOM_LEAST;
+use crate::room::{drop_tail, tighten};
+
 /// Where all connections come from.
 pub struct Addresses {
     /// Most connections from one place; 0: no limit, and nothing is counted.
@@ -59,10 +62,12 @@ impl Addresses {
     /// A connection is gone; it need not have entered.
     pub fn leave(&mut self, key: usize) {
         let Some(place) = self.places.get_mut(key).and_then(Option::take) else { return };
+        drop_tail(&mut self.places, TABLE_ROOM_LEAST);
         if let Some(count) = self.counts.get_mut(&place) {
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&place);
+                tighten(&mut self.counts, TABLE_ROOM_LEAST);
             }
         }
     }

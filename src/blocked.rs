@@ -4,7 +4,9 @@
 
 use std::collections::HashSet;
 
+use crate::config::SMALL_ROOM_LEAST;
 use crate::protocol::Id;
+use crate::room::tighten;
 
 /// A set of blocked ids.
 #[derive(Debug, Default)]
@@ -24,7 +26,9 @@ impl Blocked {
 
     /// Ends that; false: it was not blocked.
     pub fn remove(&mut self, id: &str) -> bool {
-        let removed = self.0.as_mut().is_some_and(|ids| ids.remove(id));
+        let Some(ids) = &mut self.0 else { return false };
+        let removed = ids.remove(id);
+        tighten(&mut **ids, SMALL_ROOM_LEAST);
         self.0.take_if(|ids| ids.is_empty());
         removed
     }

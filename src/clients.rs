@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use crate::blocked::Blocked;
 use crate::budget::Budget;
-use crate::config::GATHERING;
+use crate::config::{GATHERING, TABLE_ROOM_LEAST};
 use crate::outbox::{Outbox, Rooms};
 use crate::owned::{Holder, OwnerKey};
 use crate::protocol::{ErrorCode, Id};
+use crate::room::drop_tail;
 use crate::token::Token;
 
 /// All clients, by the key of their token.
@@ -111,6 +112,7 @@ impl Clients {
     /// Takes a client out, and with it the lines that wait for it, as one text.
     pub fn remove(&mut self, token: Token) -> Option<(Client, Vec<u8>)> {
         let mut client = self.table.get_mut(token.key())?.take_if(|client| client.token == token)?;
+        drop_tail(&mut self.table, TABLE_ROOM_LEAST);
         self.waiting.give(client.outbox.waiting());
         let text = client.outbox.take();
         Some((client, text))
@@ -250,6 +252,22 @@ fn slot(table: &mut [Option<Client>], token: Token) -> Option<&mut Client> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_client_costs() {
+        assert_size!(Client = 88: Client {
+            token: 8 "whoever has the key later is not taken for it",
+            id: 16 "it is said in each message; the text is shared with the table of ids",
+            owner: 16 "what it does is done for its owned id",
+            blocked: 8 "a pointer: most block nobody",
+            bad_requests: 1 "broken clients are found out",
+            wrote_to: 4 "most messages need no look-up by name",
+            is_pending: 1 "it is written to once a turn",
+            is_gathering: 1 "it is once on the list of those who are written to soon",
+            outbox: 32 "its lines, which own nothing while none wait, and what has not left",
+        } empty: 1);
+        assert_eq!(size_of::<Option<Client>>(), size_of::<Client>(), "a place in the table costs no more");
+    }
 
     impl Clients {
         /// Bytes that wait for this client.

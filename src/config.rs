@@ -16,6 +16,12 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn, so that a rush of new ones cannot keep those who talk waiting.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Connections whose end has come that are read in one turn, behind all others: nobody waits for them, and a rush of them
+/// cannot keep those who talk waiting.
+pub const ENDS_PER_TURN: usize = 128;
+/// How often the kernel is asked for more at the end of a wait, as long as most of what it reports are ends: as many events
+/// as there may be connections.
+pub const WAITS_PER_TURN: usize = 32;
 /// Connections that the kernel keeps until we accept them.
 pub const BACKLOG: i32 = 4096;
 /// How soon accepting is tried again after the machine ran out of descriptors: the edge that told of it is gone.
@@ -25,6 +31,9 @@ pub const NOTICES_PER_TURN: usize = 256;
 /// What nobody waits for, such as the news that a message has arrived, may leave so much later, if nothing else is said to
 /// its client, for the sake of one write for many. Nobody sees it: what comes within a tenth of a second looks immediate.
 pub const GATHERING: Duration = Duration::from_millis(20);
+/// Deadlines that have come up and are looked at in one turn: some milliseconds of sending, when for all of them a ping is
+/// due. That of a rush of connections comes up as it went, or, after a pause of the machine, all at once.
+pub const DEADLINES_PER_TURN: usize = 256;
 /// The kernel's send buffer for a connection. Left to itself Linux takes 3.9 MB on loopback before it refuses, and a
 /// reader that stopped would be found eight outboxes late.
 pub const SEND_BUFFER_BYTES: usize = 65_536;
@@ -78,6 +87,12 @@ pub const QUEUED_BYTES_MAX: usize = 4096;
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Deadlines that may be kept besides two for each owner, before those are dropped that nobody has any more.
 pub const DEADLINES_SPARE: usize = 1024;
+
+/// Entries that a table or list of all has room for at least, however few are in it: tens of kilobytes, for which nothing
+/// is moved.
+pub const TABLE_ROOM_LEAST: usize = 1024;
+/// Entries that a table of one client, or of one id, has room for at least.
+pub const SMALL_ROOM_LEAST: usize = 8;
 
 // ---- HTTP ----
 

@@ -249,6 +249,11 @@ impl<S: Stream> Connection<S> {
         (self.readable || pipelined) && self.unsent() == 0 && !self.is_paused() && !self.is_gone()
     }
 
+    /// Has the kernel said that the end of the stream is near?
+    pub fn is_ending(&self) -> bool {
+        self.read_closed
+    }
+
     /// Is it not read because it talked too fast?
     pub fn is_paused(&self) -> bool {
         matches!(&self.state, State::WebSocket(WebSocket { is_paused: true, .. }))

@@ -10,6 +10,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+use crate::config::TABLE_ROOM_LEAST;
+use crate::room::tighten;
+
 /// The entries of all owners, each known by a key.
 pub struct Deadlines<K> {
     entries: BinaryHeap<Reverse<(Instant, K)>>,
@@ -53,12 +56,15 @@ impl<K: Ord + Copy> Deadlines<K> {
     /// Drops the entries that are not live, as the caller knows.
     pub fn retain(&mut self, is_live: impl Fn(Instant, K) -> bool) {
         self.entries.retain(|Reverse((at, key))| is_live(*at, *key));
+        tighten(&mut self.entries, TABLE_ROOM_LEAST);
     }
 
     /// Takes an entry out that has come up. [`Timer::fired`] says whether it is live.
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
-        let Reverse((at, _)) = self.entries.peek()?;
-        (*at <= now).then(|| self.entries.pop().map(|Reverse(entry)| entry)).flatten()
+        self.entries.peek().filter(|Reverse((at, _))| *at <= now)?;
+        let Reverse(entry) = self.entries.pop()?;
+        tighten(&mut self.entries, TABLE_ROOM_LEAST);
+        Some(entry)
     }
 }
 
@@ -78,6 +84,13 @@ impl Timer {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn what_a_deadline_costs() {
+        // A time and a key; and what its owner keeps to know the entry by.
+        assert_eq!(size_of::<Reverse<(Instant, crate::token::Token)>>(), 16 + 8);
+        assert_eq!(size_of::<Timer>(), 16);
+    }
 
     #[test]
     fn an_earlier_deadline_gets_an_entry_and_a_later_one_waits_for_the_old() {

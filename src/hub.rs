@@ -22,11 +22,12 @@ use crate::clients::{Client, Clients};
 use crate::clock::Now;
 use crate::config::{
     BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, KEY_BYTES, NOTICES_PER_TURN,
-    WATCHED_MAX, WATCHED_TOTAL,
+    TABLE_ROOM_LEAST, WATCHED_MAX, WATCHED_TOTAL,
 };
 use crate::owned::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Room, Sent};
 use crate::presence::Presence;
 use crate::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
+use crate::room::tighten;
 use crate::token::Token;
 
 mod fates;
@@ -596,6 +597,7 @@ impl Hub {
             }
             (Some(id), None) => {
                 self.ids.remove(id);
+                tighten(&mut self.ids, TABLE_ROOM_LEAST);
                 self.blocked_total -= client.blocked.len();
                 self.presence.changed(id, false);
             }

@@ -6,12 +6,17 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+#[macro_use]
+mod sizes;
+
 pub mod config;
 
 pub mod budget;
 pub mod clock;
 pub mod deadlines;
 pub mod rate;
+pub mod room;
 pub mod token;
 
 pub mod protocol;

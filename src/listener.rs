@@ -17,8 +17,9 @@ use signal_hook_mio::v1_0::Signals;
 use crate::clock::Now;
 use crate::config::{
     ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, Config, DESCRIPTORS_RESERVED, EVENTS_MAX, SEND_BUFFER_BYTES,
-    SHUTDOWN,
+    SHUTDOWN, WAITS_PER_TURN,
 };
+use crate::room::tighten;
 use crate::server::{Accepted, Place, Ready, Server};
 use crate::token::Token;
 
@@ -137,6 +138,20 @@ impl Listener {
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
         let timeout = [server.sleep(now), accept, stop].into_iter().flatten().min();
         self.ready.clear();
+        tighten(&mut self.ready, EVENTS_MAX);
+        self.take_events(timeout)?;
+        // A message that has come behind a thousand ends does not wait for them.
+        for _ in 1..WAITS_PER_TURN {
+            let is_full = self.events.iter().count() == EVENTS_MAX;
+            if !is_full || self.ready.iter().filter(|ready| !ready.closed).count() > EVENTS_MAX / 2 {
+                break;
+            }
+            self.take_events(Some(Duration::ZERO))?;
+        }
+        Ok(Now::read())
+    }
+
+    fn take_events(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
             result => result?,
@@ -157,7 +172,7 @@ impl Listener {
                 }),
             }
         }
-        Ok(Now::read())
+        Ok(())
     }
 
     /// The first signal begins the end, a second one is the end: then it gives true.

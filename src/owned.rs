@@ -17,10 +17,11 @@ use crate::blocked::Blocked;
 use crate::budget::Budget;
 use crate::config::{
     AWAY_GRACE, DEADLINES_SPARE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES, SEND_BYTES, SENDS_BYTES_TOTAL,
-    SENDS_MAX,
+    SENDS_MAX, TABLE_ROOM_LEAST,
 };
 use crate::deadlines::{Deadlines, Timer};
 use crate::protocol::Id;
+use crate::room::tighten;
 use crate::token::Token;
 
 mod held;
@@ -350,11 +351,13 @@ impl Owners {
         }
     }
 
-    /// Gives back what acknowledged messages have left, at the end of a turn: in the middle of one, more is often to follow.
+    /// Gives back what acknowledged messages and given up ids have left, at the end of a turn: in the middle of one, more is often to follow.
     pub fn tidy(&mut self) {
         while let Some(key) = self.untidy.pop() {
             self.close_gaps(key, GAPS_SHARE);
         }
+        tighten(&mut self.untidy, TABLE_ROOM_LEAST);
+        tighten(&mut self.slots, TABLE_ROOM_LEAST);
     }
 
     /// Closes the gaps between held messages if they are one part in `share` of all.

@@ -11,7 +11,9 @@ use std::collections::{HashMap, VecDeque};
 
 use slab::Slab;
 
+use crate::config::{SMALL_ROOM_LEAST, TABLE_ROOM_LEAST};
 use crate::protocol::Id;
+use crate::room::tighten;
 use crate::token::Token;
 
 /// All watches, and the rounds that are under way.
@@ -98,17 +100,22 @@ impl Presence {
         let Some(&key) = self.keys.get(id) else { return };
         let Some(places) = self.watchers.get_mut(&token) else { return };
         let Some(place) = places.remove(&key) else { return };
+        tighten(places, SMALL_ROOM_LEAST);
         if places.is_empty() {
             self.watchers.remove(&token);
+            tighten(&mut self.watchers, TABLE_ROOM_LEAST);
         }
         self.remove(key, place);
     }
 
     /// This client wants to hear nothing more.
     pub fn forget(&mut self, token: Token) {
-        for (key, place) in self.watchers.remove(&token).into_iter().flatten() {
+        let Some(places) = self.watchers.remove(&token) else { return };
+        tighten(&mut self.watchers, TABLE_ROOM_LEAST);
+        for (key, place) in places {
             self.remove(key, place);
         }
+        tighten(&mut self.watched, TABLE_ROOM_LEAST);
     }
 
     /// An id has come or gone, or looks otherwise to some: its watchers will be told.
@@ -137,6 +144,7 @@ impl Presence {
             if watched.left == 0 {
                 watched.in_rounds = false;
                 self.rounds.pop_front();
+                tighten(&mut self.rounds, TABLE_ROOM_LEAST);
                 self.drop_if_unwatched(key);
                 continue;
             }
@@ -171,6 +179,7 @@ impl Presence {
         self.total -= 1;
         let watched = &mut self.watched[key];
         watched.watchers.swap_remove(place);
+        tighten(&mut watched.watchers, SMALL_ROOM_LEAST);
         watched.at = watched.at.min(watched.watchers.len());
         watched.left = watched.left.min(watched.watchers.len());
         if let Some(moved) = watched.watchers.get(place) {
@@ -191,6 +200,7 @@ impl Presence {
         if watched.watchers.is_empty() && !watched.in_rounds {
             let watched = self.watched.remove(key);
             self.keys.remove(&watched.id);
+            tighten(&mut self.keys, TABLE_ROOM_LEAST);
         }
     }
 }

@@ -19,6 +19,7 @@
 //!   slow (`relieve`), after a read that queued many answers (`read`), and before a deadline is acted upon (`expire`). What
 //!   nobody waits for may leave a few turns later, for company.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -30,7 +31,8 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::clock::Now;
 use crate::config::{
-    DEADLINES_SPARE, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL,
+    DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX,
+    READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL, TABLE_ROOM_LEAST,
 };
 use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
 use crate::deadlines::{Deadlines, Timer};
@@ -38,6 +40,7 @@ use crate::hub::{self, Closing, Departure, Hub};
 use crate::metrics::{self, Counters};
 use crate::protocol::CloseCode;
 use crate::rate::Rate;
+use crate::room::tighten;
 use crate::token::Token;
 
 /// What the kernel reports of one socket.
@@ -91,6 +94,8 @@ pub struct Server<S> {
     read_buffer: Box<[u8]>,
     /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
     pending_read: Vec<Token>,
+    /// The same, of those whose end has come, which have time.
+    pending_end: VecDeque<Token>,
     /// Connections for which something is queued.
     pending_write: Vec<Token>,
     /// Connections to be removed.
@@ -126,6 +131,7 @@ impl<S: Stream> Server<S> {
             taken: [0; 3],
             read_buffer: vec![0; READ_BYTES].into(),
             pending_read: Vec::new(),
+            pending_end: VecDeque::new(),
             pending_write: Vec::new(),
             gone: Vec::new(),
             counters: Counters::default(),
@@ -143,7 +149,8 @@ impl<S: Stream> Server<S> {
 
     /// How long the loop may sleep: not at all while a visit is owed; none: until something happens.
     pub fn sleep(&self, now: Instant) -> Option<Duration> {
-        if !self.pending_read.is_empty() || !self.pending_write.is_empty() || self.hub.is_busy(now) {
+        let is_owed = !self.pending_read.is_empty() || !self.pending_end.is_empty();
+        if is_owed || !self.pending_write.is_empty() || self.hub.is_busy(now) {
             return Some(Duration::ZERO);
         }
         let due = self.deadlines.next().into_iter().chain(self.hub.next_deadline()).min();
@@ -247,6 +254,10 @@ impl<S: Stream> Server<S> {
         }
         pending.append(&mut self.pending_read);
         self.pending_read = pending;
+        for _ in 0..self.pending_end.len().min(ENDS_PER_TURN) {
+            let Some(token) = self.pending_end.pop_front() else { break };
+            self.read(token, now);
+        }
     }
 
     /// Reads from one connection once, and hears what it says.
@@ -339,7 +350,9 @@ impl<S: Stream> Server<S> {
         self.hub.expire(now);
         self.relieve(now);
         self.part(now);
-        while let Some((at, token)) = self.deadlines.pop(now.instant) {
+        // What is left over is due still, so the loop does not sleep.
+        for _ in 0..DEADLINES_PER_TURN {
+            let Some((at, token)) = self.deadlines.pop(now.instant) else { break };
             let Some(fired) = slot(&mut self.slots, token) else { continue };
             if !fired.timer.fired(at) {
                 continue;
@@ -403,6 +416,15 @@ impl<S: Stream> Server<S> {
                 self.slots.remove(token.key());
             }
         }
+        let Server { pending_read, pending_write, gone, hub, .. } = self;
+        let lists =
+            [pending_read, pending_write, gone, &mut hub.clients.pending_write, &mut hub.clients.pressing];
+        for list in lists {
+            tighten(list, TABLE_ROOM_LEAST);
+        }
+        tighten(&mut self.pending_end, TABLE_ROOM_LEAST);
+        tighten(&mut self.hub.closing, TABLE_ROOM_LEAST);
+        tighten(&mut self.slots, TABLE_ROOM_LEAST);
         // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so it costs O(1) each.
         if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
             let slots = &self.slots;
@@ -438,7 +460,11 @@ impl<S: Stream> Server<S> {
         }
         if connection.wants_read() && !slot.on_pending_read {
             slot.on_pending_read = true;
-            self.pending_read.push(token);
+            if connection.is_ending() {
+                self.pending_end.push_back(token);
+            } else {
+                self.pending_read.push(token);
+            }
         }
         self.deadlines.set(token, &mut slot.timer, connection.deadline(&self.shared));
     }

@@ -1,4 +1,4 @@
-//! What routing a message allocates: nothing, once everybody has spoken. A program of its own, because a program has one
+//! What routing a message allocates: nothing, once everybody has spoken; and what a turn touches. A program of its own, because a program has one
 //! allocator, and because counting its calls takes the crate's only `unsafe`: two functions that hand on to the system's.
 #![allow(unsafe_code)]
 
@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sotto::addresses::Addresses;
 use sotto::assets::Files;
@@ -48,12 +48,20 @@ struct Wire(Rc<RefCell<Socket>>);
 struct Socket {
     inward: Vec<u8>,
     outward: Vec<u8>,
+    /// The peer has gone.
+    has_ended: bool,
+    /// How often it was read and written.
+    calls: u64,
 }
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let inward = &mut self.0.borrow_mut().inward;
+        let Socket { inward, has_ended, calls, .. } = &mut *self.0.borrow_mut();
+        *calls += 1;
         if inward.is_empty() {
+            if *has_ended {
+                return Ok(0);
+            }
             return Err(ErrorKind::WouldBlock.into());
         }
         let len = inward.len().min(buffer.len());
@@ -65,7 +73,9 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().outward.write(bytes)
+        let Socket { outward, calls, .. } = &mut *self.0.borrow_mut();
+        *calls += 1;
+        outward.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -92,7 +102,12 @@ impl Play {
         let (hub, connection) = limits(&config);
         let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
         let site = Site::new(Files::BuiltIn, Access::Pages(Vec::new()), endpoint);
-        let server = Server::new(peers, Addresses::new(0), Hub::new(hub, 7), Shared::new(site, connection));
+        let server = Server::new(
+            config.max_clients,
+            Addresses::new(0),
+            Hub::new(hub, 7),
+            Shared::new(site, connection),
+        );
         let mut play = Play {
             server,
             peers: Vec::new(),
@@ -105,6 +120,11 @@ impl Play {
     }
 
     fn join(&mut self, n: usize, key: &str) {
+        self.connect(n, key);
+        assert!(self.turn().0.contains("joined"), "p{n} joins");
+    }
+
+    fn connect(&mut self, n: usize, key: &str) {
         let (wire, mut found) = (Wire::default(), None);
         let register = |_: &mut Wire, token| {
             found = Some(token);
@@ -119,7 +139,6 @@ impl Play {
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
         wire.0.borrow_mut().inward.extend(head.as_bytes());
         self.say(n, &format!(r#"{{"type":"join","id":"p{n}"{key}}}"#));
-        assert!(self.turn().0.contains("joined"), "p{n} joins");
     }
 
     fn say(&self, n: usize, text: &str) {
@@ -131,20 +150,24 @@ impl Play {
         socket.inward.extend(text.bytes().zip(mask.into_iter().cycle()).map(|(byte, mask)| byte ^ mask));
     }
 
-    /// One turn: what was written in it, and how often the server allocated.
+    /// A turn for everybody: what was written in it, and how often the server allocated.
     fn turn(&mut self) -> (String, u64) {
+        self.turn_for(0..self.peers.len())
+    }
+
+    fn turn_for(&mut self, those: std::ops::Range<usize>) -> (String, u64) {
         let ready = |(token, _): &(Token, Wire)| Ready {
             token: *token,
             readable: true,
             writable: false,
             closed: false,
         };
-        let ready: Vec<Ready> = self.peers.iter().map(ready).collect();
+        let ready: Vec<Ready> = self.peers[those.clone()].iter().map(ready).collect();
         let before = ALLOCATIONS.get();
         self.server.turn(self.now, &ready);
         let allocations = ALLOCATIONS.get() - before;
         let mut written = String::new();
-        for (_, wire) in &self.peers {
+        for (_, wire) in &self.peers[those] {
             // Its room stays: the kernel's is not counted.
             let outward = &mut wire.0.borrow_mut().outward;
             written.push_str(&String::from_utf8_lossy(outward));
@@ -201,4 +224,45 @@ fn holding_a_message_until_it_is_acknowledged_allocates_nothing() {
         count = sending + acknowledging + telling;
     }
     assert_eq!(count, 0);
+}
+
+/// Two talk, and what their turn costs does not depend on who else is there: so many others are idle, watch each other, are
+/// away, and have messages held for them. (A look at each of them that neither allocates nor touches a socket is not seen.)
+#[test]
+fn a_turn_touches_only_those_whom_it_is_about() {
+    let cost = |others: usize| {
+        let mut play = Play::new(2, false);
+        for n in 2..2 + others {
+            play.connect(n, r#","key":"0123456789abcdef""#);
+            let before = (n - 1).max(2);
+            let watch = format!(r#"{{"type":"watch","ids":["p{before}","p{n}"]}}"#);
+            let send = format!(r#"{{"type":"send","to":"p{before}","body":"hello"}}"#);
+            play.say(n, &format!("{watch}\n{send}"));
+            assert!(play.turn_for(n..n + 1).0.contains("joined"), "p{n} joins");
+        }
+        // Every second one goes, and what is due soon is past.
+        for n in (2..2 + others).step_by(2) {
+            play.peers[n].1.0.borrow_mut().has_ended = true;
+            play.turn_for(n..n + 1);
+        }
+        for _ in 0..2 {
+            play.now.instant += Duration::from_secs(11);
+            while play.server.sleep(play.now.instant).is_some_and(|time| time.is_zero()) {
+                play.turn_for(0..0);
+            }
+        }
+        let calls = |play: &Play| play.peers.iter().map(|(_, wire)| wire.0.borrow().calls).sum::<u64>();
+        let mut cost = (0, 0);
+        for _ in 0..20 {
+            play.say(0, r#"{"type":"send","to":"p1","body":"hello"}"#);
+            play.say(1, r#"{"type":"send","to":"p0","body":"hello"}"#);
+            let before = calls(&play);
+            let (written, allocations) = play.turn_for(0..2);
+            assert_eq!(written.matches(r#""type":"message""#).count(), 2, "{written}");
+            cost = (calls(&play) - before, allocations);
+        }
+        cost
+    };
+    assert_eq!(cost(0), (4, 0), "each is read and written once");
+    assert_eq!(cost(2000), (4, 0));
 }

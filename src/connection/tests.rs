@@ -1038,3 +1038,34 @@ proptest! {
         check_faults(&converse([]), faults.into_iter().map(|(step, n)| (step, fault(n))).collect());
     }
 }
+
+#[test]
+fn what_a_connection_costs() {
+    type Tcp = std::net::TcpStream;
+    assert_size!(Connection<Tcp> = 120: Connection {
+        stream: 4 "the descriptor",
+        state: 64 "what is spoken on it",
+        out: 24 "what is to leave; owns nothing while nothing is",
+        out_at: 8 "how much of that has left",
+        stalled: 16 "since when the kernel takes nothing",
+        readable: 1 "an edge is told once",
+        read_closed: 1 "and so is the end of the stream",
+        ended: 1 "which was read",
+    } empty: 1);
+    assert_size!(WebSocket = 56: WebSocket {
+        life: 24 "when it was last heard, or by when it must be",
+        begun: 8 "a pointer: most have said nothing half",
+        bucket: 16 "how fast it talks",
+        is_paused: 1 "it talked too fast",
+    } empty: 7);
+    assert_size!(Http = 56: Http {
+        head: 24 "what has come of a request",
+        pipelined: 1 "or of several",
+        deadline: 16 "by when it has to be whole",
+        started: 1 "whether one is due",
+        body: 8 "a pointer: what leaves behind the head of an answer",
+        last: 4 "the answer is the last one",
+        for_metrics: 1 "what may be seen",
+    } empty: 1);
+    assert_eq!(size_of::<State>(), 56 + 8, "the largest of them, and which it is");
+}

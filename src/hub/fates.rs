@@ -3,9 +3,10 @@
 
 use super::{BAD_ID, Hub, Refusal, Speaker, refuse};
 use crate::clock::Now;
-use crate::config::LIST_MAX;
+use crate::config::{LIST_MAX, TABLE_ROOM_LEAST};
 use crate::owned::{Fate, Holder, OwnerKey, Sent};
 use crate::protocol::{ErrorCode, Id, Mids, SaidMids, ToClient};
+use crate::room::tighten;
 use crate::token::Token;
 
 impl Hub {
@@ -125,6 +126,7 @@ impl Hub {
     pub(super) fn give_up(&mut self, owner: OwnerKey, now: Now) {
         let Some(mut given_up) = self.owners.give_up(owner) else { return };
         self.ids.remove(&given_up.id);
+        tighten(&mut self.ids, TABLE_ROOM_LEAST);
         self.blocked_total -= given_up.blocked;
         if given_up.was_shown {
             self.presence.changed(&given_up.id, false);

@@ -833,3 +833,15 @@ fn the_token_of_a_client_that_is_gone_is_nobodys() {
     }
     assert!(chat.hub.has_joined(new));
 }
+
+#[test]
+fn what_an_entry_of_the_table_of_ids_costs() {
+    // The table adds a byte for each place, and of its places an eighth to nine sixteenths are free.
+    assert_eq!(size_of::<(Id, Holder)>(), size_of::<Id>() + size_of::<Holder>());
+    assert_eq!(
+        size_of::<Id>(),
+        16,
+        "where its text is, and how long; the text has two counts of 8 bytes before it"
+    );
+    assert_eq!(size_of::<Holder>(), 16, "a client or an ownership, and which of the two");
+}

@@ -13,6 +13,7 @@ use super::Holder;
 use crate::budget::extend_tightly;
 use crate::config::{HELD_BYTES, HELD_ROOMS_BYTES_MAX};
 use crate::protocol::Id;
+use crate::room::tighten;
 
 /// Messages that wait for their acknowledgement.
 #[derive(Debug, Default)]
@@ -143,13 +144,8 @@ impl Held {
         });
         lines.truncate(end);
         (self.next, self.likely, self.gaps) = (given, 0, Gaps::default());
-        // What held much gives room back, as it empties.
-        if self.lines.len() < self.lines.capacity() / 4 {
-            self.lines.shrink_to(self.lines.capacity() / 2);
-        }
-        if self.messages.len() < self.messages.capacity() / 4 {
-            self.messages.shrink_to(self.messages.capacity() / 2);
-        }
+        tighten(&mut self.lines, 0);
+        tighten(&mut self.messages, 0);
     }
 
     /// How many are not acknowledged.

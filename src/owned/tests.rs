@@ -353,3 +353,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_an_owned_id_costs() {
+    assert_size!(Owner = 264: Owner {
+        key: 8 "whoever has the name later is not taken for it",
+        id: 16 "the text is shared with the table of ids",
+        hash: 32 "who knows its key may join under it",
+        whereabouts: 32 "its connection; or since when it is away, and until when that is not shown",
+        timer: 16 "which of its deadlines is live",
+        held: 88 "messages that are not acknowledged, which its client was given, and where gaps are",
+        hashes: 32 "how a repeated send is known",
+        sends: 32 "and answered",
+        blocked: 8 "a pointer: most block nobody",
+    } empty: 0);
+    assert_eq!(size_of::<Option<Owner>>(), size_of::<Owner>(), "a place in the slab costs no more");
+}

@@ -997,3 +997,63 @@ fn a_reset_at_any_call_ends_one_connection_and_no_other() {
         play.join(["bob"]);
     }
 }
+
+/// The machine slept, say. Who talks does not wait until all others have been pinged.
+#[test]
+fn deadlines_that_come_up_all_at_once_are_looked_at_a_few_at_a_time() {
+    let mut play = Play::with(1000, |_| {});
+    let silent: Vec<Client> = (0..2 * DEADLINES_PER_TURN)
+        .map(|n| {
+            let client = play.open();
+            client.say(&join(&format!("silent{n}")));
+            play.run();
+            client.read();
+            client
+        })
+        .collect();
+    let pinged = || silent.iter().filter(|client| client.read() == [0x89, 0]).count();
+    // Entries were made for the time to join in: they come up, and go in again for the pings.
+    play.now.instant += Duration::from_secs(26);
+    play.run();
+    assert_eq!(pinged(), silent.len(), "nobody is forgotten");
+    silent.iter().for_each(|client| client.send_bytes(&frame(OpCode::Control(Control::Pong), b"")));
+    play.run();
+    play.now.instant += Duration::from_secs(26);
+    for _ in 0..2 {
+        play.turn();
+        assert_eq!(pinged(), DEADLINES_PER_TURN);
+    }
+    play.turn();
+    assert_eq!(pinged(), 0);
+}
+
+#[test]
+fn who_talks_does_not_wait_for_those_who_leave() {
+    let mut play = Play::with(1000, |_| {});
+    let leaving: Vec<Client> = (0..2 * ENDS_PER_TURN + 1).map(|_| play.open()).collect();
+    let [alice, bob] = play.join(["alice", "bob"]);
+    leaving.iter().for_each(Client::end);
+    alice.say(&send("bob", "hello"));
+    play.turn_in_order(&leaving.iter().chain([&alice]).collect::<Vec<_>>());
+    assert_eq!(bob.hears().len(), 1);
+    let gone = || leaving.iter().filter(|client| client.is_dropped()).count();
+    assert_eq!(gone(), ENDS_PER_TURN);
+    assert_eq!(play.server.sleep(play.now.instant), Some(Duration::ZERO), "the others are not forgotten");
+    play.run();
+    assert_eq!(gone(), leaving.len());
+}
+
+#[test]
+fn what_a_slot_costs() {
+    // What mio adds to a descriptor in a debug build is not in it.
+    type Tcp = std::net::TcpStream;
+    assert_size!(Slot<Tcp> = 160: Slot {
+        token: 8 "whoever has the key later is not taken for it",
+        connection: 120 "the stream, and what is spoken on it",
+        timer: 16 "which of its deadlines is live",
+        on_pending_read: 1 "it is visited once a turn",
+        refused: 8 "its share of what the kernel has refused of all",
+        place: 1 "what it was let in for, and makes room for when it goes",
+    } empty: 6);
+    assert_eq!(size_of::<Option<Slot<Tcp>>>(), size_of::<Slot<Tcp>>(), "a place in the slab costs no more");
+}
