@@ -23,39 +23,24 @@ mod server;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clients::Clients;
 use flows::Measured;
 use picture::Point;
 use scenarios::{Extent, Scenario};
-use server::{Kind, Server};
+use server::{KINDS, Server};
 use sotto::listener::{connections_possible, raise_descriptor_limit};
 
-/// What a scenario's figure is compared with.
-#[derive(Clone, Copy, PartialEq)]
-enum Beside {
-    Peer,
-    /// The peer knows no keys: sotto is compared with itself, in the scenario of this name.
-    Unkeyed(&'static str),
-}
-
-const SCENARIOS: [(&str, &str, Scenario, Beside); 8] = [
-    ("pingpong", "100 pairs, 1 under way: CPU µs a message", scenarios::pingpong, Beside::Peer),
-    ("pipeline", "100 pairs, 32 under way each: CPU µs a message", scenarios::pipeline, Beside::Peer),
-    ("fan-in", "64 to one, 32 under way each: CPU µs a message", scenarios::fan_in, Beside::Peer),
-    ("churn", "connect, join, a message, close: CPU µs a cycle", scenarios::churn, Beside::Peer),
-    ("idle", "many joined and silent: resident bytes a client", scenarios::idle, Beside::Peer),
-    ("rush", "a crowd comes and goes: longest delay, ms", scenarios::rush, Beside::Peer),
-    (
-        "keyed-pingpong",
-        "the same, ids owned and messages acknowledged",
-        scenarios::pingpong_keyed,
-        Beside::Unkeyed("pingpong"),
-    ),
-    (
-        "keyed-pipeline",
-        "the same, ids owned and messages acknowledged",
-        scenarios::pipeline_keyed,
-        Beside::Unkeyed("pipeline"),
-    ),
+/// The peer knows no keys: where ids are owned, sotto is compared with itself without them.
+const KEYED: &str = "keyed-";
+const SCENARIOS: [(&str, &str, Scenario); 8] = [
+    ("pingpong", "100 pairs, 1 under way: CPU µs a message", scenarios::pingpong),
+    ("pipeline", "100 pairs, 32 under way each: CPU µs a message", scenarios::pipeline),
+    ("fan-in", "64 to one, 32 under way each: CPU µs a message", scenarios::fan_in),
+    ("churn", "connect, join, a message, close: CPU µs a cycle", scenarios::churn),
+    ("idle", "many joined and silent: resident bytes a client", scenarios::idle),
+    ("rush", "a crowd comes and goes: longest delay of others, ms", scenarios::rush),
+    ("keyed-pingpong", "ids owned, each message acknowledged and told", scenarios::pingpong),
+    ("keyed-pipeline", "ids owned, each message acknowledged and told", scenarios::pipeline),
 ];
 
 /// Of clients in the picture.
@@ -133,47 +118,55 @@ fn run(plan: &Plan) -> Result<(), String> {
     }
     println!("{} clients idle, {} rush", plan.extent.idle, plan.extent.rush);
     let is_wanted = |name: &str| plan.only.as_ref().is_none_or(|only| only == name);
-    let mut results: Vec<_> = SCENARIOS.iter().map(|_| (Vec::new(), Vec::new())).collect();
+    let mut results = [const { [const { Vec::new() }; 2] }; SCENARIOS.len()];
     for round in 1..=plan.rounds {
-        for ((name, _, scenario, beside), (sotto, peer)) in SCENARIOS.iter().zip(&mut results) {
+        for ((name, _, scenario), results) in SCENARIOS.iter().zip(&mut results) {
             if !is_wanted(name) {
                 continue;
             }
-            let measure = |kind| scenario(&Server::start(kind)?, &plan.extent);
-            let one = |kind: Kind| measure(kind).map_err(|error| format!("{name}, {}: {error}", kind.name()));
-            sotto.push(one(Kind::Sotto)?);
-            if *beside == Beside::Peer {
-                peer.push(one(Kind::Peer)?);
+            let is_keyed = name.starts_with(KEYED);
+            let kinds = if is_keyed { &KINDS[..1] } else { &KINDS };
+            for (&kind, results) in kinds.iter().zip(results) {
+                let server = Server::start(kind)?;
+                let mut clients = Clients::new(server.address, is_keyed)?;
+                let measured = scenario(&mut clients, &server, &plan.extent)
+                    .map_err(|error| format!("{name}, {}: {error}", kind.name()))?;
+                eprintln!("round {round}: {name}, {}: {}", kind.name(), figure(measured.figure));
+                results.push(measured);
             }
-            let last = |all: &[Measured]| all.last().map_or(String::new(), |last| figure(last.figure));
-            eprintln!("round {round} of {}: {name} {} {}", plan.rounds, last(sotto), last(peer));
         }
     }
     table(&results);
     if is_wanted("clients") && !plan.is_quick { draw(plan) } else { Ok(()) }
 }
 
-fn table(results: &[(Vec<Measured>, Vec<Measured>)]) {
+fn table(results: &[[Vec<Measured>; 2]]) {
+    if results.iter().all(|[sotto, _]| sotto.is_empty()) {
+        return;
+    }
     println!("\n| scenario | | sotto | peer | ratio | busy |\n|---|---|--:|--:|--:|--:|");
-    for ((name, what, _, beside), (sotto, peer)) in SCENARIOS.iter().zip(results) {
-        let Some(ours) = median(sotto.iter().map(|measured| measured.figure)) else { continue };
-        let theirs = median(peer.iter().map(|measured| measured.figure));
-        let base = match beside {
-            Beside::Peer => theirs,
-            Beside::Unkeyed(name) => {
-                let place = SCENARIOS.iter().position(|(other, ..)| other == name);
-                place.and_then(|place| median(results[place].0.iter().map(|measured| measured.figure)))
-            }
+    let of = |all: &[Measured], what: fn(&Measured) -> f64| median(all.iter().map(what));
+    for ((name, what, _), [sotto, peer]) in SCENARIOS.iter().zip(results) {
+        let Some(ours) = of(sotto, |measured| measured.figure) else { continue };
+        let theirs = of(peer, |measured| measured.figure);
+        let unkeyed = name.strip_prefix(KEYED).and_then(|name| {
+            let place = SCENARIOS.iter().position(|(other, ..)| *other == name)?;
+            of(&results[place][0], |measured| measured.figure)
+        });
+        let ratio = match (theirs, unkeyed) {
+            (Some(theirs), _) => format!("{:.2}", ours / theirs),
+            (None, Some(unkeyed)) => format!("{:.2} of unkeyed", ours / unkeyed),
+            (None, None) => String::new(),
         };
-        let note = if *beside == Beside::Peer { "" } else { " of not keyed" };
-        let ratio = base.map_or(String::new(), |base| format!("{:.2}{note}", ours / base));
-        let busy = |all: &[Measured]| {
-            let [server, generator] =
-                [0, 1].map(|who| median(all.iter().map(|measured| measured.busy[who] * 100.0)));
-            server.zip(generator).map(|(server, generator)| format!("{server:.0} / {generator:.0}"))
-        };
-        let busy: Vec<_> = [busy(sotto), busy(peer)].into_iter().flatten().collect();
-        let theirs = theirs.map_or(String::new(), figure);
+        let busy: Vec<_> = [sotto, peer]
+            .into_iter()
+            .filter_map(|all| {
+                let [server, generator] =
+                    [of(all, |measured| measured.busy[0])?, of(all, |measured| measured.busy[1])?];
+                Some(format!("{:.0} / {:.0}", server * 100.0, generator * 100.0))
+            })
+            .collect();
+        let theirs = theirs.map_or("–".into(), figure);
         println!("| {name} | {what} | {} | {theirs} | {ratio} | {} |", figure(ours), busy.join(", "));
     }
 }
@@ -203,32 +196,24 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 fn draw(plan: &Plan) -> Result<(), String> {
     let most = connections_possible().saturating_sub(DESCRIPTORS_OTHER);
     let counts: Vec<usize> = COUNTS.into_iter().filter(|&count| count <= most).collect();
-    // Of each count and kind: bytes and microseconds, of each round.
-    let mut rounds = vec![[const { (Vec::new(), Vec::new()) }; 2]; counts.len()];
+    let mut rounds = vec![[const { Vec::new() }; 2]; counts.len()];
     for round in 1..=plan.rounds.div_ceil(2) {
         for (&count, results) in counts.iter().zip(&mut rounds) {
-            for (kind, (bytes, cpu)) in [Kind::Sotto, Kind::Peer].into_iter().zip(results) {
-                let (one_bytes, one_cpu) = scenarios::among(&Server::start(kind)?, &plan.extent, count)
+            for (kind, results) in KINDS.into_iter().zip(results) {
+                let [cpu, bytes] = scenarios::among(&Server::start(kind)?, &plan.extent, count)
                     .map_err(|error| format!("{count} clients, {}: {error}", kind.name()))?;
-                eprintln!(
-                    "round {round}: {count} clients, {}: {one_bytes:.0} bytes, {one_cpu:.2} µs",
-                    kind.name()
-                );
-                bytes.push(one_bytes);
-                cpu.push(one_cpu);
+                eprintln!("round {round}: {count} clients, {}: {cpu:.2} µs, {bytes:.0} bytes", kind.name());
+                results.push([cpu, bytes]);
             }
         }
     }
-    let of = |values: &[f64]| median(values.iter().copied()).unwrap_or_default();
-    let points: Vec<Point> = counts
-        .into_iter()
-        .zip(&rounds)
-        .map(|(count, kinds)| Point {
-            count,
-            cpu: [0, 1].map(|kind| of(&kinds[kind].1)),
-            bytes: [0, 1].map(|kind| of(&kinds[kind].0)),
-        })
-        .collect();
+    let of =
+        |rounds: &[[f64; 2]], what: usize| median(rounds.iter().map(|round| round[what])).unwrap_or_default();
+    let point = |(count, kinds): (usize, &[Vec<_>; 2])| {
+        let [cpu, bytes] = [0, 1].map(|what| [0, 1].map(|kind| of(&kinds[kind], what)));
+        Point { count, cpu, bytes }
+    };
+    let points: Vec<Point> = counts.into_iter().zip(&rounds).map(point).collect();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/load.svg");
     std::fs::write(path, picture::svg(&points)).map_err(|error| format!("{path}: {error}"))?;
     println!("\ndrawn: benches/load.svg");

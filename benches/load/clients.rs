@@ -95,7 +95,7 @@ pub struct Clients {
 }
 
 impl Clients {
-    pub fn new(server: SocketAddrV4) -> Result<Clients, String> {
+    pub fn new(server: SocketAddrV4, is_keyed: bool) -> Result<Clients, String> {
         Ok(Clients {
             poll: Poll::new().map_err(|error| format!("no poll: {error}"))?,
             events: Events::with_capacity(EVENTS),
@@ -109,7 +109,7 @@ impl Clients {
             heard: Instant::now(),
             now: Instant::now(),
             is_eager: false,
-            is_keyed: false,
+            is_keyed,
         })
     }
 

@@ -9,13 +9,13 @@ pub struct Point {
     pub bytes: [f64; 2],
 }
 
-const WIDTH: f64 = 330.0;
+const WIDTH: f64 = 370.0;
 const HEIGHT: f64 = 190.0;
 const TOP: f64 = 70.0;
-const LEFTS: [f64; 2] = [40.0, 455.0];
+const LEFTS: [f64; 2] = [30.0, 440.0];
 const SERIES: [&str; 2] = ["sotto", "peer"];
 /// A picture has one background whatever the page's, and colours that go with it.
-const HEAD: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 840 320" role="img" aria-labelledby="title desc" font-family="system-ui, sans-serif" font-size="13">
+const HEAD: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 840 320" role="img" aria-labelledby="title desc" font-family="system-ui, sans-serif" font-size="12">
 <style>
 svg { --ground: #fff; --ink: #222; --faint: #ddd; --sotto: #0a6b52; --peer: #a8480c }
 @media (prefers-color-scheme: dark) { svg { --ground: #16191d; --ink: #e4e6e8; --faint: #3a3f45; --sotto: #4fd0a5; --peer: #f0a05a } }
@@ -70,7 +70,7 @@ fn panel(
     let most = points.iter().flat_map(&values).fold(0.0, f64::max);
     let (first, last) =
         (points.first().map_or(1, |point| point.count), points.last().map_or(2, |point| point.count));
-    let (low, high) = ((first as f64).ln() - 0.35, (last as f64).ln() + 0.35);
+    let (low, high) = ((first as f64).ln() - 0.4, (last as f64).ln() + 0.25);
     let x = |count: usize| left + WIDTH * ((count as f64).ln() - low) / (high - low);
     // Room above the highest for its text.
     let y = |value: f64| bottom - HEIGHT * value / (most * 1.12);

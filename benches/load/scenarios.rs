@@ -22,81 +22,51 @@ pub struct Extent {
     pub rush: usize,
 }
 
-pub type Scenario = fn(&Server, &Extent) -> Result<Measured, String>;
+pub type Scenario = fn(&mut Clients, &Server, &Extent) -> Result<Measured, String>;
 
-pub fn pingpong(server: &Server, extent: &Extent) -> Result<Measured, String> {
-    pairs(Clients::new(server.address)?, server, extent, Pairs::PingPong)
+pub fn pingpong(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
+    clients.open(2 * PAIRS, &mut Silence)?;
+    talk(clients, PAIRS, 1).measure(clients, server, extent.duration)
 }
 
-pub fn pingpong_keyed(server: &Server, extent: &Extent) -> Result<Measured, String> {
-    pairs(keyed(server)?, server, extent, Pairs::PingPong)
+/// So many pairs begin to talk, each of theirs being one of `spread` clients.
+fn talk(clients: &mut Clients, pairs: usize, spread: usize) -> Flows {
+    let mut flows = Flows::new();
+    (0..pairs).for_each(|pair| flows.both_ways(clients, 2 * pair * spread, (2 * pair + 1) * spread));
+    clients.is_eager = true;
+    flows.start(clients, 1, 2);
+    flows
 }
 
-pub fn pipeline(server: &Server, extent: &Extent) -> Result<Measured, String> {
-    pairs(Clients::new(server.address)?, server, extent, Pairs::Pipeline)
-}
-
-pub fn pipeline_keyed(server: &Server, extent: &Extent) -> Result<Measured, String> {
-    pairs(keyed(server)?, server, extent, Pairs::Pipeline)
-}
-
-fn keyed(server: &Server) -> Result<Clients, String> {
-    let mut clients = Clients::new(server.address)?;
-    clients.is_keyed = true;
-    Ok(clients)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Pairs {
-    PingPong,
-    Pipeline,
-}
-
-fn pairs(mut clients: Clients, server: &Server, extent: &Extent, how: Pairs) -> Result<Measured, String> {
+pub fn pipeline(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     clients.open(2 * PAIRS, &mut Silence)?;
     let mut flows = Flows::new();
-    for one in (0..2 * PAIRS).step_by(2) {
-        match how {
-            Pairs::PingPong => flows.both_ways(&clients, one, one + 1),
-            Pairs::Pipeline => flows.one_way(&clients, one, one + 1),
-        }
-    }
-    clients.is_eager = how == Pairs::PingPong;
-    match how {
-        Pairs::PingPong => flows.start(&mut clients, 1, 2),
-        Pairs::Pipeline => flows.start(&mut clients, WINDOW, 1),
-    }
-    flows.measure(&mut clients, server, extent.duration)
+    (0..PAIRS).for_each(|pair| flows.one_way(clients, 2 * pair, 2 * pair + 1));
+    flows.start(clients, WINDOW, 1);
+    flows.measure(clients, server, extent.duration)
 }
 
-pub fn fan_in(server: &Server, extent: &Extent) -> Result<Measured, String> {
-    let mut clients = Clients::new(server.address)?;
+pub fn fan_in(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     clients.open(SENDERS + 1, &mut Silence)?;
     let mut flows = Flows::new();
-    (0..SENDERS).for_each(|sender| flows.one_way(&clients, sender, SENDERS));
-    flows.start(&mut clients, WINDOW, 1);
-    flows.measure(&mut clients, server, extent.duration)
+    (0..SENDERS).for_each(|sender| flows.one_way(clients, sender, SENDERS));
+    flows.start(clients, WINDOW, 1);
+    flows.measure(clients, server, extent.duration)
 }
 
 /// Resident bytes for each of many clients that have joined and say nothing.
-pub fn idle(server: &Server, extent: &Extent) -> Result<Measured, String> {
+pub fn idle(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     let usage = Usage::start(server);
-    let figure = gather(&mut Clients::new(server.address)?, server, extent.idle)?;
+    let figure = gather(clients, server, extent.idle)?;
     Ok(Measured { figure, ..usage.measured(server, 1) })
 }
 
-/// Resident bytes for each of so many clients, and what a message between [`PAIRS`] among them costs.
-pub fn among(server: &Server, extent: &Extent, count: usize) -> Result<(f64, f64), String> {
-    let mut clients = Clients::new(server.address)?;
+/// Microseconds of CPU for a message between some pairs among so many clients, and resident bytes for each of these.
+pub fn among(server: &Server, extent: &Extent, count: usize) -> Result<[f64; 2], String> {
+    let mut clients = Clients::new(server.address, false)?;
     let bytes = gather(&mut clients, server, count)?;
-    let mut flows = Flows::new();
-    for pair in 0..PAIRS {
-        let [one, other] = [2 * pair, 2 * pair + 1].map(|client| client * (count / (2 * PAIRS)));
-        flows.both_ways(&clients, one, other);
-    }
-    clients.is_eager = true;
-    flows.start(&mut clients, 1, 2);
-    Ok((bytes, flows.measure(&mut clients, server, extent.duration)?.figure))
+    let mut flows = talk(&mut clients, PAIRS, count / (2 * PAIRS));
+    Ok([flows.measure(&mut clients, server, extent.duration)?.figure, bytes])
 }
 
 /// What the server sets up once, for its first client, is not counted.
@@ -109,14 +79,10 @@ fn gather(clients: &mut Clients, server: &Server, count: usize) -> Result<f64, S
 }
 
 /// Milliseconds: the longest that a message between some took, while a crowd came within a second and left within another.
-pub fn rush(server: &Server, extent: &Extent) -> Result<Measured, String> {
-    let mut clients = Clients::new(server.address)?;
+pub fn rush(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     let (talkers, all) = (2 * RUSH_PAIRS, 2 * RUSH_PAIRS + extent.rush);
     clients.open(talkers, &mut Silence)?;
-    let mut flows = Flows::new();
-    (0..talkers).step_by(2).for_each(|one| flows.both_ways(&clients, one, one + 1));
-    clients.is_eager = true;
-    flows.start(&mut clients, 1, 2);
+    let mut flows = talk(clients, RUSH_PAIRS, 1);
     clients.run(Duration::from_millis(200), &mut flows)?;
     flows.longest = Duration::ZERO;
     let usage = Usage::start(server);
@@ -136,15 +102,14 @@ pub fn rush(server: &Server, extent: &Extent) -> Result<Measured, String> {
         clients.turn(Duration::ZERO, &mut flows)?;
     }
     let measured = usage.measured(server, 1);
-    flows.finish(&mut clients)?;
+    flows.finish(clients)?;
     Ok(Measured { figure: flows.longest.as_secs_f64() * 1e3, ..measured })
 }
 
 /// Clients that come, say one thing to themselves, hear it, and go: microseconds of CPU for each.
-pub fn churn(server: &Server, extent: &Extent) -> Result<Measured, String> {
-    let mut clients = Clients::new(server.address)?;
-    let mut churn = Churn { due: Vec::new(), cycles: 0, is_running: true };
-    churn.due.resize_with(CHURN_AT_ONCE, || None);
+pub fn churn(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
+    let due = std::iter::repeat_with(|| None).take(CHURN_AT_ONCE).collect();
+    let mut churn = Churn { due, cycles: 0, is_running: true };
     clients.is_eager = true;
     (0..CHURN_AT_ONCE).try_for_each(|_| clients.add())?;
     clients.run(extent.duration / 4, &mut churn)?;

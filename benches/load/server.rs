@@ -18,6 +18,8 @@ pub enum Kind {
     Peer,
 }
 
+pub const KINDS: [Kind; 2] = [Kind::Sotto, Kind::Peer];
+
 impl Kind {
     pub fn name(self) -> &'static str {
         match self {
