@@ -5,7 +5,8 @@
 //! lost, comes twice, out of order or changed ends everything with a sentence and exit code 1.
 //!
 //! The figure to compare is CPU time of the server, user and kernel: on the loopback the kernel delivers what a server
-//! writes within that very write, so its work for the receiver is part of it, for both servers alike.
+//! writes within that very write, so its work for the receiver is part of it, for both servers alike. Linux alone tells it
+//! to the nanosecond, so this is for Linux alone.
 
 #![forbid(unsafe_code)]
 

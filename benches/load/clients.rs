@@ -6,6 +6,7 @@
 use std::io::{Cursor, ErrorKind, Read, Write};
 use std::mem::{replace, take};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -19,6 +20,9 @@ const READ_BYTES: usize = 1 << 20;
 const EVENTS: usize = 512;
 /// Connections from one source address, far below the ports there are, so that a free one is soon found.
 const PER_SOURCE: u32 = 10_000;
+/// Connections of all runs. A port whose connection has ended is not free for a minute, and the kernel searches ever longer
+/// where most are taken: so no source address is used again.
+static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 /// Joins under way at once while a crowd gathers.
 const JOINS_AT_ONCE: usize = 128;
 /// For so long something that is due may stay away.
@@ -148,8 +152,10 @@ impl Clients {
     pub fn connect(&mut self, client: usize) -> Outcome {
         let place = &mut self.all[client];
         (place.id, place.state) = (self.opened, State::Connecting);
-        let source = self.opened / PER_SOURCE;
-        let source = Ipv4Addr::new(127, 0, (source / 200) as u8, (2 + source % 200) as u8);
+        let source = CONNECTIONS.fetch_add(1, Ordering::Relaxed) / PER_SOURCE;
+        // Nor one of a process shortly before.
+        let network = 1 + (std::process::id() % 250) as u8;
+        let source = Ipv4Addr::new(127, network, (source / 200) as u8, (1 + source % 200) as u8);
         self.opened += 1;
         let trouble = |error| format!("cannot connect from {source}: {error}");
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;

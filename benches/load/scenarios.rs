@@ -14,6 +14,8 @@ const CHURN_AT_ONCE: usize = 64;
 const RUSH_PAIRS: usize = 10;
 /// How many of a crowd come or go between two looks at those who talk.
 const RUSH_AT_ONCE: usize = 16;
+/// How many are on their way in at most: on a machine that has no time, more would wait until the server gives them up.
+const RUSH_UNDER_WAY: usize = 2_000;
 
 /// How long and how much.
 pub struct Extent {
@@ -91,6 +93,7 @@ pub fn rush(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<M
     let start = Instant::now();
     while clients.joined < all {
         let due = (talkers + due(start)).min(all).min(clients.len() + RUSH_AT_ONCE);
+        let due = due.min(clients.joined + RUSH_UNDER_WAY);
         (clients.len()..due).try_for_each(|_| clients.add())?;
         clients.turn(Duration::ZERO, &mut flows)?;
     }
