@@ -31,7 +31,7 @@ use crate::clock::Now;
 use crate::config::{
     DEADLINES_SPARE, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL,
 };
-use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
+use crate::connection::{self, Connection, End, Incoming, Shared, Stream, View};
 use crate::deadlines::{Deadlines, Timer};
 use crate::hub::{self, Closing, Departure, Hub};
 use crate::metrics::{self, Counters};
@@ -50,17 +50,6 @@ pub struct Ready {
     pub writable: bool,
     /// The end of the stream has come, or an error: both are found by reading.
     pub closed: bool,
-}
-
-/// What a connection is let in for. There is room for so many of each, so none takes another's.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Place {
-    /// The page and the chat.
-    Chat,
-    /// The metrics.
-    Metrics,
-    /// To be told that there is no room.
-    Refusal,
 }
 
 /// What became of a new connection.
@@ -98,6 +87,23 @@ pub struct Server<S> {
     pub counters: Counters,
     /// How many lines the log could not write: a question, because the log is the program's.
     pub log_lines_dropped: fn() -> u64,
+}
+
+/// Whose room a connection takes. There is room for so many of each, so none takes another's.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Of those who see the page, or are sent there.
+    Chat,
+    /// Of those who see the metrics.
+    Metrics,
+    /// Of those who are told that there is none.
+    Refusal,
+}
+
+impl Place {
+    fn of(view: View) -> Place {
+        if view == View::Metrics { Place::Metrics } else { Place::Chat }
+    }
 }
 
 struct Slot<S> {
@@ -158,10 +164,11 @@ impl<S: Stream> Server<S> {
         &mut self,
         mut stream: S,
         address: IpAddr,
-        wanted: Place,
+        view: View,
         now: Now,
         register: impl FnOnce(&mut S, Token) -> io::Result<()>,
     ) -> io::Result<Accepted> {
+        let wanted = Place::of(view);
         let accepted = if !self.has_room(wanted) {
             Accepted::Full
         } else if wanted == Place::Chat && self.addresses.is_full(address) {
@@ -179,12 +186,11 @@ impl<S: Stream> Server<S> {
         let token = Token::new(entry.key(), self.generation);
         register(&mut stream, token)?;
         self.taken[place as usize] += 1;
+        if place == Place::Chat {
+            self.addresses.enter(token.key(), address);
+        }
         let connection = match place {
-            Place::Chat => {
-                self.addresses.enter(token.key(), address);
-                Connection::new(stream, now, &self.shared)
-            }
-            Place::Metrics => Connection::for_metrics(stream, now, &self.shared),
+            Place::Chat | Place::Metrics => Connection::new(stream, view, now, &self.shared),
             Place::Refusal => Connection::refused(stream, now, &mut self.shared),
         };
         let timer = Timer::default();
@@ -432,7 +438,7 @@ impl<S: Stream> Server<S> {
             self.gone.push(token);
             return;
         }
-        if connection.unsent() > 0 && !connection.is_stalled() {
+        if connection.wants_write() {
             self.pending_write.push(token);
         }
         if connection.wants_read() && !slot.on_pending_read {

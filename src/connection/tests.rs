@@ -149,7 +149,7 @@ impl Talk {
         let shared = Shared::new(site, limits);
         let now = Now { instant: Instant::now(), unix_ms: 0 };
         let wire = Rc::new(RefCell::new(Wire::default()));
-        let connection = Connection::new(Scripted(wire.clone()), now, &shared);
+        let connection = Connection::new(Scripted(wire.clone()), View::Page, now, &shared);
         let buffer = vec![0; READ_BYTES];
         Talk { wire, connection, shared, buffer, now, heard: Vec::new(), unsent_max: 0 }
     }
