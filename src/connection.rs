@@ -770,4 +770,4 @@ impl<S: Stream> Connection<S> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
