@@ -76,6 +76,9 @@ pub const DEADLINES_SPARE: usize = 1024;
 
 // ---- TLS ----
 
+/// Connections read in one turn that have not agreed yet on how they speak: a handshake is a third of a millisecond of work,
+/// more than a hundred messages are, and those who talk are not to wait for a crowd that arrives.
+pub const HANDSHAKES_PER_TURN: usize = 16;
 /// Plain bytes taken from a connection at once: four records, in one write; what the kernel takes of a connection before it
 /// refuses. So much of it may come to lie encrypted, and counts as refused then.
 pub const TLS_WRITE_BYTES: usize = SEND_BUFFER_BYTES;

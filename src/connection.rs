@@ -269,6 +269,11 @@ impl<S: Stream> Connection<S> {
         self.unsent() > 0 && can_leave && !self.is_stalled()
     }
 
+    /// Is it still being agreed on how to speak?
+    pub fn is_agreeing(&self) -> bool {
+        !self.stream.is_ready()
+    }
+
     /// Is it not read because it talked too fast?
     pub fn is_paused(&self) -> bool {
         matches!(&self.state, State::WebSocket(WebSocket { is_paused: true, .. }))

@@ -29,7 +29,8 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::clock::Now;
 use crate::config::{
-    DEADLINES_SPARE, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL,
+    DEADLINES_SPARE, HANDSHAKES_PER_TURN, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES,
+    REFUSALS_MAX, REFUSED_BYTES_TOTAL,
 };
 use crate::connection::{self, Connection, End, Incoming, Shared, Stream, View};
 use crate::deadlines::{Deadlines, Timer};
@@ -247,8 +248,15 @@ impl<S: Stream> Server<S> {
         }
         // Each is read once; who is not through then is on the list again, for the next turn.
         let mut pending = std::mem::take(&mut self.pending_read);
+        let mut handshakes = 0;
         for token in pending.drain(..) {
-            self.read(token, now);
+            let is_agreeing = slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_agreeing());
+            handshakes += usize::from(is_agreeing);
+            if is_agreeing && handshakes > HANDSHAKES_PER_TURN {
+                self.pending_read.push(token);
+            } else {
+                self.read(token, now);
+            }
         }
         pending.append(&mut self.pending_read);
         self.pending_read = pending;

@@ -358,8 +358,7 @@ struct Tap<'a, S> {
 impl<S: Stream> Read for Tap<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.socket.read(buffer)?;
-        // At the end there is no more, but who reads again is to be told.
-        self.more = got == 0 || self.socket.may_have_more(buffer.len(), got);
+        self.more = self.socket.may_have_more(buffer.len(), got);
         self.records.pass(&buffer[..got]);
         Ok(got)
     }

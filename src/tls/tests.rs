@@ -11,12 +11,15 @@ use proptest::prelude::*;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion, version};
 
 use super::*;
+use crate::addresses::Addresses;
 use crate::assets::Files;
 use crate::clock::Now;
-use crate::config::{READ_BYTES, WRITE_STALL};
+use crate::config::{Config, HANDSHAKES_PER_TURN, READ_BYTES, WRITE_STALL};
 use crate::connection::tests::{CLOSE, Fault, Scripted, TEXT, UPGRADE, Wire, frame, ours};
 use crate::connection::{Connection, End, Incoming, Limits, Shared, View};
 use crate::http::{Access, Endpoint, Site};
+use crate::hub::Hub;
+use crate::server::{self, Ready, Server};
 
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
@@ -373,6 +376,39 @@ fn a_handshake_has_the_time_to_a_join_and_what_comes_in_between_gives_no_more() 
 }
 
 #[test]
+fn a_crowd_that_shakes_hands_does_so_a_few_in_a_turn_and_nobody_is_forgotten() {
+    let talk = Talk::new(&version::TLS13);
+    let (hub_limits, _) = server::limits(&Config::default());
+    let mut server = Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), talk.shared);
+    let mut ready = Vec::new();
+    let wires: Vec<Rc<RefCell<Wire>>> = (0..HANDSHAKES_PER_TURN * 2 + 1)
+        .map(|_| {
+            let wire = Rc::new(RefCell::new(Wire::default()));
+            let mut hello = Vec::new();
+            client(&version::TLS13).write_tls(&mut hello).expect("a vector takes all");
+            wire.borrow_mut().coming.extend(&hello);
+            let stream = TlsStream::new(Scripted(wire.clone()), &identity().0).expect("a session");
+            let register = |_: &mut _, token| {
+                ready.push(Ready { token, readable: true, writable: true, closed: false });
+                Ok(())
+            };
+            let address = [127, 0, 0, 1].into();
+            server.accept(stream, address, View::Page, talk.now, register).expect("nothing to refuse");
+            wire
+        })
+        .collect();
+    let answered = || wires.iter().filter(|wire| !wire.borrow().taken.is_empty()).count();
+    for (ready, expected) in [(&ready[..], 1), (&[], 2)] {
+        server.turn(talk.now, ready);
+        assert_eq!(answered(), expected * HANDSHAKES_PER_TURN);
+        assert_eq!(server.sleep(talk.now.instant), Some(Duration::ZERO));
+    }
+    server.turn(talk.now, &[]);
+    assert_eq!(answered(), wires.len());
+    assert_ne!(server.sleep(talk.now.instant), Some(Duration::ZERO));
+}
+
+#[test]
 fn who_finds_no_room_is_told_so_once_behind_the_handshake() {
     for version in VERSIONS {
         let mut talk = Talk::new(version);
@@ -396,9 +432,13 @@ fn a_goodbye_without_an_end_of_the_stream_is_an_end_and_is_answered() {
         // In one segment with the last that is said.
         talk.client.writer().write_all(&frame(TEXT, "last")).expect("its buffer takes it");
         talk.client.send_close_notify();
-        talk.settle();
+        let mut ciphertext = Vec::new();
+        while talk.client.wants_write() {
+            talk.client.write_tls(&mut ciphertext).expect("a vector takes all");
+        }
+        talk.wire().coming.extend(&ciphertext);
+        talk.event();
         assert_eq!(talk.heard, ["last"]);
-        assert_eq!(talk.told, ours(TEXT, "last"));
         talk.is_gone(End::Lost(ErrorKind::UnexpectedEof));
         let Talk { connection, wire, client, .. } = talk;
         drop(connection);
