@@ -274,7 +274,7 @@ impl Options {
                 return Ok(());
             }
             _ if TLS_NAMES.contains(&name) && !cfg!(feature = "tls") => {
-                return Err("there is no TLS in this sotto; built with `--features tls` it has it".into());
+                return Err("this sotto is built without TLS: build it with `--features tls`".into());
             }
             "tls-cert" => {
                 config.tls_cert = Some(value.into());
@@ -394,9 +394,9 @@ mod tests {
         } else {
             check(
                 "--tls-cert cert.pem",
-                "--tls-cert: there is no TLS in this sotto; built with `--features tls`",
+                "--tls-cert: this sotto is built without TLS: build it with `--features tls`",
             );
-            check("--redirect 127.0.0.1:80", "--redirect: there is no TLS in this sotto");
+            check("--redirect 127.0.0.1:80", "--redirect: this sotto is built without TLS");
         }
         check("--burst 0", "--burst: must be above 0");
         check("--hold 0", "--hold: must be above 0");
