@@ -343,6 +343,28 @@ fn where_there_is_no_memory_for_a_record_its_connection_ends() {
 }
 
 #[test]
+fn a_read_takes_no_more_from_the_socket_than_it_may_give() {
+    let mut talk = Talk::open(&version::TLS13);
+    talk.client.set_buffer_limit(None);
+    let said = frame(TEXT, "x".repeat(5000));
+    let mut ciphertext = Vec::new();
+    for byte in &said {
+        talk.client.writer().write_all(&[*byte]).expect("its buffer takes it");
+        talk.client.write_tls(&mut ciphertext).expect("a vector takes all");
+    }
+    talk.wire().coming.extend(&ciphertext);
+    talk.connection.set_readable(false);
+    let Talk { connection, buffer, now, shared, .. } = &mut talk;
+    let mut input = connection.receive(buffer, *now, shared);
+    assert_eq!(connection.next(&mut input, *now, shared), None);
+    let read = ciphertext.len() - talk.wire().coming.len();
+    assert!((READ_BYTES..READ_BYTES + 4096).contains(&read), "{read} of {}", ciphertext.len());
+    assert!(talk.connection.wants_read());
+    talk.event();
+    assert_eq!(talk.heard, ["x".repeat(5000)]);
+}
+
+#[test]
 fn much_that_says_nothing_is_not_kept() {
     // A handshake message of 64 KiB, in records as long as they may be.
     let mut talk = Talk::new(&version::TLS13);
