@@ -15,7 +15,7 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 use sotto::assets::Files;
 use sotto::clock::Now;
 use sotto::config::READ_BYTES;
-use sotto::connection::{Connection, Incoming, Limits, Shared};
+use sotto::connection::{Connection, Incoming, Limits, Shared, View};
 use sotto::http::{Access, Endpoint, Site};
 
 const LISTENER: Token = Token(usize::MAX);
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 while let Ok((mut stream, _)) = listener.accept() {
                     let token = Token(connections.vacant_key());
                     poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-                    connections.insert(Connection::new(stream, now, &shared));
+                    connections.insert(Connection::new(stream, View::Page, now, &shared));
                 }
             } else if let Some(connection) = connections.get_mut(key) {
                 if event.is_readable() || event.is_error() {

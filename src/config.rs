@@ -4,7 +4,7 @@
 //! Invariant: a `Config` that [`Config::check`] let pass holds no value that the rest of the house has to doubt.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 // ---- the loop ----
@@ -93,6 +93,22 @@ pub const DEADLINES_SPARE: usize = 1024;
 pub const TABLE_ROOM_LEAST: usize = 1024;
 /// Entries that a table of one client, or of one id, has room for at least.
 pub const SMALL_ROOM_LEAST: usize = 8;
+
+// ---- TLS ----
+
+/// Connections read in one turn that have not agreed yet on how they speak: a handshake is a third of a millisecond of work,
+/// more than a hundred messages are, and those who talk are not to wait for a crowd that arrives.
+pub const HANDSHAKES_PER_TURN: usize = 16;
+/// Plain bytes taken from a connection at once: four records, in one write; what the kernel takes of a connection before it
+/// refuses. So much of it may come to lie encrypted, and counts as refused then.
+pub const TLS_WRITE_BYTES: usize = SEND_BUFFER_BYTES;
+/// Bytes in the longest record in plain (RFC 8446, 5.1).
+pub const TLS_RECORD_BYTES_MAX: usize = 16_384;
+/// Bytes that a peer may send without one that can be read: the longest record as TLS 1.2 allows it, 18,437 bytes, and the
+/// read of 4096 in which the next one begins. A handshake takes less than a tenth; rustls itself would keep 64 KiB of it.
+pub const TLS_UNHEARD_BYTES_MAX: usize = 24 * 1024;
+/// What a session costs at most while nothing waits in it: keys, state, and the room for what comes next.
+pub const TLS_SESSION_BYTES: usize = 16 * 1024;
 
 // ---- HTTP ----
 
@@ -185,6 +201,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where to serve metrics.
     pub metrics: Option<SocketAddr>,
+    /// Where the certificate is, with its chain, for TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// Where its key is.
+    pub tls_key: Option<PathBuf>,
+    /// Where to send people from to where TLS is spoken.
+    pub redirect: Option<SocketAddr>,
     /// A folder to serve the page from, instead of what is built in.
     pub www: Option<PathBuf>,
     /// Connections at once.
@@ -222,6 +244,9 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             metrics: None,
+            tls_cert: None,
+            tls_key: None,
+            redirect: None,
             www: None,
             max_clients: CONNECTIONS_MAX,
             per_address: 0,
@@ -267,7 +292,18 @@ impl Config {
         if self.timeout <= self.ping {
             return refuse("--timeout must be greater than --ping".into());
         }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return refuse("--tls-cert and --tls-key belong together: one of them is missing".into());
+        }
+        if self.redirect.is_some() && self.tls_cert.is_none() {
+            return refuse("--redirect leads to https, which needs --tls-cert and --tls-key".into());
+        }
         Ok(())
+    }
+
+    /// Certificate and key, where TLS is spoken.
+    pub fn tls_files(&self) -> Option<(&Path, &Path)> {
+        self.tls_cert.as_deref().zip(self.tls_key.as_deref())
     }
 
     /// Bytes of heads and messages that have not come whole, of all connections together.
@@ -280,16 +316,23 @@ impl Config {
     /// there may be can have of it. What `--www` reads is not in it.
     pub fn memory_bytes_max(&self) -> usize {
         let connections = self.max_clients + REFUSALS_MAX;
+        let (tls_one, tls_incomplete_one, tls_refused_one) = match self.tls_cert {
+            Some(_) => {
+                (TLS_SESSION_BYTES, 2 * TLS_UNHEARD_BYTES_MAX + TLS_RECORD_BYTES_MAX, 2 * TLS_WRITE_BYTES)
+            }
+            None => (0, 0, 0),
+        };
         // An open message counts double; its last frame comes behind it.
-        let incomplete_one =
-            HEAD_BYTES_MAX.max(OPEN_MESSAGE_BYTES + 3 * self.max_message + FRAME_HEADER_BYTES_MAX);
-        let refused_one = self.outbox + 2 * READ_BYTES;
+        let incomplete_one = HEAD_BYTES_MAX
+            .max(OPEN_MESSAGE_BYTES + 3 * self.max_message + FRAME_HEADER_BYTES_MAX)
+            + tls_incomplete_one;
+        let refused_one = self.outbox + 2 * READ_BYTES + tls_refused_one;
         // What vectors hold that were added to by `extend_tightly`: an eighth of it may be empty.
         let grown = self.outbox_total.min(connections * self.outbox)
             + REFUSED_BYTES_TOTAL.min(connections * refused_one)
             + self.incomplete_bytes_total().min(connections * incomplete_one)
             + self.held_total.min(self.owned * self.held);
-        connections * (CLIENT_BYTES + if self.per_address > 0 { ADDRESS_BYTES } else { 0 })
+        connections * (CLIENT_BYTES + tls_one + if self.per_address > 0 { ADDRESS_BYTES } else { 0 })
             + grown / 8 * 9
             + WATCHED_TOTAL.min(connections * WATCHED_MAX) * WATCH_BYTES
             + BLOCKED_TOTAL.min((connections + self.owned) * BLOCKED_MAX) * BLOCK_BYTES
@@ -332,6 +375,8 @@ mod tests {
         };
         grows(|c| c.max_clients += 1000, 1000 * CLIENT_BYTES);
         grows(|c| c.per_address = 1, (CONNECTIONS_MAX + REFUSALS_MAX) * ADDRESS_BYTES);
+        let sessions = (CONNECTIONS_MAX + REFUSALS_MAX) * TLS_SESSION_BYTES;
+        grows(|c| c.tls_cert = Some("fullchain.pem".into()), sessions);
         grows(|c| c.outbox_total += 8 << 20, 9 << 20);
         grows(|c| c.outbox += 8 << 20, 32 << 20);
         grows(|c| c.held_total += 8 << 20, 8 << 20);
@@ -357,5 +402,8 @@ mod tests {
         named(|c| c.max_message = 131_073, "--outbox");
         named(|c| c.outbox_total = 524_287, "--outbox-total");
         named(|c| c.timeout = c.ping, "--timeout");
+        named(|c| c.tls_cert = Some("fullchain.pem".into()), "--tls-cert");
+        named(|c| c.tls_key = Some("privkey.pem".into()), "--tls-cert");
+        named(|c| c.redirect = Some(c.listen), "--redirect");
     }
 }

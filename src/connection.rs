@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - While bytes wait that the kernel has refused, nothing is read: pongs and HTTP answers have no other bound. Nor is it
-//!   while the peer is in debt, having talked too fast.
+//!   while the peer is in debt, having talked too fast. What the stream keeps because the kernel refused it counts as ours.
 //! - After a close frame, in or out, nothing more is queued, and nothing that still comes is heard.
 //! - A connection ends in `Connection::finish` only, which gives back what it held.
 
@@ -31,10 +31,12 @@ mod shared;
 mod websocket;
 
 use shared::status;
-pub use shared::{Counters, Limits, Shared};
+pub use shared::{Counters, Limits, Shared, View};
 use websocket::{Due, Life, WebSocket};
 
-/// What a connection speaks through: a non-blocking TCP stream, or a script in a test.
+/// What a connection speaks through: a non-blocking TCP stream, one with TLS over it, or a script in a test.
+///
+/// The defaults are those of a stream that has no buffer of its own.
 pub trait Stream: Read + Write {
     /// After a read that asked for `asked` bytes and got `got`: may more be waiting that no event will tell of?
     ///
@@ -43,10 +45,30 @@ pub trait Stream: Read + Write {
         asked == got
     }
 
+    /// Bytes that it has taken and the kernel has refused. Until `flush` has handed them on, nothing else can be written.
+    fn unsent(&self) -> usize {
+        0
+    }
+
+    /// Bytes of memory that it keeps of what has come, until more does.
+    fn held(&self) -> usize {
+        0
+    }
+
+    /// Can it be written to? Where two have to agree first on how they speak, it can only be read until they have.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Has the peer shown that it speaks otherwise than it should? Then it hears us as it speaks.
+    fn is_misunderstood(&self) -> bool {
+        false
+    }
+
     /// Says that nothing more will be written; reading goes on.
     ///
     /// # Errors
-    /// Those of shutdown(2).
+    /// Those of shutdown(2). `WouldBlock`: something has to leave before, and then it has to be said again.
     fn shutdown_write(&mut self) -> io::Result<()>;
 }
 
@@ -153,8 +175,8 @@ struct Http {
     body: Option<Box<Body>>,
     /// The connection ends when the response has left.
     last: Option<End>,
-    /// It sees the metrics, and nothing else.
-    for_metrics: bool,
+    /// What it sees.
+    view: View,
 }
 
 struct Body {
@@ -172,7 +194,7 @@ struct Closing {
 
 impl<S: Stream> Connection<S> {
     /// A connection just accepted. What may have come with it is told by the first event.
-    pub fn new(stream: S, now: Now, shared: &Shared) -> Connection<S> {
+    pub fn new(stream: S, view: View, now: Now, shared: &Shared) -> Connection<S> {
         let deadline = now.instant + shared.limits.join_timeout;
         let http = Http {
             head: Vec::new(),
@@ -181,7 +203,7 @@ impl<S: Stream> Connection<S> {
             started: true,
             body: None,
             last: None,
-            for_metrics: false,
+            view,
         };
         Connection {
             stream,
@@ -195,18 +217,9 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// A connection that can ask for the metrics only.
-    pub fn for_metrics(stream: S, now: Now, shared: &Shared) -> Connection<S> {
-        let mut connection = Connection::new(stream, now, shared);
-        if let State::Http(http) = &mut connection.state {
-            http.for_metrics = true;
-        }
-        connection
-    }
-
     /// A connection for which there is no room: it is told so, whatever it asks.
     pub fn refused(stream: S, now: Now, shared: &mut Shared) -> Connection<S> {
-        let mut connection = Connection::new(stream, now, shared);
+        let mut connection = Connection::new(stream, View::Page, now, shared);
         connection.respond(http::unavailable(now.unix_ms), now, shared);
         connection
     }
@@ -240,13 +253,25 @@ impl<S: Stream> Connection<S> {
 
     /// Bytes in memory that are to leave: [`Connection::unsent`] without the body of a file.
     pub fn queued(&self) -> usize {
-        self.out.len() - self.out_at
+        self.out.len() - self.out_at + self.stream.unsent()
     }
 
     /// Is a visit owed: has something come, or may it have, that can be heard now?
     pub fn wants_read(&self) -> bool {
         let pipelined = matches!(&self.state, State::Http(http) if http.pipelined);
-        (self.readable || pipelined) && self.unsent() == 0 && !self.is_paused() && !self.is_gone()
+        let is_free = self.unsent() == 0 || !self.stream.is_ready() && !self.is_stalled();
+        (self.readable || pipelined) && is_free && !self.is_paused() && !self.is_gone()
+    }
+
+    /// Is something queued that the kernel may take now?
+    pub fn wants_write(&self) -> bool {
+        let can_leave = self.stream.is_ready() || self.stream.unsent() > 0;
+        self.unsent() > 0 && can_leave && !self.is_stalled()
+    }
+
+    /// Is it still being agreed on how to speak?
+    pub fn is_agreeing(&self) -> bool {
+        !self.stream.is_ready()
     }
 
     /// Has the kernel said that the end of the stream is near?
@@ -316,7 +341,17 @@ impl<S: Stream> Connection<S> {
         if buffer.is_empty() {
             return 0;
         }
-        match self.stream.read(buffer) {
+        let held = self.stream.held();
+        let result = self.stream.read(buffer);
+        shared.codec.incomplete.give(held);
+        let (held, before) = (self.stream.held(), held);
+        let is_too_much = held > before && held > shared.codec.incomplete.limit(usize::MAX);
+        shared.codec.incomplete.take(held);
+        if is_too_much {
+            self.abandon(CloseCode::Again.into(), now, shared);
+            return 0;
+        }
+        match result {
             Ok(0) => (self.readable, self.ended) = (false, true),
             Ok(got) => {
                 self.readable = self.read_closed || self.stream.may_have_more(buffer.len(), got);
@@ -374,9 +409,18 @@ impl<S: Stream> Connection<S> {
 
     /// Answers the next request; true: it is for frames.
     fn next_request(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> bool {
-        let State::Http(Http { for_metrics, .. }) = self.state else { return false };
-        let site = if for_metrics { &shared.metrics } else { &shared.site };
-        let (used, answer) = match http::parse(input.rest(), site, now.unix_ms) {
+        let State::Http(Http { view, .. }) = self.state else { return false };
+        if self.unsent() > 0 {
+            // The answer was there before the request.
+            self.keep_head(input.take_all(), true, now, shared);
+            return false;
+        }
+        if self.stream.is_misunderstood() {
+            input.take_all();
+            self.respond(http::not_https(now.unix_ms), now, shared);
+            return false;
+        }
+        let (used, answer) = match http::parse(input.rest(), shared.site(view), now.unix_ms) {
             Parsed::Complete { used, answer } => (used, answer),
             Parsed::Incomplete => {
                 self.keep_head(input.take_all(), false, now, shared);
@@ -470,7 +514,7 @@ impl<S: Stream> Connection<S> {
 
     /// The peer says nothing more. What it asked for before is still answered.
     fn end_of_stream(&mut self, shared: &mut Shared) {
-        let unsent = self.unsent() > 0;
+        let unsent = self.unsent() > 0 && self.stream.is_ready();
         match &mut self.state {
             State::Http(http) if http.pipelined => {}
             State::Http(http) if unsent => http.last = Some(End::Lost(ErrorKind::UnexpectedEof)),
@@ -514,7 +558,7 @@ impl<S: Stream> Connection<S> {
         shared.counters.bytes_out += taken as u64;
         let (header, text) =
             (&header[taken.min(header.len())..], &text[taken.saturating_sub(header.len())..]);
-        if header.len() + text.len() > 0 {
+        if header.len() + text.len() + self.stream.unsent() > 0 {
             // Whether the kernel is full is found out by trying the rest.
             let room = self.room(shared);
             room.extend_from_slice(header);
@@ -556,6 +600,20 @@ impl<S: Stream> Connection<S> {
             return;
         }
         loop {
+            if self.stream.unsent() > 0
+                && let Err(error) = self.flush_stream(now)
+            {
+                match error.kind() {
+                    ErrorKind::Interrupted => continue,
+                    ErrorKind::WouldBlock => return self.keep_refused(shared),
+                    kind => return self.finish(State::Gone(End::Lost(kind)), shared),
+                }
+            }
+            if !self.stream.is_ready() {
+                // What is queued here waits until it is.
+                self.stalled = None;
+                return;
+            }
             let body = match &mut self.state {
                 State::Http(http) => http.body.as_deref_mut(),
                 _ => None,
@@ -583,10 +641,23 @@ impl<S: Stream> Connection<S> {
         self.drained(now, shared);
     }
 
+    /// Hands on what the stream has kept.
+    fn flush_stream(&mut self, now: Now) -> io::Result<()> {
+        let before = self.stream.unsent();
+        let result = self.stream.flush();
+        if self.stream.unsent() < before {
+            self.stalled = self.stalled.map(|_| now.instant);
+        }
+        if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            self.stalled.get_or_insert(now.instant);
+        }
+        result
+    }
+
     /// Keeps what the kernel refused and little more. Each time at least an eighth of the room is given back, so bytes are
     /// moved O(1) times.
     fn keep_refused(&mut self, shared: &mut Shared) {
-        if self.queued() <= self.out.capacity() / 8 * 7 {
+        if self.out.len() - self.out_at <= self.out.capacity() / 8 * 7 {
             let refused = self.out[self.out_at..].to_vec();
             self.out_at = 0;
             shared.give_room(std::mem::replace(&mut self.out, refused));
@@ -619,7 +690,12 @@ impl<S: Stream> Connection<S> {
     /// Our last byte has left: says so, and reads on for a while. A stream that is dropped with bytes unread is reset, and
     /// a reset can eat what the peer has not read yet.
     fn linger(&mut self, end: End, now: Now, shared: &mut Shared) {
-        let gone = self.ended || self.stream.shutdown_write().is_err();
+        let shut = if self.ended { Ok(()) } else { self.stream.shutdown_write() };
+        if matches!(&shut, Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            // Once the stream's own last word has left, we are here again.
+            return;
+        }
+        let gone = self.ended || shut.is_err();
         self.finish(if gone { State::Gone(end) } else { State::closing(end, now, LINGER) }, shared);
     }
 
@@ -630,6 +706,9 @@ impl<S: Stream> Connection<S> {
             State::Http(http) => shared.codec.incomplete.give(http.head.len()),
             State::WebSocket(WebSocket { begun: Some(begun), .. }) => begun.frames.release(&mut shared.codec),
             State::WebSocket(_) | State::Closing(_) | State::Gone(_) => {}
+        }
+        if !self.is_gone() && matches!(state, State::Gone(_)) {
+            shared.codec.incomplete.give(self.stream.held());
         }
         self.state = match (self.end(), state) {
             (Some(end), State::Gone(_)) => State::Gone(end),
@@ -701,4 +780,4 @@ impl<S: Stream> Connection<S> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

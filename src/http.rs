@@ -29,13 +29,39 @@ const RETRY_AFTER_SECONDS: u32 = 5;
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How long a browser that has seen this server speak TLS refuses to be talked out of it: a year, which is what is
+/// recommended. Other hosts of the domain are not ours to promise for, and neither is a place on the browsers' own lists,
+/// which one does not leave for years.
+#[cfg(feature = "tls")]
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
 /// The status codes of all answers there are.
-pub const STATUSES: [u16; 15] = [101, 200, 304, 400, 403, 404, 405, 408, 413, 414, 421, 426, 431, 500, 503];
+pub const STATUSES: &[u16] = &[
+    101,
+    200,
+    304,
+    #[cfg(feature = "tls")]
+    308,
+    400,
+    403,
+    404,
+    405,
+    408,
+    413,
+    414,
+    421,
+    426,
+    431,
+    500,
+    503,
+];
 
 /// What is served here, and to whom.
 pub struct Site {
     content: Content,
     access: Access,
+    /// It is served over TLS.
+    has_tls: bool,
 }
 
 enum Content {
@@ -43,9 +69,13 @@ enum Content {
     Page { files: Files, endpoint: Endpoint },
     /// The server's metrics as they are now, and nothing else.
     Metrics(String),
+    /// The way to the page, which is served over TLS at this port.
+    #[cfg(feature = "tls")]
+    Redirect { port: u16 },
 }
 
 /// Which hosts this server answers for, and which pages may connect.
+#[derive(Clone)]
 pub enum Access {
     /// Any host, any page: for a server with nothing to protect.
     Anyone,
@@ -168,23 +198,43 @@ pub fn unavailable(unix_ms: u64) -> Response {
         .write(unix_ms)
 }
 
+/// The answer to a client that speaks HTTP where TLS is spoken: 400 in plain, and the end.
+pub fn not_https(unix_ms: u64) -> Response {
+    bad_request("This port speaks HTTPS: ask for it with https:// instead of http://.").write(unix_ms)
+}
+
 impl Site {
     /// A site that serves `files` and takes WebSocket connections at `endpoint`, both as `access` allows.
     pub fn new(files: Files, access: Access, endpoint: Endpoint) -> Site {
-        Site { content: Content::Page { files, endpoint }, access }
+        Site { content: Content::Page { files, endpoint }, access, has_tls: false }
+    }
+
+    /// The same site, served over TLS.
+    #[cfg(feature = "tls")]
+    pub fn over_tls(self) -> Site {
+        Site { has_tls: true, ..self }
+    }
+
+    /// A site that sends everybody to the same address at `https://` and this port, under the names that `access` allows:
+    /// whoever sends people elsewhere by a link to here would find a name of theirs refused.
+    #[cfg(feature = "tls")]
+    pub fn redirect(port: u16, access: Access) -> Site {
+        Site { content: Content::Redirect { port }, access, has_tls: false }
     }
 
     /// A site with nothing but these metrics, at `/metrics`, whatever name it is asked for under: it is for programs that
     /// find it by names of their own network, which no option lists. A page that gets at them by DNS rebinding learns
     /// what everybody learns who can reach this address: numbers, no id and no text.
     pub fn metrics(text: String) -> Site {
-        Site { content: Content::Metrics(text), access: Access::Anyone }
+        Site { content: Content::Metrics(text), access: Access::Anyone, has_tls: false }
     }
 
     fn find(&self, path: &str) -> Result<Resource<'_>, Reply> {
         match (&self.content, path) {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
+            #[cfg(feature = "tls")]
+            (Content::Redirect { .. }, _) => Err(nothing_here()),
             (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
                 Ok(Resource::Endpoint(endpoint))
             }
@@ -327,6 +377,10 @@ fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
         Ok(Outcome::Upgrade(response)) => return Answer::Upgrade(response),
         Ok(Outcome::Reply(reply)) | Err(reply) => reply,
     };
+    #[cfg(feature = "tls")]
+    if site.has_tls {
+        reply = reply.field("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY);
+    }
     reply.close |= request.wants_close();
     let mut response = reply.write(unix_ms);
     if request.method == "HEAD" {
@@ -341,6 +395,10 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
     let (authority, path) = parse_target(request.target)?;
     let host = check_host(request, authority, &site.access)?;
     check_body(request)?;
+    #[cfg(feature = "tls")]
+    if let Content::Redirect { port } = site.content {
+        return Ok(Outcome::Reply(redirect(request, host.as_ref(), port)?));
+    }
     let resource = site.find(path)?;
     check_method(request)?;
     match resource {
@@ -348,7 +406,7 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
             check_upgrade(request)?;
             check_version(request)?;
             let key = check_key(request)?;
-            check_origin(request, host.as_ref(), &site.access)?;
+            check_origin(request, host.as_ref(), site)?;
             let subprotocol = choose_subprotocol(request, endpoint);
             Ok(Outcome::Upgrade(switch_protocols(key, subprotocol)))
         }
@@ -477,12 +535,12 @@ fn check_key<'a>(request: &Request<'a>) -> Result<&'a str, Reply> {
 /// Lets in the page served here and those of `--origin`. Browsers say where a page comes from and do not stop it from
 /// connecting elsewhere: that is left to servers (RFC 6455, 10.2). What is
 /// no browser sends no `Origin`, and could make up any.
-fn check_origin(request: &Request, host: Option<&Authority>, access: &Access) -> Result<(), Reply> {
-    let Access::Pages(origins) = access else {
+fn check_origin(request: &Request, host: Option<&Authority>, site: &Site) -> Result<(), Reply> {
+    let Access::Pages(origins) = &site.access else {
         return Ok(());
     };
-    let is_allowed =
-        |origin: Origin| origins.contains(&origin) || host.is_some_and(|authority| origin.is_at(authority));
+    let is_ours = |origin: &Origin| host.is_some_and(|authority| origin.is_at(authority, site.has_tls));
+    let is_allowed = |origin: Origin| origins.contains(&origin) || is_ours(&origin);
     let values = request.values("Origin");
     match values.as_slice() {
         [] => Ok(()),
@@ -519,6 +577,22 @@ fn switch_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
     }
     response += "\r\n";
     response.into_bytes()
+}
+
+/// The way to the same address over TLS: 308, which keeps the method.
+#[cfg(feature = "tls")]
+fn redirect(request: &Request, authority: Option<&Authority>, port: u16) -> Result<Reply, Reply> {
+    let Authority { host, .. } = authority.ok_or_else(|| bad_request("The request has no Host."))?;
+    let path = match split_scheme(request.target) {
+        Some((_, rest)) => rest.find(['/', '?']).map_or("", |at| &rest[at..]),
+        None => request.target,
+    };
+    let (slash, port) = (if path.starts_with('/') { "" } else { "/" }, format!(":{port}"));
+    let port = if port == ":443" { "" } else { &port };
+    let path = path.strip_prefix('*').unwrap_or(path);
+    let location = format!("https://{host}{port}{slash}{path}");
+    let reply = Reply::text("308 Permanent Redirect", "This server speaks HTTPS.");
+    Ok(reply.field("Location", &location))
 }
 
 fn serve(request: &Request, file: File) -> Reply {

@@ -37,6 +37,9 @@ pub mod frames;
 
 pub mod connection;
 
+#[cfg(feature = "tls")]
+pub mod tls;
+
 pub mod addresses;
 
 pub mod metrics;

@@ -1,9 +1,12 @@
 //! Where readiness and new connections come from: mio's `Poll`, the listening sockets, the signals.
 //!
 //! Invariant: nothing from `accept` ends the server. What the machine lacks is tried again, and said once a second.
+//! Nothing here waits but `wait`, except for the disk when SIGHUP says that certificate and key are new.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -11,7 +14,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry};
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::clock::Now;
@@ -19,14 +22,25 @@ use crate::config::{
     ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, Config, DESCRIPTORS_RESERVED, EVENTS_MAX, SEND_BUFFER_BYTES,
     SHUTDOWN, WAITS_PER_TURN,
 };
+use crate::connection::View;
 use crate::room::tighten;
-use crate::server::{Accepted, Place, Ready, Server};
+use crate::server::{Accepted, Ready, Server};
+#[cfg(feature = "tls")]
+use crate::tls::{Identity, TlsStream};
 use crate::token::Token;
+
+/// What a connection speaks through.
+#[cfg(not(feature = "tls"))]
+pub type Socket = TcpStream;
+/// What a connection speaks through.
+#[cfg(feature = "tls")]
+pub type Socket = TlsStream<TcpStream>;
 
 // Tokens of connections have a slab key in their low half, which these are far above.
 const CHAT: mio::Token = mio::Token(usize::MAX);
 const METRICS: mio::Token = mio::Token(usize::MAX - 1);
 const SIGNALS: mio::Token = mio::Token(usize::MAX - 2);
+const REDIRECT: mio::Token = mio::Token(usize::MAX - 3);
 
 /// The sockets that are listened on, and what wakes the loop.
 pub struct Listener {
@@ -47,9 +61,20 @@ pub struct Listener {
 struct Door {
     token: mio::Token,
     socket: TcpListener,
-    /// What comes through it is let in for this.
-    place: Place,
+    /// What those see who come through it.
+    view: View,
+    /// With what they are spoken TLS to.
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     accepting: Accepting,
+}
+
+/// TLS at a door, and where it is read from.
+#[cfg(feature = "tls")]
+struct Tls {
+    identity: Identity,
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 /// Whether `accept` has to be tried.
@@ -77,7 +102,7 @@ impl Listener {
     /// When the address cannot be had, or the machine lacks what a loop needs.
     pub fn bind(config: &Config) -> io::Result<Listener> {
         let poll = Poll::new()?;
-        let chat = Door::open(config.listen, config, CHAT, Place::Chat, poll.registry())?;
+        let chat = Door::open(config.listen, config, CHAT, View::Page, poll.registry())?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Listener {
@@ -105,7 +130,32 @@ impl Listener {
     /// # Errors
     /// When the address cannot be had.
     pub fn bind_metrics(&mut self, address: SocketAddr, config: &Config) -> io::Result<SocketAddr> {
-        let door = Door::open(address, config, METRICS, Place::Metrics, self.poll.registry())?;
+        let door = Door::open(address, config, METRICS, View::Metrics, self.poll.registry())?;
+        let address = door.socket.local_addr()?;
+        self.doors.push(door);
+        Ok(address)
+    }
+
+    /// Speaks TLS where the chat is served, with certificate and key from these files. From here on SIGHUP reads them anew.
+    ///
+    /// # Errors
+    /// When the machine lacks what a signal needs.
+    #[cfg(feature = "tls")]
+    pub fn speak_tls(&mut self, identity: Identity, certificate: PathBuf, key: PathBuf) -> io::Result<()> {
+        for chat in self.doors.iter_mut().filter(|door| door.token == CHAT) {
+            let (certificate, key) = (certificate.clone(), key.clone());
+            chat.tls = Some(Tls { identity: identity.clone(), certificate, key });
+        }
+        self.signals.add_signal(SIGHUP)
+    }
+
+    /// Listens for who comes without TLS, to send them to it.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    #[cfg(feature = "tls")]
+    pub fn bind_redirect(&mut self, address: SocketAddr, config: &Config) -> io::Result<SocketAddr> {
+        let door = Door::open(address, config, REDIRECT, View::Redirect, self.poll.registry())?;
         let address = door.socket.local_addr()?;
         self.doors.push(door);
         Ok(address)
@@ -115,7 +165,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the kernel refuses to wait, which is beyond repair.
-    pub fn run(mut self, server: &mut Server<TcpStream>) -> io::Result<()> {
+    pub fn run(mut self, server: &mut Server<Socket>) -> io::Result<()> {
         let mut ended = Instant::now();
         loop {
             let now = self.wait(ended, server)?;
@@ -133,7 +183,7 @@ impl Listener {
     }
 
     /// The only place that sleeps, from `now` on: until readiness, or the nearest deadline.
-    fn wait(&mut self, now: Instant, server: &Server<TcpStream>) -> io::Result<Now> {
+    fn wait(&mut self, now: Instant, server: &Server<Socket>) -> io::Result<Now> {
         let accept = self.doors.iter().filter_map(|door| door.sleep(now)).min();
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
         let timeout = [server.sleep(now), accept, stop].into_iter().flatten().min();
@@ -158,7 +208,7 @@ impl Listener {
         }
         for event in &self.events {
             match event.token() {
-                CHAT | METRICS => {
+                CHAT | METRICS | REDIRECT => {
                     for door in self.doors.iter_mut().filter(|door| door.token == event.token()) {
                         door.accepting = Accepting::Owed;
                     }
@@ -176,11 +226,15 @@ impl Listener {
     }
 
     /// The first signal begins the end, a second one is the end: then it gives true.
-    fn heed_signals(&mut self, now: Now, server: &mut Server<TcpStream>) -> bool {
+    fn heed_signals(&mut self, now: Now, server: &mut Server<Socket>) -> bool {
         if !std::mem::take(&mut self.signalled) {
             return false;
         }
-        for _ in self.signals.pending() {
+        for signal in self.signals.pending() {
+            if signal == SIGHUP {
+                self.doors.iter_mut().for_each(Door::reload);
+                continue;
+            }
             if self.stop_by.is_some() {
                 return true;
             }
@@ -192,7 +246,7 @@ impl Listener {
         false
     }
 
-    fn accept(&mut self, now: Now, server: &mut Server<TcpStream>) {
+    fn accept(&mut self, now: Now, server: &mut Server<Socket>) {
         for door in &mut self.doors {
             door.accept(now, server, self.poll.registry(), &mut self.warnings);
         }
@@ -204,7 +258,7 @@ impl Door {
         address: SocketAddr,
         config: &Config,
         token: mio::Token,
-        place: Place,
+        view: View,
         registry: &Registry,
     ) -> io::Result<Door> {
         let mut socket = TcpListener::bind(address)?;
@@ -216,7 +270,14 @@ impl Door {
         // mio has called it with 128; the second call only sets the backlog.
         rustix::net::listen(&socket, BACKLOG)?;
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Door { token, socket, place, accepting: Accepting::OnEvent })
+        Ok(Door {
+            token,
+            socket,
+            view,
+            #[cfg(feature = "tls")]
+            tls: None,
+            accepting: Accepting::OnEvent,
+        })
     }
 
     /// How long the loop may sleep; none: until something happens.
@@ -231,7 +292,7 @@ impl Door {
     fn accept(
         &mut self,
         now: Now,
-        server: &mut Server<TcpStream>,
+        server: &mut Server<Socket>,
         registry: &Registry,
         warnings: &mut Throttle,
     ) {
@@ -247,9 +308,10 @@ impl Door {
         self.accepting = Accepting::Owed;
         for _ in 0..ACCEPTS_PER_TURN {
             let accepted = self.socket.accept().and_then(|(stream, address)| {
-                let accepted = server.accept(stream, address.ip(), self.place, now, |stream, token| {
+                let stream = self.socket_for(stream)?;
+                let accepted = server.accept(stream, address.ip(), self.view, now, |stream, token| {
                     let both = Interest::READABLE | Interest::WRITABLE;
-                    registry.register(stream, mio::Token(token.into()), both)
+                    registry.register(source(stream), mio::Token(token.into()), both)
                 })?;
                 Ok((accepted, address.ip()))
             });
@@ -276,6 +338,50 @@ impl Door {
             }
         }
     }
+}
+
+#[cfg(not(feature = "tls"))]
+impl Door {
+    fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
+        Ok(stream)
+    }
+
+    /// SIGHUP is not asked for, and would end the program.
+    fn reload(&mut self) {}
+}
+
+#[cfg(feature = "tls")]
+impl Door {
+    fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
+        match &self.tls {
+            Some(tls) => TlsStream::new(stream, &tls.identity),
+            None => Ok(TlsStream::plain(stream)),
+        }
+    }
+
+    /// For connections to come: those that are here keep what they have.
+    fn reload(&mut self) {
+        let Some(Tls { identity, certificate, key }) = &mut self.tls else { return };
+        match identity.reload(certificate, key) {
+            Ok(new) => {
+                *identity = new;
+                info!("certificate and key were read anew");
+            }
+            Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
+        }
+    }
+}
+
+/// What the kernel knows of a socket.
+#[cfg(not(feature = "tls"))]
+fn source(socket: &mut Socket) -> &mut TcpStream {
+    socket
+}
+
+/// What the kernel knows of a socket.
+#[cfg(feature = "tls")]
+fn source(socket: &mut Socket) -> &mut TcpStream {
+    socket.socket_mut()
 }
 
 impl Throttle {

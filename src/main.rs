@@ -22,12 +22,32 @@ use sotto::http::{Access, Endpoint, Origin, Site};
 use sotto::hub::Hub;
 use sotto::listener::{Listener, connections_possible, raise_descriptor_limit};
 use sotto::server::{Server, limits};
+#[cfg(feature = "tls")]
+use sotto::tls::Identity;
 
 mod stderr_log;
 
 use stderr_log::StderrLog;
 
-const HELP: &str = "\
+#[cfg(feature = "tls")]
+macro_rules! tls_help {
+    () => {
+        "  \
+  --tls-cert FILE         speak https and wss: the certificate with its chain, in PEM; SIGHUP reads it anew
+  --tls-key FILE          the key of that certificate, in PEM
+  --redirect ADDRESS:PORT where to send people from http to https  [off]
+"
+    };
+}
+#[cfg(not(feature = "tls"))]
+macro_rules! tls_help {
+    () => {
+        ""
+    };
+}
+
+const HELP: &str = concat!(
+    "\
 sotto: private one-to-one web chat
 
 Usage: sotto [OPTIONS]
@@ -36,6 +56,9 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
 
   --listen ADDRESS:PORT   where to serve; port 0 takes a free one  [127.0.0.1:8080]
   --metrics ADDRESS:PORT  where to serve /metrics for Prometheus, and nothing else  [off]
+",
+    tls_help!(),
+    "  \
   --origin URL            also accept pages from here; repeatable (in the environment: separated by spaces)
   --www DIR               serve the page from a folder, read anew at each request
   --max-clients N         connections at once  [32768, or what descriptors allow]
@@ -54,11 +77,15 @@ Each --name VALUE can also be given as the environment variable SOTTO_NAME, dash
   --owned N               owned ids  [100000]
   --log LEVEL             off, error, warn, info, debug or trace  [info]
   --help, --version
-";
+"
+);
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 22] = [
     "listen",
     "metrics",
+    "tls-cert",
+    "tls-key",
+    "redirect",
     "origin",
     "www",
     "max-clients",
@@ -77,6 +104,9 @@ const NAMES: [&str; 19] = [
     "owned",
     "log",
 ];
+
+/// Options that need TLS.
+const TLS_NAMES: [&str; 3] = ["tls-cert", "tls-key", "redirect"];
 
 fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
@@ -103,7 +133,8 @@ fn fail(code: u8, sentence: impl Display) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
+fn serve(options: Options) -> Result<(), String> {
+    let Options { mut config, origins, .. } = options;
     if let Err(error) = raise_descriptor_limit() {
         warn!("cannot raise the limit of open descriptors: {error}");
     }
@@ -115,27 +146,49 @@ fn serve(Options { mut config, origins, .. }: Options) -> Result<(), String> {
     if config.max_clients < wanted && wanted != CONNECTIONS_MAX {
         warn!("--max-clients is {possible}, not {wanted}: that is what the limit of open descriptors allows");
     }
-    let files = config.www.take().map_or(Files::BuiltIn, Files::Folder);
-    let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
-    let site = Site::new(files, Access::Pages(origins), endpoint);
-    let (hub_limits, connection_limits) = limits(&config);
-    // A hasher with random keys, asked to hash nothing, is a random number from the system.
-    let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
-    let addresses = Addresses::new(config.per_address);
-    let shared = Shared::new(site, connection_limits);
-    let mut server = Server::new(config.max_clients, addresses, hub, shared);
-    server.log_lines_dropped = stderr_log::dropped;
-
     let mut listener = Listener::bind(&config).map_err(|error| cannot_listen(config.listen, &error))?;
     let address = listener.address().map_err(|error| error.to_string())?;
+    let files = config.www.take().map_or(Files::BuiltIn, Files::Folder);
+    let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
+    let access = Access::Pages(origins);
+    let (hub_limits, connection_limits) = limits(&config);
+    #[cfg(not(feature = "tls"))]
+    let (scheme, shared) = ("http", Shared::new(Site::new(files, access, endpoint), connection_limits));
+    #[cfg(feature = "tls")]
+    let (scheme, shared) = {
+        let site = Site::new(files, access.clone(), endpoint);
+        match (options.identity, config.tls_files()) {
+            (Some(identity), Some((certificate, key))) => {
+                listener
+                    .speak_tls(identity, certificate.into(), key.into())
+                    .map_err(|error| error.to_string())?;
+                let mut shared = Shared::new(site.over_tls(), connection_limits);
+                shared.set_redirect(Site::redirect(address.port(), access));
+                ("https", shared)
+            }
+            _ => ("http", Shared::new(site, connection_limits)),
+        }
+    };
+    // A hasher with random keys, asked to hash nothing, is a random number from the system.
+    let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
+    let mut server = Server::new(config.max_clients, Addresses::new(config.per_address), hub, shared);
+    server.log_lines_dropped = stderr_log::dropped;
     let bind_metrics = |at| listener.bind_metrics(at, &config).map_err(|error| cannot_listen(at, &error));
     let metrics = config.metrics.map(bind_metrics).transpose()?;
+    #[cfg(feature = "tls")]
+    let bind_redirect = |at| listener.bind_redirect(at, &config).map_err(|error| cannot_listen(at, &error));
+    #[cfg(feature = "tls")]
+    let redirect = config.redirect.map(bind_redirect).transpose()?;
     info!(
         "at most {} connections and {} MiB of memory, the kernel's buffers not counted",
         config.max_clients,
         config.memory_bytes_max() >> 20
     );
-    let _ = writeln!(std::io::stderr(), "listening on http://{address}");
+    let _ = writeln!(std::io::stderr(), "listening on {scheme}://{address}");
+    #[cfg(feature = "tls")]
+    if let Some(address) = redirect {
+        let _ = writeln!(std::io::stderr(), "redirecting from http://{address}");
+    }
     if let Some(address) = metrics {
         let _ = writeln!(std::io::stderr(), "metrics on http://{address}/metrics");
     }
@@ -157,6 +210,9 @@ struct Options {
     config: Config,
     origins: Vec<Origin>,
     log: LevelFilter,
+    /// What the files for TLS hold.
+    #[cfg(feature = "tls")]
+    identity: Option<Identity>,
 }
 
 /// Reads the environment, then the command line over it.
@@ -164,7 +220,13 @@ fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, String> {
-    let mut options = Options { config: Config::default(), origins: Vec::new(), log: LevelFilter::Info };
+    let mut options = Options {
+        config: Config::default(),
+        origins: Vec::new(),
+        log: LevelFilter::Info,
+        #[cfg(feature = "tls")]
+        identity: None,
+    };
     for name in NAMES {
         let variable = format!("SOTTO_{}", name.replace('-', "_").to_uppercase());
         if let Some(value) = environment(&variable) {
@@ -177,7 +239,8 @@ fn parse(
         match argument {
             lexopt::Arg::Long("help") => return Ok(Command::Print(HELP.into())),
             lexopt::Arg::Long("version") => {
-                return Ok(Command::Print(format!("sotto {}\n", env!("CARGO_PKG_VERSION"))));
+                let with = if cfg!(feature = "tls") { " (tls)" } else { "" };
+                return Ok(Command::Print(format!("sotto {}{with}\n", env!("CARGO_PKG_VERSION"))));
             }
             lexopt::Arg::Long(name) if NAMES.contains(&name) => {
                 let name = name.to_owned();
@@ -191,25 +254,44 @@ fn parse(
         options.origins.append(&mut of_environment);
     }
     options.config.check()?;
+    #[cfg(feature = "tls")]
+    if let Some((certificate, key)) = options.config.tls_files() {
+        options.identity = Some(Identity::load(certificate, key)?);
+    }
     Ok(Command::Run(Box::new(options)))
 }
 
 impl Options {
     fn set(&mut self, name: &str, value: OsString) -> Result<(), String> {
         let config = &mut self.config;
-        if name == "www" {
-            let folder = PathBuf::from(value);
-            if !folder.join("index.html").is_file() {
-                return Err("there is no index.html in this folder".into());
+        match name {
+            "www" => {
+                let folder = PathBuf::from(value);
+                if !folder.join("index.html").is_file() {
+                    return Err("there is no index.html in this folder".into());
+                }
+                config.www = Some(folder);
+                return Ok(());
             }
-            config.www = Some(folder);
-            return Ok(());
+            _ if TLS_NAMES.contains(&name) && !cfg!(feature = "tls") => {
+                return Err("this sotto is built without TLS: build it with `--features tls`".into());
+            }
+            "tls-cert" => {
+                config.tls_cert = Some(value.into());
+                return Ok(());
+            }
+            "tls-key" => {
+                config.tls_key = Some(value.into());
+                return Ok(());
+            }
+            _ => {}
         }
         let value = value.to_str().ok_or("this is not UTF-8")?;
         let seconds = || number(value).map(|seconds| Duration::from_secs(seconds as u64));
         match name {
             "listen" => config.listen = address(value)?,
             "metrics" => config.metrics = Some(address(value)?),
+            "redirect" => config.redirect = Some(address(value)?),
             "origin" => {
                 for origin in value.split_ascii_whitespace() {
                     self.origins.push(Origin::parse(origin)?);
@@ -306,6 +388,16 @@ mod tests {
         check("--rate -1", "--rate: \"-1\" is not a whole number");
         check("--www /nowhere", "--www: there is no index.html");
         check("--log loud", "--log: \"loud\"");
+        if cfg!(feature = "tls") {
+            check("--tls-cert cert.pem", "--tls-cert and --tls-key belong together");
+            check("--redirect 127.0.0.1:80", "--redirect leads to https");
+        } else {
+            check(
+                "--tls-cert cert.pem",
+                "--tls-cert: this sotto is built without TLS: build it with `--features tls`",
+            );
+            check("--redirect 127.0.0.1:80", "--redirect: this sotto is built without TLS");
+        }
         check("--burst 0", "--burst: must be above 0");
         check("--hold 0", "--hold: must be above 0");
         check("--listen", "--listen");
@@ -316,7 +408,8 @@ mod tests {
 
     #[test]
     fn help_lists_every_option() {
-        for name in NAMES {
+        let has_tls = cfg!(feature = "tls");
+        for name in NAMES.iter().filter(|name| has_tls || !TLS_NAMES.contains(name)) {
             assert!(HELP.contains(&format!("  --{name} ")), "{name}");
         }
     }

@@ -31,10 +31,10 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::clock::Now;
 use crate::config::{
-    DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX,
-    READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL, TABLE_ROOM_LEAST,
+    DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, HANDSHAKES_PER_TURN, METRICS_CONNECTIONS_MAX,
+    QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL, TABLE_ROOM_LEAST,
 };
-use crate::connection::{self, Connection, End, Incoming, Shared, Stream};
+use crate::connection::{self, Connection, End, Incoming, Shared, Stream, View};
 use crate::deadlines::{Deadlines, Timer};
 use crate::hub::{self, Closing, Departure, Hub};
 use crate::metrics::{self, Counters};
@@ -54,17 +54,6 @@ pub struct Ready {
     pub writable: bool,
     /// The end of the stream has come, or an error: both are found by reading.
     pub closed: bool,
-}
-
-/// What a connection is let in for. There is room for so many of each, so none takes another's.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Place {
-    /// The page and the chat.
-    Chat,
-    /// The metrics.
-    Metrics,
-    /// To be told that there is no room.
-    Refusal,
 }
 
 /// What became of a new connection.
@@ -104,6 +93,23 @@ pub struct Server<S> {
     pub counters: Counters,
     /// How many lines the log could not write: a question, because the log is the program's.
     pub log_lines_dropped: fn() -> u64,
+}
+
+/// Whose room a connection takes. There is room for so many of each, so none takes another's.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Of those who see the page, or are sent there.
+    Chat,
+    /// Of those who see the metrics.
+    Metrics,
+    /// Of those who are told that there is none.
+    Refusal,
+}
+
+impl Place {
+    fn of(view: View) -> Place {
+        if view == View::Metrics { Place::Metrics } else { Place::Chat }
+    }
 }
 
 struct Slot<S> {
@@ -166,10 +172,11 @@ impl<S: Stream> Server<S> {
         &mut self,
         mut stream: S,
         address: IpAddr,
-        wanted: Place,
+        view: View,
         now: Now,
         register: impl FnOnce(&mut S, Token) -> io::Result<()>,
     ) -> io::Result<Accepted> {
+        let wanted = Place::of(view);
         let accepted = if !self.has_room(wanted) {
             Accepted::Full
         } else if wanted == Place::Chat && self.addresses.is_full(address) {
@@ -187,12 +194,11 @@ impl<S: Stream> Server<S> {
         let token = Token::new(entry.key(), self.generation);
         register(&mut stream, token)?;
         self.taken[place as usize] += 1;
+        if place == Place::Chat {
+            self.addresses.enter(token.key(), address);
+        }
         let connection = match place {
-            Place::Chat => {
-                self.addresses.enter(token.key(), address);
-                Connection::new(stream, now, &self.shared)
-            }
-            Place::Metrics => Connection::for_metrics(stream, now, &self.shared),
+            Place::Chat | Place::Metrics => Connection::new(stream, view, now, &self.shared),
             Place::Refusal => Connection::refused(stream, now, &mut self.shared),
         };
         let timer = Timer::default();
@@ -249,8 +255,15 @@ impl<S: Stream> Server<S> {
         }
         // Each is read once; who is not through then is on the list again, for the next turn.
         let mut pending = std::mem::take(&mut self.pending_read);
+        let mut handshakes = 0;
         for token in pending.drain(..) {
-            self.read(token, now);
+            let is_agreeing = slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_agreeing());
+            handshakes += usize::from(is_agreeing);
+            if is_agreeing && handshakes > HANDSHAKES_PER_TURN {
+                self.pending_read.push(token);
+            } else {
+                self.read(token, now);
+            }
         }
         pending.append(&mut self.pending_read);
         self.pending_read = pending;
@@ -455,7 +468,7 @@ impl<S: Stream> Server<S> {
             self.gone.push(token);
             return;
         }
-        if connection.unsent() > 0 && !connection.is_stalled() {
+        if connection.wants_write() {
             self.pending_write.push(token);
         }
         if connection.wants_read() && !slot.on_pending_read {

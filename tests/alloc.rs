@@ -12,10 +12,10 @@ use sotto::addresses::Addresses;
 use sotto::assets::Files;
 use sotto::clock::Now;
 use sotto::config::{Config, GATHERING};
-use sotto::connection::{Shared, Stream};
+use sotto::connection::{Shared, Stream, View};
 use sotto::http::{Access, Endpoint, Site};
 use sotto::hub::Hub;
-use sotto::server::{Place, Ready, Server, limits};
+use sotto::server::{Ready, Server, limits};
 use sotto::token::Token;
 
 struct Counting;
@@ -132,7 +132,7 @@ impl Play {
         };
         let address = [127, 0, 0, 1].into();
         self.server
-            .accept(wire.clone(), address, Place::Chat, self.now, register)
+            .accept(wire.clone(), address, View::Page, self.now, register)
             .expect("nothing fails here");
         self.peers.push((found.expect("there is room"), wire.clone()));
         let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

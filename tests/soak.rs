@@ -233,7 +233,7 @@ fn flood(server: &Server, mut chance: Chance, end: Instant) {
         client.try_say(&json!({"type": "join", "id": format!("flood-{}", chance.next())}));
         let line =
             json!({"type": "send", "to": "stuck", "body": "x".repeat((chance.next() % 3000) as usize)});
-        client.ws.get_ref().set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        client.ws.get_ref().socket().set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
         while Instant::now() < end && !chance.happens(1) {
             client.try_say(&line);
         }
@@ -253,11 +253,8 @@ fn read_nothing(server: &Server, mut chance: Chance, end: Instant) {
 fn talk_nonsense(server: &Server, mut chance: Chance, end: Instant) {
     while Instant::now() < end {
         let bytes: Vec<u8> = std::iter::repeat_with(|| chance.next() as u8).take(200).collect();
-        let mut stream = if chance.happens(50) {
-            server.connect()
-        } else {
-            Client::connect(server).ws.get_ref().try_clone().expect("a descriptor")
-        };
+        let mut stream =
+            if chance.happens(50) { server.connect() } else { Client::connect(server).ws.into_inner() };
         let _ = stream.write_all(&bytes);
         if chance.happens(50) {
             let _ = stream.read(&mut [0; 1000]);

@@ -24,11 +24,24 @@ pub struct Limits {
     pub rate: Option<Rate>,
 }
 
+/// What a connection sees of the server.
+#[derive(Clone, Copy, PartialEq)]
+pub enum View {
+    /// The page, and the chat behind it.
+    Page,
+    /// The metrics, and nothing else.
+    Metrics,
+    /// Where the page is.
+    #[cfg(feature = "tls")]
+    Redirect,
+}
+
 /// What the connections of one loop share, because only one of them is spoken with at a time.
 pub struct Shared {
-    pub(super) site: Site,
-    /// What connections for metrics see instead.
-    pub(super) metrics: Site,
+    site: Site,
+    metrics: Site,
+    #[cfg(feature = "tls")]
+    redirect: Option<Site>,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
     /// An empty buffer that has room already, for whoever writes next.
@@ -66,7 +79,31 @@ impl Shared {
     pub fn new(site: Site, limits: Limits) -> Shared {
         let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
         let metrics = Site::metrics(String::new());
-        Shared { site, metrics, limits, codec, out: Vec::new(), counters: Counters::default() }
+        Shared {
+            site,
+            metrics,
+            #[cfg(feature = "tls")]
+            redirect: None,
+            limits,
+            codec,
+            out: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn site(&self, view: View) -> &Site {
+        match view {
+            View::Page => &self.site,
+            View::Metrics => &self.metrics,
+            #[cfg(feature = "tls")]
+            View::Redirect => self.redirect.as_ref().unwrap_or(&self.site),
+        }
+    }
+
+    /// Where connections that see no page are sent to.
+    #[cfg(feature = "tls")]
+    pub fn set_redirect(&mut self, site: Site) {
+        self.redirect = Some(site);
     }
 
     /// The metrics as they are now: to be given before a connection for metrics is read.

@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_millis(1);
 
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const CLOSE_REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -30,32 +30,34 @@ const CLOSE_REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnect
 
 /// The peer's end: what it says, and what has reached it.
 #[derive(Default)]
-struct Wire {
+pub(crate) struct Wire {
     /// What has come and is not read yet.
-    coming: VecDeque<u8>,
+    pub(crate) coming: VecDeque<u8>,
     /// Behind that the stream ends.
-    end: bool,
+    pub(crate) end: bool,
     /// How many bytes writes take before they block.
-    room: Option<usize>,
-    taken: Vec<u8>,
+    pub(crate) room: Option<usize>,
+    pub(crate) taken: Vec<u8>,
     /// Our end has been shut down.
-    shut: bool,
+    pub(crate) shut: bool,
     /// From now on every call fails.
-    reset: bool,
+    pub(crate) reset: bool,
     /// What happens at which call, counted from the first, instead of what else would.
-    faults: BTreeMap<usize, Fault>,
-    calls: usize,
+    pub(crate) faults: BTreeMap<usize, Fault>,
+    pub(crate) calls: usize,
+    /// How often bytes were taken.
+    pub(crate) writes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+pub(crate) enum Fault {
     Blocks,
     IsInterrupted,
     TakesOneByte,
     Resets,
 }
 
-struct Scripted(Rc<RefCell<Wire>>);
+pub(crate) struct Scripted(pub(crate) Rc<RefCell<Wire>>);
 
 impl Wire {
     /// How many of `len` bytes this call may move.
@@ -97,6 +99,7 @@ impl Write for Scripted {
             return Err(ErrorKind::WouldBlock.into());
         }
         wire.taken.extend_from_slice(&bytes[..len]);
+        wire.writes += 1;
         wire.room = wire.room.map(|room| room - len);
         Ok(len)
     }
@@ -149,7 +152,7 @@ impl Talk {
         let shared = Shared::new(site, limits);
         let now = Now { instant: Instant::now(), unix_ms: 0 };
         let wire = Rc::new(RefCell::new(Wire::default()));
-        let connection = Connection::new(Scripted(wire.clone()), now, &shared);
+        let connection = Connection::new(Scripted(wire.clone()), View::Page, now, &shared);
         let buffer = vec![0; READ_BYTES];
         Talk { wire, connection, shared, buffer, now, heard: Vec::new(), unsent_max: 0 }
     }
@@ -289,20 +292,20 @@ const END_OF_STREAM: End = End::Lost(ErrorKind::UnexpectedEof);
 
 // ---- what is said ----
 
-const TEXT: u8 = 0x81;
+pub(crate) const TEXT: u8 = 0x81;
 const TEXT_BEGINS: u8 = 0x01;
-const CLOSE: u8 = 0x88;
+pub(crate) const CLOSE: u8 = 0x88;
 const PING_FRAME: u8 = 0x89;
 const PONG: u8 = 0x8a;
 const OUR_PING: &[u8] = &[PING_FRAME, 0];
 
 /// A frame from a client. Masked with zeros, so that it can be read.
-fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     put(first, 0x80, &[0; 4], payload.as_ref())
 }
 
 /// A frame from us.
-fn ours(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn ours(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     put(first, 0, &[], payload.as_ref())
 }
 
@@ -1065,7 +1068,7 @@ fn what_a_connection_costs() {
         started: 1 "whether one is due",
         body: 8 "a pointer: what leaves behind the head of an answer",
         last: 4 "the answer is the last one",
-        for_metrics: 1 "what may be seen",
+        view: 1 "what may be seen",
     } empty: 1);
     assert_eq!(size_of::<State>(), 56 + 8, "the largest of them, and which it is");
 }

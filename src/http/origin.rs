@@ -63,9 +63,11 @@ impl Origin {
 
     /// Whether a page from here was served by the server that is addressed as `authority`. Behind a proxy that ends TLS
     /// this server cannot know the scheme people see, so a port that `authority` leaves out is taken as the origin's
-    /// scheme has it.
-    pub(super) fn is_at(&self, authority: &Authority) -> bool {
-        self.host == authority.host && self.port == authority.port.unwrap_or(self.scheme.port())
+    /// scheme has it. Where it speaks TLS itself, no page of its own comes from elsewhere than `https://`.
+    pub(super) fn is_at(&self, authority: &Authority, has_tls: bool) -> bool {
+        self.host == authority.host
+            && self.port == authority.port.unwrap_or(self.scheme.port())
+            && (self.scheme == Scheme::Https || !has_tls)
     }
 }
 
@@ -97,6 +99,17 @@ impl Authority {
             _ => Some(parse_port(port.strip_prefix(':')?)?),
         };
         Some(Authority { host, port })
+    }
+}
+
+#[cfg(feature = "tls")]
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Host::Ip(IpAddr::V4(address)) => address.fmt(f),
+            Host::Ip(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            Host::Name(name) => f.write_str(name),
+        }
     }
 }
 

@@ -814,3 +814,53 @@ proptest! {
         let _ = Origin::parse(&format!("http://{text}"));
     }
 }
+
+// ---- TLS ----
+
+#[cfg(feature = "tls")]
+#[test]
+fn over_tls_browsers_are_told_to_come_back_with_it_and_no_page_without_it_is_ours() {
+    let over_tls = site().over_tls();
+    let check = |head: &str, expected: &str| check_at(&over_tls, head, expected);
+    for target in ["/", "/healthz", "/nothing", "/ws"] {
+        let response = answer_to(&over_tls, get(target, "").as_bytes(), get(target, "").len());
+        let Answer::Respond(response) = response else { panic!("{target} is no upgrade") };
+        let text = check_response(&response, "");
+        assert!(text.contains("\r\nStrict-Transport-Security: max-age=31536000\r\n"), "{text}");
+    }
+    check(&handshake("Origin: https://localhost:8080\r\n"), "101");
+    check(&handshake("Origin: http://localhost:8080\r\n"), "403");
+    check(&handshake("Origin: http://other.example:8080\r\n"), "101");
+    let at = |host: &str, origin: &str| {
+        handshake(&format!("Origin: {origin}\r\n")).replace("localhost:8080", host)
+    };
+    check(&at("chat.example", "https://chat.example"), "101");
+    check(&at("chat.example", "https://chat.example:443"), "101");
+    check(&at("localhost", "http://localhost"), "403");
+    check(&at("localhost", "http://localhost:443"), "403");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn who_comes_without_tls_is_sent_to_the_same_address_with_it() {
+    let origin = Origin::parse("https://chat.example").unwrap();
+    let to = |port: u16, host: &str, target: &str, expected: &str| {
+        let site = Site::redirect(port, Access::Pages(vec![origin.clone()]));
+        let head = get(target, "").replace("localhost:8080", host);
+        check_at(&site, &head, &format!("308 | \r\nLocation: {expected}\r\n"));
+    };
+    to(443, "chat.example", "/", "https://chat.example/");
+    to(443, "Chat.Example.:80", "/a?b=c", "https://chat.example/a?b=c");
+    to(8443, "localhost:8080", "/ws", "https://localhost:8443/ws");
+    to(8443, "[::1]:80", "//evil.example/", "https://[::1]:8443//evil.example/");
+    to(8443, "192.0.2.1", "*", "https://192.0.2.1:8443/");
+    to(443, "localhost", "http://chat.example?a", "https://chat.example/?a");
+    to(443, "localhost", "http://chat.example", "https://chat.example/");
+    let site = Site::redirect(443, Access::Pages(vec![origin.clone()]));
+    check_at(&site, &get("/", "").replace("localhost", "evil.example"), "421");
+    check_at(&site, &get("http://evil.example/", ""), "421");
+    check_at(&site, &bare(""), "400 | close");
+    check_at(&site, "GET / HTTP/1.0\r\n\r\n", "400 | close");
+    check_at(&site, &request("HEAD", "/", ""), "308");
+    check_at(&site, &request("POST", "/", "Content-Length: 1\r\n"), "413 | close");
+}

@@ -283,7 +283,7 @@ impl Play {
         };
         let address = address.parse().expect("an address");
         self.server
-            .accept(Wire(socket.clone()), address, Place::Chat, self.now, register)
+            .accept(Wire(socket.clone()), address, View::Page, self.now, register)
             .expect("nothing to refuse");
         let client = Client { token: registered.unwrap_or(Token::new(0, 0)), socket };
         self.clients.push(client.clone());

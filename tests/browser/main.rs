@@ -7,6 +7,8 @@
 
 mod accessibility;
 mod chat;
+#[cfg(feature = "tls")]
+mod https;
 mod layout;
 mod page;
 mod strangers;

@@ -13,12 +13,12 @@ use sotto::addresses::Addresses;
 use sotto::assets::Files;
 use sotto::clock::Now;
 use sotto::config::{BODY_DEPTH_MAX, Config, LIST_MAX, READ_BYTES, REF_BYTES_MAX};
-use sotto::connection::{Connection, End, Incoming, Shared, Stream};
+use sotto::connection::{Connection, End, Incoming, Shared, Stream, View};
 use sotto::frames::{Arrival, Codec, Frames, Input};
 use sotto::http::{self, Access, Endpoint, Parsed, Site};
 use sotto::hub::Hub;
 use sotto::protocol::{ErrorCode, FromClient, Id, Line, Mid, ToClient};
-use sotto::server::{Place, Ready, Server, limits};
+use sotto::server::{Ready, Server, limits};
 use sotto::token::Token;
 use tungstenite::Message;
 
@@ -75,7 +75,7 @@ fn converse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>
     let (now, mut shared) = (Now { instant: Instant::now(), unix_ms: 5 }, Shared::new(site(), limits));
     let (wire, mut buffer, mut heard) = (Wire::default(), vec![0; READ_BYTES], Vec::new());
     wire.0.borrow_mut().room = usize::MAX;
-    let mut connection = Connection::new(wire.clone(), now, &shared);
+    let mut connection = Connection::new(wire.clone(), View::Page, now, &shared);
     let mut listen = |connection: &mut Connection<Wire>| {
         connection.set_readable(false);
         while connection.wants_read() {
@@ -383,7 +383,7 @@ impl Play {
         let mut play =
             Play { server, peers, witnesses, asked: 0, came: 0, delivered: 0, refused: HashSet::new(), now };
         for id in ["ann", "ben"] {
-            let wire = play.connect(Place::Chat);
+            let wire = play.connect(View::Page);
             send(&wire, HANDSHAKE);
             send(&wire, &frame(0x81, join(id, WITNESS_KEY).as_bytes()));
             play.turn();
@@ -428,7 +428,7 @@ impl Play {
         assert!(self.delivered <= self.came && self.came <= self.asked);
     }
 
-    fn connect(&mut self, place: Place) -> Wire {
+    fn connect(&mut self, view: View) -> Wire {
         let wire = Wire::default();
         wire.0.borrow_mut().room = usize::MAX;
         let mut registered = None;
@@ -437,7 +437,7 @@ impl Play {
             Ok(())
         };
         let address = [127, 0, 0, 1].into();
-        self.server.accept(wire.clone(), address, place, self.now, register).expect("nothing fails here");
+        self.server.accept(wire.clone(), address, view, self.now, register).expect("nothing fails here");
         if let Some(token) = registered {
             self.peers.push((token, wire.clone()));
         }
@@ -567,7 +567,7 @@ pub fn turns(bytes: &[u8]) {
             }
         }
         match what / 16 {
-            0 if play.server.len() < 2 * PEERS => drop(play.connect(Place::Chat)),
+            0 if play.server.len() < 2 * PEERS => drop(play.connect(View::Page)),
             1 => play.pass(b.into()),
             2..=8 => {
                 play.talk();
@@ -714,7 +714,7 @@ fn check_holders(play: &mut Play, mode: &Mode) {
 fn check_kept(play: &mut Play) {
     let taken = taken(&play.peers);
     for id in 0..PEERS {
-        let (id, wire) = (format!("p{id}"), play.connect(Place::Chat));
+        let (id, wire) = (format!("p{id}"), play.connect(View::Page));
         send(&wire, HANDSHAKE);
         send(&wire, &frame(0x81, join(&id, KEY).as_bytes()));
         play.run();
@@ -750,7 +750,7 @@ fn check_came(id: &str, lines: &[Value], taken: &HashMap<String, HashSet<String>
 }
 
 fn check_nothing_left(play: &mut Play) {
-    let scraper = play.connect(Place::Metrics);
+    let scraper = play.connect(View::Metrics);
     send(&scraper, METRICS);
     play.run();
     let outward = scraper.0.borrow().outward.clone();

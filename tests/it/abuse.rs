@@ -5,10 +5,15 @@ mod frames;
 mod http;
 mod machine;
 
-use crate::support::Server;
+use crate::support::{Server, over_tls};
 
 /// What grows by less than this is flat: the allocator keeps some of what was used.
 const FLAT_BYTES: usize = 2 << 20;
+
+/// What a connection may cost besides, if it speaks TLS.
+fn session_bytes() -> usize {
+    if over_tls() { sotto::config::TLS_SESSION_BYTES } else { 0 }
+}
 
 /// A server that has again, in the end, what it had in the beginning, and is alive.
 struct Watched {
@@ -19,9 +24,16 @@ struct Watched {
 
 impl Watched {
     fn start(options: &[&str]) -> Watched {
+        Watched::start_after(0, options)
+    }
+
+    /// After so many have come and gone: the allocator keeps some of what they took at once, and no more each time.
+    fn start_after(connections: usize, options: &[&str]) -> Watched {
         sotto::listener::raise_descriptor_limit().expect("the test may open many");
         let server = Server::start(options);
         let descriptors = server.descriptors();
+        drop((0..connections).map(|_| server.connect()).collect::<Vec<_>>());
+        server.wait_for_descriptors(descriptors);
         // Buffers that are kept for whoever comes next are there from then on.
         server.assert_alive();
         Watched { memory_bytes: server.memory_bytes(), descriptors, server }

@@ -4,11 +4,12 @@
 //! the connection is closed. Each is said at once, and again in pieces.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use crate::raw::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, connect, frame};
+use crate::raw::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, frame, upgrade};
+use crate::support::PATIENCE;
 
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
@@ -42,9 +43,17 @@ impl Echo {
         Echo { address: address.parse().unwrap(), process }
     }
 
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        upgrade(stream, self.address)
+    }
+
     /// All that is heard until the stream ends, from a server to which this is said in pieces of `chop` bytes.
     fn converse(&self, said: &[u8], chop: usize) -> Vec<u8> {
-        let mut stream = connect(self.address);
+        let mut stream = self.connect();
         let mut writer = stream.try_clone().unwrap();
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -426,7 +435,7 @@ fn a_text_and_the_end_of_the_stream_at_once_are_both_heard() {
     let echo = Echo::start();
     // Again and again, for then one event will have told of both.
     for _ in 0..100 {
-        let mut stream = connect(echo.address);
+        let mut stream = echo.connect();
         stream.write_all(&text("last")).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut heard = Vec::new();

@@ -112,7 +112,7 @@ fn only_pages_of_this_origin_or_a_named_one_may_connect() {
     };
     let own = server.address.to_string();
     assert_eq!(status(&own, ""), "101");
-    assert_eq!(status(&own, &format!("Origin: http://{own}\r\n")), "101");
+    assert_eq!(status(&own, &format!("Origin: {}://{own}\r\n", server.scheme())), "101");
     assert_eq!(status(&own, "Origin: https://chat.example\r\n"), "101");
     assert_eq!(status("chat.example", "Origin: https://chat.example\r\n"), "101");
     assert_eq!(status(&own, "Origin: https://evil.example\r\n"), "403");

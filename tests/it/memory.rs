@@ -1,23 +1,22 @@
 //! Everything at its limit at once.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
 use crate::raw::{self, CONTINUATION, FIN, PING, PONG, TEXT, frame};
-use crate::support::Server;
+use crate::support::{Server, Wire};
 
 const OWNERS: usize = 100;
 /// How long a message is at most: long, so that those that are not whole fill much.
 const MESSAGE_BYTES: usize = 65_536;
 
 /// A client that says much and looks at nothing that comes.
-struct Mouth(TcpStream);
+struct Mouth(Wire);
 
 impl Mouth {
     fn new(server: &Server, id: &str, key: Option<&str>) -> Mouth {
-        let mut mouth = Mouth(raw::connect(server.address));
+        let mut mouth = Mouth(raw::connect(server));
         mouth.say(&[key
             .map_or(json!({"type": "join", "id": id}), |key| json!({"type": "join", "id": id, "key": key}))]);
         mouth.is_heard();

@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
-use crate::support::{Client, PATIENCE, Server, read_head, sotto};
+use crate::support::{Client, PATIENCE, Server, Wire, read_head, sotto};
 
 /// A server with a listener for metrics, and a connection to that.
 struct Watched {
@@ -299,7 +299,7 @@ fn a_machine_without_descriptors_is_seen() {
         prlimit(Some(watched.server.pid()), Resource::Nofile, limit).expect("our own child")
     };
     limit(Some(3));
-    let late = watched.server.connect();
+    let late = watched.server.knock();
     watched.server.wait_for_log("cannot accept connections");
     limit(None);
     let metrics = watched.scrape_until(|metrics| metrics["sotto_connections"] == 2.0);
@@ -312,8 +312,8 @@ fn a_machine_without_descriptors_is_seen() {
 fn there_is_room_for_scrapers_however_many_chat_and_not_for_many_scrapers() {
     let mut watched = Watched::start(&["--max-clients", "1"]);
     let _only = Client::join(&watched.server, "only");
-    let refused: Vec<TcpStream> = (0..16).map(|_| watched.server.connect()).collect();
-    for mut stream in &refused {
+    let mut refused: Vec<Wire> = (0..16).map(|_| watched.server.connect()).collect();
+    for stream in &mut refused {
         let mut begin = [0; 12];
         stream.read_exact(&mut begin).expect("an answer");
         assert_eq!(&begin, b"HTTP/1.1 503");

@@ -1,8 +1,9 @@
 //! WebSocket as bytes, so that a test can say what no client would.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
+
+use crate::support::{Server, Wire, read_head};
 
 pub const CONTINUATION: u8 = 0x00;
 pub const TEXT: u8 = 0x01;
@@ -12,9 +13,6 @@ pub const PING: u8 = 0x89;
 pub const PONG: u8 = 0x8a;
 /// Added to the first byte of a data frame: no more frames of this message follow.
 pub const FIN: u8 = 0x80;
-
-/// After this time without a byte a test has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -57,22 +55,18 @@ pub fn closing(code: u16, reason: &[u8]) -> Vec<u8> {
 }
 
 /// A connection on which the server has agreed to speak WebSocket. What is written leaves at once.
-pub fn connect(address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).expect("a server that listens");
-    stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+pub fn connect(server: &Server) -> Wire {
+    upgrade(server.connect(), server.address)
+}
+
+/// The same, on a connection to whatever listens there.
+pub fn upgrade<S: Read + Write>(mut stream: S, address: SocketAddr) -> S {
     let request = format!(
         "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).expect("a whole response head");
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let head = read_head(&mut stream);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     stream
 }

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
@@ -15,8 +15,17 @@ use serde_json::{Value, json};
 use tungstenite::protocol::Role;
 use tungstenite::{Error, Message, WebSocket};
 
-/// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+#[path = "wire.rs"]
+mod wire;
+
+#[cfg(feature = "tls")]
+pub use wire::{Certificate, certificate};
+pub use wire::{PATIENCE, Wire};
+
+/// Do the servers of this test program speak TLS, when they are not told otherwise?
+pub fn over_tls() -> bool {
+    cfg!(feature = "tls") && env!("CARGO_CRATE_NAME") != "browser"
+}
 
 /// The program, not yet started: in an environment without options of its own.
 pub fn sotto(options: &[&str]) -> Command {
@@ -29,6 +38,7 @@ pub fn sotto(options: &[&str]) -> Command {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    has_tls: bool,
     /// The most bytes that it says it may come to hold.
     pub memory_bytes_max: Option<usize>,
     /// Its lines on standard error, as they come.
@@ -42,6 +52,21 @@ impl Server {
 
     /// A server that a test has made ready to start.
     pub fn spawn(command: &mut Command) -> Server {
+        #[cfg(feature = "tls")]
+        if over_tls() {
+            return Server::spawn_with(command, certificate());
+        }
+        Server::spawned(command, false)
+    }
+
+    /// A server with TLS.
+    #[cfg(feature = "tls")]
+    pub fn spawn_with(command: &mut Command, files: &Certificate) -> Server {
+        command.env("SOTTO_TLS_CERT", &files.certificate).env("SOTTO_TLS_KEY", &files.key);
+        Server::spawned(command, true)
+    }
+
+    fn spawned(command: &mut Command, has_tls: bool) -> Server {
         let mut child = command.spawn().expect("the server starts");
         let (sender, log) = channel();
         let stderr = BufReader::new(child.stderr.take().expect("it was piped"));
@@ -51,10 +76,11 @@ impl Server {
             }
         });
         let log = Mutex::new(log);
-        let mut server =
-            Server { child, address: SocketAddr::from(([0; 4], 0)), memory_bytes_max: None, log };
-        let lines = server.log_until("listening on http://");
-        let address = lines.last().and_then(|line| line.strip_prefix("listening on http://"));
+        let address = SocketAddr::from(([0; 4], 0));
+        let mut server = Server { child, address, has_tls, memory_bytes_max: None, log };
+        let listening = format!("listening on {}://", server.scheme());
+        let lines = server.log_until(&listening);
+        let address = lines.last().and_then(|line| line.strip_prefix(&listening));
         server.address = address.and_then(|address| address.parse().ok()).expect("an address");
         let figure = lines.iter().find_map(|line| line.split_once(" MiB of memory")?.0.rsplit(' ').next());
         server.memory_bytes_max = figure.and_then(|mib| mib.parse::<usize>().ok()).map(|mib| mib << 20);
@@ -129,12 +155,28 @@ impl Server {
         }
     }
 
+    /// How addresses of it begin.
+    pub fn scheme(&self) -> &'static str {
+        if self.has_tls { "https" } else { "http" }
+    }
+
     /// A connection that nothing was said on.
-    pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
-        stream
+    pub fn connect(&self) -> Wire {
+        self.enter(self.knock())
+    }
+
+    /// A connection that the kernel has let in, and nobody else.
+    pub fn knock(&self) -> Wire {
+        Wire::plain(self.address)
+    }
+
+    /// Waits until the server has let it in, if that is to be seen.
+    pub fn enter(&self, wire: Wire) -> Wire {
+        #[cfg(feature = "tls")]
+        if self.has_tls {
+            return wire.secure(certificate().client());
+        }
+        wire
     }
 
     /// Says something, and gives all that comes back until the server ends the stream.
@@ -163,7 +205,7 @@ impl Drop for Server {
 
 /// A client of the protocol.
 pub struct Client {
-    pub ws: WebSocket<TcpStream>,
+    pub ws: WebSocket<Wire>,
     lines: VecDeque<String>,
     /// WebSocket messages that have come.
     pub messages: usize,
@@ -172,7 +214,19 @@ pub struct Client {
 impl Client {
     /// Upgraded, not joined.
     pub fn connect(server: &Server) -> Client {
-        let mut stream = server.connect();
+        Client::upgrade(server, server.connect())
+    }
+
+    /// Joined under this id, over TLS as it is configured here.
+    #[cfg(feature = "tls")]
+    pub fn join_with(server: &Server, config: &std::sync::Arc<rustls::ClientConfig>, id: &str) -> Client {
+        let mut client = Client::upgrade(server, server.knock().secure(config.clone()));
+        client.say(json!({"type": "join", "id": id}));
+        assert_eq!(client.hear_type("joined")["id"], id);
+        client
+    }
+
+    fn upgrade(server: &Server, mut stream: Wire) -> Client {
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
@@ -206,7 +260,7 @@ impl Client {
 
     /// Loses the connection, without a word.
     pub fn cut(&mut self) {
-        self.ws.get_ref().shutdown(Shutdown::Both).expect("a connection");
+        self.ws.get_mut().shutdown(Shutdown::Both).expect("a connection");
     }
 
     /// Says one line, which may be lost: the server may have ended the connection.
@@ -279,7 +333,7 @@ impl Client {
 }
 
 /// Reads a response head, and nothing behind it.
-pub fn read_head(stream: &mut TcpStream) -> String {
+pub fn read_head(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

@@ -1,14 +1,13 @@
 //! More of something than anybody needs.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::Write;
 
 use serde_json::json;
 
 use super::http::taken;
 use super::{FLAT_BYTES, Watched};
 use crate::raw::{CONTINUATION, FIN, PING, PONG, TEXT, answer, connect, frame};
-use crate::support::Client;
+use crate::support::{Client, Wire};
 
 #[test]
 fn a_million_empty_fragments_take_no_memory() {
@@ -30,7 +29,7 @@ fn at_the_default_rate_a_flood_of_fragments_soon_waits_in_the_kernel() {
     let watched = Watched::start(&[]);
     let mut client = Client::join(&watched.server, "flood");
     let stream = client.ws.get_mut();
-    stream.set_nonblocking(true).expect("a socket");
+    stream.socket().set_nonblocking(true).expect("a socket");
     let many = [frame(TEXT, b""), frame(CONTINUATION, b"").repeat(10_000_000)].concat();
     let mut sent = 0;
     while let Some(len) = taken(stream.write(&many[sent..])) {
@@ -61,20 +60,11 @@ fn a_message_in_one_byte_fragments_is_heard_and_one_that_never_ends_is_too_long(
 fn a_ping_flood_is_answered_to_who_reads_and_waits_in_the_kernel_for_who_does_not() {
     let watched = Watched::start(&["--rate", "0"]);
     let pings = frame(PING, b"").repeat(100_000);
-    let mut reader = connect(watched.server.address);
-    let mut writer = reader.try_clone().expect("a socket");
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            writer.write_all(&pings).expect("it reads");
-            writer.shutdown(Shutdown::Write).expect("half closed");
-        });
-        let mut heard = Vec::new();
-        reader.read_to_end(&mut heard).expect("an orderly end");
-        assert!(heard == answer(PONG, b"").repeat(100_000));
-    });
-    let mut stuck: Vec<TcpStream> = (0..20).map(|_| connect(watched.server.address)).collect();
+    let heard = connect(&watched.server).converse(&pings);
+    assert!(heard == answer(PONG, b"").repeat(100_000));
+    let mut stuck: Vec<Wire> = (0..20).map(|_| connect(&watched.server)).collect();
     for stream in &mut stuck {
-        stream.set_nonblocking(true).expect("a socket");
+        stream.socket().set_nonblocking(true).expect("a socket");
         while taken(stream.write(&pings)).is_some() {}
     }
     watched.server.assert_alive();

@@ -1,16 +1,15 @@
 //! Frames that are broken or never end, and lines that are no requests.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use serde_json::json;
 
-use super::Watched;
+use super::{Watched, session_bytes};
 use crate::raw::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, connect, frame};
-use crate::support::Client;
+use crate::support::{Client, Wire};
 
 /// All that comes until the end of the stream.
-fn rest(mut stream: TcpStream) -> Vec<u8> {
+fn rest(mut stream: Wire) -> Vec<u8> {
     let mut heard = Vec::new();
     stream.read_to_end(&mut heard).expect("the end of the stream, and no reset");
     heard
@@ -25,7 +24,7 @@ fn announce(first: u8, len: u64) -> Vec<u8> {
 fn a_broken_frame_is_answered_with_its_close_code_and_then_the_socket_is_closed() {
     let watched = Watched::start(&[]);
     let check = |said: &[Vec<u8>], code: u16| {
-        let mut stream = connect(watched.server.address);
+        let mut stream = connect(&watched.server);
         stream.write_all(&[&said.concat()[..], &frame(PING, b"behind")].concat()).expect("it reads");
         // Behind the code there may be a reason; behind that there is nothing.
         let heard = rest(stream);
@@ -66,7 +65,7 @@ fn a_broken_frame_is_answered_with_its_close_code_and_then_the_socket_is_closed(
 #[test]
 fn a_message_that_never_ends_is_closed_with_1008_joined_or_not() {
     let watched = Watched::start(&["--join-timeout", "1"]);
-    let mut unjoined = connect(watched.server.address);
+    let mut unjoined = connect(&watched.server);
     unjoined.write_all(&frame(TEXT, b"one")[..3]).expect("it reads");
     let [mut partial, mut open] = ["partial", "open"].map(|id| Client::join(&watched.server, id));
     partial.ws.get_mut().write_all(&frame(TEXT | FIN, b"one")[..3]).expect("it reads");
@@ -80,13 +79,13 @@ fn a_message_that_never_ends_is_closed_with_1008_joined_or_not() {
 
 #[test]
 fn frames_that_are_announced_and_never_sent_take_the_memory_of_their_headers() {
-    let watched = Watched::start(&[]);
-    let mut streams: Vec<TcpStream> = (0..1000).map(|_| connect(watched.server.address)).collect();
+    let watched = Watched::start_after(1000, &[]);
+    let mut streams: Vec<Wire> = (0..1000).map(|_| connect(&watched.server)).collect();
     for stream in &mut streams {
         stream.write_all(&announce(TEXT | FIN, 65_536)).expect("it reads");
     }
     watched.server.assert_alive();
-    watched.assert_flat(1000 * 2048);
+    watched.assert_flat(1000 * (2048 + session_bytes()));
     drop(streams);
     watched.assert_as_before();
 }

@@ -25,8 +25,7 @@ fn without_descriptors_it_neither_spins_nor_floods_the_log_and_goes_on_when_one_
     // No more than are open now. A limit that is lowered takes none away.
     set_descriptor_limit(server, server.descriptors() as u64);
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
-    let mut waiting: Vec<_> = (0..10).map(|_| server.connect()).collect();
-    waiting.iter_mut().for_each(|stream| stream.write_all(request.as_bytes()).expect("the kernel takes it"));
+    let waiting: Vec<_> = (0..10).map(|_| server.knock()).collect();
     // It tries again every 100 ms, and says so once a second.
     server.wait_for_log("cannot accept connections");
     let line = server.wait_for_log("cannot accept connections");
@@ -40,7 +39,8 @@ fn without_descriptors_it_neither_spins_nor_floods_the_log_and_goes_on_when_one_
         client.say(json!({"type": "leave"}));
         client.hear_close();
     }
-    for mut stream in waiting {
+    for mut stream in waiting.into_iter().map(|stream| server.enter(stream)) {
+        stream.write_all(request.as_bytes()).expect("it reads");
         assert!(read_head(&mut stream).starts_with("HTTP/1.1 200 "));
     }
     set_descriptor_limit(server, 1000);
