@@ -33,7 +33,7 @@ use sotto::listener::{connections_possible, raise_descriptor_limit};
 
 /// The peer knows no keys: where ids are owned, sotto is compared with itself without them.
 const KEYED: &str = "keyed-";
-const SCENARIOS: [(&str, &str, Scenario); 8] = [
+const SCENARIOS: [(&str, &str, Scenario); 9] = [
     ("pingpong", "100 pairs, 1 under way: CPU µs a message", scenarios::pingpong),
     ("pipeline", "100 pairs, 32 under way each: CPU µs a message", scenarios::pipeline),
     ("fan-in", "64 to one, 32 under way each: CPU µs a message", scenarios::fan_in),
@@ -42,6 +42,7 @@ const SCENARIOS: [(&str, &str, Scenario); 8] = [
     ("rush", "a crowd comes and goes: longest delay of others, ms", scenarios::rush),
     ("keyed-pingpong", "ids owned, each message acknowledged and told", scenarios::pingpong),
     ("keyed-pipeline", "ids owned, each message acknowledged and told", scenarios::pipeline),
+    ("keyed-fan-in", "ids owned, each message acknowledged and told", scenarios::fan_in),
 ];
 
 /// Of clients in the picture.

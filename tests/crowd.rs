@@ -6,13 +6,12 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use support::{PATIENCE, Server, read_head};
+use support::{PATIENCE, Server, Wire, read_head};
 
 /// Clients, where the limit of open descriptors allows so many.
 const CLIENTS: usize = 10_000;
@@ -35,7 +34,7 @@ fn start() -> Server {
 }
 
 /// So many of them join, a batch at a time: who asks for WebSocket need not wait for the answer before it joins.
-fn join(server: &Server) -> Vec<TcpStream> {
+fn join(server: &Server) -> Vec<Wire> {
     let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| limit as usize);
     let count = CLIENTS.min(descriptors - DESCRIPTORS_RESERVED) / 2 * 2;
     let mut clients = Vec::new();
@@ -56,7 +55,7 @@ fn join(server: &Server) -> Vec<TcpStream> {
 }
 
 /// Says something in one frame, quickly made: its mask is zeros.
-fn say(client: &mut TcpStream, line: &str) {
+fn say(client: &mut Wire, line: &str) {
     let mut frame = vec![0x81, 0x80 | 126];
     frame.extend((line.len() as u16).to_be_bytes());
     frame.extend([0; 4]);
@@ -65,7 +64,7 @@ fn say(client: &mut TcpStream, line: &str) {
 }
 
 /// The next text, of less than 64 KiB.
-fn hear(client: &mut TcpStream) -> String {
+fn hear(client: &mut Wire) -> String {
     let mut head = [0; 2];
     client.read_exact(&mut head).expect("a frame");
     let len = match head {

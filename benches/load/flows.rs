@@ -14,6 +14,9 @@ const PADDING: &str = "abcdefghijklmnop";
 const DIGITS: usize = 8;
 /// Where a line names its flow: behind `{"type":"message","from":"client-00000000","body":"`.
 const FLOW_AT: usize = 51;
+/// As the protocol allows; and so many of the longest of these lines make a text that is short enough for any server.
+const MIDS_IN_LINE: usize = 256;
+const LINES_IN_TEXT: usize = 8;
 /// For so long a message that comes twice has time to show.
 const LINGER: Duration = Duration::from_millis(50);
 
@@ -65,8 +68,9 @@ pub struct Flows {
     flows: Vec<Flow>,
     /// The flow on which each client sends, if it does.
     by_sender: Vec<Option<usize>>,
-    /// The `ack` line for what the text that is being heard has brought.
-    ack: String,
+    /// For each flow the mids to acknowledge that the text that is being heard has brought, and the flows that have any.
+    acks: Vec<Vec<String>>,
+    acking: Vec<usize>,
     is_running: bool,
     delivered: u64,
     /// The longest that a message took, where each flow has one under way.
@@ -75,9 +79,9 @@ pub struct Flows {
 
 impl Flows {
     pub fn new() -> Flows {
-        let (by_sender, ack) = (Vec::new(), String::new());
+        let (by_sender, acks, acking) = (Vec::new(), Vec::new(), Vec::new());
         let longest = Duration::ZERO;
-        Flows { flows: Vec::new(), by_sender, ack, is_running: true, delivered: 0, longest }
+        Flows { flows: Vec::new(), by_sender, acks, acking, is_running: true, delivered: 0, longest }
     }
 
     /// One sends to another, and once more when that has come.
@@ -98,6 +102,7 @@ impl Flows {
         let told = format!(r#"{{"type":"delivered","from":"{}","mids":[""#, clients.id(to));
         let (sent_at, untold) = (Instant::now(), VecDeque::new());
         self.flows.push(Flow { send, line, sent: 0, came: 0, sent_at, from, to, next, told, untold });
+        self.acks.push(Vec::new());
         self.by_sender.resize(clients.len(), None);
         self.by_sender[from] = Some(flow);
     }
@@ -160,7 +165,8 @@ impl Flows {
 
 impl Scene for Flows {
     fn line(&mut self, clients: &mut Clients, client: usize, line: &str) -> Outcome {
-        let flow = number(line, FLOW_AT).and_then(|flow| self.flows.get_mut(flow as usize));
+        let place = number(line, FLOW_AT).map_or(usize::MAX, |flow| flow as usize);
+        let flow = self.flows.get_mut(place);
         let Some(flow) = flow.filter(|flow| flow.to == client) else { return self.told(client, line) };
         let due = flow.line.with(flow.came);
         if !line.as_bytes().starts_with(due) {
@@ -168,10 +174,11 @@ impl Scene for Flows {
         }
         if clients.is_keyed {
             let mid = line[due.len()..].split('"').next().unwrap_or_default();
-            if self.ack.is_empty() {
-                self.ack = format!(r#"{{"type":"ack","to":"{}","mids":["#, clients.id(flow.from));
+            let ack = &mut self.acks[place];
+            if ack.is_empty() {
+                self.acking.push(place);
             }
-            self.ack.extend(["\"", mid, "\","]);
+            ack.push(format!("\"{mid}\""));
             flow.untold.push_back(mid.into());
         }
         flow.came += 1;
@@ -184,11 +191,18 @@ impl Scene for Flows {
         Ok(())
     }
 
+    /// One line for each sender, the lines together.
     fn text_ended(&mut self, clients: &mut Clients, client: usize) {
-        if self.ack.pop().is_some() {
-            self.ack.push_str("]}");
-            clients.say(client, &text_frame(&self.ack));
-            self.ack.clear();
+        let mut lines = Vec::new();
+        for flow in self.acking.drain(..) {
+            let from = clients.id(self.flows[flow].from);
+            for mids in self.acks[flow].chunks(MIDS_IN_LINE) {
+                lines.push(format!(r#"{{"type":"ack","to":"{from}","mids":[{}]}}"#, mids.join(",")));
+            }
+            self.acks[flow].clear();
+        }
+        for lines in lines.chunks(LINES_IN_TEXT) {
+            clients.say(client, &text_frame(&lines.join("\n")));
         }
     }
 }

@@ -9,8 +9,10 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// What sotto is started with besides: no client here is to be slowed down, which is what its rate is for.
-const SOTTO_OPTIONS: [&str; 6] = ["--rate", "1000000", "--burst", "1000000", "--log", "warn"];
+/// What sotto is started with besides: no client here is to be slowed down, which is what its rate is for, and in `fan-in` more
+/// is under way to one than is held for one by default.
+const SOTTO_OPTIONS: [&str; 8] =
+    ["--rate", "1000000", "--burst", "1000000", "--held", "4194304", "--log", "warn"];
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
