@@ -1,8 +1,9 @@
 //! The lines that are said for each message, read in one pass and without a copy: `send` and `ack`, as programs write
-//! them, which is without white space.
+//! them, which is without white space and in the order of the protocol's page.
 //!
 //! Invariant: what is read here means what [`super::parse`] says that it means, and whatever is unusual is left to it: other
-//! types, other keys, a key that stands twice, escapes but in a `body`, a `body` that is no string, anything wrong.
+//! types, other keys, another order, a key that stands twice, escapes but in a `body`, a `body` that is no string, anything
+//! wrong. (To take the keys in any order is twice the work.)
 
 use std::borrow::Cow;
 
@@ -12,41 +13,17 @@ use crate::config::{LIST_MAX, REF_BYTES_MAX};
 /// Reads the first line of a text, if it is as most are, and gives what stands behind it.
 pub fn first(text: &str) -> Option<(Line<'_>, &str)> {
     let mut scan = Scan { text, at: 0 };
-    let (mut kind, mut to, mut reference, mut body, mut mids) = (None, None, None, None, None);
-    scan.expect(b'{')?;
-    loop {
-        let key = scan.plain_string()?;
-        scan.expect(b':')?;
-        let twice = match key {
-            "type" => kind.replace(scan.plain_string()?).is_some(),
-            "to" => to.replace(scan.plain_string()?).is_some(),
-            "ref" => reference.replace(scan.plain_string()?).is_some(),
-            "body" => body.replace(scan.string()?).is_some(),
-            "mids" => mids.replace(scan.mids()?).is_some(),
-            _ => return None,
-        };
-        match scan.next()? {
-            _ if twice => return None,
-            b',' => {}
-            b'}' => break,
-            _ => return None,
-        }
-    }
+    let (tag, said) = if scan.passes(r#"{"type":"send","to":"#) {
+        scan.send()?
+    } else if scan.passes(r#"{"type":"ack","to":"#) {
+        scan.ack()?
+    } else {
+        return None;
+    };
     // Its end is found in passing: looking for it first takes as long as reading a third of the line.
     let behind = match &text[scan.at..] {
         "" => "",
         more => more.strip_prefix('\n')?,
-    };
-    let to = Cow::Borrowed(to.filter(|to| to.len() <= REF_BYTES_MAX)?);
-    if reference.is_some_and(|text| text.is_empty() || text.len() > REF_BYTES_MAX) {
-        return None;
-    }
-    let reference = reference.map(Cow::Borrowed);
-    let tag = Tag { reference: reference.clone(), to: Some(to.clone()) };
-    let said = match (kind?, body, mids) {
-        ("send", Some(body), None) => FromClient::Send { to, body, reference },
-        ("ack", None, Some(mids)) => FromClient::Ack { to, mids },
-        _ => return None,
     };
     Some((Line { tag, said: Ok(said) }, behind))
 }
@@ -58,6 +35,41 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
+    /// What stands behind `to` in a `send`.
+    fn send(&mut self) -> Option<(Tag<'a>, FromClient<'a>)> {
+        let to = self.tag_string()?;
+        self.passes(r#","body":"#).then_some(())?;
+        let body = self.string()?;
+        let reference = match self.passes(r#","ref":"#) {
+            true => Some(self.tag_string().filter(|text| !text.is_empty())?),
+            false => None,
+        };
+        self.expect(b'}')?;
+        let tag = Tag { reference: reference.clone(), to: Some(to.clone()) };
+        Some((tag, FromClient::Send { to, body, reference }))
+    }
+
+    /// What stands behind `to` in an `ack`.
+    fn ack(&mut self) -> Option<(Tag<'a>, FromClient<'a>)> {
+        let to = self.tag_string()?;
+        self.passes(r#","mids":"#).then_some(())?;
+        let mids = self.mids()?;
+        self.expect(b'}')?;
+        Some((Tag { reference: None, to: Some(to.clone()) }, FromClient::Ack { to, mids }))
+    }
+
+    /// Does this stand next? Then it is read.
+    fn passes(&mut self, expected: &str) -> bool {
+        let is_next = self.text.as_bytes()[self.at..].starts_with(expected.as_bytes());
+        self.at += if is_next { expected.len() } else { 0 };
+        is_next
+    }
+
+    /// A string without escapes that is short enough to be repeated in an answer.
+    fn tag_string(&mut self) -> Option<Cow<'a, str>> {
+        self.plain_string().filter(|text| text.len() <= REF_BYTES_MAX).map(Cow::Borrowed)
+    }
+
     fn next(&mut self) -> Option<u8> {
         let byte = *self.text.as_bytes().get(self.at)?;
         self.at += 1;

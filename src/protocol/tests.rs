@@ -375,8 +375,21 @@ fn common_line() -> impl Strategy<Value = String> {
         format!(r#"{{"type":"send","to":"{to}","body":{body}{reference}}}"#)
     });
     let ack = prop::collection::vec("[a-zA-Z0-9-]{1,32}", 1..5)
-        .prop_map(|mids| format!(r#"{{"mids":["{}"],"type":"ack","to":"bob"}}"#, mids.join("\",\"")));
+        .prop_map(|mids| format!(r#"{{"type":"ack","to":"bob","mids":["{}"]}}"#, mids.join("\",\"")));
     prop_oneof![3 => send, 1 => ack]
+}
+
+/// The same with one letter taken out, or another in its place.
+fn mistyped_line() -> impl Strategy<Value = String> {
+    const LETTERS: &[&str] =
+        &["", "\"", "\\", "{", "}", "[", ",", ":", " ", "x", "é", "\u{1}", "\\u0041", "\"\""];
+    (common_line(), any::<prop::sample::Index>(), prop::sample::select(LETTERS)).prop_map(
+        |(mut line, place, letter)| {
+            let (at, old) = line.char_indices().nth(place.index(line.chars().count())).expect("a letter");
+            line.replace_range(at..at + old.len_utf8(), letter);
+            line
+        },
+    )
 }
 
 #[test]
@@ -406,7 +419,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_in_one_pass_means_what_it_means_in_full(line in prop_oneof![almost_common(), common_line()]) {
+    fn what_is_read_in_one_pass_means_what_it_means_in_full(line in prop_oneof![almost_common(), mistyped_line(), common_line()]) {
         for behind in ["", "\n", "\n{\"type\":", " \n", "\r\n"] {
             let text = format!("{line}{behind}");
             if let Some((read, rest)) = common::first(&text) {
