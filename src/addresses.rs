@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::config::TABLE_ROOM_LEAST;
-use crate::room::{drop_tail, tighten};
+use crate::room::tighten;
 
 /// Where all connections come from.
 pub struct Addresses {
@@ -59,10 +59,15 @@ impl Addresses {
         *self.counts.entry(place).or_default() += 1;
     }
 
+    /// No key is above these: gives back what the table has for others.
+    pub fn truncate(&mut self, keys: usize) {
+        self.places.truncate(keys);
+        tighten(&mut self.places, TABLE_ROOM_LEAST);
+    }
+
     /// A connection is gone; it need not have entered.
     pub fn leave(&mut self, key: usize) {
         let Some(place) = self.places.get_mut(key).and_then(Option::take) else { return };
-        drop_tail(&mut self.places, TABLE_ROOM_LEAST);
         if let Some(count) = self.counts.get_mut(&place) {
             *count -= 1;
             if *count == 0 {

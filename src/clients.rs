@@ -11,7 +11,7 @@ use crate::config::{GATHERING, TABLE_ROOM_LEAST};
 use crate::outbox::{Outbox, Rooms};
 use crate::owned::{Holder, OwnerKey};
 use crate::protocol::{ErrorCode, Id};
-use crate::room::drop_tail;
+use crate::room::tighten;
 use crate::token::Token;
 
 /// All clients, by the key of their token.
@@ -112,10 +112,15 @@ impl Clients {
     /// Takes a client out, and with it the lines that wait for it, as one text.
     pub fn remove(&mut self, token: Token) -> Option<(Client, Vec<u8>)> {
         let mut client = self.table.get_mut(token.key())?.take_if(|client| client.token == token)?;
-        drop_tail(&mut self.table, TABLE_ROOM_LEAST);
         self.waiting.give(client.outbox.waiting());
         let text = client.outbox.take();
         Some((client, text))
+    }
+
+    /// No key is above these: gives back what the table has for others.
+    pub fn truncate(&mut self, keys: usize) {
+        self.table.truncate(keys);
+        tighten(&mut self.table, TABLE_ROOM_LEAST);
     }
 
     /// The client with this token.
@@ -207,6 +212,7 @@ impl Clients {
             return;
         }
         self.gathered_by = None;
+        tighten(&mut self.gathering, TABLE_ROOM_LEAST);
         for token in self.gathering.drain(..) {
             let Some(client) = slot(&mut self.table, token) else { continue };
             client.is_gathering = false;

@@ -16,8 +16,8 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn, so that a rush of new ones cannot keep those who talk waiting.
 pub const ACCEPTS_PER_TURN: usize = 64;
-/// Connections whose end has come that are read in one turn, behind all others: nobody waits for them, and a rush of them
-/// cannot keep those who talk waiting.
+/// Connections whose end has come that are read in one turn, behind all others: a rush of them cannot keep those who talk
+/// waiting. What somebody said who then went at once waits with them.
 pub const ENDS_PER_TURN: usize = 128;
 /// How often the kernel is asked for more at the end of a wait, as long as most of what it reports are ends: as many events
 /// as there may be connections.
@@ -78,7 +78,8 @@ pub const COPIED_BYTES_MAX: usize = 4096;
 /// Empty buffers kept for the next turn, in bytes: for a thousand short conversations, or a hundred of dozens of lines.
 /// Besides, a long one.
 pub const ROOMS_BYTES_MAX: usize = 1024 * 1024;
-/// The longest of them. Whoever gets one for a line keeps it until that leaves.
+/// The longest of them. Whoever gets one for a line keeps it until that leaves: for a turn, or for [`GATHERING`], in which
+/// others can fill no more new ones than this thread can say in that time, a few MiB.
 pub const ROOM_BYTES_MAX: usize = 16 * 1024;
 /// What hearing one connection may queue for it before it is written to: answers to a read full of pings are as long as
 /// the read, and a turn may hear thousands.
@@ -149,15 +150,16 @@ pub const LIST_MAX: usize = 256;
 /// Ids that one client watches.
 pub const WATCHED_MAX: usize = 256;
 /// Ids watched by all clients together.
-pub const WATCHED_TOTAL: usize = 250_000;
-/// What one watched id costs at most: watched by nobody else, and 64 bytes long (counted: 330).
-pub const WATCH_BYTES: usize = 336;
+pub const WATCHED_TOTAL: usize = 225_000;
+/// What one watched id costs at most: watched by nobody else, 64 bytes long, and in a table that is a quarter full (counted:
+/// 374; 330 where it is half full).
+pub const WATCH_BYTES: usize = 376;
 /// Ids that one client blocks.
 pub const BLOCKED_MAX: usize = 256;
 /// Ids blocked by all clients together.
-pub const BLOCKED_TOTAL: usize = 250_000;
-/// What one blocked id costs at most (counted: 130).
-pub const BLOCK_BYTES: usize = 136;
+pub const BLOCKED_TOTAL: usize = 190_000;
+/// What one blocked id costs at most, in a table that is a quarter full (counted: 174; 130 where it is half full).
+pub const BLOCK_BYTES: usize = 176;
 /// Refused lines in a row after which a client is taken for broken.
 pub const BAD_REQUESTS_MAX: u8 = 16;
 
@@ -180,8 +182,8 @@ pub const HELD_BYTES: usize = 192;
 pub const GAPS_SHARE: usize = 2;
 /// The same when nothing more can be held: the seven parts that are moved then are moved for an eighth of a limit.
 pub const GAPS_SHARE_WHEN_FULL: usize = 8;
-/// Empty queues kept for the next messages that are held, in bytes, those included that are lent: for hundreds of dozens of
-/// messages, or one of thousands.
+/// Room for held messages that is not counted as messages, in bytes: of empty queues, and beyond what is in others. For
+/// hundreds of dozens of messages, or one of thousands.
 pub const HELD_ROOMS_BYTES_MAX: usize = 2 << 20;
 /// What an owned id costs at most while nothing is held for it (counted: 557, with an id of 64 bytes).
 pub const OWNED_BYTES: usize = 560;

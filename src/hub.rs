@@ -211,6 +211,7 @@ impl Hub {
     pub fn expire(&mut self, now: Now) {
         self.clients.gather(now.instant);
         self.owners.tidy();
+        self.presence.tidy();
         let mut budget = EXPIRIES_PER_TURN;
         while budget > 0 && self.clients.pressing.is_empty() {
             budget -= 1;

@@ -235,11 +235,14 @@ impl Owners {
     pub fn depart(&mut self, key: OwnerKey, token: Token, at_once: bool, now: Instant) -> bool {
         let grace = AWAY_GRACE.min(self.hold);
         let shown = (!at_once).then(|| now + grace);
-        let Some(owner) = self.get_mut(key) else { return false };
+        let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else {
+            return false;
+        };
         if owner.whereabouts != Whereabouts::Here(token) {
             return false;
         }
         owner.whereabouts = Whereabouts::Away { since: now, shown };
+        self.rooms.call_in(&mut owner.held);
         if owner.held.is_empty() {
             self.idle.insert((now, key));
         }
@@ -298,7 +301,7 @@ impl Owners {
     pub fn hold(&mut self, key: OwnerKey, mid: u64, from: &Id, sender: Holder, line: &[u8]) -> bool {
         let bytes = HELD_BYTES + line.len();
         if !self.has_room(key, bytes) {
-            self.tidy();
+            self.close_all_gaps();
             self.close_gaps(key, GAPS_SHARE_WHEN_FULL);
             if !self.has_room(key, bytes) {
                 return false;
@@ -310,7 +313,7 @@ impl Owners {
         {
             self.idle.remove(&(since, key));
         }
-        if owner.held.counted() == 0 {
+        if owner.held.counted() == 0 && matches!(owner.whereabouts, Whereabouts::Here(_)) {
             owner.held = self.rooms.take();
         }
         owner.held.push(mid, from.clone(), sender, line);
@@ -353,11 +356,15 @@ impl Owners {
 
     /// Gives back what acknowledged messages and given up ids have left, at the end of a turn: in the middle of one, more is often to follow.
     pub fn tidy(&mut self) {
+        self.close_all_gaps();
+        tighten(&mut self.untidy, TABLE_ROOM_LEAST);
+        tighten(&mut self.slots, TABLE_ROOM_LEAST);
+    }
+
+    fn close_all_gaps(&mut self) {
         while let Some(key) = self.untidy.pop() {
             self.close_gaps(key, GAPS_SHARE);
         }
-        tighten(&mut self.untidy, TABLE_ROOM_LEAST);
-        tighten(&mut self.slots, TABLE_ROOM_LEAST);
     }
 
     /// Closes the gaps between held messages if they are one part in `share` of all.
@@ -368,6 +375,8 @@ impl Owners {
         self.budget.give(counted - owner.held.counted());
         if owner.held.counted() == 0 {
             self.rooms.give_back(std::mem::take(&mut owner.held));
+        } else {
+            self.rooms.cover(&mut owner.held);
         }
     }
 

@@ -115,6 +115,10 @@ impl Presence {
         for (key, place) in places {
             self.remove(key, place);
         }
+    }
+
+    /// Gives back what ids that nobody watches any more have left, at the end of a turn.
+    pub fn tidy(&mut self) {
         tighten(&mut self.watched, TABLE_ROOM_LEAST);
     }
 

@@ -45,8 +45,9 @@ collection!([T: Ord] BinaryHeap<T>);
 collection!([T: Eq + Hash] HashSet<T>);
 collection!([K: Eq + Hash, V] HashMap<K, V>);
 
-/// A slab cannot move what is in it, so its room reaches to the highest key in use; and looking for that is a look at all of
-/// it. So this is for the end of a turn, and not for each thing that is taken out.
+/// A slab cannot move what is in it, so its room reaches to the highest key in use; and to give back what is behind that is a
+/// look at all of it, as often as the highest goes while less than a quarter is in use. So this is for the end of a turn, and
+/// not for each thing that is taken out.
 impl<T> Collection for Slab<T> {
     fn used(&self) -> usize {
         self.len()
@@ -65,13 +66,6 @@ pub fn tighten(collection: &mut impl Collection, least: usize) {
     if room > least && used < room / 4 {
         collection.keep((2 * used).max(least));
     }
-}
-
-/// Takes the vacant places off the end of a table; those in front of somebody stay. Each place was put there once, so this
-/// costs O(1) for each.
-pub fn drop_tail<T>(table: &mut Vec<Option<T>>, least: usize) {
-    while table.pop_if(|place| place.is_none()).is_some() {}
-    tighten(table, least);
 }
 
 #[cfg(test)]
@@ -133,15 +127,5 @@ mod tests {
         slab.remove(15_000);
         tighten(&mut slab, 100);
         assert!(slab.capacity() <= 100 && slab.contains(3));
-    }
-
-    #[test]
-    fn a_table_ends_with_somebody() {
-        let mut table = vec![Some('a'), None, Some('b'), None, None];
-        drop_tail(&mut table, 0);
-        assert_eq!(table, [Some('a'), None, Some('b')]);
-        table.fill(None);
-        drop_tail(&mut table, 0);
-        assert_eq!((table.len(), table.capacity()), (0, 0));
     }
 }

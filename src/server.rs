@@ -438,6 +438,8 @@ impl<S: Stream> Server<S> {
         tighten(&mut self.pending_end, TABLE_ROOM_LEAST);
         tighten(&mut self.hub.closing, TABLE_ROOM_LEAST);
         tighten(&mut self.slots, TABLE_ROOM_LEAST);
+        self.hub.clients.truncate(self.slots.capacity());
+        self.addresses.truncate(self.slots.capacity());
         // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so it costs O(1) each.
         if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
             let slots = &self.slots;

@@ -13,7 +13,6 @@ use super::Holder;
 use crate::budget::extend_tightly;
 use crate::config::{HELD_BYTES, HELD_ROOMS_BYTES_MAX};
 use crate::protocol::Id;
-use crate::room::tighten;
 
 /// Messages that wait for their acknowledgement.
 #[derive(Debug, Default)]
@@ -45,14 +44,14 @@ struct Gaps {
     bytes: usize,
 }
 
-/// Empty ones that have room already, for the next owners for whom something is held: so nothing is allocated for that,
-/// and one for whom nothing is held still owns nothing.
+/// Room that is not counted as messages: empty queues for the next owners for whom something is held, so that nothing is
+/// allocated for that, and one for whom nothing is held still owns nothing; and what queues were lent, or are left with when
+/// much is acknowledged.
 ///
-/// Who is lent a long one for a short message keeps it for as long as that is held, so it is counted as long.
+/// Invariant: `bytes` is the room of those that are here, and all that is lent. It is never above [`HELD_ROOMS_BYTES_MAX`].
 #[derive(Debug, Default)]
 pub struct Rooms {
     rooms: Vec<Held>,
-    /// What is here or lent.
     bytes: usize,
 }
 
@@ -74,12 +73,34 @@ impl Rooms {
             self.rooms.push(Held { messages, lines, lent, ..Held::default() });
         }
     }
+
+    /// Lends to a queue the room that it has beyond its messages, if that is not too much; else it is given up.
+    pub fn cover(&mut self, held: &mut Held) {
+        self.bytes -= std::mem::take(&mut held.lent);
+        if held.has_room_to_spare() {
+            if self.bytes + held.room() > HELD_ROOMS_BYTES_MAX {
+                return held.shrink();
+            }
+            held.lent = held.room();
+            self.bytes += held.lent;
+        }
+    }
+
+    /// Nothing is lent to this queue any more: who is away acknowledges nothing for a long time.
+    pub fn call_in(&mut self, held: &mut Held) {
+        self.bytes -= std::mem::take(&mut held.lent);
+        held.shrink();
+    }
 }
 
 impl Held {
     /// Adds a message, whose line is kept as it leaves.
     pub fn push(&mut self, mid: u64, from: Id, sender: Holder, line: &[u8]) {
         extend_tightly(&mut self.lines, line);
+        if self.messages.capacity() == 0 {
+            // By itself a vector takes room for four at first, and for many nothing but one is held.
+            self.messages.reserve_exact(2);
+        }
         self.messages.push(Message { mid, from: Some(from), sender, end: self.lines.len() });
     }
 
@@ -144,8 +165,6 @@ impl Held {
         });
         lines.truncate(end);
         (self.next, self.likely, self.gaps) = (given, 0, Gaps::default());
-        tighten(&mut self.lines, 0);
-        tighten(&mut self.messages, 0);
     }
 
     /// How many are not acknowledged.
@@ -174,8 +193,30 @@ impl Held {
         self.lines.capacity() + self.messages.capacity() * size_of::<Message>()
     }
 
+    /// Is it more than its messages are counted for: an eighth of their lines, and as many messages again?
+    fn has_room_to_spare(&self) -> bool {
+        self.lines.capacity() > self.lines.len() + self.lines.len() / 8
+            || self.messages.capacity() > 2 * self.messages.len()
+    }
+
+    fn shrink(&mut self) {
+        self.lines.shrink_to(self.lines.len() + self.lines.len() / 8);
+        self.messages.shrink_to(2 * self.messages.len());
+    }
+
     fn start(&self, place: usize) -> usize {
         place.checked_sub(1).map_or(0, |before| self.messages[before].end)
+    }
+}
+
+#[cfg(test)]
+impl Rooms {
+    /// What is counted is what is here, and what these were lent.
+    #[track_caller]
+    pub fn check<'h>(&self, lent_to: impl Iterator<Item = &'h Held>) {
+        let lent: usize = lent_to.map(|held| held.lent).sum();
+        assert_eq!(self.bytes, self.rooms.iter().map(Held::room).sum::<usize>() + lent);
+        assert!(self.bytes <= HELD_ROOMS_BYTES_MAX);
     }
 }
 
@@ -192,6 +233,10 @@ impl Held {
             gaps.clone().map(|(place, message)| HELD_BYTES + message.end - self.start(place)).sum();
         assert_eq!((self.gaps.messages, self.gaps.bytes), (gaps.count(), bytes));
         assert!(self.next <= self.messages.len());
+        // What a vector takes at first is four of its things.
+        let counted_for =
+            self.lines.len() + self.lines.len() / 8 + (2 * self.messages.len()).max(4) * size_of::<Message>();
+        assert!(self.room() <= self.lent + counted_for + 1, "{} for {counted_for}", self.room());
     }
 
     /// Are less than half of it gaps?

@@ -13,7 +13,7 @@ impl Owners {
         let mut idle = BTreeSet::new();
         for (_, owner) in &self.slots {
             owner.held.check();
-            assert!(owner.held.is_tidy() || !self.untidy.is_empty());
+            assert!(owner.held.is_tidy() || self.untidy.contains(&owner.key));
             assert!(owner.held.counted() <= self.bytes_max);
             assert!(owner.sends.len() <= SENDS_MAX && owner.sends.len() == owner.hashes.len());
             if let Whereabouts::Away { since, .. } = owner.whereabouts {
@@ -22,6 +22,7 @@ impl Owners {
             }
         }
         assert_eq!(idle, self.idle);
+        self.rooms.check(self.slots.iter().map(|(_, owner)| &owner.held));
         assert_eq!(
             self.slots.iter().map(|(_, owner)| owner.held.counted()).sum::<usize>(),
             self.held_bytes()
@@ -48,10 +49,10 @@ fn token(n: usize) -> Token {
     Token::new(n, 1)
 }
 
-/// Holds a message from bob; its line is its mid.
 /// What a message of [`hold`] is counted as.
 const HELD: usize = HELD_BYTES + 4;
 
+/// Holds a message from bob; its line is its mid.
 fn hold(owners: &mut Owners, key: OwnerKey, mid: u64) -> bool {
     owners.hold(key, mid, &id("bob"), Holder::Client(token(9)), format!("{mid:04}").as_bytes())
 }
@@ -175,6 +176,44 @@ fn what_is_held_for_one_and_for_all_has_a_limit() {
 }
 
 #[test]
+fn what_is_acknowledged_makes_room_before_half_of_it_is() {
+    let (mut owners, keys) = owned(&["alice"], 8 * HELD, 1000 * HELD);
+    for mid in 1..=8 {
+        assert!(hold(&mut owners, keys[0], mid));
+    }
+    assert!(!hold(&mut owners, keys[0], 9));
+    for mid in [3, 5] {
+        assert!(acknowledge(&mut owners, keys[0], "bob", mid).is_some());
+    }
+    assert!(
+        hold(&mut owners, keys[0], 9) && hold(&mut owners, keys[0], 10) && !hold(&mut owners, keys[0], 11)
+    );
+    owners.check_tables();
+    assert_eq!(lines(&mut owners, keys[0], 9), [1, 2, 4, 6, 7, 8, 9, 10]);
+}
+
+#[test]
+fn who_is_away_is_lent_no_room() {
+    let (mut owners, keys) = owned(&["alice", "bob"], usize::MAX, usize::MAX);
+    let room = |owners: &Owners, key| owners.get(key).map_or(0, |owner| owner.held.room());
+    for mid in 0..100 {
+        assert!(hold(&mut owners, keys[0], mid));
+    }
+    let long = room(&owners, keys[0]);
+    for mid in 0..100 {
+        assert!(acknowledge(&mut owners, keys[0], "bob", mid).is_some());
+    }
+    assert!(hold(&mut owners, keys[1], 100));
+    assert_eq!(room(&owners, keys[1]), long, "the room goes round");
+    assert!(owners.depart(keys[1], token(1), true, Instant::now()));
+    assert!(room(&owners, keys[1]) < 300, "{}", room(&owners, keys[1]));
+    assert!(owners.depart(keys[0], token(0), true, Instant::now()));
+    assert!(hold(&mut owners, keys[0], 101));
+    assert!(room(&owners, keys[0]) < 300, "{}", room(&owners, keys[0]));
+    owners.check_tables();
+}
+
+#[test]
 fn memory_is_given_back_when_messages_are_acknowledged() {
     let (mut owners, keys) = owned(&["alice"], usize::MAX, usize::MAX);
     for mid in 0..1000 {
@@ -185,7 +224,7 @@ fn memory_is_given_back_when_messages_are_acknowledged() {
     for mid in 0..990 {
         assert!(acknowledge(&mut owners, keys[0], "bob", mid).is_some());
     }
-    assert!(room(&owners) <= 64 * 52);
+    owners.check_tables();
     for mid in 990..1000 {
         assert!(acknowledge(&mut owners, keys[0], "bob", mid).is_some());
     }
