@@ -233,10 +233,9 @@ impl Held {
             gaps.clone().map(|(place, message)| HELD_BYTES + message.end - self.start(place)).sum();
         assert_eq!((self.gaps.messages, self.gaps.bytes), (gaps.count(), bytes));
         assert!(self.next <= self.messages.len());
-        // What a vector takes at first is four of its things.
         let counted_for =
-            self.lines.len() + self.lines.len() / 8 + (2 * self.messages.len()).max(4) * size_of::<Message>();
-        assert!(self.room() <= self.lent + counted_for + 1, "{} for {counted_for}", self.room());
+            self.lines.len() + self.lines.len() / 8 + 2 * self.messages.len() * size_of::<Message>();
+        assert!(self.room() <= self.lent + counted_for, "{} for {counted_for}", self.room());
     }
 
     /// Are less than half of it gaps?
