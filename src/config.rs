@@ -16,8 +16,8 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn, so that a rush of new ones cannot keep those who talk waiting.
 pub const ACCEPTS_PER_TURN: usize = 64;
-/// Connections whose end has come that are read in one turn, behind all others: a rush of them cannot keep those who talk
-/// waiting. What somebody said who then went at once waits with them.
+/// Connections whose end has come, or that are at their handshake, that are read in one turn, behind all others: a rush of
+/// them cannot keep those who talk waiting. What somebody said who then went at once waits with them.
 pub const ENDS_PER_TURN: usize = 128;
 /// How often the kernel is asked for more at the end of a wait, as long as most of what it reports are ends: as many events
 /// as there may be connections.
@@ -97,16 +97,19 @@ pub const SMALL_ROOM_LEAST: usize = 8;
 
 // ---- TLS ----
 
-/// Connections read in one turn that have not agreed yet on how they speak: a handshake is a third of a millisecond of work,
+/// Of these, those that have not agreed yet on how they speak: a handshake is a third of a millisecond of work,
 /// more than a hundred messages are, and those who talk are not to wait for a crowd that arrives.
 pub const HANDSHAKES_PER_TURN: usize = 16;
-/// Plain bytes taken from a connection at once: four records, in one write; what the kernel takes of a connection before it
+/// Plain bytes taken from a connection at once: four records, in one write, and more takes several; what the kernel takes of a connection before it
 /// refuses. So much of it may come to lie encrypted, and counts as refused then.
 pub const TLS_WRITE_BYTES: usize = SEND_BUFFER_BYTES;
+/// Bytes read from a socket at once. rustls would ask for 4096, and behind a long record for 18 KiB; it has a place for
+/// each record that comes whole in one read, and keeps it. In so many bytes, 93 do at most, and their places take 3 KiB.
+pub const TLS_READ_BYTES: usize = 2048;
 /// Bytes in the longest record in plain (RFC 8446, 5.1).
 pub const TLS_RECORD_BYTES_MAX: usize = 16_384;
 /// Bytes that a peer may send without one that can be read: the longest record as TLS 1.2 allows it, 18,437 bytes, and the
-/// read of 4096 in which the next one begins. A handshake takes less than a tenth; rustls itself would keep 64 KiB of it.
+/// read in which the next one begins. A handshake takes less than a tenth; rustls itself would keep 64 KiB of it.
 pub const TLS_UNHEARD_BYTES_MAX: usize = 24 * 1024;
 /// What a session costs at most while nothing waits in it: keys, state, and the room for what comes next.
 pub const TLS_SESSION_BYTES: usize = 16 * 1024;

@@ -65,7 +65,7 @@ pub trait Stream: Read + Write {
         false
     }
 
-    /// Says that nothing more will be written; reading goes on.
+    /// Says that nothing more will be written; reading goes on, but what is read may be as it came.
     ///
     /// # Errors
     /// Those of shutdown(2). `WouldBlock`: something has to leave before, and then it has to be said again.
@@ -221,6 +221,11 @@ impl<S: Stream> Connection<S> {
     pub fn refused(stream: S, now: Now, shared: &mut Shared) -> Connection<S> {
         let mut connection = Connection::new(stream, View::Page, now, shared);
         connection.respond(http::unavailable(now.unix_ms), now, shared);
+        #[cfg(feature = "tls")]
+        if let State::Http(http) = &mut connection.state {
+            // There is room for few who are refused: who has to agree first on how to speak is to do it soon.
+            http.deadline = now.instant + LINGER;
+        }
         connection
     }
 
@@ -690,7 +695,10 @@ impl<S: Stream> Connection<S> {
     /// Our last byte has left: says so, and reads on for a while. A stream that is dropped with bytes unread is reset, and
     /// a reset can eat what the peer has not read yet.
     fn linger(&mut self, end: End, now: Now, shared: &mut Shared) {
+        // What the stream keeps of what has come may go with that.
+        shared.codec.incomplete.give(self.stream.held());
         let shut = if self.ended { Ok(()) } else { self.stream.shutdown_write() };
+        shared.codec.incomplete.take(self.stream.held());
         if matches!(&shut, Err(error) if error.kind() == ErrorKind::WouldBlock) {
             // Once the stream's own last word has left, we are here again.
             return;

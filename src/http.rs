@@ -69,7 +69,7 @@ enum Content {
     Page { files: Files, endpoint: Endpoint },
     /// The server's metrics as they are now, and nothing else.
     Metrics(String),
-    /// The way to the page, which is served over TLS at this port.
+    /// The way to the page, which is served over TLS at this port, as far as no origin says otherwise.
     #[cfg(feature = "tls")]
     Redirect { port: u16 },
 }
@@ -215,7 +215,8 @@ impl Site {
         Site { has_tls: true, ..self }
     }
 
-    /// A site that sends everybody to the same address at `https://` and this port, under the names that `access` allows:
+    /// A site that sends everybody to the same address at `https://` and this port, or that of an origin with the same
+    /// host, under the names that `access` allows:
     /// whoever sends people elsewhere by a link to here would find a name of theirs refused.
     #[cfg(feature = "tls")]
     pub fn redirect(port: u16, access: Access) -> Site {
@@ -397,7 +398,7 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
     check_body(request)?;
     #[cfg(feature = "tls")]
     if let Content::Redirect { port } = site.content {
-        return Ok(Outcome::Reply(redirect(request, host.as_ref(), port)?));
+        return Ok(Outcome::Reply(redirect(request, host.as_ref(), &site.access, port)?));
     }
     let resource = site.find(path)?;
     check_method(request)?;
@@ -579,10 +580,21 @@ fn switch_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
     response.into_bytes()
 }
 
-/// The way to the same address over TLS: 308, which keeps the method.
+/// The way to the same address over TLS: 308, which keeps the method. Where it is seen at another port than this one,
+/// which is listened on, only an origin can tell.
 #[cfg(feature = "tls")]
-fn redirect(request: &Request, authority: Option<&Authority>, port: u16) -> Result<Reply, Reply> {
+fn redirect(
+    request: &Request,
+    authority: Option<&Authority>,
+    access: &Access,
+    port: u16,
+) -> Result<Reply, Reply> {
     let Authority { host, .. } = authority.ok_or_else(|| bad_request("The request has no Host."))?;
+    let seen_at = match access {
+        Access::Pages(origins) => origins.iter().find_map(|origin| origin.tls_port(host)),
+        Access::Anyone => None,
+    };
+    let port = seen_at.unwrap_or(port);
     let path = match split_scheme(request.target) {
         Some((_, rest)) => rest.find(['/', '?']).map_or("", |at| &rest[at..]),
         None => request.target,

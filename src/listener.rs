@@ -46,6 +46,7 @@ const REDIRECT: mio::Token = mio::Token(usize::MAX - 3);
 pub struct Listener {
     poll: Poll,
     events: Events,
+    /// The first is the chat's.
     doors: Vec<Door>,
     signals: Signals,
     /// The kernel has reported signals that were not looked at.
@@ -102,7 +103,7 @@ impl Listener {
     /// When the address cannot be had, or the machine lacks what a loop needs.
     pub fn bind(config: &Config) -> io::Result<Listener> {
         let poll = Poll::new()?;
-        let chat = Door::open(config.listen, config, CHAT, View::Page, poll.registry())?;
+        let chat = Door::open(config.listen, config, View::Page, poll.registry())?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(Listener {
@@ -125,12 +126,12 @@ impl Listener {
         self.doors.first().ok_or(ErrorKind::NotConnected)?.socket.local_addr()
     }
 
-    /// Listens for who wants metrics, too; gives where.
+    /// Listens for others than those who want the page, too; gives where.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub fn bind_metrics(&mut self, address: SocketAddr, config: &Config) -> io::Result<SocketAddr> {
-        let door = Door::open(address, config, METRICS, View::Metrics, self.poll.registry())?;
+    pub fn bind_also(&mut self, address: SocketAddr, view: View, config: &Config) -> io::Result<SocketAddr> {
+        let door = Door::open(address, config, view, self.poll.registry())?;
         let address = door.socket.local_addr()?;
         self.doors.push(door);
         Ok(address)
@@ -142,23 +143,10 @@ impl Listener {
     /// When the machine lacks what a signal needs.
     #[cfg(feature = "tls")]
     pub fn speak_tls(&mut self, identity: Identity, certificate: PathBuf, key: PathBuf) -> io::Result<()> {
-        for chat in self.doors.iter_mut().filter(|door| door.token == CHAT) {
-            let (certificate, key) = (certificate.clone(), key.clone());
-            chat.tls = Some(Tls { identity: identity.clone(), certificate, key });
+        if let Some(chat) = self.doors.first_mut() {
+            chat.tls = Some(Tls { identity, certificate, key });
         }
         self.signals.add_signal(SIGHUP)
-    }
-
-    /// Listens for who comes without TLS, to send them to it.
-    ///
-    /// # Errors
-    /// When the address cannot be had.
-    #[cfg(feature = "tls")]
-    pub fn bind_redirect(&mut self, address: SocketAddr, config: &Config) -> io::Result<SocketAddr> {
-        let door = Door::open(address, config, REDIRECT, View::Redirect, self.poll.registry())?;
-        let address = door.socket.local_addr()?;
-        self.doors.push(door);
-        Ok(address)
     }
 
     /// Serves until a signal says stop and everybody was told, or a second signal.
@@ -254,13 +242,13 @@ impl Listener {
 }
 
 impl Door {
-    fn open(
-        address: SocketAddr,
-        config: &Config,
-        token: mio::Token,
-        view: View,
-        registry: &Registry,
-    ) -> io::Result<Door> {
+    fn open(address: SocketAddr, config: &Config, view: View, registry: &Registry) -> io::Result<Door> {
+        let token = match view {
+            View::Page => CHAT,
+            View::Metrics => METRICS,
+            #[cfg(feature = "tls")]
+            View::Redirect => REDIRECT,
+        };
         let mut socket = TcpListener::bind(address)?;
         // Set once, inherited by each connection (on Linux; elsewhere they keep the system's defaults).
         sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;

@@ -17,7 +17,7 @@ use log::{LevelFilter, info, warn};
 use sotto::addresses::Addresses;
 use sotto::assets::Files;
 use sotto::config::{CONNECTIONS_MAX, Config};
-use sotto::connection::Shared;
+use sotto::connection::{Shared, View};
 use sotto::http::{Access, Endpoint, Origin, Site};
 use sotto::hub::Hub;
 use sotto::listener::{Listener, connections_possible, raise_descriptor_limit};
@@ -173,12 +173,13 @@ fn serve(options: Options) -> Result<(), String> {
     let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
     let mut server = Server::new(config.max_clients, Addresses::new(config.per_address), hub, shared);
     server.log_lines_dropped = stderr_log::dropped;
-    let bind_metrics = |at| listener.bind_metrics(at, &config).map_err(|error| cannot_listen(at, &error));
-    let metrics = config.metrics.map(bind_metrics).transpose()?;
+    let mut bind = |at: Option<SocketAddr>, view| {
+        at.map(|at| listener.bind_also(at, view, &config).map_err(|error| cannot_listen(at, &error)))
+            .transpose()
+    };
+    let metrics = bind(config.metrics, View::Metrics)?;
     #[cfg(feature = "tls")]
-    let bind_redirect = |at| listener.bind_redirect(at, &config).map_err(|error| cannot_listen(at, &error));
-    #[cfg(feature = "tls")]
-    let redirect = config.redirect.map(bind_redirect).transpose()?;
+    let redirect = bind(config.redirect, View::Redirect)?;
     info!(
         "at most {} connections and {} MiB of memory, the kernel's buffers not counted",
         config.max_clients,

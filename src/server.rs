@@ -83,8 +83,8 @@ pub struct Server<S> {
     read_buffer: Box<[u8]>,
     /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
     pending_read: Vec<Token>,
-    /// The same, of those whose end has come, which have time.
-    pending_end: VecDeque<Token>,
+    /// The same, of those that have time: their end has come, or they still have to agree on how to speak.
+    pending_late: VecDeque<Token>,
     /// Connections for which something is queued.
     pending_write: Vec<Token>,
     /// Connections to be removed.
@@ -137,7 +137,7 @@ impl<S: Stream> Server<S> {
             taken: [0; 3],
             read_buffer: vec![0; READ_BYTES].into(),
             pending_read: Vec::new(),
-            pending_end: VecDeque::new(),
+            pending_late: VecDeque::new(),
             pending_write: Vec::new(),
             gone: Vec::new(),
             counters: Counters::default(),
@@ -155,7 +155,7 @@ impl<S: Stream> Server<S> {
 
     /// How long the loop may sleep: not at all while a visit is owed; none: until something happens.
     pub fn sleep(&self, now: Instant) -> Option<Duration> {
-        let is_owed = !self.pending_read.is_empty() || !self.pending_end.is_empty();
+        let is_owed = !self.pending_read.is_empty() || !self.pending_late.is_empty();
         if is_owed || !self.pending_write.is_empty() || self.hub.is_busy(now) {
             return Some(Duration::ZERO);
         }
@@ -255,21 +255,21 @@ impl<S: Stream> Server<S> {
         }
         // Each is read once; who is not through then is on the list again, for the next turn.
         let mut pending = std::mem::take(&mut self.pending_read);
-        let mut handshakes = 0;
         for token in pending.drain(..) {
-            let is_agreeing = slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_agreeing());
-            handshakes += usize::from(is_agreeing);
-            if is_agreeing && handshakes > HANDSHAKES_PER_TURN {
-                self.pending_read.push(token);
-            } else {
-                self.read(token, now);
-            }
+            self.read(token, now);
         }
         pending.append(&mut self.pending_read);
         self.pending_read = pending;
-        for _ in 0..self.pending_end.len().min(ENDS_PER_TURN) {
-            let Some(token) = self.pending_end.pop_front() else { break };
+        // Of those that have time some a turn, in the order in which they came to have to wait.
+        let mut handshakes = 0;
+        for _ in 0..self.pending_late.len().min(ENDS_PER_TURN) {
+            let Some(token) = self.pending_late.pop_front() else { break };
+            let is_agreeing = slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_agreeing());
             self.read(token, now);
+            handshakes += usize::from(is_agreeing);
+            if handshakes == HANDSHAKES_PER_TURN {
+                break;
+            }
         }
     }
 
@@ -371,10 +371,14 @@ impl<S: Stream> Server<S> {
                 continue;
             }
             if fired.connection.is_due(now, &self.shared) {
-                // Perhaps it was us who paused: what has come or could leave meanwhile is looked at first.
+                // Perhaps it was us who paused: what has come or could leave meanwhile is looked at first. But for a
+                // handshake the time is over, whatever has come of it.
+                let is_agreeing = fired.connection.is_agreeing();
                 fired.connection.set_readable(false);
                 self.write(token, now);
-                self.read(token, now);
+                if !is_agreeing {
+                    self.read(token, now);
+                }
             }
             if let Some(slot) = slot(&mut self.slots, token) {
                 slot.connection.expire(now, &mut self.shared);
@@ -435,7 +439,7 @@ impl<S: Stream> Server<S> {
         for list in lists {
             tighten(list, TABLE_ROOM_LEAST);
         }
-        tighten(&mut self.pending_end, TABLE_ROOM_LEAST);
+        tighten(&mut self.pending_late, TABLE_ROOM_LEAST);
         tighten(&mut self.hub.closing, TABLE_ROOM_LEAST);
         tighten(&mut self.slots, TABLE_ROOM_LEAST);
         self.hub.clients.truncate(self.slots.capacity());
@@ -475,8 +479,8 @@ impl<S: Stream> Server<S> {
         }
         if connection.wants_read() && !slot.on_pending_read {
             slot.on_pending_read = true;
-            if connection.is_ending() {
-                self.pending_end.push_back(token);
+            if connection.is_ending() || connection.is_agreeing() {
+                self.pending_late.push_back(token);
             } else {
                 self.pending_read.push(token);
             }

@@ -2,8 +2,8 @@
 //! leaves goes through it before the kernel does. Neither side knows: this is a [`Stream`] over another.
 //!
 //! Invariants:
-//! - The session keeps nothing that is to leave. What the kernel refuses lies in `refused`, is counted, and has to go
-//!   before more is taken.
+//! - The session keeps nothing that is to leave, but its answer to new keys until the next write. What the kernel refuses
+//!   lies in `refused`, is counted, and has to go before more is taken.
 //! - `read` says `WouldBlock` only when the socket did: whatever stops it sooner, bytes or the end, is told by
 //!   [`Stream::may_have_more`].
 //! - A peer that says much and means nothing is refused: what the session keeps of it has a bound.
@@ -22,7 +22,7 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConnection};
 use rustls::{Error, ServerConfig};
 
 use crate::budget::extend_tightly;
-use crate::config::{TLS_RECORD_BYTES_MAX, TLS_UNHEARD_BYTES_MAX, TLS_WRITE_BYTES};
+use crate::config::{TLS_READ_BYTES, TLS_RECORD_BYTES_MAX, TLS_UNHEARD_BYTES_MAX, TLS_WRITE_BYTES};
 use crate::connection::Stream;
 
 /// The first byte of a TLS connection: a handshake record (RFC 8446, 5.1). No request of HTTP begins with it.
@@ -192,7 +192,8 @@ impl<S: Stream> Read for TlsStream<S> {
                 Ok(len) if len > 0 => taken += len,
                 result if got == 0 => return result,
                 result => {
-                    // The end and what breaks the stream come behind what was said before.
+                    // The end and what breaks the stream come behind what was said before; what came in the very read
+                    // that breaks it is not heard.
                     session.more = !matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock);
                     return Ok(got);
                 }
@@ -266,6 +267,8 @@ impl<S: Stream> Stream for TlsStream<S> {
                 return Err(ErrorKind::WouldBlock.into());
             }
         }
+        // Nobody hears what still comes, so nobody has to understand it.
+        self.session = None;
         self.socket.shutdown_write()
     }
 }
@@ -359,8 +362,9 @@ struct Tap<'a, S> {
 
 impl<S: Stream> Read for Tap<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.socket.read(buffer)?;
-        self.more = self.socket.may_have_more(buffer.len(), got);
+        let room = buffer.len().min(TLS_READ_BYTES);
+        let got = self.socket.read(&mut buffer[..room])?;
+        self.more = self.socket.may_have_more(room, got);
         self.records.pass(&buffer[..got]);
         Ok(got)
     }

@@ -45,6 +45,8 @@ pub(crate) struct Wire {
     /// What happens at which call, counted from the first, instead of what else would.
     pub(crate) faults: BTreeMap<usize, Fault>,
     pub(crate) calls: usize,
+    /// A fault has cut a call short, and the kernel will tell when there is more.
+    pub(crate) owes_event: bool,
     /// How often bytes were taken.
     pub(crate) writes: usize,
 }
@@ -65,6 +67,7 @@ impl Wire {
         let fault = self.faults.get(&self.calls);
         self.calls += 1;
         self.reset |= matches!(fault, Some(Fault::Resets));
+        self.owes_event |= matches!(fault, Some(Fault::Blocks | Fault::TakesOneByte));
         match fault {
             _ if self.reset => Err(ErrorKind::ConnectionReset.into()),
             Some(Fault::Blocks) => Err(ErrorKind::WouldBlock.into()),

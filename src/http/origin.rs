@@ -71,6 +71,14 @@ impl Origin {
     }
 }
 
+#[cfg(feature = "tls")]
+impl Origin {
+    /// The port at which this host speaks TLS, if it is the one that is named here.
+    pub(super) fn tls_port(&self, host: &Host) -> Option<u16> {
+        (self.host == *host && self.scheme == Scheme::Https).then_some(self.port)
+    }
+}
+
 impl Scheme {
     fn port(self) -> u16 {
         match self {

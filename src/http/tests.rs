@@ -856,6 +856,8 @@ fn who_comes_without_tls_is_sent_to_the_same_address_with_it() {
     to(8443, "192.0.2.1", "*", "https://192.0.2.1:8443/");
     to(443, "localhost", "http://chat.example?a", "https://chat.example/?a");
     to(443, "localhost", "http://chat.example", "https://chat.example/");
+    // Which port leads there from elsewhere is said by --origin.
+    to(8443, "chat.example", "/", "https://chat.example/");
     let site = Site::redirect(443, Access::Pages(vec![origin.clone()]));
     check_at(&site, &get("/", "").replace("localhost", "evil.example"), "421");
     check_at(&site, &get("http://evil.example/", ""), "421");

@@ -14,7 +14,7 @@ use super::*;
 use crate::addresses::Addresses;
 use crate::assets::Files;
 use crate::clock::Now;
-use crate::config::{Config, HANDSHAKES_PER_TURN, READ_BYTES, WRITE_STALL};
+use crate::config::{Config, HANDSHAKES_PER_TURN, HEAD_BYTES_MAX, LINGER, READ_BYTES, WRITE_STALL};
 use crate::connection::tests::{CLOSE, Fault, Scripted, TEXT, UPGRADE, Wire, frame, ours};
 use crate::connection::{Connection, End, Incoming, Limits, Shared, View};
 use crate::http::{Access, Endpoint, Site};
@@ -123,7 +123,9 @@ impl Talk {
     fn event(&mut self) {
         let Talk { connection, shared, buffer, now, heard, wire, .. } = self;
         connection.set_readable(wire.borrow().end);
-        connection.flush(*now, shared);
+        if connection.is_stalled() {
+            connection.flush(*now, shared);
+        }
         while connection.wants_read() || connection.wants_write() {
             if connection.wants_read() {
                 let mut input = connection.receive(buffer, *now, shared);
@@ -134,23 +136,23 @@ impl Talk {
                     }
                 }
             }
-            connection.flush(*now, shared);
+            if connection.wants_write() {
+                connection.flush(*now, shared);
+            }
         }
     }
 
-    /// Carries bytes between the two until none move.
+    /// Carries bytes between the two until none move. Behind the first, an event comes only with something to tell.
     fn settle(&mut self) {
-        let mut still = 0;
-        while still < 4 {
-            let mut ciphertext = Vec::new();
-            while self.client.wants_write() {
-                self.client.write_tls(&mut ciphertext).expect("a vector takes all");
-            }
+        loop {
+            let ciphertext = ciphertext(&mut self.client);
             self.wire().coming.extend(&ciphertext);
             self.event();
             let taken = std::mem::take(&mut self.wire().taken);
             self.deliver(&taken);
-            still = if ciphertext.is_empty() && taken.is_empty() { still + 1 } else { 0 };
+            if !std::mem::take(&mut self.wire().owes_event) && !self.client.wants_write() {
+                return;
+            }
         }
     }
 
@@ -184,6 +186,15 @@ impl Talk {
         assert_eq!(self.connection.end(), Some(end));
         assert_eq!(self.shared.incomplete_bytes(), 0);
     }
+}
+
+/// What the client has to send.
+fn ciphertext(client: &mut ClientConnection) -> Vec<u8> {
+    let mut ciphertext = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut ciphertext).expect("a vector takes all");
+    }
+    ciphertext
 }
 
 /// Where the records are in what has left, by their lengths.
@@ -306,10 +317,7 @@ fn a_record_that_is_not_whole_is_counted_until_it_is() {
         assert_eq!(talk.shared.incomplete_bytes(), 0);
         // A frame of two records, of which all but the last byte have come.
         talk.client.writer().write_all(&frame(TEXT, "x".repeat(16_000))).expect("its buffer takes it");
-        let mut ciphertext = Vec::new();
-        while talk.client.wants_write() {
-            talk.client.write_tls(&mut ciphertext).expect("a vector takes all");
-        }
+        let mut ciphertext = ciphertext(&mut talk.client);
         let last = ciphertext.pop().expect("much");
         talk.wire().coming.extend(&ciphertext);
         talk.settle();
@@ -365,6 +373,32 @@ fn a_read_takes_no_more_from_the_socket_than_it_may_give() {
 }
 
 #[test]
+fn a_record_longer_than_a_request_head_may_be_is_used_up_without_another_event() {
+    let mut talk = Talk::new(&version::TLS13);
+    talk.settle();
+    let requests = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300);
+    assert!((HEAD_BYTES_MAX..TLS_RECORD_BYTES_MAX).contains(&requests.len()));
+    talk.client.writer().write_all(requests.as_bytes()).expect("its buffer takes it");
+    let ciphertext = ciphertext(&mut talk.client);
+    talk.wire().coming.extend(&ciphertext);
+    talk.event();
+    let taken = std::mem::take(&mut talk.wire().taken);
+    talk.deliver(&taken);
+    assert_eq!(String::from_utf8_lossy(&talk.told).matches("HTTP/1.1 200 ").count(), 300);
+}
+
+#[test]
+fn keys_that_a_client_makes_anew_change_nothing_else() {
+    let mut talk = Talk::open(&version::TLS13);
+    for said in ["one", "two"] {
+        talk.client.refresh_traffic_keys().expect("TLS 1.3 can");
+        talk.say(frame(TEXT, said));
+        assert_eq!(talk.heard.last().map(String::as_str), Some(said));
+        assert!(talk.told.ends_with(&ours(TEXT, said)));
+    }
+}
+
+#[test]
 fn much_that_says_nothing_is_not_kept() {
     // A handshake message of 64 KiB, in records as long as they may be.
     let mut talk = Talk::new(&version::TLS13);
@@ -381,6 +415,12 @@ fn much_that_says_nothing_is_not_kept() {
 
 #[test]
 fn a_handshake_has_the_time_to_a_join_and_what_comes_in_between_gives_no_more() {
+    let mut silent = Talk::new(&version::TLS12);
+    assert_eq!(silent.connection.deadline(&silent.shared), Some(silent.now.instant + JOIN_TIMEOUT));
+    silent.now.instant += JOIN_TIMEOUT;
+    silent.connection.expire(silent.now, &mut silent.shared);
+    silent.is_gone(End::Silent);
+
     let mut talk = Talk::new(&version::TLS12);
     let mut hello = Vec::new();
     talk.client.write_tls(&mut hello).expect("a vector takes all");
@@ -397,37 +437,59 @@ fn a_handshake_has_the_time_to_a_join_and_what_comes_in_between_gives_no_more() 
     talk.is_gone(End::Silent);
 }
 
-#[test]
-fn a_crowd_that_shakes_hands_does_so_a_few_in_a_turn_and_nobody_is_forgotten() {
-    let talk = Talk::new(&version::TLS13);
-    let (hub_limits, _) = server::limits(&Config::default());
-    let mut server = Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), talk.shared);
-    let mut ready = Vec::new();
-    let wires: Vec<Rc<RefCell<Wire>>> = (0..HANDSHAKES_PER_TURN * 2 + 1)
-        .map(|_| {
-            let wire = Rc::new(RefCell::new(Wire::default()));
-            let mut hello = Vec::new();
-            client(&version::TLS13).write_tls(&mut hello).expect("a vector takes all");
-            wire.borrow_mut().coming.extend(&hello);
+/// A server, and so many clients who have each sent a ClientHello that they take three turns. It may be all they say.
+struct Crowd {
+    server: Server<TlsStream<Scripted>>,
+    wires: Vec<Rc<RefCell<Wire>>>,
+    ready: Vec<Ready>,
+    now: Now,
+}
+
+impl Crowd {
+    fn new(closed: bool) -> Crowd {
+        let Talk { shared, now, .. } = Talk::new(&version::TLS13);
+        let (hub_limits, _) = server::limits(&Config::default());
+        let server = Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), shared);
+        let mut crowd = Crowd { server, wires: Vec::new(), ready: Vec::new(), now };
+        for _ in 0..HANDSHAKES_PER_TURN * 2 + 1 {
+            let coming = ciphertext(&mut client(&version::TLS13)).into();
+            let wire = Rc::new(RefCell::new(Wire { coming, end: closed, ..Wire::default() }));
             let stream = TlsStream::new(Scripted(wire.clone()), &identity().0).expect("a session");
             let register = |_: &mut _, token| {
-                ready.push(Ready { token, readable: true, writable: true, closed: false });
+                crowd.ready.push(Ready { token, readable: true, writable: true, closed });
                 Ok(())
             };
-            let address = [127, 0, 0, 1].into();
-            server.accept(stream, address, View::Page, talk.now, register).expect("nothing to refuse");
-            wire
-        })
-        .collect();
-    let answered = || wires.iter().filter(|wire| !wire.borrow().taken.is_empty()).count();
-    for (ready, expected) in [(&ready[..], 1), (&[], 2)] {
-        server.turn(talk.now, ready);
-        assert_eq!(answered(), expected * HANDSHAKES_PER_TURN);
-        assert_eq!(server.sleep(talk.now.instant), Some(Duration::ZERO));
+            let accepted = crowd.server.accept(stream, [127, 0, 0, 1].into(), View::Page, now, register);
+            accepted.expect("nothing to refuse");
+            crowd.wires.push(wire);
+        }
+        crowd
     }
-    server.turn(talk.now, &[]);
-    assert_eq!(answered(), wires.len());
-    assert_ne!(server.sleep(talk.now.instant), Some(Duration::ZERO));
+
+    /// Ends with how many have been answered so far, and whether the loop would sleep.
+    fn turn(&mut self) -> (usize, bool) {
+        self.server.turn(self.now, &std::mem::take(&mut self.ready));
+        let answered = self.wires.iter().filter(|wire| !wire.borrow().taken.is_empty()).count();
+        (answered, self.server.sleep(self.now.instant) != Some(Duration::ZERO))
+    }
+}
+
+#[test]
+fn a_crowd_that_shakes_hands_does_so_a_few_in_a_turn_and_nobody_is_forgotten() {
+    for closed in [false, true] {
+        let mut crowd = Crowd::new(closed);
+        assert_eq!(crowd.turn(), (HANDSHAKES_PER_TURN, false), "{closed}");
+        assert_eq!(crowd.turn(), (2 * HANDSHAKES_PER_TURN, false), "{closed}");
+        assert_eq!(crowd.turn(), (crowd.wires.len(), true), "{closed}");
+    }
+}
+
+#[test]
+fn a_crowd_whose_time_is_over_shakes_no_hands() {
+    let mut crowd = Crowd::new(false);
+    crowd.now.instant += JOIN_TIMEOUT;
+    assert_eq!(crowd.turn().0, HANDSHAKES_PER_TURN);
+    assert!(crowd.server.is_empty());
 }
 
 #[test]
@@ -445,6 +507,13 @@ fn who_finds_no_room_is_told_so_once_behind_the_handshake() {
         talk.end();
         talk.is_gone(End::Refused(503));
     }
+    // Who is silent does not keep the place of another who could be told.
+    let mut talk = Talk::new(&version::TLS13);
+    let stream = TlsStream::new(Scripted(talk.wire.clone()), &identity().0).expect("a session");
+    talk.connection = Connection::refused(stream, talk.now, &mut talk.shared);
+    talk.now.instant += LINGER;
+    talk.connection.expire(talk.now, &mut talk.shared);
+    talk.is_gone(End::Silent);
 }
 
 #[test]
@@ -454,10 +523,7 @@ fn a_goodbye_without_an_end_of_the_stream_is_an_end_and_is_answered() {
         // In one segment with the last that is said.
         talk.client.writer().write_all(&frame(TEXT, "last")).expect("its buffer takes it");
         talk.client.send_close_notify();
-        let mut ciphertext = Vec::new();
-        while talk.client.wants_write() {
-            talk.client.write_tls(&mut ciphertext).expect("a vector takes all");
-        }
+        let ciphertext = ciphertext(&mut talk.client);
         talk.wire().coming.extend(&ciphertext);
         talk.event();
         assert_eq!(talk.heard, ["last"]);
@@ -486,6 +552,25 @@ fn a_goodbye_that_the_kernel_refuses_leaves_before_the_end_of_the_stream() {
     talk.wire().room = None;
     talk.settle();
     assert!(talk.told_end && talk.wire().shut);
+}
+
+#[test]
+fn what_comes_behind_our_goodbye_is_thrown_away_as_it_came() {
+    let mut talk = Talk::open(&version::TLS13);
+    let begun = [&[0x17, 3, 3, 0x40, 0][..], &[0; 5000]].concat();
+    talk.wire().coming.extend(&begun);
+    talk.settle();
+    assert!(talk.shared.incomplete_bytes() > begun.len());
+    talk.connection.close(1000, talk.now, &mut talk.shared);
+    talk.settle();
+    assert!(talk.told_end && talk.wire().shut);
+    assert_eq!(talk.shared.incomplete_bytes(), 0);
+    // The rest of it, which is no record of this session.
+    talk.wire().coming.extend([0; 16_000]);
+    talk.event();
+    assert!(talk.wire().coming.is_empty() && !talk.connection.is_gone());
+    talk.end();
+    talk.is_gone(End::Refused(1000));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use rustls::HandshakeKind;
 use serde_json::json;
 
+use crate::raw::{FIN, TEXT, frame};
 use crate::support::{Certificate, Client, PATIENCE, Server, certificate, sotto};
 
 fn start(options: &[&str], files: &Certificate) -> Server {
@@ -153,9 +154,6 @@ fn who_wants_to_negotiate_again_is_refused() {
     let server = start(&[], certificate());
     let said = s_client(&server, &["-tls1_2"], "R\n");
     assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
-    // In TLS 1.3 keys can be made anew, and both sides go on.
-    let said = s_client(&server, &["-tls1_3"], &format!("K\n{}", "Q\n"));
-    assert!(said.contains("KEYUPDATE"), "{said}");
     server.assert_alive();
 }
 
@@ -221,7 +219,8 @@ fn certificate_and_key_are_read_anew_and_nobody_is_dropped() {
         server.signal(Signal::HUP);
         let line = server.wait_for_log("certificate and key stay as they were");
         assert!(line.contains("--tls-key: ") && line.contains("holds no key in PEM"), "{line}");
-        assert_eq!(seen(&first).0, old);
+        // Not resumed, or it would be the certificate that the client remembers.
+        assert_eq!(seen(&files.client()), (old.clone(), HandshakeKind::Full));
         // New ones: for who comes from now on.
         let files = Certificate::new("renewed");
         server.signal(Signal::HUP);
@@ -267,6 +266,17 @@ fn a_quiet_client_costs_less_than_is_counted_for_it() {
     let after = (server.memory_bytes() - before) / CLIENTS;
     println!("{after} bytes each, after a long message");
     assert!(after < sotto::config::TLS_SESSION_BYTES, "{after} bytes each, after a long message");
+    // Nor do many records that come at once behind a long one, which has made rustls' buffer long.
+    let line = |len| json!({"type": "send", "to": "nobody", "body": "x".repeat(len)}).to_string();
+    let [long, short] = [16_000, 800].map(|len| frame(FIN | TEXT, line(len).as_bytes()));
+    for client in &mut clients {
+        client.ws.get_mut().write_records([&long[..]].into_iter().chain(short.chunks(1)));
+        client.hear_error("offline");
+        client.hear_error("offline");
+    }
+    let after = (server.memory_bytes() - before) / CLIENTS;
+    println!("{after} bytes each, after many records");
+    assert!(after < sotto::config::TLS_SESSION_BYTES, "{after} bytes each, after many records");
     let start = Instant::now();
     drop(clients);
     while server.descriptors() > 20 {

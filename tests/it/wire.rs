@@ -168,6 +168,19 @@ mod tls {
             Wire { socket, session: Some(Box::new(session)) }
         }
 
+        /// Says each of these in a record of its own, but all at once.
+        pub fn write_records<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) {
+            let session = self.session.as_deref_mut().expect("TLS");
+            let mut records = Vec::new();
+            for part in parts {
+                session.writer().write_all(part).expect("its buffer takes it");
+                while session.wants_write() {
+                    session.write_tls(&mut records).expect("a vector takes all");
+                }
+            }
+            self.socket.write_all(&records).expect("it reads");
+        }
+
         pub fn session(&self) -> &Session {
             self.session.as_deref().expect("TLS")
         }
