@@ -97,11 +97,11 @@ pub const SMALL_ROOM_LEAST: usize = 8;
 
 // ---- TLS ----
 
-/// Of these, those that have not agreed yet on how they speak: a handshake is a third of a millisecond of work,
-/// more than a hundred messages are, and those who talk are not to wait for a crowd that arrives.
+/// Of these, those that have not agreed yet on how they speak: a handshake is a third of a millisecond of work, more than a
+/// hundred messages are, and those who talk are not to wait for a crowd that arrives.
 pub const HANDSHAKES_PER_TURN: usize = 16;
-/// Plain bytes taken from a connection at once: four records, in one write, and more takes several; what the kernel takes of a connection before it
-/// refuses. So much of it may come to lie encrypted, and counts as refused then.
+/// Plain bytes taken from a connection at once: four records, in one write, and more takes several; what the kernel takes of
+/// a connection before it refuses. So much of it may come to lie encrypted, and counts as refused then.
 pub const TLS_WRITE_BYTES: usize = SEND_BUFFER_BYTES;
 /// Bytes read from a socket at once. rustls would ask for 4096, and behind a long record for 18 KiB; it has a place for
 /// each record that comes whole in one read, and keeps it. In so many bytes, 93 do at most, and their places take 3 KiB.

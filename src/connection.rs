@@ -10,7 +10,6 @@
 //! - After a close frame, in or out, nothing more is queued, and nothing that still comes is heard.
 //! - A connection ends in `Connection::finish` only, which gives back what it held.
 
-use std::borrow::Cow;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -24,13 +23,13 @@ use crate::config::{
     COPIED_BYTES_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL,
 };
 use crate::frames::{Arrival, Input, frame_header, put_frame};
-use crate::http::{self, Answer, Parsed, Response};
-use crate::rate::Bucket;
+use crate::http;
 
+mod requests;
 mod shared;
 mod websocket;
 
-use shared::status;
+use requests::Http;
 pub use shared::{Counters, Limits, Shared, View};
 use websocket::{Due, Life, WebSocket};
 
@@ -161,27 +160,6 @@ impl State {
     fn closing(end: End, now: Now, at_most: Duration) -> State {
         State::Closing(Closing { end, until: now.instant + at_most, discarded: 0 })
     }
-}
-
-struct Http {
-    /// What has come of the next request, or of several: then `pipelined`.
-    head: Vec<u8>,
-    pipelined: bool,
-    /// By when the head has to be whole, or a kept-alive connection has to say something.
-    deadline: Instant,
-    /// A head has begun, or is due because the connection is new.
-    started: bool,
-    /// What leaves behind the response head in `out`.
-    body: Option<Box<Body>>,
-    /// The connection ends when the response has left.
-    last: Option<End>,
-    /// What it sees.
-    view: View,
-}
-
-struct Body {
-    bytes: Cow<'static, [u8]>,
-    at: usize,
 }
 
 struct Closing {
@@ -410,78 +388,6 @@ impl<S: Stream> Connection<S> {
             self.end_of_stream(shared);
         }
         None
-    }
-
-    /// Answers the next request; true: it is for frames.
-    fn next_request(&mut self, input: &mut Input<'_>, now: Now, shared: &mut Shared) -> bool {
-        let State::Http(Http { view, .. }) = self.state else { return false };
-        if self.unsent() > 0 {
-            // The answer was there before the request.
-            self.keep_head(input.take_all(), true, now, shared);
-            return false;
-        }
-        if self.stream.is_misunderstood() {
-            input.take_all();
-            self.respond(http::not_https(now.unix_ms), now, shared);
-            return false;
-        }
-        let (used, answer) = match http::parse(input.rest(), shared.site(view), now.unix_ms) {
-            Parsed::Complete { used, answer } => (used, answer),
-            Parsed::Incomplete => {
-                self.keep_head(input.take_all(), false, now, shared);
-                return false;
-            }
-        };
-        input.take(used);
-        match answer {
-            Answer::Upgrade(response) => {
-                let State::Http(http) = &self.state else { return false };
-                let until =
-                    if http.started { http.deadline } else { now.instant + shared.limits.join_timeout };
-                let (life, bucket) = (Life::Unadmitted(until), Bucket::full(now.instant));
-                self.state = State::WebSocket(WebSocket { life, begun: None, bucket, is_paused: false });
-                shared.counters.count_response(&response);
-                self.room(shared).extend_from_slice(&response);
-                true
-            }
-            Answer::Respond(response) => {
-                self.respond(response, now, shared);
-                // The next request waits until this answer has left: pipelining makes nothing grow.
-                self.keep_head(input.take_all(), true, now, shared);
-                false
-            }
-        }
-    }
-
-    fn keep_head(&mut self, bytes: &[u8], pipelined: bool, now: Now, shared: &mut Shared) {
-        let State::Http(http) = &mut self.state else { return };
-        if bytes.is_empty() || http.last.is_some() {
-            return;
-        }
-        if bytes.len() > shared.codec.incomplete.limit(HEAD_BYTES_MAX) {
-            if pipelined {
-                // The answer to the request before has not left, and stays as it is: it is the last.
-                http.last = Some(End::Refused(503));
-                return;
-            }
-            return self.respond(http::unavailable(now.unix_ms), now, shared);
-        }
-        shared.codec.incomplete.take(bytes.len());
-        http.head = bytes.to_vec();
-        http.pipelined = pipelined;
-        if !http.started {
-            (http.started, http.deadline) = (true, now.instant + shared.limits.join_timeout);
-        }
-    }
-
-    fn respond(&mut self, response: Response, now: Now, shared: &mut Shared) {
-        let Response { head, body, close } = response;
-        let State::Http(http) = &mut self.state else { return };
-        shared.counters.count_response(&head);
-        http.last = close.then(|| End::Refused(status(&head)));
-        http.body = (!body.is_empty()).then(|| Box::new(Body { bytes: body, at: 0 }));
-        (http.started, http.deadline) = (false, now.instant + shared.limits.join_timeout);
-        self.room(shared).extend_from_slice(&head);
     }
 
     fn next_message<'b>(

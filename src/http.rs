@@ -216,8 +216,8 @@ impl Site {
     }
 
     /// A site that sends everybody to the same address at `https://` and this port, or that of an origin with the same
-    /// host, under the names that `access` allows:
-    /// whoever sends people elsewhere by a link to here would find a name of theirs refused.
+    /// host, under the names that `access` allows: whoever sends people elsewhere by a link to here would find a name of
+    /// theirs refused.
     #[cfg(feature = "tls")]
     pub fn redirect(port: u16, access: Access) -> Site {
         Site { content: Content::Redirect { port }, access, has_tls: false }
