@@ -354,7 +354,8 @@ impl Owners {
         }
     }
 
-    /// Gives back what acknowledged messages and given up ids have left, at the end of a turn: in the middle of one, more is often to follow.
+    /// Gives back what acknowledged messages and given up ids have left, at the end of a turn: in the middle of one, more is
+    /// often to follow.
     pub fn tidy(&mut self) {
         self.close_all_gaps();
         tighten(&mut self.untidy, TABLE_ROOM_LEAST);

