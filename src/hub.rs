@@ -403,8 +403,7 @@ impl Hub {
                 if !self.owners.hold(owner, mid.count, &from.id, from.holder(), &self.line) {
                     return refuse(ErrorCode::Full, format!("too much waits for {to} already"));
                 }
-                self.feed(owner);
-                self.owners.token(owner).is_none()
+                !self.feed(owner)
             }
         };
         self.mid = mid;

@@ -321,16 +321,16 @@ impl Owners {
         true
     }
 
-    /// The next held line that its client has not been given.
-    pub fn next_line(&mut self, key: OwnerKey) -> Option<&[u8]> {
-        self.get_mut(key)?.held.next_line()
-    }
-
-    /// Its client has been given that line.
-    pub fn advance(&mut self, key: OwnerKey) {
-        if let Some(owner) = self.get_mut(key) {
-            owner.held.advance();
+    /// Gives held lines that its client has not been given, oldest first, to whoever takes them: as many as it does. False:
+    /// its client is not here.
+    pub fn give_lines(&mut self, key: OwnerKey, mut takes: impl FnMut(Token, &[u8]) -> bool) -> bool {
+        let Some(Owner { whereabouts: Whereabouts::Here(token), held, .. }) = self.get_mut(key) else {
+            return false;
+        };
+        while held.next_line().is_some_and(|line| takes(*token, line)) {
+            held.advance();
         }
+        true
     }
 
     /// How many messages are held and not acknowledged.

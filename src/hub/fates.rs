@@ -51,15 +51,10 @@ impl Hub {
     }
 
     /// Moves held lines to the outbox of their client, as far as they leave half of it free. What waits there calls for
-    /// more when it leaves.
-    pub(super) fn feed(&mut self, owner: OwnerKey) {
-        let Some(token) = self.owners.token(owner) else { return };
-        while let Some(line) = self.owners.next_line(owner) {
-            if !self.clients.push_to_half(token, line) {
-                return;
-            }
-            self.owners.advance(owner);
-        }
+    /// more when it leaves. False: the client is away.
+    pub(super) fn feed(&mut self, owner: OwnerKey) -> bool {
+        let Hub { owners, clients, .. } = self;
+        owners.give_lines(owner, |token, line| clients.push_to_half(token, line))
     }
 
     /// Tells senders, each in as few lines as it takes, what became of their messages to `id`. If the list of these stands in

@@ -68,12 +68,15 @@ fn acknowledge(owners: &mut Owners, key: OwnerKey, from: &str, mid: u64) -> Opti
 
 /// Gives out so many lines.
 fn lines(owners: &mut Owners, key: OwnerKey, count: usize) -> Vec<u64> {
-    let next = |_| {
-        let line = owners.next_line(key)?.to_owned();
-        owners.advance(key);
-        String::from_utf8(line).ok()?.parse().ok()
-    };
-    (0..count).map_while(next).collect()
+    let mut lines = Vec::new();
+    owners.give_lines(key, |_, line| {
+        let takes = lines.len() < count;
+        if takes {
+            lines.push(String::from_utf8_lossy(line).parse().expect("a mid"));
+        }
+        takes
+    });
+    lines
 }
 
 fn sent(mid: u64, to: &str) -> Sent {
