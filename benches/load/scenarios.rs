@@ -80,7 +80,8 @@ fn gather(clients: &mut Clients, server: &Server, count: usize) -> Result<f64, S
     Ok((server.resident_bytes()? - before) as f64 / (count - 1) as f64)
 }
 
-/// Milliseconds: the longest that a message between some took, while a crowd came within a second and left within another.
+/// Milliseconds: the longest that a message between some took, while a crowd came, within a second if it can be connected as
+/// fast, and left within another.
 pub fn rush(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     let (talkers, all) = (2 * RUSH_PAIRS, 2 * RUSH_PAIRS + extent.rush);
     clients.open(talkers, &mut Silence)?;
