@@ -206,8 +206,9 @@ impl Hub {
         self.owners.next_deadline().into_iter().chain(self.clients.gathered_by()).min()
     }
 
-    /// Lets some of the owned ids look offline, and gives some up, whose time has come. What is left over is for the next
-    /// turn, or, when somebody is pressing, for after writing to them.
+    /// Lets leave what has waited for company, gives back what tables have left over, lets some of the owned ids look
+    /// offline, and gives some up, whose time has come. What is left of these is for the next turn, or, when somebody is
+    /// pressing, for after writing to them.
     pub fn expire(&mut self, now: Now) {
         self.clients.gather(now.instant);
         self.owners.tidy();

@@ -1,5 +1,6 @@
-//! What routing a message allocates: nothing, once everybody has spoken; and what a turn touches. A program of its own, because a program has one
-//! allocator, and because counting its calls takes the crate's only `unsafe`: two functions that hand on to the system's.
+//! What routing a message allocates: nothing, once everybody has spoken; and what a turn touches. A program of its own,
+//! because a program has one allocator, and because counting its calls takes the crate's only `unsafe`: two functions that
+//! hand on to the system's.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
