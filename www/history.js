@@ -67,6 +67,8 @@ export async function openHistory(indexedDB, midsMax) {
     }
     for (const conversation of conversations) ofConversations.put({ ...pick(conversation, CONVERSATION_FIELDS), id });
     await putMids(ofMids, id, newMids);
+    // Said at once, it is kept even if the page goes now.
+    transaction.commit();
     await finished(transaction);
   }
 

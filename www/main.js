@@ -66,6 +66,9 @@ const view = createView({
 
 /** Nothing, where the browser keeps nothing. */
 const opening = openHistory(globalThis.indexedDB, KNOWN_MAX).catch(() => null);
+/** The same, once it is there: when the page goes, nothing can be waited for. */
+let storage = null;
+opening.then((history) => (storage = history));
 let saving = false;
 let renderingIsDue = false;
 /** Asked of the browser, and not yet done. */
@@ -90,6 +93,12 @@ addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
 document.addEventListener("visibilitychange", () => {
   store.look(!document.hidden);
   if (!document.hidden) socket.wake();
+});
+
+// What was typed while the last of it was being kept would be lost with the page.
+addEventListener("pagehide", () => {
+  const batch = storage && state.kept && store.takeUnsaved();
+  if (batch) storage.put(batch).then(() => store.saved(batch), store.unkept);
 });
 
 addEventListener("hashchange", takeInvite);
