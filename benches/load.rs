@@ -1,12 +1,14 @@
-//! What sotto costs, beside a peer on tokio and tungstenite (`examples/peer.rs`): the same clients, the same work, in turn.
+//! What sotto costs, beside a peer on tokio and tungstenite (`examples/peer.rs`): the same clients,
+//! the same work, in turn.
 //!
-//! `cargo bench` takes some minutes, prints a table and draws `benches/load.svg`; `cargo bench -- --quick` takes less than
-//! one and draws nothing; `--only NAME` runs one scenario (`clients` is the picture). Each message is checked: one that is
-//! lost, comes twice, out of order or changed ends everything with a sentence and exit code 1.
+//! `cargo bench` takes some minutes, prints a table and draws `benches/load.svg`; `cargo bench --
+//! --quick` takes less than one and draws nothing; `--only NAME` runs one scenario (`clients` is
+//! the picture). Each message is checked: one that is lost, comes twice, out of order or changed
+//! ends everything with a sentence and exit code 1.
 //!
-//! The figure to compare is CPU time of the server, user and kernel: on the loopback the kernel delivers what a server
-//! writes within that very write, so its work for the receiver is part of it, for both servers alike. Linux alone tells it
-//! to the nanosecond, so this is for Linux alone.
+//! The figure to compare is CPU time of the server, user and kernel: on the loopback the kernel
+//! delivers what a server writes within that very write, so its work for the receiver is part of
+//! it, for both servers alike. Linux alone tells it to the nanosecond, so this is for Linux alone.
 
 #![forbid(unsafe_code)]
 
@@ -29,7 +31,7 @@ use flows::Measured;
 use picture::Point;
 use scenarios::{Extent, Scenario};
 use server::{KINDS, Server};
-use sotto::listener::{connections_possible, raise_descriptor_limit};
+use sotto::event_loop::{connections_possible, raise_descriptor_limit};
 
 /// The peer knows no keys: where ids are owned, sotto is compared with itself without them.
 const KEYED: &str = "keyed-";
@@ -74,7 +76,8 @@ fn main() -> ExitCode {
 }
 
 fn plan(arguments: &[String]) -> Result<Plan, String> {
-    raise_descriptor_limit().map_err(|error| format!("cannot raise the limit of descriptors: {error}"))?;
+    raise_descriptor_limit()
+        .map_err(|error| format!("cannot raise the limit of descriptors: {error}"))?;
     let crowd_max = connections_possible().saturating_sub(DESCRIPTORS_OTHER);
     let [.., crowd] = COUNTS;
     let mut plan = Plan {
@@ -169,7 +172,11 @@ fn table(results: &[[Vec<Measured>; 2]]) {
             })
             .collect();
         let theirs = theirs.map_or("–".into(), figure);
-        println!("| {name} | {what} | {} | {theirs} | {ratio} | {} |", figure(ours), busy.join(", "));
+        println!(
+            "| {name} | {what} | {} | {theirs} | {ratio} | {} |",
+            figure(ours),
+            busy.join(", ")
+        );
     }
 }
 
@@ -204,13 +211,17 @@ fn draw(plan: &Plan) -> Result<(), String> {
             for (kind, results) in KINDS.into_iter().zip(results) {
                 let [cpu, bytes] = scenarios::among(&Server::start(kind)?, &plan.extent, count)
                     .map_err(|error| format!("{count} clients, {}: {error}", kind.name()))?;
-                eprintln!("round {round}: {count} clients, {}: {cpu:.2} µs, {bytes:.0} bytes", kind.name());
+                eprintln!(
+                    "round {round}: {count} clients, {}: {cpu:.2} µs, {bytes:.0} bytes",
+                    kind.name()
+                );
                 results.push([cpu, bytes]);
             }
         }
     }
-    let of =
-        |rounds: &[[f64; 2]], what: usize| median(rounds.iter().map(|round| round[what])).unwrap_or_default();
+    let of = |rounds: &[[f64; 2]], what: usize| {
+        median(rounds.iter().map(|round| round[what])).unwrap_or_default()
+    };
     let point = |(count, kinds): (usize, &[Vec<_>; 2])| {
         let [cpu, bytes] = [0, 1].map(|what| [0, 1].map(|kind| of(&kinds[kind], what)));
         Point { count, cpu, bytes }

@@ -1,7 +1,9 @@
-//! The sockets' half alone: a WebSocket echo server from mio, a slab and `connection.rs`. Start reading sotto here.
+//! The sockets' half alone: a WebSocket echo server from mio, a slab and `connection.rs`. Start
+//! reading sotto here.
 //!
-//! `cargo run --release --example echo -- 127.0.0.1:9001`, then speak to ws://127.0.0.1:9001/. Each text and each binary
-//! message comes back as it is. No chat, no outbox, no deadlines, no budgets: only the loop in its smallest form.
+//! `cargo run --release --example echo -- 127.0.0.1:9001`, then speak to ws://127.0.0.1:9001/. Each
+//! text and each binary message comes back as it is. No chat, no outbox, no deadlines, no budgets:
+//! only the loop in its smallest form.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -12,18 +14,19 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use sotto::assets::Files;
-use sotto::clock::Now;
-use sotto::config::READ_BYTES;
-use sotto::connection::{Connection, Incoming, Limits, Shared, View};
-use sotto::http::{Access, Endpoint, Site};
+use sotto::limits::READ_BYTES;
+use sotto::net::connection::{Connection, Incoming, Limits, Shared, View};
+use sotto::net::http::assets::Files;
+use sotto::net::http::{Access, Endpoint, Site};
+use sotto::time::Now;
 
 const LISTENER: Token = Token(usize::MAX);
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into()).parse()?;
-    let site = Site::new(Files::BuiltIn, Access::Anyone, Endpoint { path: None, subprotocol: None });
+    let site =
+        Site::new(Files::BuiltIn, Access::Anyone, Endpoint { path: None, subprotocol: None });
     let hour = Duration::from_secs(3600);
     let limits = Limits {
         message_bytes_max: MESSAGE_BYTES_MAX,
@@ -52,11 +55,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         for event in &events {
             let key = event.token().0;
             if event.token() == LISTENER {
-                // An edge tells once: all who wait are accepted now. (An error other than `WouldBlock`, such as no
-                // descriptor left, ends this too, and the rest wait for the next edge; sotto's listener.rs does better.)
+                // An edge tells once: all who wait are accepted now. (An error other than
+                // `WouldBlock`, such as no descriptor left, ends this too, and the rest wait for
+                // the next edge; sotto's listener.rs does better.)
                 while let Ok((mut stream, _)) = listener.accept() {
                     let token = Token(connections.vacant_key());
-                    poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+                    poll.registry().register(
+                        &mut stream,
+                        token,
+                        Interest::READABLE | Interest::WRITABLE,
+                    )?;
                     connections.insert(Connection::new(stream, View::Page, now, &shared));
                 }
             } else if let Some(connection) = connections.get_mut(key) {

@@ -1,11 +1,12 @@
-//! What `cargo bench` measures sotto against: a router of messages as one writes it on tokio and tungstenite, on one thread
-//! like sotto. A task for each connection; a map from id to an unbounded channel; whatever waits for a client leaves as
-//! one WebSocket message.
+//! What `cargo bench` measures sotto against: a router of messages as one writes it on tokio and
+//! tungstenite, on one thread like sotto. A task for each connection; a map from id to an unbounded
+//! channel; whatever waits for a client leaves as one WebSocket message.
 //!
-//! It speaks `join`, `send` (with `ref`, too), `message`, `sent` and `error`, and releases an id when its connection ends.
-//! It is no chat server: no page, presence, blocks, keys or signals, no rates, no pings, no deadlines, no bound on what
-//! waits for a slow reader. So it does less for a message than sotto does. What is done to make it fast: bodies pass
-//! through unparsed (`RawValue`), 4 KiB to read into for a connection instead of tungstenite's 128, no delay in TCP.
+//! It speaks `join`, `send` (with `ref`, too), `message`, `sent` and `error`, and releases an id
+//! when its connection ends. It is no chat server: no page, presence, blocks, keys or signals, no
+//! rates, no pings, no deadlines, no bound on what waits for a slow reader. So it does less for a
+//! message than sotto does. What is done to make it fast: bodies pass through unparsed
+//! (`RawValue`), 4 KiB to read into for a connection instead of tungstenite's 128, no delay in TCP.
 //!
 //! `cargo run --release --example peer -- --listen 127.0.0.1:9004`
 
@@ -109,7 +110,9 @@ async fn serve(stream: TcpStream, hub: Arc<Hub>) {
         .read_buffer_size(READ_BYTES)
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let Ok(mut socket) = accept_hdr_async_with_config(stream, only_ws, Some(config)).await else { return };
+    let Ok(mut socket) = accept_hdr_async_with_config(stream, only_ws, Some(config)).await else {
+        return;
+    };
     let (outbox, mut inbox) = unbounded_channel::<String>();
     let mut client = Client { hub, id: None, outbox };
     loop {
@@ -160,7 +163,11 @@ struct Client {
 impl Client {
     fn receive(&mut self, line: &str) {
         let Ok(line) = serde_json::from_str::<FromClient>(line) else {
-            return self.answer(&ToClient::Error { code: "bad_request", reference: None, to: None });
+            return self.answer(&ToClient::Error {
+                code: "bad_request",
+                reference: None,
+                to: None,
+            });
         };
         match &*line.kind {
             "send" => self.send(&line),
@@ -171,9 +178,12 @@ impl Client {
 
     fn send(&self, line: &FromClient) {
         let Some(from) = &self.id else { return self.refuse("not_joined", line) };
-        let (Some(to), Some(body)) = (&line.to, line.body) else { return self.refuse("bad_request", line) };
+        let (Some(to), Some(body)) = (&line.to, line.body) else {
+            return self.refuse("bad_request", line);
+        };
         let mid = next_mid().to_string();
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
+        let at =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
         let is_sent = match self.hub.lock().unwrap_or_else(PoisonError::into_inner).get(&**to) {
             None => false,
             Some(outbox) => serde_json::to_string(&ToClient::Message { from, body, mid: &mid, at })
@@ -190,7 +200,8 @@ impl Client {
         if self.id.is_some() {
             return self.refuse("already_joined", line);
         }
-        let Some(id) = line.id.as_deref().filter(|id| (1..=ID_BYTES_MAX).contains(&id.len())) else {
+        let Some(id) = line.id.as_deref().filter(|id| (1..=ID_BYTES_MAX).contains(&id.len()))
+        else {
             return self.refuse("bad_id", line);
         };
         match self.hub.lock().unwrap_or_else(PoisonError::into_inner).entry(id.to_string()) {
@@ -202,7 +213,11 @@ impl Client {
     }
 
     fn refuse(&self, code: &str, line: &FromClient) {
-        self.answer(&ToClient::Error { code, reference: line.reference.as_deref(), to: line.to.as_deref() });
+        self.answer(&ToClient::Error {
+            code,
+            reference: line.reference.as_deref(),
+            to: line.to.as_deref(),
+        });
     }
 
     fn answer(&self, line: &ToClient) {

@@ -1,17 +1,17 @@
 //! What all of them count, as text: Prometheus' text format, version 0.0.4.
 //!
-//! Invariants: each name begins with `sotto_` and is told of (HELP, TYPE) before its samples; whatever may have a value
-//! stands there from the start, if only as 0. Nothing here counts for the hot path: it writes down what others have
-//! counted, once for each time that it is asked for.
+//! Invariants: each name begins with `sotto_` and is told of (HELP, TYPE) before its samples;
+//! whatever may have a value stands there from the start, if only as 0. Nothing here counts for the
+//! hot path: it writes down what others have counted, once for each time that it is asked for.
 
 use std::fmt::{Arguments, Write};
 use std::time::Duration;
 
-use crate::config::TURN_BUCKETS_US;
-use crate::connection::Shared;
-use crate::http::STATUSES;
-use crate::hub::Hub;
-use crate::protocol::ErrorCode;
+use crate::chat::hub::Hub;
+use crate::chat::protocol::ErrorCode;
+use crate::limits::TURN_BUCKETS_US;
+use crate::net::connection::Shared;
+use crate::net::http::STATUSES;
 
 /// What the loop counts by itself, besides what its two halves count.
 #[derive(Default)]
@@ -27,7 +27,8 @@ pub struct Counters {
 /// Lengths of time, sorted into the buckets of [`TURN_BUCKETS_US`].
 #[derive(Default)]
 pub struct Histogram {
-    /// How many were no longer than the bound of this bucket, and longer than the one before; the last has no bound.
+    /// How many were no longer than the bound of this bucket, and longer than the one before; the
+    /// last has no bound.
     counts: [u64; TURN_BUCKETS_US.len() + 1],
     sum: Duration,
 }
@@ -41,7 +42,8 @@ impl Histogram {
     }
 }
 
-/// All metrics as they are now. `connections`: how many are open; `log_lines_dropped`: what the log could not write.
+/// All metrics as they are now. `connections`: how many are open; `log_lines_dropped`: what the log
+/// could not write.
 pub fn text(
     hub: &Hub,
     shared: &Shared,
@@ -52,7 +54,11 @@ pub fn text(
     let (chat, sockets) = (&hub.clients.counters, &shared.counters);
     let gauges = [
         ("sotto_clients", "Clients that have joined.", chat.joined),
-        ("sotto_connections", "Open connections, those for HTTP and metrics among them.", connections),
+        (
+            "sotto_connections",
+            "Open connections, those for HTTP and metrics among them.",
+            connections,
+        ),
         ("sotto_owned_ids", "Ids that somebody owns.", hub.owned_ids()),
         ("sotto_outbox_bytes", "Bytes that wait for clients.", hub.clients.waiting_bytes()),
         ("sotto_held_bytes", "Bytes held for owned ids.", hub.held_bytes()),
@@ -81,16 +87,23 @@ pub fn text(
     for (code, count) in ErrorCode::ALL.iter().zip(chat.refusals) {
         page.sample(format_args!("sotto_refusals_total{{code=\"{}\"}} {count}", code.name()));
     }
-    page.family("sotto_http_responses_total", "counter", "HTTP responses by status, upgrades among them.");
+    page.family(
+        "sotto_http_responses_total",
+        "counter",
+        "HTTP responses by status, upgrades among them.",
+    );
     for (status, count) in STATUSES.iter().zip(sockets.responses) {
         page.sample(format_args!("sotto_http_responses_total{{code=\"{status}\"}} {count}"));
     }
-    page.histogram("sotto_turn_seconds", "Time of a turn of the loop, sleep left out.", &counters.turns);
+    page.histogram(
+        "sotto_turn_seconds",
+        "Time of a turn of the loop, sleep left out.",
+        &counters.turns,
+    );
     page.0
 }
 
-const ACCEPT_FAILURES: &str =
-    "Times that no connection could be taken in for want of descriptors, of memory, or of room to refuse it.";
+const ACCEPT_FAILURES: &str = "Times that no connection could be taken in for want of descriptors, of memory, or of room to refuse it.";
 
 /// The text while it is written.
 #[derive(Default)]
@@ -114,8 +127,9 @@ impl Page {
         let mut so_far = 0;
         for (at, count) in histogram.counts.iter().enumerate() {
             so_far += count;
-            let bound =
-                TURN_BUCKETS_US.get(at).map_or("+Inf".into(), |us| seconds(Duration::from_micros(*us)));
+            let bound = TURN_BUCKETS_US
+                .get(at)
+                .map_or("+Inf".into(), |us| seconds(Duration::from_micros(*us)));
             self.sample(format_args!("{name}_bucket{{le=\"{bound}\"}} {so_far}"));
         }
         self.sample(format_args!("{name}_sum {}", seconds(histogram.sum)));
@@ -123,7 +137,8 @@ impl Page {
     }
 }
 
-/// A time in seconds, without zeros at its end: whoever compares bounds as texts finds them in their usual form.
+/// A time in seconds, without zeros at its end: whoever compares bounds as texts finds them in
+/// their usual form.
 fn seconds(time: Duration) -> String {
     let text = format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -154,7 +169,8 @@ mod tests {
         }
         let mut page = Page::default();
         page.histogram("t", "help", &histogram);
-        let values: Vec<&str> = page.0.lines().skip(2).map(|line| line.rsplit_once(' ').unwrap().1).collect();
+        let values: Vec<&str> =
+            page.0.lines().skip(2).map(|line| line.rsplit_once(' ').unwrap().1).collect();
         assert_eq!(values[..2], ["2", "4"]);
         assert_eq!(values[2..TURN_BUCKETS_US.len()], ["5"; TURN_BUCKETS_US.len() - 2]);
         let sum = format!("{}", (1u64 << 40) / 1_000_000);

@@ -1,23 +1,26 @@
 //! The loop: the one place that knows both the sockets and the chat.
 //!
-//! Instead of a thread for each client there is one thread that asks the kernel: which of my sockets can be read or
-//! written now, without waiting? That is *readiness*. The sockets are non-blocking: a read with nothing there, or a
-//! write with no room, gives `WouldBlock` at once, and the thread goes on with the next. mio reports *edges*: an event
-//! comes when a socket *becomes* readable or writable, once. So whoever stops before `WouldBlock`, or before a read that
-//! came back short, owes that socket a visit: no event will remind him. Each such debt is kept here as a token on a
-//! list, and while there is one, the loop does not sleep.
+//! Instead of a thread for each client there is one thread that asks the kernel: which of my
+//! sockets can be read or written now, without waiting? That is *readiness*. The sockets are
+//! non-blocking: a read with nothing there, or a write with no room, gives `WouldBlock` at once,
+//! and the thread goes on with the next. mio reports *edges*: an event comes when a socket
+//! *becomes* readable or writable, once. So whoever stops before `WouldBlock`, or before a read
+//! that came back short, owes that socket a visit: no event will remind him. Each such debt is kept
+//! here as a token on a list, and while there is one, the loop does not sleep.
 //!
-//! One pass is a *turn* ([`Server::turn`]): dispatch → expire → flush → sweep. Where readiness and new connections come
-//! from is not known here ([`crate::listener`]), so a test can play the kernel.
+//! One pass is a *turn* ([`Server::turn`]): dispatch → expire → flush → sweep. Where readiness and
+//! new connections come from is not known here ([`crate::event_loop`]), so a test can play the
+//! kernel.
 //!
 //! Invariants:
 //! - Nothing blocks, and no client's trouble gets out of its connection.
-//! - A connection is *marked* as ended anywhere and *removed* in `sweep`, so no key changes hands within a turn; the hub
-//!   hears of an end where it is marked.
-//! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave as one message. It is
-//!   written to earlier only where waiting would do harm: to a reader for whom so much waits that it would be taken for
-//!   slow (`relieve`), after a read that queued many answers (`read`), and before a deadline is acted upon (`expire`). What
-//!   nobody waits for may leave a few turns later, for company.
+//! - A connection is *marked* as ended anywhere and *removed* in `sweep`, so no key changes hands
+//!   within a turn; the hub hears of an end where it is marked.
+//! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave
+//!   as one message. It is written to earlier only where waiting would do harm: to a reader for
+//!   whom so much waits that it would be taken for slow (`relieve`), after a read that queued many
+//!   answers (`read`), and before a deadline is acted upon (`expire`). What nobody waits for may
+//!   leave a few turns later, for company.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,20 +30,21 @@ use std::time::{Duration, Instant};
 use log::debug;
 use slab::Slab;
 
-use crate::addresses::Addresses;
-use crate::budget::Budget;
-use crate::clock::Now;
-use crate::config::{
-    DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, HANDSHAKES_PER_TURN, METRICS_CONNECTIONS_MAX,
-    QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL, TABLE_ROOM_LEAST,
+use crate::chat::hub::{self, Closing, Departure, Hub};
+use crate::chat::protocol::CloseCode;
+use crate::limits::{
+    DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, HANDSHAKES_PER_TURN,
+    METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL,
+    TABLE_ROOM_LEAST,
 };
-use crate::connection::{self, Connection, End, Incoming, Shared, Stream, View};
-use crate::deadlines::{Deadlines, Timer};
-use crate::hub::{self, Closing, Departure, Hub};
+use crate::memory::Budget;
+use crate::memory::tighten;
 use crate::metrics::{self, Counters};
-use crate::protocol::CloseCode;
-use crate::rate::Rate;
-use crate::room::tighten;
+use crate::net::addresses::Addresses;
+use crate::net::connection::{self, Connection, End, Incoming, Shared, Stream, View};
+use crate::net::rate::Rate;
+use crate::time::Now;
+use crate::time::{Deadlines, Timer};
 use crate::token::Token;
 
 /// What the kernel reports of one socket.
@@ -81,9 +85,11 @@ pub struct Server<S> {
     /// How many connections there are in each [`Place`].
     taken: [usize; 3],
     read_buffer: Box<[u8]>,
-    /// Connections to be visited in the next turn: readiness was reported, or the last read was not the end.
+    /// Connections to be visited in the next turn: readiness was reported, or the last read was not
+    /// the end.
     pending_read: Vec<Token>,
-    /// The same, of those that have time: their end has come, or they still have to agree on how to speak.
+    /// The same, of those that have time: their end has come, or they still have to agree on how to
+    /// speak.
     pending_late: VecDeque<Token>,
     /// Connections for which something is queued.
     pending_write: Vec<Token>,
@@ -123,8 +129,14 @@ struct Slot<S> {
 }
 
 impl<S: Stream> Server<S> {
-    /// A server that nobody is connected to: for so many connections, so many of them from one address.
-    pub fn new(connections_max: usize, addresses: Addresses, hub: Hub, shared: Shared) -> Server<S> {
+    /// A server that nobody is connected to: for so many connections, so many of them from one
+    /// address.
+    pub fn new(
+        connections_max: usize,
+        addresses: Addresses,
+        hub: Hub,
+        shared: Shared,
+    ) -> Server<S> {
         Server {
             connections_max,
             addresses,
@@ -153,7 +165,8 @@ impl<S: Stream> Server<S> {
         self.sweep();
     }
 
-    /// How long the loop may sleep: not at all while a visit is owed; none: until something happens.
+    /// How long the loop may sleep: not at all while a visit is owed; none: until something
+    /// happens.
     pub fn sleep(&self, now: Instant) -> Option<Duration> {
         let is_owed = !self.pending_read.is_empty() || !self.pending_late.is_empty();
         if is_owed || !self.pending_write.is_empty() || self.hub.is_busy(now) {
@@ -163,8 +176,8 @@ impl<S: Stream> Server<S> {
         due.map(|due| due.saturating_duration_since(now))
     }
 
-    /// Takes a new connection in, or tells it that there is no room; with room not even for that, it is dropped.
-    /// `register` asks the kernel to report readiness under the token.
+    /// Takes a new connection in, or tells it that there is no room; with room not even for that,
+    /// it is dropped. `register` asks the kernel to report readiness under the token.
     ///
     /// # Errors
     /// Those of `register`; the stream is dropped.
@@ -243,7 +256,8 @@ impl<S: Stream> Server<S> {
 
     fn dispatch(&mut self, now: Now, ready: &[Ready]) {
         for ready in ready {
-            // A token that is no longer here is spurious: its connection ended after the kernel had reported it.
+            // A token that is no longer here is spurious: its connection ended after the kernel had
+            // reported it.
             let Some(slot) = slot(&mut self.slots, ready.token) else { continue };
             if ready.readable || ready.closed {
                 slot.connection.set_readable(ready.closed);
@@ -264,7 +278,8 @@ impl<S: Stream> Server<S> {
         let mut handshakes = 0;
         for _ in 0..self.pending_late.len().min(ENDS_PER_TURN) {
             let Some(token) = self.pending_late.pop_front() else { break };
-            let is_agreeing = slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_agreeing());
+            let is_agreeing =
+                slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_agreeing());
             self.read(token, now);
             handshakes += usize::from(is_agreeing);
             if handshakes == HANDSHAKES_PER_TURN {
@@ -280,9 +295,11 @@ impl<S: Stream> Server<S> {
         reader.on_pending_read = false;
         if reader.connection.wants_read() {
             if reader.place == Place::Metrics {
-                // Before it is known what the read brings: a text too many costs less than a way to ask for it in between.
+                // Before it is known what the read brings: a text too many costs less than a way to
+                // ask for it in between.
                 let dropped = (self.log_lines_dropped)();
-                let text = metrics::text(&self.hub, &self.shared, &self.counters, connections, dropped);
+                let text =
+                    metrics::text(&self.hub, &self.shared, &self.counters, connections, dropped);
                 self.shared.set_metrics(text);
             }
             let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard);
@@ -332,8 +349,9 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Writes at once to those for whom much waits: in the rest of the turn more may be said to them than fits, and
-    /// their sockets may have room. Each time a line presses, so whoever is found slow has been tried before.
+    /// Writes at once to those for whom much waits: in the rest of the turn more may be said to
+    /// them than fits, and their sockets may have room. Each time a line presses, so whoever is
+    /// found slow has been tried before.
     fn relieve(&mut self, now: Now) {
         while let Some(token) = self.hub.clients.pressing.pop() {
             self.write(token, now);
@@ -371,8 +389,8 @@ impl<S: Stream> Server<S> {
                 continue;
             }
             if fired.connection.is_due(now, &self.shared) {
-                // Perhaps it was us who paused: what has come or could leave meanwhile is looked at first. But for a
-                // handshake the time is over, whatever has come of it.
+                // Perhaps it was us who paused: what has come or could leave meanwhile is looked at
+                // first. But for a handshake the time is over, whatever has come of it.
                 let is_agreeing = fired.connection.is_agreeing();
                 fired.connection.set_readable(false);
                 self.write(token, now);
@@ -399,8 +417,8 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Hands to the kernel what waits for one connection: first what was refused before, alone; then, once that is gone,
-    /// all its lines as one message.
+    /// Hands to the kernel what waits for one connection: first what was refused before, alone;
+    /// then, once that is gone, all its lines as one message.
     fn write(&mut self, token: Token, now: Now) {
         let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { return };
         if connection.is_stalled() {
@@ -434,8 +452,13 @@ impl<S: Stream> Server<S> {
             }
         }
         let Server { pending_read, pending_write, gone, hub, .. } = self;
-        let lists =
-            [pending_read, pending_write, gone, &mut hub.clients.pending_write, &mut hub.clients.pressing];
+        let lists = [
+            pending_read,
+            pending_write,
+            gone,
+            &mut hub.clients.pending_write,
+            &mut hub.clients.pressing,
+        ];
         for list in lists {
             tighten(list, TABLE_ROOM_LEAST);
         }
@@ -444,16 +467,20 @@ impl<S: Stream> Server<S> {
         tighten(&mut self.slots, TABLE_ROOM_LEAST);
         self.hub.clients.truncate(self.slots.capacity());
         self.addresses.truncate(self.slots.capacity());
-        // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so it costs O(1) each.
+        // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so
+        // it costs O(1) each.
         if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
             let slots = &self.slots;
             self.deadlines.retain(|at, token| {
-                slots.get(token.key()).is_some_and(|slot| slot.token == token && slot.timer.is_live(at))
+                slots
+                    .get(token.key())
+                    .is_some_and(|slot| slot.token == token && slot.timer.is_live(at))
             });
         }
     }
 
-    /// After anything that was done with a connection: puts it on the lists that its state asks for.
+    /// After anything that was done with a connection: puts it on the lists that its state asks
+    /// for.
     fn settle(&mut self, token: Token, now: Now) {
         let Some(slot) = slot(&mut self.slots, token) else { return };
         let connection = &slot.connection;
@@ -489,7 +516,8 @@ impl<S: Stream> Server<S> {
     }
 }
 
-/// The slot with this token: a function of the slab alone, so that the server's other fields stay free.
+/// The slot with this token: a function of the slab alone, so that the server's other fields stay
+/// free.
 fn slot<S>(slots: &mut Slab<Slot<S>>, token: Token) -> Option<&mut Slot<S>> {
     slots.get_mut(token.key()).filter(|slot| slot.token == token)
 }

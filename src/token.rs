@@ -1,11 +1,13 @@
 //! The number that names a socket, for both halves of the house.
 //!
-//! Invariant: no two connections of one server ever have the same token. The slab gives its keys out again, so a
-//! token is key *and* generation; a look-up with the token of a connection that is gone finds nobody.
+//! Invariant: no two connections of one server ever have the same token. The slab gives its keys
+//! out again, so a token is key *and* generation; a look-up with the token of a connection that is
+//! gone finds nobody.
 
 use std::fmt;
 
-/// Names one connection, and so one client: the key of its slot in the slab, and the slot's generation.
+/// Names one connection, and so one client: the key of its slot in the slab, and the slot's
+/// generation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(u64);
 

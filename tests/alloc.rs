@@ -1,6 +1,6 @@
-//! What routing a message allocates: nothing, once everybody has spoken; and what a turn touches. A program of its own,
-//! because a program has one allocator, and because counting its calls takes the crate's only `unsafe`: two functions that
-//! hand on to the system's.
+//! What routing a message allocates: nothing, once everybody has spoken; and what a turn touches. A
+//! program of its own, because a program has one allocator, and because counting its calls takes
+//! the crate's only `unsafe`: two functions that hand on to the system's.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -9,14 +9,15 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use sotto::addresses::Addresses;
-use sotto::assets::Files;
-use sotto::clock::Now;
-use sotto::config::{Config, GATHERING};
-use sotto::connection::{Shared, Stream, View};
-use sotto::http::{Access, Endpoint, Site};
-use sotto::hub::Hub;
+use sotto::chat::hub::Hub;
+use sotto::config::Config;
+use sotto::limits::GATHERING;
+use sotto::net::addresses::Addresses;
+use sotto::net::connection::{Shared, Stream, View};
+use sotto::net::http::assets::Files;
+use sotto::net::http::{Access, Endpoint, Site};
 use sotto::server::{Ready, Server, limits};
+use sotto::time::Now;
 use sotto::token::Token;
 
 struct Counting;
@@ -25,8 +26,9 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: the system's allocator does all the work. A counter without a destructor can be reached as long as its thread
-// lives. What grows is allocated anew by the provided `realloc`, and so counted.
+// SAFETY: the system's allocator does all the work. A counter without a destructor can be reached
+// as long as its thread lives. What grows is allocated anew by the provided `realloc`, and so
+// counted.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
@@ -148,7 +150,9 @@ impl Play {
         socket.inward.extend([0x81, 0xfe]);
         socket.inward.extend((text.len() as u16).to_be_bytes());
         socket.inward.extend(mask);
-        socket.inward.extend(text.bytes().zip(mask.into_iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        socket
+            .inward
+            .extend(text.bytes().zip(mask.into_iter().cycle()).map(|(byte, mask)| byte ^ mask));
     }
 
     /// A turn for everybody: what was written in it, and how often the server allocated.
@@ -177,7 +181,8 @@ impl Play {
         (written, allocations)
     }
 
-    /// How often the server allocates in a turn in which everybody sends 8 messages to the next one, when it is not the first.
+    /// How often the server allocates in a turn in which everybody sends 8 messages to the next
+    /// one, when it is not the first.
     fn count(&mut self, behind: impl Fn(usize) -> String) -> u64 {
         let mut count = 0;
         for round in 0..20 {
@@ -192,7 +197,11 @@ impl Play {
                 self.say(from, &(0..8_usize).map(line).collect::<Vec<String>>().join("\n"));
             }
             let (written, allocations) = self.turn();
-            assert_eq!(written.matches(r#""type":"message""#).count(), 8 * self.peers.len(), "{written}");
+            assert_eq!(
+                written.matches(r#""type":"message""#).count(),
+                8 * self.peers.len(),
+                "{written}"
+            );
             count = allocations;
         }
         count
@@ -227,8 +236,9 @@ fn holding_a_message_until_it_is_acknowledged_allocates_nothing() {
     assert_eq!(count, 0);
 }
 
-/// Two talk, and what their turn costs does not depend on who else is there: so many others are idle, watch each other, are
-/// away, and have messages held for them. (A look at each of them that neither allocates nor touches a socket is not seen.)
+/// Two talk, and what their turn costs does not depend on who else is there: so many others are
+/// idle, watch each other, are away, and have messages held for them. (A look at each of them that
+/// neither allocates nor touches a socket is not seen.)
 #[test]
 fn a_turn_touches_only_those_whom_it_is_about() {
     let cost = |others: usize| {
@@ -252,7 +262,8 @@ fn a_turn_touches_only_those_whom_it_is_about() {
                 play.turn_for(0..0);
             }
         }
-        let calls = |play: &Play| play.peers.iter().map(|(_, wire)| wire.0.borrow().calls).sum::<u64>();
+        let calls =
+            |play: &Play| play.peers.iter().map(|(_, wire)| wire.0.borrow().calls).sum::<u64>();
         let mut cost = (0, 0);
         for _ in 0..20 {
             play.say(0, r#"{"type":"send","to":"p1","body":"hello"}"#);

@@ -1,5 +1,5 @@
-//! Ten thousand clients, and what the server's memory is before and after. A program of its own, because the connections
-//! are as many as a process may have.
+//! Ten thousand clients, and what the server's memory is before and after. A program of its own,
+//! because the connections are as many as a process may have.
 
 #[path = "it/support.rs"]
 #[expect(dead_code, reason = "the tests of the wire need more of it")]
@@ -29,13 +29,16 @@ static DESCRIPTORS: Mutex<()> = Mutex::new(());
 /// A server whose clients may be silent for as long as a test takes.
 fn start() -> Server {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("up to the maximum one may");
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .expect("up to the maximum one may");
     Server::start(&["--rate", "0", "--ping", "3600", "--timeout", "7200", "--join-timeout", "3600"])
 }
 
-/// So many of them join, a batch at a time: who asks for WebSocket need not wait for the answer before it joins.
+/// So many of them join, a batch at a time: who asks for WebSocket need not wait for the answer
+/// before it joins.
 fn join(server: &Server) -> Vec<Wire> {
-    let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| limit as usize);
+    let descriptors =
+        getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| limit as usize);
     let count = CLIENTS.min(descriptors - DESCRIPTORS_RESERVED) / 2 * 2;
     let mut clients = Vec::new();
     while clients.len() < count {
@@ -81,7 +84,8 @@ fn hear(client: &mut Wire) -> String {
     String::from_utf8(text).expect("UTF-8")
 }
 
-/// Waits until the server's memory is at most so much. It need not have noticed all that was done to it.
+/// Waits until the server's memory is at most so much. It need not have noticed all that was done
+/// to it.
 fn wait_for_memory(server: &Server, at_most: usize) {
     let start = Instant::now();
     while server.memory_bytes() > at_most {
@@ -107,7 +111,8 @@ fn who_sent_and_received_60_kb_and_fell_silent_costs_what_it_did_before() {
     wait_for_memory(&server, before + before / 10);
 }
 
-/// Not all of it comes back: tables keep a little room, and the allocator keeps the pages that short things were in.
+/// Not all of it comes back: tables keep a little room, and the allocator keeps the pages that
+/// short things were in.
 #[test]
 fn when_a_crowd_has_left_most_of_its_memory_has_come_back() {
     let _guard = DESCRIPTORS.lock();

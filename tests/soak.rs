@@ -1,6 +1,7 @@
-//! Minutes of churn, floods, stuck readers and cuts, beside people who check every message. Nothing of theirs may be lost,
-//! come twice or out of order; the server's memory stays flat, and its descriptors come back. Latencies are told, not
-//! judged. `tests/soak SECONDS` runs it; with the other tests it is a short one.
+//! Minutes of churn, floods, stuck readers and cuts, beside people who check every message. Nothing
+//! of theirs may be lost, come twice or out of order; the server's memory stays flat, and its
+//! descriptors come back. Latencies are told, not judged. `tests/soak SECONDS` runs it; with the
+//! other tests it is a short one.
 
 #[path = "it/support.rs"]
 #[expect(dead_code, reason = "the tests of the wire need more of it")]
@@ -28,12 +29,20 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
-    let seconds =
-        std::env::var("SOAK_SECONDS").map_or(SECONDS_DEFAULT, |text| text.parse().expect("seconds"));
+    let seconds = std::env::var("SOAK_SECONDS")
+        .map_or(SECONDS_DEFAULT, |text| text.parse().expect("seconds"));
     let seed = RandomState::new().hash_one(());
     println!("soak: {seconds} s, seed {seed}");
-    let server =
-        Server::start(&["--outbox", "262144", "--ping", "2", "--timeout", "4", "--join-timeout", "2"]);
+    let server = Server::start(&[
+        "--outbox",
+        "262144",
+        "--ping",
+        "2",
+        "--timeout",
+        "4",
+        "--join-timeout",
+        "2",
+    ]);
     let descriptors = server.descriptors();
     let end = Instant::now() + Duration::from_secs(seconds);
     let latencies = Mutex::new(Vec::new());
@@ -190,7 +199,9 @@ impl<'a> Pair<'a> {
         while !mid.as_ref().is_some_and(|mid| delivered.contains(mid)) {
             let line = self.sender.hear();
             match line["type"].as_str() {
-                Some("sent") if line["ref"] == reference => mid = line["mid"].as_str().map(str::to_owned),
+                Some("sent") if line["ref"] == reference => {
+                    mid = line["mid"].as_str().map(str::to_owned)
+                }
                 Some("delivered") => {
                     let mids = line["mids"].as_array().expect("a list");
                     delivered.extend(mids.iter().filter_map(Value::as_str).map(str::to_owned));
@@ -231,9 +242,13 @@ fn flood(server: &Server, mut chance: Chance, end: Instant) {
     while Instant::now() < end {
         let mut client = Client::connect(server);
         client.try_say(&json!({"type": "join", "id": format!("flood-{}", chance.next())}));
-        let line =
-            json!({"type": "send", "to": "stuck", "body": "x".repeat((chance.next() % 3000) as usize)});
-        client.ws.get_ref().socket().set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        let line = json!({"type": "send", "to": "stuck", "body": "x".repeat((chance.next() % 3000) as usize)});
+        client
+            .ws
+            .get_ref()
+            .socket()
+            .set_write_timeout(Some(Duration::from_millis(100)))
+            .expect("a timeout");
         while Instant::now() < end && !chance.happens(1) {
             client.try_say(&line);
         }
@@ -253,8 +268,11 @@ fn read_nothing(server: &Server, mut chance: Chance, end: Instant) {
 fn talk_nonsense(server: &Server, mut chance: Chance, end: Instant) {
     while Instant::now() < end {
         let bytes: Vec<u8> = std::iter::repeat_with(|| chance.next() as u8).take(200).collect();
-        let mut stream =
-            if chance.happens(50) { server.connect() } else { Client::connect(server).ws.into_inner() };
+        let mut stream = if chance.happens(50) {
+            server.connect()
+        } else {
+            Client::connect(server).ws.into_inner()
+        };
         let _ = stream.write_all(&bytes);
         if chance.happens(50) {
             let _ = stream.read(&mut [0; 1000]);

@@ -1,7 +1,8 @@
-//! The clients of a run: many streams on one poll, and as much of the protocol as they need, as cheap as it goes.
+//! The clients of a run: many streams on one poll, and as much of the protocol as they need, as
+//! cheap as it goes.
 //!
-//! What they say and what must come is the [`Scene`]'s. The first thing that is wrong ends the run with a sentence: an `Err`
-//! goes all the way up.
+//! What they say and what must come is the [`Scene`]'s. The first thing that is wrong ends the run
+//! with a sentence: an `Err` goes all the way up.
 
 use std::io::{Cursor, ErrorKind, Read, Write};
 use std::mem::{replace, take};
@@ -18,10 +19,11 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 /// Far more than one text is: the most that can be under way to one client, in one piece.
 const READ_BYTES: usize = 1 << 20;
 const EVENTS: usize = 512;
-/// Connections from one source address, far below the ports there are, so that a free one is soon found.
+/// Connections from one source address, far below the ports there are, so that a free one is soon
+/// found.
 const PER_SOURCE: u32 = 10_000;
-/// Connections of all runs. A port whose connection has ended is not free for a minute, and the kernel searches ever longer
-/// where most are taken: so no source address is used again.
+/// Connections of all runs. A port whose connection has ended is not free for a minute, and the
+/// kernel searches ever longer where most are taken: so no source address is used again.
 static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 /// Joins under way at once while a crowd gathers.
 const JOINS_AT_ONCE: usize = 128;
@@ -92,7 +94,8 @@ pub struct Clients {
     heard: Instant,
     /// When what is being heard was read.
     pub now: Instant,
-    /// Write after each client that was heard, not only after all: a server with little to do gets it sooner.
+    /// Write after each client that was heard, not only after all: a server with little to do gets
+    /// it sooner.
     pub is_eager: bool,
     /// Everybody joins with a key.
     pub is_keyed: bool,
@@ -159,7 +162,8 @@ impl Clients {
         self.opened += 1;
         let trouble = |error| format!("cannot connect from {source}: {error}");
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).map_err(trouble)?;
+        let socket =
+            socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).map_err(trouble)?;
         bind(&socket, &SocketAddrV4::new(source, 0)).map_err(trouble)?;
         match connect(&socket, &self.server) {
             Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
@@ -228,7 +232,9 @@ impl Clients {
     }
 
     fn writable(&mut self, client: usize) -> Outcome {
-        let Client { stream: Some(stream), state, .. } = &mut self.all[client] else { return Ok(()) };
+        let Client { stream: Some(stream), state, .. } = &mut self.all[client] else {
+            return Ok(());
+        };
         if *state != State::Connecting {
             return self.write(client);
         }
@@ -253,7 +259,9 @@ impl Clients {
     }
 
     fn write(&mut self, client: usize) -> Outcome {
-        let Client { stream: Some(stream), unsent, .. } = &mut self.all[client] else { return Ok(()) };
+        let Client { stream: Some(stream), unsent, .. } = &mut self.all[client] else {
+            return Ok(());
+        };
         while !unsent.is_empty() {
             match stream.write(unsent) {
                 Ok(count) => drop(unsent.drain(..count)),
@@ -307,10 +315,17 @@ impl Clients {
     }
 
     /// Hears what came, and tells how many bytes of it are done with.
-    fn hear(&mut self, client: usize, bytes: &[u8], scene: &mut impl Scene) -> Result<usize, String> {
+    fn hear(
+        &mut self,
+        client: usize,
+        bytes: &[u8],
+        scene: &mut impl Scene,
+    ) -> Result<usize, String> {
         let mut used = 0;
         if self.all[client].state == State::Upgrading {
-            let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(0) };
+            let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+                return Ok(0);
+            };
             let head = String::from_utf8_lossy(&bytes[..end]);
             if !head.starts_with("HTTP/1.1 101 ") || !head.contains(ACCEPT) {
                 return Err(format!("client {client} was not upgraded: {head}"));
@@ -320,16 +335,16 @@ impl Clients {
         }
         loop {
             let mut header = Cursor::new(&bytes[used..]);
-            let parsed =
-                FrameHeader::parse(&mut header).map_err(|error| format!("client {client}: {error}"))?;
+            let parsed = FrameHeader::parse(&mut header)
+                .map_err(|error| format!("client {client}: {error}"))?;
             let Some((header_of, length)) = parsed else { return Ok(used) };
             let start = used + header.position() as usize;
             let Some(payload) = bytes.get(start..start + length as usize) else { return Ok(used) };
             used = start + payload.len();
             match header_of.opcode {
                 OpCode::Data(Data::Text) if header_of.is_final && header_of.mask.is_none() => {
-                    let text =
-                        str::from_utf8(payload).map_err(|error| format!("client {client}: {error}"))?;
+                    let text = str::from_utf8(payload)
+                        .map_err(|error| format!("client {client}: {error}"))?;
                     text.split('\n').try_for_each(|line| self.line(client, line, scene))?;
                     scene.text_ended(self, client);
                 }
@@ -339,15 +354,22 @@ impl Clients {
                 OpCode::Control(Control::Close) if self.is_leaving(client) => {
                     self.all[client].state = State::Leaving(true);
                 }
-                _ => return Err(format!("client {client} did not expect {header_of:?} {payload:?}")),
+                _ => {
+                    return Err(format!(
+                        "client {client} did not expect {header_of:?} {payload:?}"
+                    ));
+                }
             }
         }
     }
 
     fn join(&mut self, client: usize) {
         let id = self.id(client);
-        let key =
-            if self.is_keyed { format!(r#","key":"a key that is known, {id}""#) } else { String::new() };
+        let key = if self.is_keyed {
+            format!(r#","key":"a key that is known, {id}""#)
+        } else {
+            String::new()
+        };
         self.all[client].state = State::Joining;
         self.say(client, &text_frame(&format!(r#"{{"type":"join","id":"{id}"{key}}}"#)));
     }

@@ -1,7 +1,8 @@
-//! Messages that flow from one client to another: who sends when, and whether each comes exactly once, in order and unchanged.
+//! Messages that flow from one client to another: who sends when, and whether each comes exactly
+//! once, in order and unchanged.
 //!
-//! Each body names its flow and its number in it, so it is known byte for byte which line must come next. In a closed loop a
-//! message that came makes way for the next one.
+//! Each body names its flow and its number in it, so it is known byte for byte which line must come
+//! next. In a closed loop a message that came makes way for the next one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,7 +15,8 @@ const PADDING: &str = "abcdefghijklmnop";
 const DIGITS: usize = 8;
 /// Where a line names its flow: behind `{"type":"message","from":"client-00000000","body":"`.
 const FLOW_AT: usize = 51;
-/// As the protocol allows; and so many of the longest of these lines make a text that is short enough for any server.
+/// As the protocol allows; and so many of the longest of these lines make a text that is short
+/// enough for any server.
 const MIDS_IN_LINE: usize = 256;
 const LINES_IN_TEXT: usize = 8;
 /// For so long a message that comes twice has time to show.
@@ -68,7 +70,8 @@ pub struct Flows {
     flows: Vec<Flow>,
     /// The flow on which each client sends, if it does.
     by_sender: Vec<Option<usize>>,
-    /// For each flow the mids to acknowledge that the text that is being heard has brought, and the flows that have any.
+    /// For each flow the mids to acknowledge that the text that is being heard has brought, and the
+    /// flows that have any.
     acks: Vec<Vec<String>>,
     acking: Vec<usize>,
     is_running: bool,
@@ -81,7 +84,15 @@ impl Flows {
     pub fn new() -> Flows {
         let (by_sender, acks, acking) = (Vec::new(), Vec::new(), Vec::new());
         let longest = Duration::ZERO;
-        Flows { flows: Vec::new(), by_sender, acks, acking, is_running: true, delivered: 0, longest }
+        Flows {
+            flows: Vec::new(),
+            by_sender,
+            acks,
+            acking,
+            is_running: true,
+            delivered: 0,
+            longest,
+        }
     }
 
     /// One sends to another, and once more when that has come.
@@ -101,7 +112,18 @@ impl Flows {
         let (send, line) = message(&clients.id(from), &clients.id(to), flow);
         let told = format!(r#"{{"type":"delivered","from":"{}","mids":[""#, clients.id(to));
         let (sent_at, untold) = (Instant::now(), VecDeque::new());
-        self.flows.push(Flow { send, line, sent: 0, came: 0, sent_at, from, to, next, told, untold });
+        self.flows.push(Flow {
+            send,
+            line,
+            sent: 0,
+            came: 0,
+            sent_at,
+            from,
+            to,
+            next,
+            told,
+            untold,
+        });
         self.acks.push(Vec::new());
         self.by_sender.resize(clients.len(), None);
         self.by_sender[from] = Some(flow);
@@ -110,11 +132,14 @@ impl Flows {
     /// Sends `window` messages on every `step`th flow.
     pub fn start(&mut self, clients: &mut Clients, window: usize, step: usize) {
         for _ in 0..window {
-            (0..self.flows.len()).step_by(step).for_each(|flow| self.send(clients, flow, Instant::now()));
+            (0..self.flows.len())
+                .step_by(step)
+                .for_each(|flow| self.send(clients, flow, Instant::now()));
         }
     }
 
-    /// Lets them run, first to get warm and then to be measured: microseconds of the server's CPU for a message.
+    /// Lets them run, first to get warm and then to be measured: microseconds of the server's CPU
+    /// for a message.
     pub fn measure(
         &mut self,
         clients: &mut Clients,
@@ -137,7 +162,9 @@ impl Flows {
             let messages: u32 = self.flows.iter().map(|flow| flow.sent - flow.came).sum();
             let notices: usize = self.flows.iter().map(|flow| flow.untold.len()).sum();
             clients.turn(Duration::MAX, self).map_err(|error| {
-                format!("{error}, with {messages} messages and {notices} notices of delivery under way")
+                format!(
+                    "{error}, with {messages} messages and {notices} notices of delivery under way"
+                )
             })?;
         }
         clients.run(LINGER, self)
@@ -150,7 +177,8 @@ impl Flows {
         flow.sent_at = now;
     }
 
-    /// Every mid that is told must be one that was acknowledged and not told yet; they mostly come in order.
+    /// Every mid that is told must be one that was acknowledged and not told yet; they mostly come
+    /// in order.
     fn told(&mut self, client: usize, line: &str) -> Outcome {
         let strange = || format!("client {client} is not due {line}");
         let flow = self.by_sender[client].map(|flow| &mut self.flows[flow]).ok_or_else(strange)?;
@@ -167,7 +195,9 @@ impl Scene for Flows {
     fn line(&mut self, clients: &mut Clients, client: usize, line: &str) -> Outcome {
         let place = number(line, FLOW_AT).map_or(usize::MAX, |flow| flow as usize);
         let flow = self.flows.get_mut(place);
-        let Some(flow) = flow.filter(|flow| flow.to == client) else { return self.told(client, line) };
+        let Some(flow) = flow.filter(|flow| flow.to == client) else {
+            return self.told(client, line);
+        };
         let due = flow.line.with(flow.came);
         if !line.as_bytes().starts_with(due) {
             return Err(complaint(client, line, flow.came));
@@ -197,7 +227,8 @@ impl Scene for Flows {
         for flow in self.acking.drain(..) {
             let from = clients.id(self.flows[flow].from);
             for mids in self.acks[flow].chunks(MIDS_IN_LINE) {
-                lines.push(format!(r#"{{"type":"ack","to":"{from}","mids":[{}]}}"#, mids.join(",")));
+                lines
+                    .push(format!(r#"{{"type":"ack","to":"{from}","mids":[{}]}}"#, mids.join(",")));
             }
             self.acks[flow].clear();
         }
@@ -213,7 +244,8 @@ pub fn message(from: &str, to: &str, flow: usize) -> (Numbered, Numbered) {
     let send = format!(r#"{{"type":"send","to":"{to}","body":"{body}"}}"#);
     let line = format!(r#"{{"type":"message","from":"{from}","body":"{body}","mid":""#);
     let bytes = text_frame(&send);
-    let (start, at) = (bytes.len() - send.len(), bytes.len() - r#""}"#.len() - PADDING.len() - DIGITS);
+    let (start, at) =
+        (bytes.len() - send.len(), bytes.len() - r#""}"#.len() - PADDING.len() - DIGITS);
     let mut mask = MASK;
     mask.rotate_left((at - start) % 4);
     let line = Numbered { bytes: line.into_bytes(), at: FLOW_AT + DIGITS, mask: [0; 4] };
@@ -247,7 +279,8 @@ impl Usage {
 
     /// Microseconds of the server's CPU for each of so many.
     pub fn measured(&self, server: &Server, count: u64) -> Measured {
-        let used = [server.cpu_ns() - self.server_ns, own_cpu_ns() - self.own_ns].map(|ns| ns as f64);
+        let used =
+            [server.cpu_ns() - self.server_ns, own_cpu_ns() - self.own_ns].map(|ns| ns as f64);
         let busy = used.map(|ns| ns / self.start.elapsed().as_nanos() as f64);
         Measured { figure: used[0] / 1e3 / count as f64, busy }
     }

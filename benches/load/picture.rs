@@ -1,4 +1,5 @@
-//! The picture in the README: what a message and a client cost among ever more clients, as SVG written by hand.
+//! The picture in the README: what a message and a client cost among ever more clients, as SVG
+//! written by hand.
 
 use std::fmt::Write;
 
@@ -54,7 +55,14 @@ pub fn svg(points: &[Point]) -> String {
         |value| format!("{value:.1}"),
     );
     let bytes = |value: f64| grouped(value.round() as usize);
-    panel(&mut svg, LEFTS[1], "Resident memory for a client, bytes", points, |point| point.bytes, bytes);
+    panel(
+        &mut svg,
+        LEFTS[1],
+        "Resident memory for a client, bytes",
+        points,
+        |point| point.bytes,
+        bytes,
+    );
     svg + "</svg>\n"
 }
 
@@ -68,8 +76,10 @@ fn panel(
 ) {
     let bottom = TOP + HEIGHT;
     let most = points.iter().flat_map(&values).fold(0.0, f64::max);
-    let (first, last) =
-        (points.first().map_or(1, |point| point.count), points.last().map_or(2, |point| point.count));
+    let (first, last) = (
+        points.first().map_or(1, |point| point.count),
+        points.last().map_or(2, |point| point.count),
+    );
     let (low, high) = ((first as f64).ln() - 0.4, (last as f64).ln() + 0.25);
     let x = |count: usize| left + WIDTH * ((count as f64).ln() - low) / (high - low);
     // Room above the highest for its text.
@@ -82,7 +92,10 @@ fn panel(
     );
     for point in points {
         let (at, count) = (x(point.count), grouped(point.count));
-        let _ = writeln!(svg, r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="{TOP}" y2="{bottom}"/>"#);
+        let _ = writeln!(
+            svg,
+            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="{TOP}" y2="{bottom}"/>"#
+        );
         let _ = writeln!(
             svg,
             r#"<text x="{at:.1}" y="{:.0}" text-anchor="middle">{count}</text>"#,
@@ -97,13 +110,19 @@ fn panel(
     );
     let sum = |series: usize| points.iter().map(|point| values(point)[series]).sum::<f64>();
     for (series, name) in SERIES.into_iter().enumerate() {
-        let places: Vec<_> = points.iter().map(|point| (x(point.count), values(point)[series])).collect();
-        let line: Vec<_> = places.iter().map(|&(x, value)| format!("{x:.1},{:.1}", y(value))).collect();
+        let places: Vec<_> =
+            points.iter().map(|point| (x(point.count), values(point)[series])).collect();
+        let line: Vec<_> =
+            places.iter().map(|&(x, value)| format!("{x:.1},{:.1}", y(value))).collect();
         let _ = writeln!(svg, r#"<polyline class="{name}" points="{}"/>"#, line.join(" "));
         // The upper line has its texts above, the lower one below, if there is room.
         let is_upper = sum(series) >= sum(1 - series);
         for (place, &(x, value)) in places.iter().enumerate() {
-            let _ = writeln!(svg, r#"<circle class="{name}" cx="{x:.1}" cy="{:.1}" r="3.5"/>"#, y(value));
+            let _ = writeln!(
+                svg,
+                r#"<circle class="{name}" cx="{x:.1}" cy="{:.1}" r="3.5"/>"#,
+                y(value)
+            );
             let under = !is_upper && y(value) < bottom - 30.0;
             let at = if under { y(value) + 18.0 } else { y(value) - 9.0 };
             let name_too = if place == 0 { format!("{name} ") } else { String::new() };

@@ -14,7 +14,8 @@ const CHURN_AT_ONCE: usize = 64;
 const RUSH_PAIRS: usize = 10;
 /// How many of a crowd come or go between two looks at those who talk.
 const RUSH_AT_ONCE: usize = 16;
-/// How many are on their way in at most: on a machine that has no time, more would wait until the server gives them up.
+/// How many are on their way in at most: on a machine that has no time, more would wait until the
+/// server gives them up.
 const RUSH_UNDER_WAY: usize = 2_000;
 
 /// How long and how much.
@@ -26,7 +27,11 @@ pub struct Extent {
 
 pub type Scenario = fn(&mut Clients, &Server, &Extent) -> Result<Measured, String>;
 
-pub fn pingpong(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
+pub fn pingpong(
+    clients: &mut Clients,
+    server: &Server,
+    extent: &Extent,
+) -> Result<Measured, String> {
     clients.open(2 * PAIRS, &mut Silence)?;
     talk(clients, PAIRS, 1).measure(clients, server, extent.duration)
 }
@@ -34,13 +39,18 @@ pub fn pingpong(clients: &mut Clients, server: &Server, extent: &Extent) -> Resu
 /// So many pairs begin to talk, each of theirs being one of `spread` clients.
 fn talk(clients: &mut Clients, pairs: usize, spread: usize) -> Flows {
     let mut flows = Flows::new();
-    (0..pairs).for_each(|pair| flows.both_ways(clients, 2 * pair * spread, (2 * pair + 1) * spread));
+    (0..pairs)
+        .for_each(|pair| flows.both_ways(clients, 2 * pair * spread, (2 * pair + 1) * spread));
     clients.is_eager = true;
     flows.start(clients, 1, 2);
     flows
 }
 
-pub fn pipeline(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
+pub fn pipeline(
+    clients: &mut Clients,
+    server: &Server,
+    extent: &Extent,
+) -> Result<Measured, String> {
     clients.open(2 * PAIRS, &mut Silence)?;
     let mut flows = Flows::new();
     (0..PAIRS).for_each(|pair| flows.one_way(clients, 2 * pair, 2 * pair + 1));
@@ -63,7 +73,8 @@ pub fn idle(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<M
     Ok(Measured { figure, ..usage.measured(server, 1) })
 }
 
-/// Microseconds of CPU for a message between some pairs among so many clients, and resident bytes for each of these.
+/// Microseconds of CPU for a message between some pairs among so many clients, and resident bytes
+/// for each of these.
 pub fn among(server: &Server, extent: &Extent, count: usize) -> Result<[f64; 2], String> {
     let mut clients = Clients::new(server.address, false)?;
     let bytes = gather(&mut clients, server, count)?;
@@ -80,8 +91,8 @@ fn gather(clients: &mut Clients, server: &Server, count: usize) -> Result<f64, S
     Ok((server.resident_bytes()? - before) as f64 / (count - 1) as f64)
 }
 
-/// Milliseconds: the longest that a message between some took, while a crowd came, within a second if it can be connected as
-/// fast, and left within another.
+/// Milliseconds: the longest that a message between some took, while a crowd came, within a second
+/// if it can be connected as fast, and left within another.
 pub fn rush(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     let (talkers, all) = (2 * RUSH_PAIRS, 2 * RUSH_PAIRS + extent.rush);
     clients.open(talkers, &mut Silence)?;

@@ -1,4 +1,5 @@
-//! A server under measurement: a process of its own that lives as long as its value, and what the kernel knows about it.
+//! A server under measurement: a process of its own that lives as long as its value, and what the
+//! kernel knows about it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,8 +10,8 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// What sotto is started with besides: no client here is to be slowed down, which is what its rate is for, and in `fan-in` more
-/// is under way to one than is held for one by default.
+/// What sotto is started with besides: no client here is to be slowed down, which is what its rate
+/// is for, and in `fan-in` more is under way to one than is held for one by default.
 const SOTTO_OPTIONS: [&str; 8] =
     ["--rate", "1000000", "--burst", "1000000", "--held", "4194304", "--log", "warn"];
 
@@ -56,7 +57,8 @@ impl Server {
             .map_err(|error| format!("{command:?} does not start: {error}"))?;
         let log = BufReader::new(child.stderr.take().expect("it was piped"));
         // From here on whatever goes wrong ends the process.
-        let mut server = Server { child, address: SocketAddrV4::new([127, 0, 0, 1].into(), 0), _log: log };
+        let mut server =
+            Server { child, address: SocketAddrV4::new([127, 0, 0, 1].into(), 0), _log: log };
         if let Some((core, _)) = cores() {
             pin(Some(Pid::from_child(&server.child)), core)?;
         }
@@ -76,7 +78,8 @@ impl Server {
         cpu_ns(&self.child.id().to_string())
     }
 
-    /// Resident bytes. (The figure in `status` is a rough one with some kernels; this one is counted.)
+    /// Resident bytes. (The figure in `status` is a rough one with some kernels; this one is
+    /// counted.)
     pub fn resident_bytes(&self) -> Result<u64, String> {
         let path = format!("/proc/{}/smaps_rollup", self.child.id());
         let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
@@ -123,8 +126,8 @@ pub fn pin(process: Option<Pid>, core: usize) -> Result<(), String> {
     sched_setaffinity(process, &set).map_err(|error| format!("cannot pin to core {core}: {error}"))
 }
 
-/// Builds the peer where cargo has built sotto. (Cargo tells a bench the paths of programs, not of examples, and builds none
-/// for it.)
+/// Builds the peer where cargo has built sotto. (Cargo tells a bench the paths of programs, not of
+/// examples, and builds none for it.)
 pub fn build_peer() -> Result<(), String> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet", "--locked", "--release", "--example", "peer"]);

@@ -1,4 +1,5 @@
-//! Whole conversations over streams in memory, turn by turn: the test plays the kernel and all clients.
+//! Whole conversations over streams in memory, turn by turn: the test plays the kernel and all
+//! clients.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,9 +11,11 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::*;
-use crate::assets::Files;
-use crate::config::{Config, GATHERING, LINGER, WRITE_STALL};
-use crate::http::{Access, Endpoint, Site};
+use crate::config::Config;
+use crate::limits::{GATHERING, LINGER, WRITE_STALL};
+use crate::memory::assert_size;
+use crate::net::http::assets::Files;
+use crate::net::http::{Access, Endpoint, Site};
 
 mod abuse;
 mod faults;
@@ -163,7 +166,8 @@ impl Client {
         bytes
     }
 
-    /// Reads whole frames: a text as it is, errors without what they say to people; anything else by its name.
+    /// Reads whole frames: a text as it is, errors without what they say to people; anything else
+    /// by its name.
     fn hears(&self) -> Vec<String> {
         let bytes = self.read();
         let (heard, rest) = split_frames(&bytes);
@@ -365,7 +369,9 @@ fn join_with_key(id: &str) -> String {
 }
 
 fn joined(id: &str) -> String {
-    format!(r#"{{"type":"joined","id":"{id}","resumed":false,"held":0,"max_message":65536,"hold":600}}"#)
+    format!(
+        r#"{{"type":"joined","id":"{id}","resumed":false,"held":0,"max_message":65536,"hold":600}}"#
+    )
 }
 
 fn send(to: &str, body: &str) -> String {
@@ -373,7 +379,9 @@ fn send(to: &str, body: &str) -> String {
 }
 
 fn message(from: &str, body: &str, mid: usize) -> String {
-    format!(r#"{{"type":"message","from":"{from}","body":"{body}","mid":"000000000abc-{mid:x}","at":5}}"#)
+    format!(
+        r#"{{"type":"message","from":"{from}","body":"{body}","mid":"000000000abc-{mid:x}","at":5}}"#
+    )
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -414,7 +422,8 @@ fn what_is_said_to_a_client_in_one_turn_leaves_as_one_message() {
     bob.say(&send("bob", "5"));
     play.turn_in_order(&[&alice, &carol, &bob]);
     let lines = [("alice", "1"), ("alice", "2"), ("alice", "3"), ("carol", "4"), ("bob", "5")];
-    let lines: Vec<String> = (1..).zip(lines).map(|(mid, (from, body))| message(from, body, mid)).collect();
+    let lines: Vec<String> =
+        (1..).zip(lines).map(|(mid, (from, body))| message(from, body, mid)).collect();
     assert_eq!(bob.hears(), [lines.join("\n")]);
 }
 
@@ -579,7 +588,8 @@ fn an_equal_key_takes_the_id_over_within_a_turn() {
     play.run();
     assert_eq!(old.hears(), [message("bob", "to the old", 1), "close 4001".into()]);
     // What was said to the old connection is held, and said to the new one, too.
-    let resumed = joined("alice").replace(r#""resumed":false,"held":0"#, r#""resumed":true,"held":1"#);
+    let resumed =
+        joined("alice").replace(r#""resumed":false,"held":0"#, r#""resumed":true,"held":1"#);
     assert_eq!(new.hears(), [[resumed, message("bob", "to the old", 1)].join("\n")]);
     assert_eq!(bob.hears(), [""; 0], "neither a message nor a change");
     old.end();
@@ -617,14 +627,16 @@ fn a_healthy_reader_to_whom_hundreds_write_in_one_turn_is_never_taken_for_slow()
 #[test]
 fn a_healthy_reader_is_never_taken_for_slow_because_much_waits_for_others() {
     let outbox = 262_144;
-    let mut play = Play::with(100, |config| (config.outbox, config.outbox_total) = (outbox, 4 * outbox));
+    let mut play =
+        Play::with(100, |config| (config.outbox, config.outbox_total) = (outbox, 4 * outbox));
     let [alice, bob, last] = play.join(["alice", "bob", "last"]);
     let pairs: Vec<[Client; 2]> =
         (0..20).map(|n| play.join([&*format!("from{n}"), &*format!("to{n}")])).collect();
     alice.say(&flood("bob", 1500));
     pairs.iter().enumerate().for_each(|(n, [from, _])| from.say(&flood(&format!("to{n}"), 750)));
     last.say(&send("bob", "one line more"));
-    let first: Vec<&Client> = iter::once(&alice).chain(pairs.iter().map(|[from, _]| from)).collect();
+    let first: Vec<&Client> =
+        iter::once(&alice).chain(pairs.iter().map(|[from, _]| from)).collect();
     play.turn_in_order(&[&*first, &[&last]].concat());
 
     let said = bob.hears().join("\n");
@@ -744,7 +756,8 @@ fn nobody_is_dropped_for_a_pause_of_the_servers() {
     assert_eq!(alice.hears(), ["ping"]);
     let [bob] = play.join(["bob"]);
     play.pass(Duration::from_secs(60));
-    // What was said in time lies in the kernel, which has not told of it: the first turn has no events.
+    // What was said in time lies in the kernel, which has not told of it: the first turn has no
+    // events.
     alice.send_bytes(&frame(OpCode::Control(Control::Pong), b""));
     bob.say(&send("alice", "still there?"));
     play.server.turn(play.now, &[]);
@@ -817,7 +830,11 @@ fn the_loop_sleeps_until_the_nearest_deadline_and_not_at_all_while_a_visit_is_ow
     assert!(client.is_dropped());
     play.pass(10 * SECOND);
     play.run();
-    assert_eq!(play.server.sleep(play.now.instant), Some(15 * SECOND), "alice spoke 10 seconds ago");
+    assert_eq!(
+        play.server.sleep(play.now.instant),
+        Some(15 * SECOND),
+        "alice spoke 10 seconds ago"
+    );
     alice.set_room(0);
     alice.read();
     alice.say(&send("alice", "1"));
@@ -1038,7 +1055,11 @@ fn who_talks_does_not_wait_for_those_who_leave() {
     assert_eq!(bob.hears().len(), 1);
     let gone = || leaving.iter().filter(|client| client.is_dropped()).count();
     assert_eq!(gone(), ENDS_PER_TURN);
-    assert_eq!(play.server.sleep(play.now.instant), Some(Duration::ZERO), "the others are not forgotten");
+    assert_eq!(
+        play.server.sleep(play.now.instant),
+        Some(Duration::ZERO),
+        "the others are not forgotten"
+    );
     play.run();
     assert_eq!(gone(), leaving.len());
 }
@@ -1055,5 +1076,9 @@ fn what_a_slot_costs() {
         refused: 8 "its share of what the kernel has refused of all",
         place: 1 "what it was let in for, and makes room for when it goes",
     } empty: 6);
-    assert_eq!(size_of::<Option<Slot<Tcp>>>(), size_of::<Slot<Tcp>>(), "a place in the slab costs no more");
+    assert_eq!(
+        size_of::<Option<Slot<Tcp>>>(),
+        size_of::<Slot<Tcp>>(),
+        "a place in the slab costs no more"
+    );
 }

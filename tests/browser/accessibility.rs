@@ -32,7 +32,8 @@ fn axe_finds_nothing_from_the_first_screen_to_a_conversation() {
 fn axe_finds_nothing_in_a_request() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
-    Client::join(&server, "bob").say(json!({"type": "send", "to": "alice", "body": "do you know me?"}));
+    Client::join(&server, "bob")
+        .say(json!({"type": "send", "to": "alice", "body": "do you know me?"}));
     alice.open("bob…");
     alice.find("button", "Accept");
     alice.assert_accessible();
@@ -60,7 +61,8 @@ fn axe_finds_nothing_in_a_tab_that_is_not_the_active_one() {
 impl Browser {
     #[track_caller]
     fn assert_accessible(&self) {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
         let axe = std::fs::read_to_string(path).expect("tests/run installs it");
         let script = "
             const results = await axe.run(document, { resultTypes: ['violations'] });
@@ -68,7 +70,8 @@ impl Browser {
         ";
         for scheme in ["light", "dark"] {
             self.prefer_colours(scheme);
-            let violations = self.run(&format!("{axe}; return (async () => {{ {script} }})();"), json!([]));
+            let violations =
+                self.run(&format!("{axe}; return (async () => {{ {script} }})();"), json!([]));
             assert_eq!(violations, json!([]), "in {scheme}: {violations:#}");
         }
     }

@@ -141,7 +141,8 @@ fn enter_that_ends_a_word_in_an_input_method_does_not_send() {
     alice.devtools("Input.imeSetComposition", composing);
     // The input method takes the key; the page sees it with the code that says so.
     for kind in ["rawKeyDown", "keyUp"] {
-        let key = json!({"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229});
+        let key =
+            json!({"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229});
         alice.devtools("Input.dispatchKeyEvent", key);
     }
     alice.devtools("Input.insertText", json!({"text": "日本"}));
@@ -158,11 +159,11 @@ fn links_are_for_the_web_and_for_mail_only() {
     let mut bob = Client::join(&server, "bob");
     alice.chat_with("bob");
     alice.write("hello");
-    let body =
-        "see https://example.org/a?b=c#d, javascript:alert(1), data:text/html,x and mailto:bob@example.org";
+    let body = "see https://example.org/a?b=c#d, javascript:alert(1), data:text/html,x and mailto:bob@example.org";
     bob.say(json!({"type": "send", "to": "alice", "body": body}));
     let link = alice.find("link", "https://example.org/a?b=c#d…");
-    let told = alice.run("const a = arguments[0]; return [a.href, a.rel];", json!([link.argument()]));
+    let told =
+        alice.run("const a = arguments[0]; return [a.href, a.rel];", json!([link.argument()]));
     assert_eq!(told, json!(["https://example.org/a?b=c#d", "noopener noreferrer nofollow"]));
     alice.find("link", "mailto:bob@example.org…");
     assert_eq!(alice.all_in(&alice.find("log", "Messages"), "link", "…").len(), 2);
@@ -174,7 +175,8 @@ fn a_reader_of_german_gets_a_german_page() {
     let reader = Browser::start(&["--lang=de-DE", "--accept-lang=de-DE,de"]);
     reader.go(&home(server.address));
     reader.find("textbox", "…");
-    let told = reader.run("return [document.documentElement.lang, navigator.languages[0]];", json!([]));
+    let told =
+        reader.run("return [document.documentElement.lang, navigator.languages[0]];", json!([]));
     assert_eq!(told, json!(["de", "de-DE"]));
     reader.wait_until_gone("button", "Join");
     assert!(!reader.has("textbox", "Your ID"));

@@ -5,7 +5,8 @@ use serde_json::json;
 use crate::support::{Server, certificate, sotto};
 use crate::webdriver::Browser;
 
-/// A certificate of our own that the browser is told to take: a profile by itself would not know whom to ask.
+/// A certificate of our own that the browser is told to take: a profile by itself would not know
+/// whom to ask.
 const ANY_CERTIFICATE: &str = "--ignore-certificate-errors";
 
 #[test]

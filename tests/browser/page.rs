@@ -1,5 +1,5 @@
-//! The page in the words of its contract: roles and names. No class, no id and no tag of it is known here, so any page
-//! that keeps the contract would pass.
+//! The page in the words of its contract: roles and names. No class, no id and no tag of it is
+//! known here, so any page that keeps the contract would pass.
 
 use std::net::SocketAddr;
 
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::support::Client;
 use crate::webdriver::{Browser, ENTER, Element, fits, wait_for};
 
-/// Functions for scripts that get the log as their first argument. A row's own texts are text nodes, as anything that
-/// people wrote has to be.
+/// Functions for scripts that get the log as their first argument. A row's own texts are text
+/// nodes, as anything that people wrote has to be.
 const IN_LOG: &str = "
     const [log, body] = arguments;
     const nodes = [];
@@ -146,7 +146,9 @@ impl Browser {
             const box = scroller();
             return box.scrollHeight - box.scrollTop - box.clientHeight < 4;
         ";
-        wait_for("end of the log in view", || self.in_log(script, "").as_bool().filter(|at_end| *at_end));
+        wait_for("end of the log in view", || {
+            self.in_log(script, "").as_bool().filter(|at_end| *at_end)
+        });
     }
 
     #[track_caller]
@@ -159,7 +161,8 @@ impl Browser {
     #[track_caller]
     pub fn assert_not_sideways(&self) {
         let root = "const root = document.documentElement;";
-        let widths = self.run(&format!("{root} return [root.scrollWidth, root.clientWidth];"), json!([]));
+        let widths =
+            self.run(&format!("{root} return [root.scrollWidth, root.clientWidth];"), json!([]));
         assert!(widths[0].as_u64() <= widths[1].as_u64(), "{widths}");
     }
 }

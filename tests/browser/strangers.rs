@@ -1,4 +1,5 @@
-//! What people whom the reader does not know, or who mean harm, can do to the page: say their words, and nothing else.
+//! What people whom the reader does not know, or who mean harm, can do to the page: say their
+//! words, and nothing else.
 
 use serde_json::{Value, json};
 
@@ -60,7 +61,8 @@ fn hostile_ids_and_bodies_do_no_harm() {
         for body in bodies {
             stranger.say(json!({"type": "send", "to": "alice", "body": body}));
         }
-        for body in [json!({"html": harmful}), json!([[]]), json!(null), json!(-0.5), json!("end")] {
+        for body in [json!({"html": harmful}), json!([[]]), json!(null), json!(-0.5), json!("end")]
+        {
             stranger.say(json!({"type": "send", "to": "alice", "body": body}));
         }
         alice.wait_for_message("end");
@@ -83,9 +85,11 @@ fn hostile_ids_and_bodies_do_no_harm() {
 fn a_hostile_stranger_does_no_harm_before_being_accepted() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
-    for body in
-        [json!("<img src=x onerror=\"globalThis.harmed=true\">"), json!({"a": 1}), json!("W".repeat(60_000))]
-    {
+    for body in [
+        json!("<img src=x onerror=\"globalThis.harmed=true\">"),
+        json!({"a": 1}),
+        json!("W".repeat(60_000)),
+    ] {
         let id = format!("{}{}", "W".repeat(60), body.to_string().len() % 1000);
         let mut stranger = Client::join(&server, &id);
         stranger.say(json!({"type": "send", "to": "alice", "body": body}));
@@ -95,8 +99,8 @@ fn a_hostile_stranger_does_no_harm_before_being_accepted() {
 }
 
 impl Browser {
-    /// No script ran, nothing was fetched, no link leads into a script, and what turns the direction of writing turns
-    /// that of its own words only.
+    /// No script ran, nothing was fetched, no link leads into a script, and what turns the
+    /// direction of writing turns that of its own words only.
     fn assert_unharmed(&self) {
         self.assert_not_sideways();
         let script = "

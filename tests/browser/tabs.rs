@@ -12,13 +12,15 @@ fn a_second_tab_takes_over_when_asked_and_keeps_it() {
     take_over(&server, &Browser::start(&[]), &home(server.address), true);
 }
 
-/// Over plain http and by another name than that of the loopback, browsers have no Web Locks, no clipboard and more. So a
-/// tab cannot know of another one before it has taken the id from it.
+/// Over plain http and by another name than that of the loopback, browsers have no Web Locks, no
+/// clipboard and more. So a tab cannot know of another one before it has taken the id from it.
 #[test]
 fn a_second_tab_takes_over_without_a_secure_context_too() {
     let server = Server::start(&["--origin", "http://chat.test"]);
-    let rules = format!("--host-resolver-rules=MAP chat.test:80 {}, MAP * ~NOTFOUND", server.address);
-    let browser = Browser::start(&[&rules, "--disable-features=HttpsUpgrades,HttpsFirstBalancedMode"]);
+    let rules =
+        format!("--host-resolver-rules=MAP chat.test:80 {}, MAP * ~NOTFOUND", server.address);
+    let browser =
+        Browser::start(&[&rules, "--disable-features=HttpsUpgrades,HttpsFirstBalancedMode"]);
     browser.go("http://chat.test/");
     assert_eq!(
         browser.run("return [isSecureContext, location.protocol];", json!([])),

@@ -1,4 +1,5 @@
-//! The server ends, the network is gone, the page is loaded again: nothing is lost, nothing is shown twice.
+//! The server ends, the network is gone, the page is loaded again: nothing is lost, nothing is
+//! shown twice.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -26,7 +27,10 @@ fn a_reload_keeps_history_id_and_drafts() {
     assert_eq!(alice.told("kept…"), ["kept of mine", "kept of yours"]);
     alice.enter("textbox", "Message", "ght");
     alice.write("");
-    assert_eq!([next_message(&mut bob), next_message(&mut bob)], ["kept of mine", "half a thought"]);
+    assert_eq!(
+        [next_message(&mut bob), next_message(&mut bob)],
+        ["kept of mine", "half a thought"]
+    );
 }
 
 #[test]
@@ -56,8 +60,8 @@ fn what_is_written_without_a_network_is_sent_when_it_is_back() {
 fn a_server_killed_in_the_middle_of_sending_loses_nothing_untold_and_repeats_nothing() {
     let server = Server::start(&[]);
     let wire = Wire::to(server.address);
-    let [alice, bob] =
-        [(wire.address, "alice"), (server.address, "bob")].map(|(address, id)| Browser::join(address, id));
+    let [alice, bob] = [(wire.address, "alice"), (server.address, "bob")]
+        .map(|(address, id)| Browser::join(address, id));
     alice.chat_with("bob");
     bob.chat_with("alice");
     alice.write("before");
@@ -95,6 +99,9 @@ fn a_server_killed_in_the_middle_of_sending_loses_nothing_untold_and_repeats_not
         let state = alice.beside(body);
         let arrived = bob.told(body).len();
         let told = state.contains("Failed") || state.contains("lost");
-        assert!(arrived == 1 || arrived == 0 && told, "{body} arrived {arrived} times, and shows {state}");
+        assert!(
+            arrived == 1 || arrived == 0 && told,
+            "{body} arrived {arrived} times, and shows {state}"
+        );
     }
 }

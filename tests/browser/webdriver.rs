@@ -1,9 +1,9 @@
-//! A WebDriver client: as much of the W3C's protocol as these tests need, each browser with a driver and a profile of
-//! its own. What a page means is not known here.
+//! A WebDriver client: as much of the W3C's protocol as these tests need, each browser with a
+//! driver and a profile of its own. What a page means is not known here.
 //!
-//! Elements are found the way assistive technology finds them, by role and accessible name, in the accessibility tree
-//! that the browser has computed. Whatever is looked for may still be on its way, so every gesture waits for its
-//! element.
+//! Elements are found the way assistive technology finds them, by role and accessible name, in the
+//! accessibility tree that the browser has computed. Whatever is looked for may still be on its
+//! way, so every gesture waits for its element.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -28,8 +28,8 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Looked at again after this time: soon for a person, and seldom enough to leave the page a core.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Errors in the console that are none: a server was not to be reached, which is for the page to tell; and a header
-/// for secure contexts was sent without one.
+/// Errors in the console that are none: a server was not to be reached, which is for the page to
+/// tell; and a header for secure contexts was sent without one.
 const UNAVOIDABLE: [&str; 3] = [
     "WebSocket connection to ",
     "Failed to load resource: net::ERR_",
@@ -74,7 +74,8 @@ impl Browser {
     /// `arguments` are Chromium's, and win over those of all.
     pub fn start(arguments: &[&str]) -> Browser {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("browser-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("browser-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -87,9 +88,9 @@ impl Browser {
         let mut browser = Browser { driver, port, session: String::new(), profile };
         let own_profile = format!("--user-data-dir={}", browser.profile.display());
         let arguments = [&ARGUMENTS, arguments, &[&own_profile]].concat();
-        let wanted =
-            json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
-        let session = browser.command("POST", "/session", &json!({"capabilities": {"alwaysMatch": wanted}}));
+        let wanted = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
+        let session =
+            browser.command("POST", "/session", &json!({"capabilities": {"alwaysMatch": wanted}}));
         let session = session.expect("Chromium starts");
         browser.session = format!("/session/{}", session["sessionId"].as_str().expect("a session"));
         browser
@@ -126,7 +127,8 @@ impl Browser {
     /// What is shown behaves as on a screen of this size, and below 640 px as on a phone.
     pub fn resize(&self, width: u32, height: u32) {
         let mobile = width < 640;
-        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics);
     }
 
@@ -139,8 +141,7 @@ impl Browser {
 
     /// Tells the page, as a phone does, that there is a network or none. WebSockets do not mind.
     pub fn tell_network(&self, online: bool) {
-        let conditions =
-            json!({"offline": !online, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        let conditions = json!({"offline": !online, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.devtools("Network.emulateNetworkConditions", conditions);
     }
 
@@ -154,20 +155,22 @@ impl Browser {
         self.must("/goog/cdp/execute", json!({"cmd": command, "params": parameters}))
     }
 
-    /// All that has this role and name now, in the order of the page. In a name, `…` stands for any text.
+    /// All that has this role and name now, in the order of the page. In a name, `…` stands for any
+    /// text.
     pub fn all(&self, role: &str, name: &str) -> Vec<Element> {
         let root = json!({"using": "css selector", "value": ":root"});
         // While a page is being left there is none.
-        self.post("/element", root).map_or(Vec::new(), |root| self.all_in(&element(&root), role, name))
+        self.post("/element", root)
+            .map_or(Vec::new(), |root| self.all_in(&element(&root), role, name))
     }
 
     /// As `all`, within this element.
     pub fn all_in(&self, Element(within): &Element, role: &str, name: &str) -> Vec<Element> {
-        // Chromedriver's references end in what DevTools call the element by. So what these find can be named to it.
+        // Chromedriver's references end in what DevTools call the element by. So what these find
+        // can be named to it.
         let (page, number) = within.rsplit_once('.').expect("a reference of chromedriver's");
         let number: u64 = number.parse().expect("a number");
-        let query =
-            json!({"cmd": "Accessibility.queryAXTree", "params": {"backendNodeId": number, "role": role}});
+        let query = json!({"cmd": "Accessibility.queryAXTree", "params": {"backendNodeId": number, "role": role}});
         let Ok(found) = self.post("/goog/cdp/execute", query) else { return Vec::new() };
         let nodes = found["nodes"].as_array().expect("nodes").iter();
         nodes
@@ -224,11 +227,15 @@ impl Browser {
         self.act(role, name, "value", &json!({"text": keys}));
     }
 
-    /// Waits until something with this role and name takes the gesture: nothing covers it, and it is not about to go.
+    /// Waits until something with this role and name takes the gesture: nothing covers it, and it
+    /// is not about to go.
     #[track_caller]
     fn act(&self, role: &str, name: &str, gesture: &str, given: &Value) {
         wait_for(&format!("{role} {name} that takes a {gesture}"), || {
-            self.all(role, name).iter().find(|element| self.try_act(element, gesture, given)).map(drop)
+            self.all(role, name)
+                .iter()
+                .find(|element| self.try_act(element, gesture, given))
+                .map(drop)
         });
     }
 
@@ -239,9 +246,13 @@ impl Browser {
 
     /// Strikes keys, wherever the focus is.
     pub fn press(&self, keys: &str) {
-        let strike = |key: char| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));
+        let strike =
+            |key: char| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));
         let strikes: Vec<Value> = keys.chars().flat_map(strike).collect();
-        self.must("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": strikes}]}));
+        self.must(
+            "/actions",
+            json!({"actions": [{"type": "key", "id": "keyboard", "actions": strikes}]}),
+        );
     }
 
     /// Strikes Tab until this has the focus.
@@ -261,17 +272,20 @@ impl Browser {
 
     /// Role and name of what has the focus.
     pub fn focus(&self) -> (String, String) {
-        let active = self.command("GET", &self.path("/element/active"), &Value::Null).unwrap_or_default();
+        let active =
+            self.command("GET", &self.path("/element/active"), &Value::Null).unwrap_or_default();
         let Element(id) = element(&active);
         let told = |what| self.get(&format!("/element/{id}/computed{what}")).unwrap_or_default();
         (told("role"), told("label"))
     }
 
-    /// The errors in the console that are new, but for what no page can keep a browser from writing down.
+    /// The errors in the console that are new, but for what no page can keep a browser from writing
+    /// down.
     pub fn console_errors(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({"type": "browser"})).unwrap_or_default();
         let entries = entries.as_array().into_iter().flatten();
-        let errors = entries.filter(|entry| entry["level"] == "SEVERE").map(|entry| text(&entry["message"]));
+        let errors =
+            entries.filter(|entry| entry["level"] == "SEVERE").map(|entry| text(&entry["message"]));
         errors.filter(|error| !UNAVOIDABLE.iter().any(|start| error.contains(start))).collect()
     }
 
@@ -302,17 +316,23 @@ impl Browser {
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).map_err(failed)?;
-        // Chromedriver does not end a connection that it was asked to end, so the length tells the end of an answer.
+        // Chromedriver does not end a connection that it was asked to end, so the length tells the
+        // end of an answer.
         let mut answer = BufReader::new(stream);
-        let head: Vec<String> =
-            answer.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-        let length = head
-            .iter()
-            .find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        let head: Vec<String> = answer
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let length = head.iter().find_map(|line| {
+            line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
+        });
         let mut body = vec![0; length.ok_or("no answer")?];
         answer.read_exact(&mut body).map_err(failed)?;
         let value =
-            serde_json::from_slice::<Value>(&body).map_err(|error| error.to_string())?["value"].take();
+            serde_json::from_slice::<Value>(&body).map_err(|error| error.to_string())?["value"]
+                .take();
         if head[0].starts_with("HTTP/1.1 200 ") { Ok(value) } else { Err(text(&value["message"])) }
     }
 }
@@ -376,8 +396,9 @@ pub fn fits(text: &str, pattern: &str) -> bool {
 /// The port that a driver has taken, as it tells.
 fn port_told(driver: &mut Child) -> u16 {
     let lines = BufReader::new(driver.stdout.as_mut().expect("it was piped")).lines();
-    let told =
-        |line: &str| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok();
+    let told = |line: &str| {
+        line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+    };
     lines.map_while(Result::ok).find_map(|line| told(&line)).expect("a port")
 }
 

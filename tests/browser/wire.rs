@@ -1,5 +1,5 @@
-//! A wire from a browser to the server that can be cut: what browsers offer to play a lost network leaves WebSockets
-//! alone.
+//! A wire from a browser to the server that can be cut: what browsers offer to play a lost network
+//! leaves WebSockets alone.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -35,7 +35,9 @@ impl Wire {
     }
 
     pub fn cut(&self) {
-        for end in self.whole.lock().expect("no thread panicked with it").take().into_iter().flatten() {
+        for end in
+            self.whole.lock().expect("no thread panicked with it").take().into_iter().flatten()
+        {
             let _ = end.shutdown(Shutdown::Both);
         }
     }

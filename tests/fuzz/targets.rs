@@ -1,5 +1,5 @@
-//! What has to hold whatever comes. A fuzzer gives the bytes; an ordinary test gives those that a fuzzer has found to be
-//! worth keeping.
+//! What has to hold whatever comes. A fuzzer gives the bytes; an ordinary test gives those that a
+//! fuzzer has found to be worth keeping.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -9,26 +9,32 @@ use std::time::{Duration, Instant};
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use sotto::addresses::Addresses;
-use sotto::assets::Files;
-use sotto::clock::Now;
-use sotto::config::{BODY_DEPTH_MAX, Config, LIST_MAX, READ_BYTES, REF_BYTES_MAX};
-use sotto::connection::{Connection, End, Incoming, Shared, Stream, View};
-use sotto::frames::{Arrival, Codec, Frames, Input};
-use sotto::http::{self, Access, Endpoint, Parsed, Site};
-use sotto::hub::Hub;
-use sotto::protocol::{ErrorCode, FromClient, Id, Line, Mid, ToClient};
+use sotto::chat::hub::Hub;
+use sotto::chat::protocol::{ErrorCode, FromClient, Id, Line, Mid, ToClient};
+use sotto::config::Config;
+use sotto::limits::{BODY_DEPTH_MAX, LIST_MAX, READ_BYTES, REF_BYTES_MAX};
+use sotto::net::addresses::Addresses;
+use sotto::net::connection::{Connection, End, Incoming, Shared, Stream, View};
+use sotto::net::frames::{Arrival, Codec, Frames, Input};
+use sotto::net::http::assets::Files;
+use sotto::net::http::{self, Access, Endpoint, Parsed, Site};
 use sotto::server::{Ready, Server, limits};
+use sotto::time::Now;
 use sotto::token::Token;
 use tungstenite::Message;
 
 fn site() -> Site {
-    Site::new(Files::BuiltIn, Access::Pages(Vec::new()), Endpoint { path: Some("/ws"), subprotocol: None })
+    Site::new(
+        Files::BuiltIn,
+        Access::Pages(Vec::new()),
+        Endpoint { path: Some("/ws"), subprotocol: None },
+    )
 }
 
 // ---- a head ----
 
-/// What a head comes to does not depend on the pieces in which it comes, but that a broken one may be found out earlier.
+/// What a head comes to does not depend on the pieces in which it comes, but that a broken one may
+/// be found out earlier.
 pub fn http(bytes: &[u8]) {
     let site = site();
     let whole = http::parse(bytes, &site, 0);
@@ -36,7 +42,9 @@ pub fn http(bytes: &[u8]) {
         assert!(*used <= bytes.len() && *used > 0);
     }
     for end in 0..bytes.len().min(9000) {
-        let Parsed::Complete { used, answer } = http::parse(&bytes[..end], &site, 0) else { continue };
+        let Parsed::Complete { used, answer } = http::parse(&bytes[..end], &site, 0) else {
+            continue;
+        };
         assert!(used <= end);
         let Parsed::Complete { used: used_of_whole, answer: answer_to_whole } = whole else {
             panic!("refused after {end} bytes, and not after all");
@@ -50,7 +58,8 @@ pub fn http(bytes: &[u8]) {
 
 // ---- frames ----
 
-/// What a stream says does not depend on the pieces in which it comes. The first bytes say how it is cut.
+/// What a stream says does not depend on the pieces in which it comes. The first bytes say how it
+/// is cut.
 pub fn frames(bytes: &[u8]) {
     let Some((cuts, stream)) = bytes.split_at_checked(8) else { return };
     assert_eq!(hear([stream].into_iter()), hear(pieces(cuts, stream)));
@@ -69,10 +78,12 @@ fn pieces<'a>(cuts: &'a [u8], mut rest: &'a [u8]) -> impl Iterator<Item = &'a [u
     })
 }
 
-/// What is heard on a connection, what it writes, and why it ends. Nothing is kept for it afterwards.
+/// What is heard on a connection, what it writes, and why it ends. Nothing is kept for it
+/// afterwards.
 fn converse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Option<End>) {
     let (_, limits) = limits(&Config::default());
-    let (now, mut shared) = (Now { instant: Instant::now(), unix_ms: 5 }, Shared::new(site(), limits));
+    let (now, mut shared) =
+        (Now { instant: Instant::now(), unix_ms: 5 }, Shared::new(site(), limits));
     let (wire, mut buffer, mut heard) = (Wire::default(), vec![0; READ_BYTES], Vec::new());
     wire.0.borrow_mut().room = usize::MAX;
     let mut connection = Connection::new(wire.clone(), View::Page, now, &shared);
@@ -111,7 +122,9 @@ fn hear<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Op
         let mut input = Input::new(&mut piece);
         loop {
             match frames.next(&mut input, &mut codec, &mut answers) {
-                Ok(Some(Arrival::InPlace(text))) => messages.push(format!("{:?}", Message::text(text))),
+                Ok(Some(Arrival::InPlace(text))) => {
+                    messages.push(format!("{:?}", Message::text(text)))
+                }
                 Ok(Some(Arrival::Assembled(message))) => messages.push(format!("{message:?}")),
                 Ok(None) => break,
                 Err(code) => return (messages, answers, Some(format!("{code:?}"))),
@@ -126,7 +139,8 @@ fn hear<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Op
 
 // ---- a line ----
 
-/// What is understood is JSON, and what serde_json reads in it; it survives being written and read again.
+/// What is understood is JSON, and what serde_json reads in it; it survives being written and read
+/// again.
 pub fn line(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     if text.contains('\n') {
@@ -142,7 +156,8 @@ pub fn line(bytes: &[u8]) {
             serde_json::from_str::<IgnoredAny>(body).expect("a body is JSON");
         }
     }
-    // Not all that is JSON is a `Value`: numbers may be too big for it, and a key of its own means something to it.
+    // Not all that is JSON is a `Value`: numbers may be too big for it, and a key of its own means
+    // something to it.
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     if text.contains("$serde_json") {
         return;
@@ -151,7 +166,10 @@ pub fn line(bytes: &[u8]) {
     if said != Err("a key stands twice".into()) {
         assert_eq!(said.is_ok(), is_of_protocol(&value), "{said:?}");
         for (named, key) in [(&tag.reference, "ref"), (&tag.to, "to")] {
-            assert_eq!(named.as_deref(), value[key].as_str().filter(|text| text.len() <= REF_BYTES_MAX));
+            assert_eq!(
+                named.as_deref(),
+                value[key].as_str().filter(|text| text.len() <= REF_BYTES_MAX)
+            );
         }
     }
     let told = written(&ToClient::Error { code: ErrorCode::Offline, tag: &tag, text });
@@ -169,9 +187,10 @@ pub fn line(bytes: &[u8]) {
     if let FromClient::Send { body, .. } | FromClient::Signal { body, .. } = said {
         let from = Id::new("a").expect("an id");
         let mid = Mid { prefix: 1.into(), count: 1 };
-        for passed_on in
-            [ToClient::Message { from: &from, body, mid, at: 5 }, ToClient::Signal { from: &from, body }]
-        {
+        for passed_on in [
+            ToClient::Message { from: &from, body, mid, at: 5 },
+            ToClient::Signal { from: &from, body },
+        ] {
             assert_eq!(written(&passed_on)["body"], value["body"]);
         }
     }
@@ -181,9 +200,9 @@ pub fn line(bytes: &[u8]) {
 fn is_of_protocol(value: &Value) -> bool {
     let is_text = |key: &str| value[key].is_string();
     let is_list = |key: &str| {
-        value[key]
-            .as_array()
-            .is_some_and(|list| (1..=LIST_MAX).contains(&list.len()) && list.iter().all(Value::is_string))
+        value[key].as_array().is_some_and(|list| {
+            (1..=LIST_MAX).contains(&list.len()) && list.iter().all(Value::is_string)
+        })
     };
     let has_body = value.get("body").is_some_and(|body| depth(body) <= BODY_DEPTH_MAX);
     let may_be = |key: &str, is_good: fn(&str) -> bool| {
@@ -192,7 +211,9 @@ fn is_of_protocol(value: &Value) -> bool {
     match value["type"].as_str() {
         Some("join") => is_text("id") && may_be("key", |_| true),
         Some("send") => {
-            is_text("to") && has_body && may_be("ref", |text| (1..=REF_BYTES_MAX).contains(&text.len()))
+            is_text("to")
+                && has_body
+                && may_be("ref", |text| (1..=REF_BYTES_MAX).contains(&text.len()))
         }
         Some("signal") => is_text("to") && has_body,
         Some("ack") => {
@@ -309,7 +330,8 @@ struct Mode {
     rate: usize,
     /// Before the end every kernel takes bytes again. Else those who are stuck end stuck.
     all_recover: bool,
-    /// Ids are owned, and nobody acknowledges, leaves or stays away for too long: so nothing may be forgotten.
+    /// Ids are owned, and nobody acknowledges, leaves or stays away for too long: so nothing may be
+    /// forgotten.
     keep_all: bool,
 }
 
@@ -322,7 +344,8 @@ struct Play {
     peers: Vec<(Token, Wire)>,
     /// Two who behave, and whom the others' doings must not harm.
     witnesses: Vec<Witness>,
-    /// Messages that the first of them has sent to the second, those that came, and those it was told of.
+    /// Messages that the first of them has sent to the second, those that came, and those it was
+    /// told of.
     asked: u64,
     came: u64,
     delivered: u64,
@@ -380,8 +403,16 @@ impl Play {
         let server = Server::new(PEERS + 2, Addresses::new(0), Hub::new(hub, 1), shared);
         let now = Now { instant: Instant::now(), unix_ms: 5 };
         let (peers, witnesses) = (Vec::new(), Vec::new());
-        let mut play =
-            Play { server, peers, witnesses, asked: 0, came: 0, delivered: 0, refused: HashSet::new(), now };
+        let mut play = Play {
+            server,
+            peers,
+            witnesses,
+            asked: 0,
+            came: 0,
+            delivered: 0,
+            refused: HashSet::new(),
+            now,
+        };
         for id in ["ann", "ben"] {
             let wire = play.connect(View::Page);
             send(&wire, HANDSHAKE);
@@ -398,7 +429,8 @@ impl Play {
     fn talk(&mut self) {
         if self.asked == self.delivered {
             self.asked += 1;
-            let line = format!(r#"{{"type":"send","to":"ben","body":{0},"ref":"{0}"}}"#, self.asked);
+            let line =
+                format!(r#"{{"type":"send","to":"ben","body":{0},"ref":"{0}"}}"#, self.asked);
             self.witnesses[0].say(&line);
         }
     }
@@ -437,7 +469,9 @@ impl Play {
             Ok(())
         };
         let address = [127, 0, 0, 1].into();
-        self.server.accept(wire.clone(), address, view, self.now, register).expect("nothing fails here");
+        self.server
+            .accept(wire.clone(), address, view, self.now, register)
+            .expect("nothing fails here");
         if let Some(token) = registered {
             self.peers.push((token, wire.clone()));
         }
@@ -449,12 +483,20 @@ impl Play {
         let tell = |(token, wire): &(Token, Wire)| {
             let socket = &mut *wire.0.borrow_mut();
             let [readable, writable, closed] =
-                [&mut socket.readable, &mut socket.writable, &mut socket.closed].map(std::mem::take);
-            (readable || writable || closed).then_some(Ready { token: *token, readable, writable, closed })
+                [&mut socket.readable, &mut socket.writable, &mut socket.closed]
+                    .map(std::mem::take);
+            (readable || writable || closed).then_some(Ready {
+                token: *token,
+                readable,
+                writable,
+                closed,
+            })
         };
         let mut ready: Vec<Ready> = self.peers.iter().filter_map(tell).collect();
         ready.extend(
-            self.witnesses.iter().filter_map(|Witness { token, wire, .. }| tell(&(*token, wire.clone()))),
+            self.witnesses
+                .iter()
+                .filter_map(|Witness { token, wire, .. }| tell(&(*token, wire.clone()))),
         );
         self.server.turn(self.now, &ready);
         self.listen();
@@ -536,13 +578,16 @@ fn said(what: u8, about: u8, mode: &Mode) -> String {
     }
 }
 
-/// Whatever peers and the kernel do: nothing panics, the loop comes to rest, all that is written is what the protocol
-/// says, no id has two holders, what was taken for an owned id is there, others are not harmed, and when all are gone and
-/// forgotten nothing of them is left.
+/// Whatever peers and the kernel do: nothing panics, the loop comes to rest, all that is written is
+/// what the protocol says, no id has two holders, what was taken for an owned id is there, others
+/// are not harmed, and when all are gone and forgotten nothing of them is left.
 pub fn turns(bytes: &[u8]) {
     let Some((mode, steps)) = bytes.split_first() else { return };
-    let mode =
-        Mode { rate: usize::from(mode % 2) * 100, all_recover: mode & 2 != 0, keep_all: mode & 4 != 0 };
+    let mode = Mode {
+        rate: usize::from(mode % 2) * 100,
+        all_recover: mode & 2 != 0,
+        keep_all: mode & 4 != 0,
+    };
     let mut play = Play::new(&mode);
     for step in steps.chunks_exact(4).take(400) {
         let [what, who, a, b] = [step[0], step[1], step[2], step[3]];
@@ -626,7 +671,11 @@ fn reset(wire: &Wire) {
 /// The lines in HTTP responses, and behind a 101 in whole frames; the last of all may be cut.
 fn lines_written(bytes: &[u8]) -> Vec<Value> {
     let frames = frames_written(bytes);
-    frames.iter().filter(|(first, _)| *first == 0x81).flat_map(|(_, payload)| lines_in(payload)).collect()
+    frames
+        .iter()
+        .filter(|(first, _)| *first == 0x81)
+        .flat_map(|(_, payload)| lines_in(payload))
+        .collect()
 }
 
 fn frames_written(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
@@ -639,7 +688,8 @@ fn frames_written(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     Vec::new()
 }
 
-/// Is the response with which these bytes begin an upgrade, and how long is it? None: it is not whole.
+/// Is the response with which these bytes begin an upgrade, and how long is it? None: it is not
+/// whole.
 fn response(bytes: &[u8]) -> Option<(bool, usize)> {
     let begins = bytes.iter().zip(b"HTTP/1.1 ").all(|(a, b)| a == b);
     assert!(begins, "{:?}", String::from_utf8_lossy(bytes));
@@ -690,7 +740,8 @@ fn check_holders(play: &mut Play, mode: &Mode) {
         // The server has its end still, and has not said close.
         let has_end = Rc::strong_count(&wire.0) > 1;
         let socket = wire.0.borrow();
-        let is_here = has_end && frames_written(&socket.outward).iter().all(|(first, _)| *first != 0x88);
+        let is_here =
+            has_end && frames_written(&socket.outward).iter().all(|(first, _)| *first != 0x88);
         let lines = lines_written(&socket.outward);
         for line in &lines {
             if is_here && line["type"] == "joined" {
@@ -725,7 +776,8 @@ fn check_kept(play: &mut Play) {
     }
 }
 
-/// The mids of messages that somebody was told are taken, by whom they are for: the number in a ref says it.
+/// The mids of messages that somebody was told are taken, by whom they are for: the number in a ref
+/// says it.
 fn taken(peers: &[(Token, Wire)]) -> HashMap<String, HashSet<String>> {
     let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
     for line in peers.iter().flat_map(|(_, wire)| lines_written(&wire.0.borrow().outward)) {
@@ -742,8 +794,9 @@ fn taken(peers: &[(Token, Wire)]) -> HashMap<String, HashSet<String>> {
 fn check_came(id: &str, lines: &[Value], taken: &HashMap<String, HashSet<String>>) {
     let messages = lines.iter().filter(|line| line["type"] == "message");
     let mids: Vec<&str> = messages.map(|line| line["mid"].as_str().expect("a mid")).collect();
-    let count =
-        |mid: &&str| u64::from_str_radix(mid.split_once('-').expect("two parts").1, 16).expect("a count");
+    let count = |mid: &&str| {
+        u64::from_str_radix(mid.split_once('-').expect("two parts").1, 16).expect("a count")
+    };
     assert!(mids.iter().map(count).is_sorted_by(|a, b| a < b), "{id}: {mids:?}");
     let mut taken = taken.get(id).into_iter().flatten();
     assert!(taken.all(|mid| mids.contains(&&**mid)), "{id} was told of {mids:?} only");

@@ -1,4 +1,5 @@
-//! Whatever arrives, everybody else is served: what comes is answered clearly, and nothing of it is left behind.
+//! Whatever arrives, everybody else is served: what comes is answered clearly, and nothing of it is
+//! left behind.
 
 mod floods;
 mod frames;
@@ -12,7 +13,7 @@ const FLAT_BYTES: usize = 2 << 20;
 
 /// What a connection may cost besides, if it speaks TLS.
 fn session_bytes() -> usize {
-    if over_tls() { sotto::config::TLS_SESSION_BYTES } else { 0 }
+    if over_tls() { sotto::limits::TLS_SESSION_BYTES } else { 0 }
 }
 
 /// A server that has again, in the end, what it had in the beginning, and is alive.
@@ -27,9 +28,10 @@ impl Watched {
         Watched::start_after(0, options)
     }
 
-    /// After so many have come and gone: the allocator keeps some of what they took at once, and no more each time.
+    /// After so many have come and gone: the allocator keeps some of what they took at once, and no
+    /// more each time.
     fn start_after(connections: usize, options: &[&str]) -> Watched {
-        sotto::listener::raise_descriptor_limit().expect("the test may open many");
+        sotto::event_loop::raise_descriptor_limit().expect("the test may open many");
         let server = Server::start(options);
         let descriptors = server.descriptors();
         drop((0..connections).map(|_| server.connect()).collect::<Vec<_>>());
@@ -41,7 +43,11 @@ impl Watched {
 
     fn assert_flat(&self, more: usize) {
         let memory = self.server.memory_bytes();
-        assert!(memory < self.memory_bytes + more, "{} bytes, and then {memory}", self.memory_bytes);
+        assert!(
+            memory < self.memory_bytes + more,
+            "{} bytes, and then {memory}",
+            self.memory_bytes
+        );
     }
 
     /// Everybody else is alive, and when all are gone nothing is left of them.

@@ -28,8 +28,7 @@ fn a_join_is_answered_with_what_the_server_holds_to() {
     let server = Server::start(&["--max-message", "1000"]);
     let mut client = Client::connect(&server);
     client.say_text("{\"type\":\"join\",\"id\":\"संजय\",\"key\":\"0123456789abcdef\"}");
-    let expected =
-        json!({"type": "joined", "id": "संजय", "resumed": false, "held": 0, "max_message": 1000, "hold": 600});
+    let expected = json!({"type": "joined", "id": "संजय", "resumed": false, "held": 0, "max_message": 1000, "hold": 600});
     assert_eq!(client.hear(), expected);
 }
 
@@ -49,10 +48,12 @@ fn a_hundred_clients_reach_one_whole_and_in_order_in_far_fewer_messages() {
         }
         bob.messages
     });
-    let mut senders: Vec<Client> = (0..100).map(|n| Client::join(&server, &format!("s{n}"))).collect();
+    let mut senders: Vec<Client> =
+        (0..100).map(|n| Client::join(&server, &format!("s{n}"))).collect();
     for (n, sender) in senders.iter_mut().enumerate() {
-        let lines: Vec<String> =
-            (0..100).map(|i| json!({"type": "send", "to": "bob", "body": [n, i]}).to_string()).collect();
+        let lines: Vec<String> = (0..100)
+            .map(|i| json!({"type": "send", "to": "bob", "body": [n, i]}).to_string())
+            .collect();
         sender.say_text(&lines.join("\n"));
     }
     let messages = bob.join().expect("he heard all of it");
@@ -142,8 +143,13 @@ fn what_is_sent_to_an_owner_who_is_away_waits_and_comes_first() {
     alice.say(json!({"type": "send", "to": "bob", "body": 3}));
     let messages: Vec<_> = (0..4).map(|_| bob.hear_type("message")).collect();
     assert!(messages.iter().enumerate().all(|(n, message)| message["body"] == n), "{messages:?}");
-    bob.say(json!({"type": "ack", "to": "alice", "mids": [messages[1]["mid"], messages[0]["mid"]]}));
-    assert_eq!(alice.hear_type("delivered")["mids"], json!([messages[1]["mid"], messages[0]["mid"]]));
+    bob.say(
+        json!({"type": "ack", "to": "alice", "mids": [messages[1]["mid"], messages[0]["mid"]]}),
+    );
+    assert_eq!(
+        alice.hear_type("delivered")["mids"],
+        json!([messages[1]["mid"], messages[0]["mid"]])
+    );
     bob.say(json!({"type": "leave"}));
     assert_eq!(bob.hear_close().1, 1000);
     assert_eq!(alice.hear_type("expired")["mids"], json!([messages[2]["mid"], messages[3]["mid"]]));
@@ -194,7 +200,9 @@ fn what_is_held_is_bounded_and_the_sender_told() {
         alice.say(json!({"type": "send", "to": "bob", "body": "x".repeat(1000), "ref": "r"}));
         match alice.hear() {
             answer if answer["type"] == "sent" => taken += 1,
-            answer => break assert_eq!((&answer["code"], &answer["ref"]), (&json!("full"), &json!("r"))),
+            answer => {
+                break assert_eq!((&answer["code"], &answer["ref"]), (&json!("full"), &json!("r")));
+            }
         }
     }
     assert!((7..10).contains(&taken), "{taken} times 1000 bytes in 10000");

@@ -1,14 +1,16 @@
 //! The sockets' half alone: the echo example, held to RFC 6455.
 //!
-//! The cases are those of the Autobahn test suite, by its numbers: what is said, what comes back, and with which code
-//! the connection is closed. Each is said at once, and again in pieces.
+//! The cases are those of the Autobahn test suite, by its numbers: what is said, what comes back,
+//! and with which code the connection is closed. Each is said at once, and again in pieces.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use crate::raw::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, frame, upgrade};
+use crate::raw::{
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, frame, upgrade,
+};
 use crate::support::PATIENCE;
 
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
@@ -51,7 +53,8 @@ impl Echo {
         upgrade(stream, self.address)
     }
 
-    /// All that is heard until the stream ends, from a server to which this is said in pieces of `chop` bytes.
+    /// All that is heard until the stream ends, from a server to which this is said in pieces of
+    /// `chop` bytes.
     fn converse(&self, said: &[u8], chop: usize) -> Vec<u8> {
         let mut stream = self.connect();
         let mut writer = stream.try_clone().unwrap();
@@ -68,9 +71,17 @@ impl Echo {
         })
     }
 
-    /// What is said gets these answers, then a close frame with this code, then the end of the stream.
+    /// What is said gets these answers, then a close frame with this code, then the end of the
+    /// stream.
     #[track_caller]
-    fn check_in_pieces(&self, case: &str, said: &[u8], answers: &[u8], code: Option<u16>, chop: usize) {
+    fn check_in_pieces(
+        &self,
+        case: &str,
+        said: &[u8],
+        answers: &[u8],
+        code: Option<u16>,
+        chop: usize,
+    ) {
         let heard = self.converse(said, chop);
         assert!(heard.starts_with(answers), "{case}, by {chop}: the answers differ");
         match &heard[answers.len()..] {
@@ -78,7 +89,9 @@ impl Echo {
             [CLOSE, len, high, low, reason @ ..] if usize::from(*len) == reason.len() + 2 => {
                 assert_eq!(Some(u16::from_be_bytes([*high, *low])), code, "{case}, by {chop}");
             }
-            other => panic!("{case}, by {chop}: no close frame, but {:?}", &other[..other.len().min(20)]),
+            other => {
+                panic!("{case}, by {chop}: no close frame, but {:?}", &other[..other.len().min(20)])
+            }
         }
     }
 
@@ -94,10 +107,16 @@ impl Echo {
     /// What is said gets these answers, and the client closes.
     #[track_caller]
     fn hears(&self, case: &str, said: &[Vec<u8>], answers: &[Vec<u8>]) {
-        self.check(case, &[said, &[frame(CLOSE, &closing(1000, b""))]].concat(), answers, Some(1000));
+        self.check(
+            case,
+            &[said, &[frame(CLOSE, &closing(1000, b""))]].concat(),
+            answers,
+            Some(1000),
+        );
     }
 
-    /// The last of what is said is refused with this code, and what may come behind it is not heard.
+    /// The last of what is said is refused with this code, and what may come behind it is not
+    /// heard.
     #[track_caller]
     fn refuses(&self, case: &str, said: &[Vec<u8>], answers: &[Vec<u8>], code: u16) {
         self.check(case, said, answers, Some(code));
@@ -217,7 +236,8 @@ fn autobahn_6_text_is_utf_8() {
     for len in [1, 2, 3, 100] {
         echo.refuses("6.3", &[fragments(TEXT, wrong, len)], &[], 1007);
     }
-    // Beyond the last code point, and a surrogate: what cannot become right is refused before the message ends.
+    // Beyond the last code point, and a surrogate: what cannot become right is refused before the
+    // message ends.
     for (right, wrong) in
         [(&b"\xf4"[..], &b"\x90"[..]), (b"so far \xf4", b"\x90\x80\x80"), (b"\xed", b"\xa0")]
     {
@@ -358,7 +378,9 @@ fn autobahn_7_close_frames_of_every_form_are_answered_with_their_code_or_refused
     check("7.3.5", &closing(1000, &[b'*'; 123]), Some(1000));
     check("7.3.6", &closing(1000, &[b'*'; 124]), Some(1002));
     check("7.5.1", &closing(1000, b"\xce\xba\xe1\xbd\xb9\xed\xa0\x80edited"), Some(1007));
-    for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3999, 4000, 4999] {
+    for code in
+        [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3999, 4000, 4999]
+    {
         check("7.7", &closing(code, b""), Some(code));
     }
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535] {

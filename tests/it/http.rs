@@ -13,7 +13,8 @@ fn get(server: &Server, path: &str, fields: &str) -> String {
 
 fn ask(server: &Server, method: &str, path: &str, fields: &str) -> String {
     let host = server.address;
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n");
     server.exchange(&head)
 }
 
@@ -29,7 +30,9 @@ fn the_page_and_all_it_needs_are_served_with_their_types_and_a_policy() {
     assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<!doctype html>"), "{page}");
     assert!(field(&page, "Content-Security-Policy").contains("default-src 'none'"));
     let mut found = 0;
-    for attribute in page.split('"').filter(|text| text.starts_with('/') && !text.contains(['\n', ' '])) {
+    for attribute in
+        page.split('"').filter(|text| text.starts_with('/') && !text.contains(['\n', ' ']))
+    {
         // Not all of them are text.
         let file = ask(&server, "HEAD", attribute, "");
         assert!(file.starts_with("HTTP/1.1 200 "), "{attribute}: {file}");
@@ -50,7 +53,10 @@ fn a_folder_can_stand_in_for_the_built_in_page() {
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join("index.html"), "first").expect("a file");
     let server = Server::start(&["--www", folder.to_str().expect("UTF-8")]);
-    assert!(get(&server, "/main.js", "").starts_with("HTTP/1.1 404 "), "the built-in one does not stand in");
+    assert!(
+        get(&server, "/main.js", "").starts_with("HTTP/1.1 404 "),
+        "the built-in one does not stand in"
+    );
     assert!(get(&server, "/", "").ends_with("first"));
     for text in ["second", "third"] {
         std::fs::write(folder.join("index.html"), text).expect("a file");

@@ -1,5 +1,5 @@
-//! A real server on a free port of the loopback, spoken to over the wire: any server that keeps the protocol would pass.
-//! One module per topic, one behaviour per test, its name a sentence.
+//! A real server on a free port of the loopback, spoken to over the wire: any server that keeps the
+//! protocol would pass. One module per topic, one behaviour per test, its name a sentence.
 //!
 //! Built with the feature `tls`, servers and clients speak it: the same tests, once more.
 

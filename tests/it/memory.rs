@@ -17,8 +17,10 @@ struct Mouth(Wire);
 impl Mouth {
     fn new(server: &Server, id: &str, key: Option<&str>) -> Mouth {
         let mut mouth = Mouth(raw::connect(server));
-        mouth.say(&[key
-            .map_or(json!({"type": "join", "id": id}), |key| json!({"type": "join", "id": id, "key": key}))]);
+        mouth.say(&[key.map_or(
+            json!({"type": "join", "id": id}),
+            |key| json!({"type": "join", "id": id, "key": key}),
+        )]);
         mouth.is_heard();
         mouth
     }
@@ -70,13 +72,16 @@ fn long(name: impl std::fmt::Display) -> String {
 #[test]
 fn with_everything_at_its_limit_at_once_memory_is_below_what_the_server_said_at_the_start() {
     let clients = OWNERS.to_string();
-    let options = ["--max-clients", &clients, "--owned", &clients, "--held-total", "33554432", "--rate", "0"];
+    let options =
+        ["--max-clients", &clients, "--owned", &clients, "--held-total", "33554432", "--rate", "0"];
     let sizes = ["--outbox", "262144", "--outbox-total", "4194304", "--max-message", "65536"];
     let server = Server::start(&[&options[..], &sizes].concat());
-    let (base, figure) = (server.descriptors(), server.memory_bytes_max.expect("a line about memory"));
+    let (base, figure) =
+        (server.descriptors(), server.memory_bytes_max.expect("a line about memory"));
 
     // Ids owned, watched and blocked: one more of each is refused.
-    let ids = |name: &str, n: usize| (0..256).map(|m| long(format!("{name}{n}.{m}"))).collect::<Vec<_>>();
+    let ids =
+        |name: &str, n: usize| (0..256).map(|m| long(format!("{name}{n}.{m}"))).collect::<Vec<_>>();
     let mut mouths: Vec<Mouth> = Vec::new();
     for n in 0..OWNERS {
         let mut mouth = Mouth::new(&server, &long(n), Some("0123456789abcdef"));
@@ -99,15 +104,20 @@ fn with_everything_at_its_limit_at_once_memory_is_below_what_the_server_said_at_
         assert_eq!(mouth.is_heard().matches(r#""type":"sent""#).count(), 128);
     }
     mouths.iter_mut().for_each(|mouth| drop(mouth.is_heard()));
-    // Messages that are not whole: fragments, and behind them the beginning of a frame. One speaks on.
+    // Messages that are not whole: fragments, and behind them the beginning of a frame. One speaks
+    // on.
     let (speaker, others) = mouths.split_last_mut().expect("they are here");
     for mouth in others.iter_mut() {
         let half = vec![b'x'; MESSAGE_BYTES / 2];
         let rest = frame(CONTINUATION | FIN, &half);
-        mouth.0.write_all(&[&frame(TEXT, &half), &rest[..rest.len() - 1]].concat()).expect("it reads");
+        mouth
+            .0
+            .write_all(&[&frame(TEXT, &half), &rest[..rest.len() - 1]].concat())
+            .expect("it reads");
     }
-    // Messages for those who do not read: held, in their outboxes, and refused by the kernel, until there is no room for
-    // any of them. What is behind is shorter, for as memory fills only that fits.
+    // Messages for those who do not read: held, in their outboxes, and refused by the kernel, until
+    // there is no room for any of them. What is behind is shorter, for as memory fills only that
+    // fits.
     for len in [50_000, 5000, 500] {
         loop {
             let line = |to| json!({"type": "send", "to": long(to), "body": "x".repeat(len)});
@@ -120,7 +130,10 @@ fn with_everything_at_its_limit_at_once_memory_is_below_what_the_server_said_at_
     let memory = server.memory_bytes();
     println!("{} of {} MiB", memory >> 20, figure >> 20);
     assert!(memory < figure, "{memory} bytes, and not below {figure}");
-    assert!(memory > figure / 4, "{memory} bytes are so far below {figure} that this shows nothing");
+    assert!(
+        memory > figure / 4,
+        "{memory} bytes are so far below {figure} that this shows nothing"
+    );
     drop(mouths);
     server.wait_for_descriptors(base);
     server.assert_alive();

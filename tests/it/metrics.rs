@@ -44,7 +44,8 @@ impl Watched {
 }
 
 fn metrics_address(line: &str) -> SocketAddr {
-    let address = line.strip_prefix("metrics on http://").and_then(|rest| rest.strip_suffix("/metrics"));
+    let address =
+        line.strip_prefix("metrics on http://").and_then(|rest| rest.strip_suffix("/metrics"));
     address.expect("a line with an address").parse().expect("an address")
 }
 
@@ -58,7 +59,8 @@ fn connect(address: SocketAddr) -> TcpStream {
 fn ask(stream: &mut TcpStream, request: &str) -> (String, String) {
     stream.write_all(request.as_bytes()).expect("it reads");
     let head = read_head(stream);
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
     let mut body = vec![0; length.parse().expect("a number")];
     if !request.starts_with("HEAD ") {
         stream.read_exact(&mut body).expect("a whole body");
@@ -70,7 +72,10 @@ fn ask(stream: &mut TcpStream, request: &str) -> (String, String) {
 fn scrape(stream: &mut TcpStream) -> Metrics {
     let (head, body) = ask(stream, "GET /metrics HTTP/1.1\r\nHost: chat.corp.example:9100\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    assert!(head.contains("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{head}");
+    assert!(
+        head.contains("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{head}"
+    );
     Metrics::parse(&body)
 }
 
@@ -85,17 +90,20 @@ impl Index<&str> for Metrics {
 }
 
 impl Metrics {
-    /// Reads the text format, and holds it to its rules: HELP, TYPE and samples of a metric together and in this order,
-    /// each metric and each sample once, names as Prometheus would have them.
+    /// Reads the text format, and holds it to its rules: HELP, TYPE and samples of a metric
+    /// together and in this order, each metric and each sample once, names as Prometheus would have
+    /// them.
     fn parse(text: &str) -> Metrics {
         assert!(text.ends_with('\n'));
         let mut samples = HashMap::new();
         let mut kinds = HashMap::new();
         let mut lines = text.lines().peekable();
         while let Some(line) = lines.next() {
-            let (name, help) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')).expect(line);
+            let (name, help) =
+                line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')).expect(line);
             assert!(help.ends_with('.') && !help.contains('\\'), "{line}");
-            let kind = lines.next().and_then(|l| l.strip_prefix(&format!("# TYPE {name} "))).expect(line);
+            let kind =
+                lines.next().and_then(|l| l.strip_prefix(&format!("# TYPE {name} "))).expect(line);
             check_name(name, kind);
             assert!(kinds.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} twice");
             let before = samples.len();
@@ -133,7 +141,9 @@ fn check_name(name: &str, kind: &str) {
 fn check_series(series: &str, name: &str, kind: &str) {
     let rest = series.strip_prefix(name).expect(series);
     let labels = match rest {
-        "" | "_sum" | "_count" => return assert_eq!(!rest.is_empty(), kind == "histogram", "{series}"),
+        "" | "_sum" | "_count" => {
+            return assert_eq!(!rest.is_empty(), kind == "histogram", "{series}");
+        }
         _ if kind == "histogram" => rest.strip_prefix("_bucket{le=\""),
         _ => rest.strip_prefix("{code=\""),
     };
@@ -148,13 +158,20 @@ fn check_histogram(text: &str, name: &str, samples: &HashMap<String, f64>) {
         let (series, value) = line.rsplit_once(' ').expect(line);
         let bound = series.split('"').nth(1).expect(line);
         if bound != "+Inf" {
-            assert_eq!(bound.parse::<f64>().expect(line).to_string(), bound, "the usual form of a number");
+            assert_eq!(
+                bound.parse::<f64>().expect(line).to_string(),
+                bound,
+                "the usual form of a number"
+            );
         }
         (bound.parse::<f64>().expect(line), value.parse::<f64>().expect(line))
     });
     let buckets: Vec<(f64, f64)> = bounds.collect();
     assert!(buckets.len() > 5);
-    assert!(buckets.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1), "{buckets:?}");
+    assert!(
+        buckets.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1),
+        "{buckets:?}"
+    );
     let last = buckets.last().expect("a bucket");
     assert_eq!((last.0, last.1), (f64::INFINITY, samples[&format!("{name}_count")]));
     assert!(samples.contains_key(&format!("{name}_sum")));
@@ -163,7 +180,8 @@ fn check_histogram(text: &str, name: &str, samples: &HashMap<String, f64>) {
 #[test]
 fn metrics_are_off_until_asked_for_and_never_on_the_public_port() {
     let server = Server::start(&[]);
-    let request = |host| format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let request =
+        |host| format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     assert!(server.exchange(&request(server.address)).starts_with("HTTP/1.1 404 "));
     let watched = Watched::start(&[]);
     assert!(watched.server.exchange(&request(watched.server.address)).starts_with("HTTP/1.1 404 "));
@@ -181,14 +199,22 @@ fn the_metrics_listener_serves_the_metrics_alone() {
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     assert!(ask(&mut watched.scraper, upgrade).0.starts_with("HTTP/1.1 404 "));
     assert!(
-        ask(&mut watched.scraper, "HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n").0.starts_with("HTTP/1.1 200 ")
+        ask(&mut watched.scraper, "HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            .0
+            .starts_with("HTTP/1.1 200 ")
     );
     let metrics = watched.scrape();
     assert_eq!(metrics["sotto_http_responses_total{code=\"404\"}"], 6.0);
-    assert_eq!(metrics["sotto_http_responses_total{code=\"200\"}"], 1.0, "the answer itself is yet to come");
+    assert_eq!(
+        metrics["sotto_http_responses_total{code=\"200\"}"], 1.0,
+        "the answer itself is yet to come"
+    );
     watched.scraper.write_all(b"GET\r\n\r\n").expect("it reads");
     assert!(read_head(&mut watched.scraper).starts_with("HTTP/1.1 400 "));
-    assert_eq!(scrape(&mut connect(watched.address))["sotto_http_responses_total{code=\"400\"}"], 1.0);
+    assert_eq!(
+        scrape(&mut connect(watched.address))["sotto_http_responses_total{code=\"400\"}"],
+        1.0
+    );
 }
 
 #[test]
@@ -237,11 +263,13 @@ fn lines_that_leave_together_are_seen_as_one_frame() {
     let after = watched.scrape();
     let names = ["sotto_messages_total", "sotto_sent_lines_total", "sotto_sent_frames_total"];
     assert_eq!(after.since(&before, names), [100.0, 100.0, 1.0]);
-    let [received, sent] = after.since(&before, ["sotto_received_bytes_total", "sotto_sent_bytes_total"]);
+    let [received, sent] =
+        after.since(&before, ["sotto_received_bytes_total", "sotto_sent_bytes_total"]);
     // The texts, and a request and an answer for metrics.
     assert!((text.len() as f64..text.len() as f64 + 500.0).contains(&received), "{received}");
     assert!((text.len() as f64..20_000.0).contains(&sent), "{sent}");
-    let [turns, time] = after.since(&before, ["sotto_turn_seconds_count", "sotto_turn_seconds_sum"]);
+    let [turns, time] =
+        after.since(&before, ["sotto_turn_seconds_count", "sotto_turn_seconds_sum"]);
     assert!((2.0..20.0).contains(&turns) && time > 0.0, "{turns} turns, {time} seconds");
     assert_eq!(after["sotto_outbox_bytes"], 0.0);
 }
@@ -257,7 +285,11 @@ fn what_is_held_is_counted_until_it_has_arrived() {
     alice.say(json!({"type": "send", "to": "bob", "body": "x".repeat(1000), "ref": "r"}));
     assert_eq!(alice.hear_type("sent")["held"], true);
     let metrics = watched.scrape();
-    assert!((1000.0..2000.0).contains(&metrics["sotto_held_bytes"]), "{}", metrics["sotto_held_bytes"]);
+    assert!(
+        (1000.0..2000.0).contains(&metrics["sotto_held_bytes"]),
+        "{}",
+        metrics["sotto_held_bytes"]
+    );
     assert_eq!((metrics["sotto_owned_ids"], metrics["sotto_outbox_bytes"]), (1.0, 0.0));
     let (mut bob, _) = Client::join_owned(&watched.server, "bob", key);
     let mid = bob.hear_type("message")["mid"].clone();
@@ -377,8 +409,9 @@ fn log_lines_that_nobody_reads_are_counted() {
 fn an_address_in_use_is_named() {
     let watched = Watched::start(&[]);
     let address = watched.address.to_string();
-    let output =
-        sotto(&["--listen", "127.0.0.1:0", "--metrics", &address, "--log", "off"]).output().expect("it runs");
+    let output = sotto(&["--listen", "127.0.0.1:0", "--metrics", &address, "--log", "off"])
+        .output()
+        .expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(said.starts_with(&format!("sotto: cannot listen on {address}: ")), "{said}");

@@ -24,7 +24,8 @@ fn a_client_that_never_reads_does_not_keep_the_server_from_ending() {
     let mut server = Server::start(&[]);
     let _stuck = Client::join(&server, "stuck");
     let mut sender = Client::join(&server, "sender");
-    // More than the sockets take, and less than the outbox: bytes wait for the stuck client when the signal comes.
+    // More than the sockets take, and less than the outbox: bytes wait for the stuck client when
+    // the signal comes.
     let line = json!({"type": "send", "to": "stuck", "body": "x".repeat(50_000), "ref": "r"});
     for _ in 0..8 {
         sender.say(line.clone());

@@ -31,7 +31,8 @@ fn a_client_that_stops_reading_is_dropped_and_nobody_else_notices() {
     sender.say(line);
     sender.hear_error("offline");
     server.assert_alive();
-    // What the kernel had taken still comes, then the stream ends, without a close frame that did not fit.
+    // What the kernel had taken still comes, then the stream ends, without a close frame that did
+    // not fit.
     let mut came = 0;
     while stuck.ws.read().is_ok() {
         came += 1;

@@ -1,4 +1,5 @@
-//! Everybody owns an id, sends to everybody, and loses its connection all the time: what was sent is shown once, in order.
+//! Everybody owns an id, sends to everybody, and loses its connection all the time: what was sent
+//! is shown once, in order.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -62,7 +63,8 @@ impl<'a> Person<'a> {
             for _ in 0..self.chance.below(8) {
                 self.send();
             }
-            // A connection has to last for more lines than come again on it, or nobody gets anywhere.
+            // A connection has to last for more lines than come again on it, or nobody gets
+            // anywhere.
             match self.chance.below(200) {
                 // What was just sent may have been taken by the server, and the answer is lost.
                 0 if !self.is_done_sending() => self.lose(),
@@ -155,7 +157,8 @@ fn id(name: usize) -> String {
 }
 
 fn join(server: &Server, name: usize, resumed: bool) -> Client {
-    let (client, joined) = Client::join_owned(server, &id(name), &format!("the key of person {name}"));
+    let (client, joined) =
+        Client::join_owned(server, &id(name), &format!("the key of person {name}"));
     assert_eq!(joined["resumed"], resumed, "{joined}");
     client
 }
@@ -167,7 +170,8 @@ fn whatever_is_cut_every_message_is_shown_once_and_in_order() {
     println!("seed {seed}");
     std::thread::scope(|scope| {
         // All have to be there before the first one sends, or a message to nobody is refused.
-        let people: Vec<Person> = (0..PEOPLE).map(|name| Person::new(&server, name, seed)).collect();
+        let people: Vec<Person> =
+            (0..PEOPLE).map(|name| Person::new(&server, name, seed)).collect();
         for person in people {
             scope.spawn(move || person.live());
         }

@@ -1,6 +1,7 @@
 //! Starts a server, and speaks to it: what every test needs.
 //!
-//! A test waits for what it expects, never for a length of time; `PATIENCE` only ends one that has failed.
+//! A test waits for what it expects, never for a length of time; `PATIENCE` only ends one that has
+//! failed.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -30,7 +31,12 @@ pub fn over_tls() -> bool {
 /// The program, not yet started: in an environment without options of its own.
 pub fn sotto(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
-    command.env_clear().args(options).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -82,12 +88,15 @@ impl Server {
         let lines = server.log_until(&listening);
         let address = lines.last().and_then(|line| line.strip_prefix(&listening));
         server.address = address.and_then(|address| address.parse().ok()).expect("an address");
-        let figure = lines.iter().find_map(|line| line.split_once(" MiB of memory")?.0.rsplit(' ').next());
-        server.memory_bytes_max = figure.and_then(|mib| mib.parse::<usize>().ok()).map(|mib| mib << 20);
+        let figure =
+            lines.iter().find_map(|line| line.split_once(" MiB of memory")?.0.rsplit(' ').next());
+        server.memory_bytes_max =
+            figure.and_then(|mib| mib.parse::<usize>().ok()).map(|mib| mib << 20);
         server
     }
 
-    /// Waits for a line of the log that begins with `start`, after `LEVEL [target] ` if it has those.
+    /// Waits for a line of the log that begins with `start`, after `LEVEL [target] ` if it has
+    /// those.
     pub fn wait_for_log(&self, start: &str) -> String {
         self.log_until(start).pop().expect("the line itself")
     }
@@ -146,11 +155,16 @@ impl Server {
         self.status("RssAnon") as usize * 1024
     }
 
-    /// Waits until so many descriptors are open: the server needs not notice an end before it is told.
+    /// Waits until so many descriptors are open: the server needs not notice an end before it is
+    /// told.
     pub fn wait_for_descriptors(&self, expected: usize) {
         let start = Instant::now();
         while self.descriptors() != expected {
-            assert!(start.elapsed() < PATIENCE, "{} descriptors, not {expected}", self.descriptors());
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{} descriptors, not {expected}",
+                self.descriptors()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -219,7 +233,11 @@ impl Client {
 
     /// Joined under this id, over TLS as it is configured here.
     #[cfg(feature = "tls")]
-    pub fn join_with(server: &Server, config: &std::sync::Arc<rustls::ClientConfig>, id: &str) -> Client {
+    pub fn join_with(
+        server: &Server,
+        config: &std::sync::Arc<rustls::ClientConfig>,
+        id: &str,
+    ) -> Client {
         let mut client = Client::upgrade(server, server.knock().secure(config.clone()));
         client.say(json!({"type": "join", "id": id}));
         assert_eq!(client.hear_type("joined")["id"], id);
@@ -314,13 +332,16 @@ impl Client {
         line
     }
 
-    /// Hears the server out: the lines until its close frame, the frame's code, and then the end of the stream.
+    /// Hears the server out: the lines until its close frame, the frame's code, and then the end of
+    /// the stream.
     pub fn hear_close(&mut self) -> (Vec<String>, u16) {
         let mut lines: Vec<String> = self.lines.drain(..).collect();
         let code = loop {
             match self.ws.read().expect("a close frame was to come") {
                 Message::Text(text) => lines.extend(text.split('\n').map(str::to_owned)),
-                Message::Close(frame) => break frame.expect("a close frame with a code").code.into(),
+                Message::Close(frame) => {
+                    break frame.expect("a close frame with a code").code.into();
+                }
                 _ => {}
             }
         };

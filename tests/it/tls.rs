@@ -79,7 +79,10 @@ fn what_is_no_certificate_and_key_that_belong_together_is_one_sentence_and_exit_
     check(&["--tls-cert", cert, "--tls-key", "/nowhere"], "--tls-key: /nowhere cannot be read: ");
     check(&["--tls-cert", key, "--tls-key", key], "holds no certificate in PEM");
     check(&["--tls-cert", cert, "--tls-key", cert], "holds no key in PEM");
-    check(&["--tls-cert", cert, "--tls-key", other_key], "--tls-key is not the key of the certificate");
+    check(
+        &["--tls-cert", cert, "--tls-key", other_key],
+        "--tls-key is not the key of the certificate",
+    );
     check(&["--redirect", "127.0.0.1:0"], "--redirect leads to https");
 }
 
@@ -94,7 +97,10 @@ fn curl_gets_the_page_and_is_told_to_come_back_with_tls_only() {
     let redirect = address_behind(&server, "redirecting from ");
     let answer = curl(&[&format!("{redirect}/healthz?a=b")]);
     assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
-    assert!(answer.contains(&format!("\r\nLocation: https://127.0.0.1:{port}/healthz?a=b\r\n")), "{answer}");
+    assert!(
+        answer.contains(&format!("\r\nLocation: https://127.0.0.1:{port}/healthz?a=b\r\n")),
+        "{answer}"
+    );
     assert!(!answer.contains("Strict-Transport-Security"), "{answer}");
     let followed = curl(&["--location", &format!("{redirect}/healthz")]);
     assert!(followed.ends_with("\r\n\r\nok\n"), "{followed}");
@@ -121,7 +127,10 @@ fn who_speaks_http_to_it_is_told_in_plain_that_this_is_https() {
     let server = start(&["--max-clients", "1"], certificate());
     let _only = server.connect();
     assert!(curl(&[&format!("http://{}/", server.address)]).starts_with("HTTP/1.1 503 "));
-    assert!(curl(&[&format!("https://localhost:{}/", server.address.port())]).starts_with("HTTP/1.1 503 "));
+    assert!(
+        curl(&[&format!("https://localhost:{}/", server.address.port())])
+            .starts_with("HTTP/1.1 503 ")
+    );
 }
 
 #[test]
@@ -131,7 +140,10 @@ fn openssl_speaks_both_versions_resumes_and_says_goodbye() {
     for (version, told) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
         let said = s_client(&server, &[version, "-alpn", "h2,http/1.1", "-ign_eof"], &ask);
         assert!(said.contains(&format!("New, {told}, ")), "{said}");
-        assert!(said.contains("ALPN protocol: http/1.1") && said.contains("Verification: OK"), "{said}");
+        assert!(
+            said.contains("ALPN protocol: http/1.1") && said.contains("Verification: OK"),
+            "{said}"
+        );
         // It says so when the stream ends without close_notify.
         assert!(said.contains("\r\n\r\nok\n") && !said.contains("unexpected eof"), "{said}");
     }
@@ -139,7 +151,8 @@ fn openssl_speaks_both_versions_resumes_and_says_goodbye() {
     assert!(old.contains("alert handshake failure"), "{old}");
     let http_2 = s_client(&server, &["-alpn", "h2"], "");
     assert!(http_2.contains("alert no application protocol"), "{http_2}");
-    // A ticket of TLS 1.3 comes behind the handshake, so it is kept for a second visit; 1.2 tries by itself.
+    // A ticket of TLS 1.3 comes behind the handshake, so it is kept for a second visit; 1.2 tries
+    // by itself.
     let said = s_client(&server, &["-tls1_2", "-reconnect"], "Q\n");
     assert_eq!(said.matches("Reused, TLSv1.2, ").count(), 5, "{said}");
     let ticket = certificate().certificate.with_extension("ticket");
@@ -162,7 +175,8 @@ fn a_handshake_that_stops_ends_with_the_join_timeout() {
     let server = start(&["--join-timeout", "1"], certificate());
     // A whole ClientHello, of which different parts come.
     let mut session =
-        rustls::ClientConnection::new(certificate().client(), "localhost".try_into().unwrap()).unwrap();
+        rustls::ClientConnection::new(certificate().client(), "localhost".try_into().unwrap())
+            .unwrap();
     let mut hello = Vec::new();
     session.write_tls(&mut hello).expect("a vector takes all");
     for len in [0, 1, 5, hello.len() - 1, hello.len()] {
@@ -195,7 +209,10 @@ fn certificate_and_key_are_read_anew_and_nobody_is_dropped() {
         wire.write_all(request(&server, "/healthz").as_bytes()).expect("it reads");
         wire.read_to_end(&mut Vec::new()).expect("an orderly end");
         let session = wire.session();
-        (session.peer_certificates().expect("one")[0].clone(), session.handshake_kind().expect("a handshake"))
+        (
+            session.peer_certificates().expect("one")[0].clone(),
+            session.handshake_kind().expect("a handshake"),
+        )
     };
     assert_eq!(seen(&first), (old.clone(), HandshakeKind::Full));
     let [mut alice, mut bob] = ["alice", "bob"].map(|id| Client::join_with(&server, &first, id));
@@ -248,16 +265,17 @@ fn a_stream_that_ends_without_a_goodbye_ends_too() {
 #[test]
 fn a_quiet_client_costs_less_than_is_counted_for_it() {
     const CLIENTS: usize = 1000;
-    sotto::listener::raise_descriptor_limit().expect("the test may open many");
+    sotto::event_loop::raise_descriptor_limit().expect("the test may open many");
     let server = start(&["--timeout", "600", "--ping", "500"], certificate());
     let config = certificate().client();
     let mut clients: Vec<Client> =
         (0..10).map(|n| Client::join_with(&server, &config, &format!("first-{n}"))).collect();
     let before = server.memory_bytes();
-    clients.extend((0..CLIENTS).map(|n| Client::join_with(&server, &config, &format!("client-{n}"))));
+    clients
+        .extend((0..CLIENTS).map(|n| Client::join_with(&server, &config, &format!("client-{n}"))));
     let each = (server.memory_bytes() - before) / CLIENTS;
     println!("{each} bytes each");
-    assert!(each < sotto::config::TLS_SESSION_BYTES, "{each} bytes each");
+    assert!(each < sotto::limits::TLS_SESSION_BYTES, "{each} bytes each");
     // Long messages leave nothing behind, either.
     for client in &mut clients {
         client.say(json!({"type": "send", "to": "nobody", "body": "x".repeat(60_000)}));
@@ -265,7 +283,7 @@ fn a_quiet_client_costs_less_than_is_counted_for_it() {
     }
     let after = (server.memory_bytes() - before) / CLIENTS;
     println!("{after} bytes each, after a long message");
-    assert!(after < sotto::config::TLS_SESSION_BYTES, "{after} bytes each, after a long message");
+    assert!(after < sotto::limits::TLS_SESSION_BYTES, "{after} bytes each, after a long message");
     // Nor do many records that come at once behind a long one, which has made rustls' buffer long.
     let line = |len| json!({"type": "send", "to": "nobody", "body": "x".repeat(len)}).to_string();
     let [long, short] = [16_000, 800].map(|len| frame(FIN | TEXT, line(len).as_bytes()));
@@ -276,7 +294,7 @@ fn a_quiet_client_costs_less_than_is_counted_for_it() {
     }
     let after = (server.memory_bytes() - before) / CLIENTS;
     println!("{after} bytes each, after many records");
-    assert!(after < sotto::config::TLS_SESSION_BYTES, "{after} bytes each, after many records");
+    assert!(after < sotto::limits::TLS_SESSION_BYTES, "{after} bytes each, after many records");
     let start = Instant::now();
     drop(clients);
     while server.descriptors() > 20 {

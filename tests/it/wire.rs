@@ -1,5 +1,5 @@
-//! The wire to a server: TCP, or TLS over it. What is said on it is not known here, so that a test of one is a test of
-//! the other.
+//! The wire to a server: TCP, or TLS over it. What is said on it is not known here, so that a test
+//! of one is a test of the other.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -119,9 +119,18 @@ mod tls {
         pub fn new(name: &str) -> Certificate {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
             std::fs::create_dir_all(&folder).expect("a folder");
-            let [certificate, key] = ["pem", "key"].map(|kind| folder.join(name).with_extension(kind));
+            let [certificate, key] =
+                ["pem", "key"].map(|kind| folder.join(name).with_extension(kind));
             let status = Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+                .args([
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                    "-nodes",
+                ])
                 .args(["-days", "30", "-subj", "/CN=localhost"])
                 .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
                 .args(["-addext", "basicConstraints=critical,CA:FALSE"])
@@ -211,11 +220,13 @@ mod tls {
     impl Write for Wire {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             match &mut self.session {
-                Some(session) => match Stream::new(&mut **session, &mut self.socket).write(bytes)? {
-                    // Its buffer is full.
-                    0 if !bytes.is_empty() => Err(ErrorKind::WouldBlock.into()),
-                    taken => Ok(taken),
-                },
+                Some(session) => {
+                    match Stream::new(&mut **session, &mut self.socket).write(bytes)? {
+                        // Its buffer is full.
+                        0 if !bytes.is_empty() => Err(ErrorKind::WouldBlock.into()),
+                        taken => Ok(taken),
+                    }
+                }
                 None => self.socket.write(bytes),
             }
         }

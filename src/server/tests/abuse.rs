@@ -1,7 +1,7 @@
 //! What no single client may do to the others, and what is the same however many there are.
 
 use super::*;
-use crate::config::NOTICES_PER_TURN;
+use crate::limits::NOTICES_PER_TURN;
 
 #[test]
 fn a_popular_id_that_comes_and_goes_stops_nobody_elses_chat() {
@@ -29,7 +29,8 @@ fn a_popular_id_that_comes_and_goes_stops_nobody_elses_chat() {
     }
     assert!(told > 0);
     let [_star] = play.join(["star"]);
-    let is_last = |watcher: &Client| watcher.hears().concat().ends_with(r#""id":"star","online":true}"#);
+    let is_last =
+        |watcher: &Client| watcher.hears().concat().ends_with(r#""id":"star","online":true}"#);
     assert!(watchers.iter().all(is_last), "each is told what lasts");
 }
 

@@ -1,5 +1,5 @@
-//! Numbered messages from everybody to everybody over sockets that cut, block and interrupt, and clients that vanish;
-//! until each message has arrived, once and in order.
+//! Numbered messages from everybody to everybody over sockets that cut, block and interrupt, and
+//! clients that vanish; until each message has arrived, once and in order.
 
 use std::collections::BTreeMap;
 
@@ -123,13 +123,15 @@ impl Talker {
     }
 }
 
-/// The bytes of messages to some of `talkers`, lines alone or together, frames whole or in fragments, pings between; and
-/// for each message whom it is for.
+/// The bytes of messages to some of `talkers`, lines alone or together, frames whole or in
+/// fragments, pings between; and for each message whom it is for.
 fn script(talkers: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String>) {
     let (mut bytes, mut recipients, mut text) = (VecDeque::new(), Vec::new(), String::new());
     for number in 0..MESSAGES {
         let (to, padding) = (format!("t{}", random.below(talkers)), "x".repeat(random.below(300)));
-        text += &format!(r#"{{"type":"send","to":"{to}","body":[{number},"{padding}"],"ref":"{number}"}}"#);
+        text += &format!(
+            r#"{{"type":"send","to":"{to}","body":[{number},"{padding}"],"ref":"{number}"}}"#
+        );
         text += "\n";
         recipients.push(to);
         if number + 1 < MESSAGES && random.happens(50) {
@@ -148,15 +150,19 @@ fn script(talkers: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String>) {
     (bytes, recipients)
 }
 
-/// Somebody who comes, says half a thing and vanishes, again and again, so that keys of slots are used again.
+/// Somebody who comes, says half a thing and vanishes, again and again, so that keys of slots are
+/// used again.
 fn haunt(play: &mut Play, ghost: &mut Option<Client>, random: &mut Random) {
     match ghost.take() {
         Some(client) if random.happens(30) => client.reset(),
         Some(client) => *ghost = Some(client),
         None if random.happens(20) => {
             let client = play.connect();
-            let bytes =
-                [HANDSHAKE.as_bytes(), &frame(TEXT, join("ghost").as_bytes()), &frame(TEXT, &[b' '; 50])];
+            let bytes = [
+                HANDSHAKE.as_bytes(),
+                &frame(TEXT, join("ghost").as_bytes()),
+                &frame(TEXT, &[b' '; 50]),
+            ];
             let bytes = bytes.concat();
             client.send_bytes(&bytes[..1 + random.below(bytes.len())]);
             *ghost = Some(client);
@@ -165,8 +171,8 @@ fn haunt(play: &mut Play, ghost: &mut Option<Client>, random: &mut Random) {
     }
 }
 
-/// All that the kernel has to tell, in any order, and at times something behind which there is nothing, also about
-/// somebody who is gone.
+/// All that the kernel has to tell, in any order, and at times something behind which there is
+/// nothing, also about somebody who is gone.
 fn events(play: &Play, random: &mut Random) -> Vec<Ready> {
     let mut ready: Vec<Ready> = play.clients.iter().filter_map(edges).collect();
     if random.happens(20) {
@@ -196,7 +202,13 @@ fn run(seed: u64) {
         for (number, to) in recipients.into_iter().enumerate() {
             expected.entry((to, from.clone())).or_default().push(number);
         }
-        talkers.push(Talker { client, script, unread: Vec::new(), heard: BTreeMap::new(), sent: Vec::new() });
+        talkers.push(Talker {
+            client,
+            script,
+            unread: Vec::new(),
+            heard: BTreeMap::new(),
+            sent: Vec::new(),
+        });
     }
 
     let (mut ghost, mut turns) = (None, 0);

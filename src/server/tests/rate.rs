@@ -34,8 +34,9 @@ fn a_sender_in_a_tight_loop_is_read_from_more_slowly_and_nothing_is_lost() {
         (config.ping, config.timeout) = (1000 * SECOND, 2000 * SECOND);
     });
     let [alice, bob] = play.join(["alice", "bob"]);
-    let said: Vec<u8> =
-        (0..5000).flat_map(|n| frame(TEXT, send("bob", &format!("{n:0>100}")).as_bytes())).collect();
+    let said: Vec<u8> = (0..5000)
+        .flat_map(|n| frame(TEXT, send("bob", &format!("{n:0>100}")).as_bytes()))
+        .collect();
     alice.send_bytes(&said);
     play.run();
     let mut heard = bob.hears();
@@ -52,7 +53,12 @@ fn a_sender_in_a_tight_loop_is_read_from_more_slowly_and_nothing_is_lost() {
         heard.extend(now);
     }
     let heard = heard.join("\n");
-    assert!(heard.lines().zip(1..).all(|(line, n)| line == message("alice", &format!("{:0>100}", n - 1), n)));
+    assert!(
+        heard
+            .lines()
+            .zip(1..)
+            .all(|(line, n)| line == message("alice", &format!("{:0>100}", n - 1), n))
+    );
     // She has joined with one line, and the last read is in debt when it is heard.
     let (least, most) = (5001 - BURST - per_read, 5001 - BURST);
     assert!((least..=most).contains(&((time.as_secs_f64() * RATE as f64) as usize)), "{time:?}");

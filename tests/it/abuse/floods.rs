@@ -48,10 +48,18 @@ fn a_message_in_one_byte_fragments_is_heard_and_one_that_never_ends_is_too_long(
     (0..65_535 - leave.len()).for_each(|_| said.extend(frame(CONTINUATION, b" ")));
     leave.iter().for_each(|byte| said.extend(frame(CONTINUATION, &[*byte])));
     let mut whole = Client::join(&watched.server, "whole");
-    whole.ws.get_mut().write_all(&[&said[..], &frame(CONTINUATION | FIN, b"")].concat()).expect("it reads");
+    whole
+        .ws
+        .get_mut()
+        .write_all(&[&said[..], &frame(CONTINUATION | FIN, b"")].concat())
+        .expect("it reads");
     assert_eq!(whole.hear_close(), (vec![], 1000));
     let mut endless = Client::join(&watched.server, "endless");
-    endless.ws.get_mut().write_all(&[&said[..], &frame(CONTINUATION, b"!")].concat()).expect("it reads");
+    endless
+        .ws
+        .get_mut()
+        .write_all(&[&said[..], &frame(CONTINUATION, b"!")].concat())
+        .expect("it reads");
     assert_eq!(endless.hear_close(), (vec![], 1009));
     watched.assert_as_before();
 }
@@ -109,7 +117,9 @@ fn who_fills_what_may_be_held_stops_nobody_elses_chat() {
     let (mut alice, _) = Client::join_owned(&watched.server, "alice", key);
     let (mut bob, _) = Client::join_owned(&watched.server, "bob", key);
     for n in 0..100 {
-        alice.say(json!({"type": "send", "to": "bob", "body": "a line of people", "ref": n.to_string()}));
+        alice.say(
+            json!({"type": "send", "to": "bob", "body": "a line of people", "ref": n.to_string()}),
+        );
         alice.hear_type("sent");
         let message = bob.hear_type("message");
         bob.say(json!({"type": "ack", "to": "alice", "mids": [message["mid"]]}));

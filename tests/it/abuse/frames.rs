@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use serde_json::json;
 
 use super::{Watched, session_bytes};
-use crate::raw::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, connect, frame};
+use crate::raw::{
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, connect, frame,
+};
 use crate::support::{Client, Wire};
 
 /// All that comes until the end of the stream.
@@ -25,10 +27,16 @@ fn a_broken_frame_is_answered_with_its_close_code_and_then_the_socket_is_closed(
     let watched = Watched::start(&[]);
     let check = |said: &[Vec<u8>], code: u16| {
         let mut stream = connect(&watched.server);
-        stream.write_all(&[&said.concat()[..], &frame(PING, b"behind")].concat()).expect("it reads");
+        stream
+            .write_all(&[&said.concat()[..], &frame(PING, b"behind")].concat())
+            .expect("it reads");
         // Behind the code there may be a reason; behind that there is nothing.
         let heard = rest(stream);
-        assert_eq!((heard[0], heard[2..4].to_vec()), (CLOSE, code.to_be_bytes().to_vec()), "{said:x?}");
+        assert_eq!(
+            (heard[0], heard[2..4].to_vec()),
+            (CLOSE, code.to_be_bytes().to_vec()),
+            "{said:x?}"
+        );
         assert_eq!(heard.len(), 2 + usize::from(heard[1]), "{said:x?}");
     };
     let begins = || frame(TEXT, b"one");

@@ -57,13 +57,16 @@ fn heads_that_are_too_long_are_refused_and_take_no_memory() {
 
 #[test]
 fn a_thousand_heads_that_trickle_and_a_thousand_who_say_nothing_end_in_time() {
-    // Handshakes cost this program as much as the server, and all of them have to be through in time.
+    // Handshakes cost this program as much as the server, and all of them have to be through in
+    // time.
     let count = if over_tls() { 250 } else { 1000 };
     let watched = Watched::start_after(2 * count, &["--join-timeout", "5"]);
     let silent: Vec<Wire> = (0..count).map(|_| watched.server.knock()).collect();
     let mut trickles: Vec<Wire> = (0..count).map(|_| watched.server.connect()).collect();
     for piece in "GET / HTTP".split_inclusive(' ') {
-        trickles.iter_mut().for_each(|stream| stream.write_all(piece.as_bytes()).expect("it reads"));
+        trickles
+            .iter_mut()
+            .for_each(|stream| stream.write_all(piece.as_bytes()).expect("it reads"));
         watched.server.assert_alive();
     }
     let rest = |mut stream: Wire| {

@@ -29,8 +29,9 @@ fn without_descriptors_it_neither_spins_nor_floods_the_log_and_goes_on_when_one_
     // It tries again every 100 ms, and says so once a second.
     server.wait_for_log("cannot accept connections");
     let line = server.wait_for_log("cannot accept connections");
-    let times =
-        line.split_once(" times more").and_then(|(line, _)| line.rsplit('(').next()?.parse::<u32>().ok());
+    let times = line
+        .split_once(" times more")
+        .and_then(|(line, _)| line.rsplit('(').next()?.parse::<u32>().ok());
     assert!(times.is_some_and(|times| times <= 20), "{line}");
     // Those who are here are served all the while; when one goes, one of those who wait is.
     held[0].say(json!({"type": "send", "to": "1", "body": "still there?"}));
@@ -51,7 +52,11 @@ fn without_descriptors_it_neither_spins_nor_floods_the_log_and_goes_on_when_one_
 fn with_few_descriptors_fewer_are_let_in_and_the_rest_are_told() {
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_sotto");
-    command.args(["-c", "ulimit -n 64; exec \"$0\" --listen 127.0.0.1:0 --max-clients 100", program]);
+    command.args([
+        "-c",
+        "ulimit -n 64; exec \"$0\" --listen 127.0.0.1:0 --max-clients 100",
+        program,
+    ]);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let server = Server::spawn(&mut command);
     let mut held: Vec<_> = (0..32).map(|n| Client::join(&server, &n.to_string())).collect();
@@ -91,8 +96,10 @@ fn a_signal_under_load_says_1001_to_everybody_and_the_exit_code_is_0() {
     std::thread::scope(|scope| {
         for sender in &mut senders {
             scope.spawn(|| {
-                let line = json!({"type": "send", "to": "listener", "body": "x".repeat(100)}).to_string();
-                let to_stuck = json!({"type": "send", "to": "stuck", "body": "x".repeat(100)}).to_string();
+                let line =
+                    json!({"type": "send", "to": "listener", "body": "x".repeat(100)}).to_string();
+                let to_stuck =
+                    json!({"type": "send", "to": "stuck", "body": "x".repeat(100)}).to_string();
                 let text = [line, to_stuck].join("\n");
                 // Until the server does not read any more.
                 while sender.ws.send(Message::text(text.as_str())).is_ok() {}
@@ -132,7 +139,8 @@ fn a_log_that_is_not_read_does_not_stop_the_server_and_what_was_dropped_is_count
     let ask = || {
         let mut stream = std::net::TcpStream::connect(&address).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
@@ -141,7 +149,8 @@ fn a_log_that_is_not_read_does_not_stop_the_server_and_what_was_dropped_is_count
     // More than a pipe holds: each of them is a line at least.
     (0..3000).for_each(|_| ask());
     let mut line = String::new();
-    // Each visit brings a line, and once there is room the first one says how many there was none for.
+    // Each visit brings a line, and once there is room the first one says how many there was none
+    // for.
     let counted = (0..10_000).any(|n| {
         line.clear();
         log.read_line(&mut line).expect("a line");

@@ -1,0 +1,15 @@
+//! The chat without sockets: text in, text out, plain data, and time as an argument.
+//!
+//! [`hub`] is the way in: it takes the lines of clients, and its answers go to the outboxes in
+//! [`clients`]. Nothing here names anything in [`net`](crate::net); `tests/tidy.rs` checks that.
+
+pub mod protocol;
+
+pub mod blocked;
+pub mod outbox;
+pub mod owners;
+pub mod presence;
+
+pub mod clients;
+
+pub mod hub;

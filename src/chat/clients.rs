@@ -1,0 +1,315 @@
+//! Who is connected, and what waits for each: the table of clients with their outboxes.
+//!
+//! Invariants: a client is found by its token only, so nobody is taken for the one whose key it
+//! has. The bytes that wait for all clients are counted, and what is pushed stays within the bounds
+//! of one and of all.
+
+use std::time::Instant;
+
+use crate::chat::blocked::Blocked;
+use crate::chat::outbox::{Outbox, Rooms};
+use crate::chat::owners::{Holder, OwnerKey};
+use crate::chat::protocol::{ErrorCode, Id};
+use crate::limits::{GATHERING, TABLE_ROOM_LEAST};
+use crate::memory::Budget;
+use crate::memory::tighten;
+use crate::token::Token;
+
+/// All clients, by the key of their token.
+pub struct Clients {
+    table: Vec<Option<Client>>,
+    waiting: Budget,
+    outbox_bytes_max: usize,
+    rooms: Rooms,
+    /// Clients that have got a line since they were last written to.
+    pub pending_write: Vec<Token>,
+    /// Clients that have got a line that may wait for others, each once; and by when they are
+    /// written to.
+    gathering: Vec<Token>,
+    gathered_by: Option<Instant>,
+    /// Clients for which more than half of what is allowed waits.
+    pub pressing: Vec<Token>,
+    /// What has happened so far.
+    pub counters: Counters,
+}
+
+/// What the chat counts for whoever watches the server; nothing depends on it.
+#[derive(Default)]
+pub struct Counters {
+    /// Clients that have joined and are here.
+    pub joined: usize,
+    /// Claims that stood.
+    pub joins: u64,
+    /// Messages taken.
+    pub messages: u64,
+    /// Lines put into outboxes.
+    pub lines: u64,
+    /// Requests refused, by the number of their code.
+    pub refusals: [u64; ErrorCode::ALL.len()],
+}
+
+/// One client. What is here is what it costs, ten thousand times over.
+pub struct Client {
+    token: Token,
+    /// Set by `join`.
+    pub id: Option<Id>,
+    /// Set by `join` with a key.
+    pub owner: Option<OwnerKey>,
+    /// Whom it blocks, if it does not own its id.
+    pub blocked: Blocked,
+    /// `bad_request`s in a row.
+    pub bad_requests: u8,
+    /// The key of the client it wrote to last: a hint, by which most need not be looked for again.
+    pub wrote_to: u32,
+    /// It is on `pending_write`, or waits for its socket.
+    is_pending: bool,
+    /// It is on `gathering`.
+    is_gathering: bool,
+    outbox: Outbox,
+}
+
+impl Client {
+    /// Who has its id, if it has one.
+    pub fn holder(&self) -> Holder {
+        self.owner.map_or(Holder::Client(self.token), Holder::Owner)
+    }
+}
+
+impl Clients {
+    /// No clients; so many bytes may wait for one, and for all.
+    pub fn new(outbox_bytes_max: usize, outbox_bytes_total: usize) -> Clients {
+        Clients {
+            table: Vec::new(),
+            waiting: Budget::new(outbox_bytes_total),
+            outbox_bytes_max,
+            rooms: Rooms::default(),
+            pending_write: Vec::new(),
+            gathering: Vec::new(),
+            gathered_by: None,
+            pressing: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// A new client.
+    pub fn insert(&mut self, token: Token) {
+        let key = token.key();
+        if self.table.len() <= key {
+            self.table.resize_with(key + 1, || None);
+        }
+        debug_assert!(
+            self.table[key].is_none(),
+            "a key is used again before its client was taken out"
+        );
+        self.table[key] = Some(Client {
+            token,
+            id: None,
+            owner: None,
+            blocked: Blocked::default(),
+            bad_requests: 0,
+            wrote_to: 0,
+            is_pending: false,
+            is_gathering: false,
+            outbox: Outbox::default(),
+        });
+    }
+
+    /// Takes a client out, and with it the lines that wait for it, as one text.
+    pub fn remove(&mut self, token: Token) -> Option<(Client, Vec<u8>)> {
+        let mut client =
+            self.table.get_mut(token.key())?.take_if(|client| client.token == token)?;
+        self.waiting.give(client.outbox.waiting());
+        let text = client.outbox.take();
+        Some((client, text))
+    }
+
+    /// No key is above these: gives back what the table has for others.
+    pub fn truncate(&mut self, keys: usize) {
+        self.table.truncate(keys);
+        tighten(&mut self.table, TABLE_ROOM_LEAST);
+    }
+
+    /// The client with this token.
+    pub fn get(&self, token: Token) -> Option<&Client> {
+        self.table.get(token.key())?.as_ref().filter(|client| client.token == token)
+    }
+
+    /// Who has the id `to`, if it is whom this client wrote to last. In a conversation it is, and a
+    /// look at two places of a table costs a fifth of a look-up by name, most of which is SipHash.
+    pub fn hinted(&self, from: Token, to: &str) -> Option<Holder> {
+        let hint = self.get(from)?.wrote_to as usize;
+        let client = self.table.get(hint)?.as_ref()?;
+        (client.id.as_deref() == Some(to)).then(|| client.holder())
+    }
+
+    /// The client with this token.
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut Client> {
+        slot(&mut self.table, token)
+    }
+
+    /// Adds a line to what waits for a client; false: there is no room for it. A client that is
+    /// gone takes everything.
+    ///
+    /// Only those whose sockets have refused bytes are held to their share of the total. In a turn
+    /// in which much is said to many it can run out before anybody was written to: the others
+    /// press, and are written to next. So the total may be passed by a line for each of them.
+    #[must_use]
+    pub fn push(&mut self, to: Token, line: &[u8]) -> bool {
+        self.put(to, line, false, None)
+    }
+
+    /// The same for a line that can wait elsewhere, or be dropped: it leaves half of the room to
+    /// those that cannot, and does not press. When nothing waits for the client one line always
+    /// goes, so that whoever reads is never starved.
+    #[must_use]
+    pub fn push_to_half(&mut self, to: Token, line: &[u8]) -> bool {
+        self.put(to, line, true, None)
+    }
+
+    /// [`Clients::push`] for a line that nobody waits for: if nothing else is said to the client,
+    /// it leaves when those of [`GATHERING`] can leave with it.
+    #[must_use]
+    pub fn push_to_gather(&mut self, to: Token, line: &[u8], now: Instant) -> bool {
+        self.put(to, line, false, Some(now))
+    }
+
+    fn put(&mut self, to: Token, line: &[u8], is_half: bool, gather: Option<Instant>) -> bool {
+        let limit = self.waiting.limit(self.outbox_bytes_max);
+        let Some(client) = slot(&mut self.table, to) else { return true };
+        let before = client.outbox.waiting();
+        let bytes_max = match is_half {
+            true if before > 0 => limit / 2,
+            false if client.outbox.has_unsent() => limit,
+            _ => self.outbox_bytes_max,
+        };
+        if !client.outbox.push(line, bytes_max, &mut self.rooms) {
+            return false;
+        }
+        let after = client.outbox.waiting();
+        self.waiting.take(after - before);
+        self.counters.lines += 1;
+        if after > limit / 2 && !is_half {
+            self.pressing.push(to);
+        }
+        if client.is_pending {
+            return true;
+        }
+        match gather {
+            None => {
+                client.is_pending = true;
+                self.pending_write.push(to);
+            }
+            Some(now) if !client.is_gathering => {
+                client.is_gathering = true;
+                self.gathering.push(to);
+                self.gathered_by.get_or_insert(now + GATHERING);
+            }
+            Some(_) => {}
+        }
+        true
+    }
+
+    /// By when [`Clients::gather`] has to be called.
+    pub fn gathered_by(&self) -> Option<Instant> {
+        self.gathered_by
+    }
+
+    /// If it is time, what has waited for company leaves in this turn.
+    pub fn gather(&mut self, now: Instant) {
+        if self.gathered_by.is_none_or(|by| by > now) {
+            return;
+        }
+        self.gathered_by = None;
+        tighten(&mut self.gathering, TABLE_ROOM_LEAST);
+        for token in self.gathering.drain(..) {
+            let Some(client) = slot(&mut self.table, token) else { continue };
+            client.is_gathering = false;
+            // Something else may have taken it along.
+            if !client.is_pending && !client.outbox.is_empty() {
+                client.is_pending = true;
+                self.pending_write.push(token);
+            }
+        }
+    }
+
+    /// Takes what waits for a client as one text, whose room is to be [given
+    /// back](Clients::give_back).
+    pub fn take(&mut self, token: Token) -> Vec<u8> {
+        let Some(client) = slot(&mut self.table, token) else { return Vec::new() };
+        client.is_pending = false;
+        client.outbox.take()
+    }
+
+    /// The text has left, or was copied.
+    pub fn give_back(&mut self, text: Vec<u8>) {
+        self.rooms.give_back(text);
+    }
+
+    /// Of what was taken for this client, so many bytes have not left.
+    pub fn set_unsent(&mut self, token: Token, bytes: usize) {
+        let Some(client) = slot(&mut self.table, token) else { return };
+        self.waiting.give(client.outbox.waiting());
+        client.outbox.set_unsent(bytes);
+        self.waiting.take(client.outbox.waiting());
+    }
+
+    /// Bytes that wait for all clients.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.used()
+    }
+}
+
+/// The client with this token: a function of the table alone, so that the other fields stay free.
+fn slot(table: &mut [Option<Client>], token: Token) -> Option<&mut Client> {
+    table.get_mut(token.key())?.as_mut().filter(|client| client.token == token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::assert_size;
+
+    #[test]
+    fn what_a_client_costs() {
+        assert_size!(Client = 88: Client {
+            token: 8 "whoever has the key later is not taken for it",
+            id: 16 "it is said in each message; the text is shared with the table of ids",
+            owner: 16 "what it does is done for its owned id",
+            blocked: 8 "a pointer: most block nobody",
+            bad_requests: 1 "broken clients are found out",
+            wrote_to: 4 "most messages need no look-up by name",
+            is_pending: 1 "it is written to once a turn",
+            is_gathering: 1 "it is once on the list of those who are written to soon",
+            outbox: 32 "its lines, which own nothing while none wait, and what has not left",
+        } empty: 1);
+        assert_eq!(
+            size_of::<Option<Client>>(),
+            size_of::<Client>(),
+            "a place in the table costs no more"
+        );
+    }
+
+    impl Clients {
+        /// Bytes that wait for this client.
+        pub fn waiting(&self, token: Token) -> usize {
+            self.get(token).map_or(0, |client| client.outbox.waiting())
+        }
+
+        /// All clients; they, and what waits for them, are what is counted, and it is within the
+        /// bound.
+        #[track_caller]
+        pub fn checked(&self) -> impl Iterator<Item = (Token, &Client)> {
+            let clients = || self.table.iter().flatten();
+            assert_eq!(
+                clients().map(|client| client.outbox.waiting()).sum::<usize>(),
+                self.waiting.used()
+            );
+            assert!(clients().all(|client| client.outbox.waiting() <= self.outbox_bytes_max));
+            assert_eq!(
+                clients().filter(|client| client.id.is_some()).count(),
+                self.counters.joined
+            );
+            clients().map(|client| (client.token, client))
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What becomes of messages, and who is told: held lines go to outboxes, acknowledged ones are
+//! forgotten, others dropped with the id that they were held for.
+
+use super::{BAD_ID, Hub, Refusal, Speaker, refuse};
+use crate::chat::owners::{Fate, Holder, OwnerKey, Sent};
+use crate::chat::protocol::{ErrorCode, Id, Mids, SaidMids, ToClient};
+use crate::limits::{LIST_MAX, TABLE_ROOM_LEAST};
+use crate::memory::tighten;
+use crate::time::Now;
+use crate::token::Token;
+
+impl Hub {
+    /// Messages of `to` have reached the page of `from`.
+    pub(super) fn ack(
+        &mut self,
+        from: &Speaker,
+        to: &str,
+        mids: &SaidMids<'_>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        if !Id::is_valid(to) {
+            return refuse(ErrorCode::BadId, BAD_ID);
+        }
+        let mut said = 0;
+        let counts = mids.counts(self.mid.prefix).inspect(|_| said += 1).flatten();
+        match from.owner {
+            Some(owner) => {
+                let mut fates = std::mem::take(&mut self.fates);
+                self.owners.acknowledge(owner, to, counts, &mut fates);
+                let said = (fates.len() == said).then_some(mids);
+                self.tell_fates(&from.id, &mut fates, Fate::Delivered, said, now);
+                fates.clear();
+                self.fates = fates;
+            }
+            None => {
+                // Nobody knows what was sent to an id without a key but the sender itself.
+                let Some(&holder) = self.ids.get(to) else { return Ok(()) };
+                if let Holder::Owner(sender) = holder {
+                    counts
+                        .for_each(|mid| self.owners.settle(sender, &from.id, mid, Fate::Delivered));
+                }
+                // Nobody has to be told by a stranger: what does not fit is dropped, as a signal
+                // is.
+                if let Some(token) = self.token_of(holder)
+                    && !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id))
+                {
+                    self.write_line(&ToClient::Delivered {
+                        from: &from.id,
+                        mids: Mids::Said(mids),
+                    });
+                    let _ = self.clients.push_to_half(token, &self.line);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves held lines to the outbox of their client, as far as they leave half of it free. What
+    /// waits there calls for more when it leaves. False: the client is away.
+    pub(super) fn feed(&mut self, owner: OwnerKey) -> bool {
+        let Hub { owners, clients, .. } = self;
+        owners.give_lines(owner, |token, line| clients.push_to_half(token, line))
+    }
+
+    /// Tells senders, each in as few lines as it takes, what became of their messages to `id`. If
+    /// the list of these stands in a line as it is, and all are one sender's, which is how it
+    /// almost always is, that is passed on.
+    fn tell_fates(
+        &mut self,
+        id: &Id,
+        fates: &mut [(Holder, u64)],
+        fate: Fate,
+        said: Option<&SaidMids<'_>>,
+        now: Now,
+    ) {
+        let mut counts = std::mem::take(&mut self.counts);
+        // Stable, so that each sender's are in order.
+        fates.sort_by_key(|(sender, _)| match sender {
+            Holder::Client(token) => (0, usize::from(*token)),
+            Holder::Owner(owner) => (1, owner.number()),
+        });
+        for group in fates.chunk_by(|(a, _), (b, _)| a == b) {
+            let sender = group[0].0;
+            counts.clear();
+            counts.extend(group.iter().map(|(_, mid)| *mid));
+            if let Holder::Owner(owner) = sender {
+                counts.iter().for_each(|mid| self.owners.settle(owner, id, *mid, fate));
+            }
+            let Some(token) = self.token_of(sender) else { continue };
+            match said {
+                Some(mids) if counts.len() == fates.len() => {
+                    self.tell(token, id, Mids::Said(mids), fate, now);
+                }
+                _ => self.tell_fate(token, id, &counts, fate, now),
+            }
+        }
+        // Of what was dropped with an owned id there may be much, once; of what a line names there
+        // is not.
+        counts.shrink_to(LIST_MAX);
+        self.counts = counts;
+    }
+
+    pub(super) fn tell_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
+        for counts in counts.chunks(LIST_MAX) {
+            self.tell(to, id, Mids::Ours { prefix: self.mid.prefix, counts }, fate, now);
+        }
+    }
+
+    fn tell(&mut self, to: Token, id: &Id, mids: Mids<'_>, fate: Fate, now: Now) {
+        match fate {
+            Fate::Open => {}
+            Fate::Delivered => self.answer_soon(to, &ToClient::Delivered { from: id, mids }, now),
+            Fate::Expired => self.answer(to, &ToClient::Expired { to: id, mids }, now),
+        }
+    }
+
+    /// Tells a client that is back what became of the sends that are remembered.
+    pub(super) fn retell(&mut self, token: Token, owner: OwnerKey, now: Now) {
+        let settled = self.owners.sends(owner).filter(|sent| sent.fate != Fate::Open);
+        let settled: Vec<Sent> = settled.cloned().collect();
+        for group in settled.chunk_by(|a, b| a.fate == b.fate && a.to == b.to) {
+            let counts: Vec<u64> = group.iter().map(|sent| sent.mid).collect();
+            self.tell_fate(token, &group[0].to, &counts, group[0].fate, now);
+        }
+    }
+
+    /// Ends an ownership: what is held is dropped, and its senders are told.
+    pub(super) fn give_up(&mut self, owner: OwnerKey, now: Now) {
+        let Some(mut given_up) = self.owners.give_up(owner) else { return };
+        self.ids.remove(&given_up.id);
+        tighten(&mut self.ids, TABLE_ROOM_LEAST);
+        self.blocked_total -= given_up.blocked;
+        if given_up.was_shown {
+            self.presence.changed(&given_up.id, false);
+        }
+        self.tell_fates(&given_up.id, &mut given_up.expired, Fate::Expired, None, now);
+    }
+
+    pub(super) fn look_offline(&mut self, owner: OwnerKey) {
+        if let Some(id) = self.owners.id(owner) {
+            self.presence.changed(id, false);
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! Whatever happens to connections: a message that was taken is shown once and in order to the
+//! owner that it was meant for, or expires, and its sender hears which. The only things asked of
+//! the hub itself are who owns an id, and whether a send was taken.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::limits::LIST_MAX;
+
+/// Few of each, so that they collide.
+const SLOTS: usize = 5;
+const IDS: &[&str] = &["alice", "bob", "carol"];
+const KEYS: &[&str] = &["", r#","key":"0123456789abcdef""#, r#","key":"fedcba9876543210""#];
+
+/// So small that everything fills up, one by one and all together.
+const LIMITS: Limits = Limits {
+    outbox_bytes_max: 4000,
+    outbox_bytes_total: 16_000,
+    hold: Duration::from_secs(30),
+    held_bytes_max: 3000,
+    held_bytes_total: 8000,
+    owned_max: 2,
+    ..super::LIMITS
+};
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A new connection in this slot claims an id; the one before broke.
+    Join {
+        slot: usize,
+        id: usize,
+        key: usize,
+    },
+    /// The connection ends before the client has heard what is under way.
+    Cut {
+        slot: usize,
+        departure: Departure,
+    },
+    /// A new message, with a `ref` or without.
+    Send {
+        slot: usize,
+        to: usize,
+        len: usize,
+        has_ref: bool,
+    },
+    /// One that was sent under this id before, whatever was heard of it.
+    Repeat {
+        slot: usize,
+        which: usize,
+    },
+    /// Some of all that was ever shown under this id, newest first or oldest first; others are
+    /// ignored.
+    Ack {
+        slot: usize,
+        to: usize,
+        every: usize,
+        newest_first: bool,
+    },
+    Block {
+        slot: usize,
+        id: usize,
+        ends: bool,
+    },
+    Leave {
+        slot: usize,
+    },
+    /// The loop writes, and so many bytes of a text stay behind, which is then not heard yet.
+    Take {
+        slot: usize,
+        unsent: usize,
+    },
+    /// The end of a turn.
+    Turn,
+    Pass {
+        seconds: u64,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let (slot, id, key) = (0..SLOTS, 0..IDS.len(), prop::sample::select(vec![0, 1, 1, 1, 1, 2]));
+    let departure = prop::sample::select(vec![Departure::Broken, Departure::Meant]);
+    let step = prop_oneof![
+        6 => (slot.clone(), id.clone(), key).prop_map(|(slot, id, key)| Step::Join { slot, id, key }),
+        2 => (slot.clone(), departure).prop_map(|(slot, departure)| Step::Cut { slot, departure }),
+        12 => (slot.clone(), id.clone(), 0usize..300, any::<bool>())
+            .prop_map(|(slot, to, len, has_ref)| Step::Send { slot, to, len, has_ref }),
+        3 => (slot.clone(), 0usize..20).prop_map(|(slot, which)| Step::Repeat { slot, which }),
+        6 => (slot.clone(), id.clone(), 1usize..4, any::<bool>())
+            .prop_map(|(slot, to, every, newest_first)| Step::Ack { slot, to, every, newest_first }),
+        1 => (slot.clone(), id, any::<bool>()).prop_map(|(slot, id, ends)| Step::Block { slot, id, ends }),
+        1 => slot.clone().prop_map(|slot| Step::Leave { slot }),
+        8 => (slot, prop::sample::select(vec![0, 0, 50, 500]))
+            .prop_map(|(slot, unsent)| Step::Take { slot, unsent }),
+        2 => Just(Step::Turn),
+        2 => prop::sample::select(vec![1, 9, 31]).prop_map(|seconds| Step::Pass { seconds }),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+/// Somebody who writes or is written to: one ownership, or one connection without a key.
+type Party = Holder;
+
+struct Connection {
+    token: Token,
+    /// As its `join` said, and whether it was heard.
+    id: usize,
+    key: usize,
+    party: Option<Party>,
+    /// The text under way, and how much of it has not left.
+    text: String,
+    unsent: usize,
+    /// The newest message that it was shown: what comes behind is newer.
+    newest: u64,
+}
+
+/// A message that was taken, by its mid.
+struct Message {
+    number: usize,
+    from: Party,
+    from_id: usize,
+    to: Party,
+    has_ref: bool,
+    fate: Fate,
+    /// Its sender knows.
+    is_told: bool,
+    is_shown: bool,
+}
+
+/// A send, as its client remembers it.
+struct Draft {
+    id: usize,
+    key: usize,
+    to: usize,
+    body: String,
+}
+
+struct Model {
+    hub: Hub,
+    now: Now,
+    connections: [Option<Connection>; SLOTS],
+    count: u32,
+    messages: BTreeMap<u64, Message>,
+    drafts: BTreeMap<usize, Draft>,
+    /// Who blocks whom.
+    blocked: HashMap<Party, BTreeSet<usize>>,
+    /// The newest message that each was shown.
+    newest: HashMap<Party, u64>,
+    /// All who have an id, and since when they are away.
+    owners: HashMap<Party, Option<Instant>>,
+    /// Under which id and with which key.
+    names: HashMap<Party, (usize, usize)>,
+}
+
+impl Model {
+    fn step(&mut self, step: Step) {
+        let mut leaving = None;
+        match step {
+            Step::Join { slot, id, key } => self.join(slot, id, key),
+            Step::Cut { slot, departure } => self.cut(slot, departure),
+            Step::Send { slot, to, len, has_ref } => {
+                let Some(Connection { id, key, .. }) = self.connections[slot] else { return };
+                let number = self.count as usize;
+                let body = format!(r#"[{number},"{}"]"#, "x".repeat(len));
+                if has_ref {
+                    self.drafts.insert(number, Draft { id, key, to, body: body.clone() });
+                }
+                self.send(slot, number, to, &body, has_ref);
+            }
+            Step::Repeat { slot, which } => {
+                let Some(Connection { id, key, .. }) = self.connections[slot] else { return };
+                let mine =
+                    self.drafts.iter().filter(|(_, draft)| draft.id == id && draft.key == key);
+                if let Some((&number, draft)) = mine.rev().nth(which) {
+                    let (to, body) = (draft.to, draft.body.clone());
+                    self.send(slot, number, to, &body, true);
+                }
+            }
+            Step::Ack { slot, to, every, newest_first } => self.ack(slot, to, every, newest_first),
+            Step::Block { slot, id, ends } => self.block(slot, id, ends),
+            Step::Leave { slot } => {
+                leaving = self.party(slot);
+                self.say(slot, r#"{"type":"leave"}"#);
+            }
+            Step::Take { slot, unsent } => self.take(slot, unsent),
+            Step::Turn => self.turn(),
+            Step::Pass { seconds } => {
+                self.now.instant += Duration::from_secs(seconds);
+                self.hub.expire(self.now);
+                self.hub.clients.pressing.clear();
+            }
+        }
+        self.count += 1;
+        self.look_for_ends(leaving);
+        self.part();
+        self.hub.check_tables();
+        assert!(self.hub.held_bytes() <= LIMITS.held_bytes_total);
+    }
+
+    // ---- what clients do ----
+
+    fn join(&mut self, slot: usize, id: usize, key: usize) {
+        self.cut(slot, Departure::Broken);
+        let token = Token::new(slot, self.count + 1);
+        self.hub.open(token);
+        let (text, unsent, newest) = (String::new(), 0, 0);
+        self.connections[slot] =
+            Some(Connection { token, id, key, party: None, text, unsent, newest });
+        self.say(slot, &format!(r#"{{"type":"join","id":"{}"{}}}"#, IDS[id], KEYS[key]));
+        if self.hub.has_joined(token) {
+            let party = self.hub.ids[IDS[id]];
+            self.connection(slot).party = Some(party);
+            if matches!(party, Holder::Owner(_)) {
+                self.names.insert(party, (id, key));
+            }
+        }
+    }
+
+    fn cut(&mut self, slot: usize, departure: Departure) {
+        if let Some(connection) = self.connections[slot].take() {
+            self.hub.gone(connection.token, departure, self.now);
+        }
+    }
+
+    fn send(&mut self, slot: usize, number: usize, to: usize, body: &str, has_ref: bool) {
+        let Some(from) = self.party(slot) else { return };
+        let from_id = self.connection(slot).id;
+        let recipient = self.hub.ids.get(IDS[to]).copied();
+        let known =
+            self.messages.values().any(|message| message.number == number && message.from == from);
+        let before = self.hub.mid.count;
+        let reference = if has_ref { format!(r#","ref":"{number}""#) } else { String::new() };
+        self.say(
+            slot,
+            &format!(r#"{{"type":"send","to":"{}","body":{body}{reference}}}"#, IDS[to]),
+        );
+        if self.hub.mid.count == before {
+            return;
+        }
+        assert!(!known || matches!(from, Holder::Client(_)), "{number} is routed twice");
+        let to = recipient.expect("somebody to take it for");
+        assert!(
+            !self.blocked.get(&to).is_some_and(|ids| ids.contains(&from_id)),
+            "{number} was blocked"
+        );
+        let (fate, is_told, is_shown) = (Fate::Open, false, false);
+        let message = Message { number, from, from_id, to, has_ref, fate, is_told, is_shown };
+        self.messages.insert(self.hub.mid.count, message);
+    }
+
+    fn ack(&mut self, slot: usize, to: usize, every: usize, newest_first: bool) {
+        let Some(party @ Holder::Owner(_)) = self.party(slot) else { return };
+        let shown = self.messages.iter().filter(|(_, message)| message.is_shown);
+        let mut mids: Vec<u64> = shown.map(|(mid, _)| *mid).step_by(every).take(LIST_MAX).collect();
+        if newest_first {
+            mids.reverse();
+        }
+        for mid in &mids {
+            let message = self.messages.get_mut(mid).expect("a message");
+            if message.to == party && message.from_id == to && message.fate == Fate::Open {
+                message.fate = Fate::Delivered;
+            }
+        }
+        let prefix = self.hub.mid.prefix;
+        let mids: Vec<String> =
+            mids.iter().map(|count| Mid { prefix, count: *count }.to_string()).collect();
+        if !mids.is_empty() {
+            self.say(slot, &format!(r#"{{"type":"ack","to":"{}","mids":{mids:?}}}"#, IDS[to]));
+        }
+    }
+
+    fn block(&mut self, slot: usize, id: usize, ends: bool) {
+        let Some(party) = self.party(slot) else { return };
+        let blocked = self.blocked.entry(party).or_default();
+        let kind = if ends { "unblock" } else { "block" };
+        if ends {
+            blocked.remove(&id)
+        } else {
+            blocked.insert(id)
+        };
+        self.say(slot, &format!(r#"{{"type":"{kind}","ids":["{}"]}}"#, IDS[id]));
+    }
+
+    fn say(&mut self, slot: usize, line: &str) {
+        let Some(connection) = &self.connections[slot] else { return };
+        self.hub.clients.pressing.clear();
+        assert_eq!(self.hub.receive(connection.token, line, self.now), "");
+    }
+
+    // ---- what the loop does ----
+
+    fn take(&mut self, slot: usize, unsent: usize) {
+        let Some(connection) = &mut self.connections[slot] else { return };
+        if connection.unsent == 0 {
+            connection.text =
+                String::from_utf8(self.hub.clients.take(connection.token)).expect("UTF-8");
+            connection.unsent = connection.text.len();
+        }
+        connection.unsent = connection.unsent.min(unsent);
+        self.hub.set_unsent(connection.token, connection.unsent);
+        if connection.unsent == 0 {
+            let text = std::mem::take(&mut connection.text);
+            self.hear(slot, &text);
+        }
+    }
+
+    fn turn(&mut self) {
+        // What was left over because somebody pressed.
+        self.hub.expire(self.now);
+        self.hub.clients.pressing.clear();
+        self.hub.tell_notices(self.now);
+        self.hub.clients.pending_write.clear();
+    }
+
+    /// Connections that the hub has ended hear the last words, if nothing is in front of them.
+    fn part(&mut self) {
+        for Closing { token, text, .. } in std::mem::take(&mut self.hub.closing) {
+            let slot = token.key();
+            if self.connections[slot].as_ref().is_some_and(|c| c.token == token && c.unsent == 0) {
+                self.hear(slot, &String::from_utf8(text).expect("UTF-8"));
+            }
+            self.connections[slot].take_if(|connection| connection.token == token);
+        }
+    }
+
+    fn hear(&mut self, slot: usize, text: &str) {
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            let party = self.party(slot);
+            match line["type"].as_str().expect("a string") {
+                "message" => self.hear_message(slot, &line),
+                "sent" => {
+                    let message = &self.messages[&count(&line["mid"])];
+                    assert_eq!(message.number.to_string(), line["ref"]);
+                    assert_eq!(Some(message.from), party, "somebody else's send");
+                }
+                kind @ ("delivered" | "expired") => {
+                    let fate = if kind == "expired" { Fate::Expired } else { Fate::Delivered };
+                    for mid in line["mids"].as_array().expect("a list") {
+                        let message = self.messages.get_mut(&count(mid)).expect("a message");
+                        assert_eq!((Some(message.from), message.fate), (party, fate), "{line}");
+                        message.is_told = true;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn hear_message(&mut self, slot: usize, line: &Value) {
+        let mid = count(&line["mid"]);
+        let message = self.messages.get_mut(&mid).expect("a message");
+        let connection = self.connections[slot].as_mut().expect("it is here");
+        assert_eq!(message.number, line["body"][0], "a mid is used twice");
+        assert_eq!(Some(message.to), connection.party, "somebody else's message");
+        assert!(connection.newest < mid, "in order, and once on one connection");
+        connection.newest = mid;
+        if !message.is_shown {
+            message.is_shown = true;
+            let newest = self.newest.entry(message.to).or_default();
+            assert!(*newest < mid, "what is new is newer");
+            *newest = mid;
+        }
+    }
+
+    /// Finds out whose ownership has ended: what it had not acknowledged has expired.
+    fn look_for_ends(&mut self, leaving: Option<Party>) {
+        let before = std::mem::take(&mut self.owners);
+        for holder in self.hub.ids.values() {
+            let (party, is_away) = (*holder, self.hub.token_of(*holder).is_none());
+            let since = before.get(&party).copied().flatten().unwrap_or(self.now.instant);
+            self.owners.insert(party, is_away.then_some(since));
+        }
+        for message in self.messages.values_mut() {
+            let is_owned = matches!(message.to, Holder::Owner(_));
+            if is_owned && message.fate == Fate::Open && !self.owners.contains_key(&message.to) {
+                let is_over = before[&message.to]
+                    .is_some_and(|since| since + LIMITS.hold <= self.now.instant);
+                assert!(is_over || leaving == Some(message.to), "{} was dropped", message.number);
+                message.fate = Fate::Expired;
+            }
+        }
+    }
+
+    /// All who own an id come back twice and acknowledge all; then everybody goes, and nothing is
+    /// left.
+    fn finish(mut self) {
+        for _ in 0..2 {
+            (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Broken));
+            let owners: Vec<Party> = self.owners.keys().copied().collect();
+            let owners = owners.into_iter().filter_map(|party| self.names.get(&party).copied());
+            for (slot, (id, key)) in owners.collect::<Vec<_>>().into_iter().enumerate() {
+                self.join(slot, id, key);
+                assert!(self.connection(slot).party.is_some(), "it is known again");
+            }
+            self.settle();
+            for to in 0..IDS.len() {
+                (0..SLOTS).for_each(|slot| self.ack(slot, to, 1, false));
+            }
+            self.settle();
+        }
+        for message in self.messages.values() {
+            let owns =
+                |party| matches!(party, Holder::Owner(_)) && self.owners.contains_key(&party);
+            if owns(message.to) {
+                assert!(
+                    message.is_shown && message.fate == Fate::Delivered,
+                    "{} is lost",
+                    message.number
+                );
+            }
+            if owns(message.from) && message.has_ref && message.fate != Fate::Open {
+                assert!(message.is_told, "nobody heard of {}", message.number);
+            }
+        }
+        (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Broken));
+        self.now.instant += LIMITS.hold;
+        while self.hub.is_busy(self.now.instant) {
+            self.turn();
+        }
+        self.hub.check_tables();
+        assert!(self.hub.ids.is_empty() && self.hub.owners.is_empty());
+        assert_eq!((self.hub.held_bytes(), self.hub.clients.waiting_bytes()), (0, 0));
+        assert!(self.hub.clients.checked().next().is_none() && self.hub.closing.is_empty());
+    }
+
+    /// Everything that can leave has left.
+    fn settle(&mut self) {
+        while self.hub.is_busy(self.now.instant) {
+            self.turn();
+            (0..SLOTS).for_each(|slot| self.take(slot, 0));
+            self.part();
+        }
+    }
+
+    fn connection(&mut self, slot: usize) -> &mut Connection {
+        self.connections[slot].as_mut().expect("it is here")
+    }
+
+    fn party(&self, slot: usize) -> Option<Party> {
+        self.connections[slot].as_ref()?.party
+    }
+}
+
+fn count(mid: &Value) -> u64 {
+    let digits = mid.as_str().and_then(|mid| mid.strip_prefix("000000000abc-"));
+    u64::from_str_radix(digits.expect("one of ours"), 16).expect("a number")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_taken_is_shown_once_and_in_order_to_its_owner_or_expires_and_its_sender_hears_which(
+        steps in steps(),
+    ) {
+        let mut model = Model {
+            hub: Hub::new(LIMITS, 0xabc),
+            now: Now { instant: Instant::now(), unix_ms: 5 },
+            connections: Default::default(),
+            count: 0,
+            messages: BTreeMap::new(),
+            drafts: BTreeMap::new(),
+            blocked: HashMap::new(),
+            newest: HashMap::new(),
+            owners: HashMap::new(),
+            names: HashMap::new(),
+        };
+        for step in steps {
+            model.step(step);
+        }
+        model.finish();
+    }
+}

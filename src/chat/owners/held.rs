@@ -1,0 +1,290 @@
+//! The messages held for one owned id, oldest first, each until it is acknowledged. Whose they are
+//! to be, and how many may be, is not known here.
+//!
+//! Their lines stand one behind the other in one buffer, so that holding a message allocates
+//! nothing once there is room. What is acknowledged out of that leaves a gap. Gaps are closed when
+//! they are half of all: each byte is moved O(1) times.
+//!
+//! Invariants:
+//! - `messages` is in the order of arrival, so mids grow along it; the line of each ends at its
+//!   `end`, where that of the next one begins.
+//! - What stands before `next` has been given out. `gaps` is what the acknowledged in `messages`
+//!   are counted as.
+
+use super::Holder;
+use crate::chat::protocol::Id;
+use crate::limits::{HELD_BYTES, HELD_ROOMS_BYTES_MAX};
+use crate::memory::extend_tightly;
+
+/// Messages that wait for their acknowledgement.
+#[derive(Debug, Default)]
+pub struct Held {
+    messages: Vec<Message>,
+    lines: Vec<u8>,
+    /// The first that has not been given out.
+    next: usize,
+    gaps: Gaps,
+    /// Behind the message that was acknowledged last: most are acknowledged in the order in which
+    /// they came.
+    likely: usize,
+    /// The room that it was lent by [`Rooms`], in bytes.
+    lent: usize,
+}
+
+#[derive(Debug)]
+struct Message {
+    /// The count of its mid.
+    mid: u64,
+    /// None: acknowledged.
+    from: Option<Id>,
+    sender: Holder,
+    end: usize,
+}
+
+#[derive(Debug, Default)]
+struct Gaps {
+    messages: usize,
+    bytes: usize,
+}
+
+/// Room that is not counted as messages: empty queues for the next owners for whom something is
+/// held, so that nothing is allocated for that, and one for whom nothing is held still owns
+/// nothing; and what queues were lent, or are left with when much is acknowledged.
+///
+/// Invariant: `bytes` is the room of those that are here, and all that is lent. It is never above
+/// [`HELD_ROOMS_BYTES_MAX`].
+#[derive(Debug, Default)]
+pub struct Rooms {
+    rooms: Vec<Held>,
+    bytes: usize,
+}
+
+impl Rooms {
+    /// The one that was given back last; without one, one that owns nothing.
+    pub fn take(&mut self) -> Held {
+        self.rooms.pop().unwrap_or_default()
+    }
+
+    /// Keeps the room of one that is of no more use, if it is not too much.
+    pub fn give_back(&mut self, held: Held) {
+        self.bytes -= held.lent;
+        let lent = held.room();
+        if lent > 0 && self.bytes + lent <= HELD_ROOMS_BYTES_MAX {
+            let Held { mut messages, mut lines, .. } = held;
+            messages.clear();
+            lines.clear();
+            self.bytes += lent;
+            self.rooms.push(Held { messages, lines, lent, ..Held::default() });
+        }
+    }
+
+    /// Lends to a queue the room that it has beyond its messages, if that is not too much; else it
+    /// is given up.
+    pub fn cover(&mut self, held: &mut Held) {
+        self.bytes -= std::mem::take(&mut held.lent);
+        if held.has_room_to_spare() {
+            if self.bytes + held.room() > HELD_ROOMS_BYTES_MAX {
+                return held.shrink();
+            }
+            held.lent = held.room();
+            self.bytes += held.lent;
+        }
+    }
+
+    /// Nothing is lent to this queue any more: who is away acknowledges nothing for a long time.
+    pub fn call_in(&mut self, held: &mut Held) {
+        self.bytes -= std::mem::take(&mut held.lent);
+        held.shrink();
+    }
+}
+
+impl Held {
+    /// Adds a message, whose line is kept as it leaves.
+    pub fn push(&mut self, mid: u64, from: Id, sender: Holder, line: &[u8]) {
+        extend_tightly(&mut self.lines, line);
+        if self.messages.capacity() == 0 {
+            // By itself a vector takes room for four at first, and for many nothing but one is
+            // held.
+            self.messages.reserve_exact(2);
+        }
+        self.messages.push(Message { mid, from: Some(from), sender, end: self.lines.len() });
+    }
+
+    /// The next line that was not given out.
+    pub fn next_line(&mut self) -> Option<&[u8]> {
+        // What was acknowledged before it was given out again, to a client that knew it, is passed
+        // over.
+        while self.messages.get(self.next)?.from.is_none() {
+            self.next += 1;
+        }
+        self.lines.get(self.start(self.next)..self.messages[self.next].end)
+    }
+
+    /// That line was given out.
+    pub fn advance(&mut self) {
+        self.next += 1;
+    }
+
+    /// All are to be given out again.
+    pub fn rewind(&mut self) {
+        self.next = 0;
+    }
+
+    /// Forgets message `mid` from `from`, and gives its sender; none: it is not held.
+    pub fn acknowledge(&mut self, mid: u64, from: &str) -> Option<Holder> {
+        let place = match self.messages.get(self.likely) {
+            Some(message) if message.mid == mid => self.likely,
+            _ => self.messages.binary_search_by_key(&mid, |message| message.mid).ok()?,
+        };
+        let start = self.start(place);
+        let message = &mut self.messages[place];
+        message.from.take_if(|sender| **sender == *from)?;
+        self.likely = place + 1;
+        self.gaps.messages += 1;
+        self.gaps.bytes += HELD_BYTES + message.end - start;
+        Some(message.sender)
+    }
+
+    /// Closes the gaps if they are one part in `share` of all.
+    pub fn close_gaps(&mut self, share: usize) {
+        if self.is_empty() {
+            self.messages.clear();
+            self.lines.clear();
+            (self.next, self.likely, self.gaps) = (0, 0, Gaps::default());
+            return;
+        }
+        if self.gaps.bytes == 0 || self.gaps.bytes < self.counted() / share {
+            return;
+        }
+        let Held { messages, lines, next, .. } = self;
+        let (mut start, mut end, mut place, mut given) = (0, 0, 0, 0);
+        messages.retain_mut(|message| {
+            let line = std::mem::replace(&mut start, message.end)..message.end;
+            let is_open = message.from.is_some();
+            if is_open {
+                lines.copy_within(line.clone(), end);
+                end += line.len();
+                message.end = end;
+                given += usize::from(place < *next);
+            }
+            place += 1;
+            is_open
+        });
+        lines.truncate(end);
+        (self.next, self.likely, self.gaps) = (given, 0, Gaps::default());
+    }
+
+    /// How many are not acknowledged.
+    pub fn len(&self) -> usize {
+        self.messages.len() - self.gaps.messages
+    }
+
+    /// Are none left?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What all are counted as, the gaps they stand between included.
+    pub fn counted(&self) -> usize {
+        HELD_BYTES * self.messages.len() + self.lines.len()
+    }
+
+    /// Whose they are and which, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Holder, u64)> {
+        let open = self.messages.iter().filter(|message| message.from.is_some());
+        open.map(|message| (message.sender, message.mid))
+    }
+
+    /// Bytes that it takes, however many messages there are.
+    pub fn room(&self) -> usize {
+        self.lines.capacity() + self.messages.capacity() * size_of::<Message>()
+    }
+
+    /// Is it more than its messages are counted for: an eighth of their lines, and as many messages
+    /// again?
+    fn has_room_to_spare(&self) -> bool {
+        self.lines.capacity() > self.lines.len() + self.lines.len() / 8
+            || self.messages.capacity() > 2 * self.messages.len()
+    }
+
+    fn shrink(&mut self) {
+        self.lines.shrink_to(self.lines.len() + self.lines.len() / 8);
+        self.messages.shrink_to(2 * self.messages.len());
+    }
+
+    fn start(&self, place: usize) -> usize {
+        place.checked_sub(1).map_or(0, |before| self.messages[before].end)
+    }
+}
+
+#[cfg(test)]
+impl Rooms {
+    /// What is counted is what is here, and what these were lent.
+    #[track_caller]
+    pub fn check<'h>(&self, lent_to: impl Iterator<Item = &'h Held>) {
+        let lent: usize = lent_to.map(|held| held.lent).sum();
+        assert_eq!(self.bytes, self.rooms.iter().map(Held::room).sum::<usize>() + lent);
+        assert!(self.bytes <= HELD_ROOMS_BYTES_MAX);
+    }
+}
+
+#[cfg(test)]
+impl Held {
+    /// What is counted is what is there, and it is in order.
+    #[track_caller]
+    pub fn check(&self) {
+        assert!(self.messages.is_sorted_by_key(|message| message.mid));
+        assert!(self.messages.is_sorted_by_key(|message| message.end));
+        assert_eq!(self.messages.last().map_or(0, |message| message.end), self.lines.len());
+        let gaps = self.messages.iter().enumerate().filter(|(_, message)| message.from.is_none());
+        let bytes: usize =
+            gaps.clone().map(|(place, message)| HELD_BYTES + message.end - self.start(place)).sum();
+        assert_eq!((self.gaps.messages, self.gaps.bytes), (gaps.count(), bytes));
+        assert!(self.next <= self.messages.len());
+        let counted_for = self.lines.len()
+            + self.lines.len() / 8
+            + 2 * self.messages.len() * size_of::<Message>();
+        assert!(self.room() <= self.lent + counted_for, "{} for {counted_for}", self.room());
+    }
+
+    /// Are less than half of it gaps?
+    pub fn is_tidy(&self) -> bool {
+        self.gaps.bytes == 0 || self.gaps.bytes < self.counted() / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Token;
+
+    fn held(lines: usize) -> Held {
+        let mut held = Held::default();
+        let (from, sender) = (Id::new("bob").expect("an id"), Holder::Client(Token::new(1, 1)));
+        (0..lines as u64).for_each(|mid| held.push(mid, from.clone(), sender, &[b'x'; 1000]));
+        held
+    }
+
+    #[test]
+    fn rooms_go_round_and_those_that_are_lent_are_counted() {
+        let mut rooms = Rooms::default();
+        rooms.give_back(held(100));
+        let (lent, bytes) = (rooms.take(), rooms.bytes);
+        assert!(bytes > 100_000 && (lent.room(), lent.len(), lent.counted()) == (bytes, 0, 0));
+        let mut hoard = vec![lent];
+        for _ in 0..100 {
+            rooms.give_back(held(100));
+            hoard.push(rooms.take());
+        }
+        let hoarded: usize = hoard.iter().map(Held::room).sum();
+        assert_eq!(rooms.bytes, hoarded);
+        assert!((HELD_ROOMS_BYTES_MAX / 2..HELD_ROOMS_BYTES_MAX).contains(&hoarded), "{hoarded}");
+        // One that has grown is counted as it is then.
+        hoard.truncate(1);
+        let mut rooms = Rooms { rooms: Vec::new(), bytes: hoard[0].lent };
+        let mut lent = hoard.remove(0);
+        lent.lines.reserve(200_000);
+        rooms.give_back(lent);
+        assert_eq!(rooms.bytes, rooms.rooms[0].room());
+    }
+}

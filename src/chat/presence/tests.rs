@@ -1,0 +1,175 @@
+//! One watched id and few watchers by hand, then many of both against a model.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn token(n: usize) -> Token {
+    Token::new(n, 1)
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).expect("a valid id")
+}
+
+/// Everybody may know everything.
+fn all(_: Token, _: &Id, online: bool) -> bool {
+    online
+}
+
+/// All notices that are due, `budget` watchers a turn.
+fn notices(presence: &mut Presence, budget: usize) -> Vec<(usize, String, bool)> {
+    let mut told = Vec::new();
+    while presence.has_notices() {
+        let mut left = budget;
+        while let Some((token, id, online)) = presence.next_notice(&mut left, all) {
+            told.push((token.key(), id.to_string(), online));
+        }
+    }
+    told
+}
+
+#[test]
+fn watchers_are_told_of_a_change_once() {
+    let mut presence = Presence::default();
+    for n in 1..=3 {
+        presence.watch(token(n), &id("bob"), false, false);
+    }
+    presence.changed("bob", true);
+    presence.changed("nobody watches", true);
+    let mut told = notices(&mut presence, 2);
+    told.sort();
+    assert_eq!(told, [1, 2, 3].map(|n| (n, "bob".to_owned(), true)));
+    presence.changed("bob", true);
+    assert_eq!(notices(&mut presence, 2), [], "they know");
+}
+
+#[test]
+fn what_changes_and_changes_back_is_not_told() {
+    let mut presence = Presence::default();
+    presence.watch(token(1), &id("bob"), true, true);
+    presence.changed("bob", false);
+    presence.changed("bob", true);
+    assert_eq!(notices(&mut presence, 10), []);
+}
+
+#[test]
+fn a_round_looks_at_no_more_watchers_than_its_budget() {
+    let mut presence = Presence::default();
+    for n in 0..1000 {
+        presence.watch(token(n), &id("bob"), false, false);
+    }
+    presence.changed("bob", true);
+    let mut budget = 256;
+    let mut told = 0;
+    while presence.next_notice(&mut budget, all).is_some() {
+        told += 1;
+    }
+    assert_eq!((told, budget), (256, 0));
+}
+
+#[test]
+fn an_id_that_comes_and_goes_for_ever_keeps_nobody_waiting_for_ever() {
+    let mut presence = Presence::default();
+    for n in 0..1000 {
+        presence.watch(token(n), &id("bob"), false, false);
+    }
+    let mut told = std::collections::BTreeSet::new();
+    for turn in 0..64 {
+        presence.changed("bob", turn % 2 == 0);
+        let mut budget = 256;
+        while let Some((token, _, _)) = presence.next_notice(&mut budget, all) {
+            told.insert(token.key());
+        }
+    }
+    assert_eq!(told.len(), 1000);
+}
+
+#[test]
+fn a_popular_id_does_not_keep_others_waiting() {
+    let mut presence = Presence::default();
+    for n in 0..1000 {
+        presence.watch(token(n), &id("star"), false, false);
+    }
+    presence.watch(token(1000), &id("bob"), false, false);
+    presence.changed("star", true);
+    presence.changed("bob", true);
+    let mut turns = 0;
+    let told = loop {
+        turns += 1;
+        let mut budget = 100;
+        let mut notices = std::iter::from_fn(|| presence.next_notice(&mut budget, all));
+        if notices.any(|(token, _, _)| token.key() == 1000) {
+            break turns;
+        }
+    };
+    assert_eq!(told, 2);
+}
+
+#[test]
+fn nothing_is_kept_for_those_who_are_gone() {
+    let mut presence = Presence::default();
+    for n in 0..10 {
+        presence.watch(token(n), &id("bob"), false, false);
+        presence.watch(token(n), &id("carol"), false, false);
+    }
+    presence.changed("bob", true);
+    for n in 0..10 {
+        presence.unwatch(token(n), "carol");
+        presence.forget(token(n));
+    }
+    assert_eq!(notices(&mut presence, 3), []);
+    assert_eq!((presence.total(), presence.watched.len(), presence.keys.len()), (0, 0, 0));
+    assert!(presence.watchers.is_empty());
+}
+
+proptest! {
+    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is watched and forgotten while rounds are under way: at the end everybody knows
+    /// what is true, and nobody was told what it knew.
+    #[test]
+    fn everybody_knows_at_last(steps in prop::collection::vec((0u8..6, 0usize..12, 0usize..3), 1..300)) {
+        let ids = ["a", "b", "c"].map(id);
+        let mut online = [false; 3];
+        let mut presence = Presence::default();
+        let mut known = BTreeMap::<(usize, usize), bool>::new();
+        let tell = |presence: &mut Presence, known: &mut BTreeMap<_, _>, mut budget: usize| {
+            while let Some((token, id, online)) = presence.next_notice(&mut budget, all) {
+                let which = (token.key(), id.as_bytes()[0] as usize - b'a' as usize);
+                assert_eq!(known.insert(which, online), Some(!online), "told what it knew, or does not watch");
+            }
+        };
+        for (step, n, i) in steps {
+            match step {
+                0 | 1 => {
+                    presence.watch(token(n), &ids[i], online[i], online[i]);
+                    known.insert((n, i), online[i]);
+                }
+                2 => {
+                    presence.unwatch(token(n), &ids[i]);
+                    known.remove(&(n, i));
+                }
+                3 => {
+                    presence.forget(token(n));
+                    known.retain(|(m, _), _| *m != n);
+                }
+                4 => {
+                    online[i] = !online[i];
+                    presence.changed(&ids[i], online[i]);
+                }
+                _ => tell(&mut presence, &mut known, n),
+            }
+            prop_assert_eq!(presence.total(), known.len());
+            prop_assert_eq!(presence.count(token(n)), known.keys().filter(|(m, _)| *m == n).count());
+            prop_assert_eq!(presence.watches(token(n), &ids[i]), known.contains_key(&(n, i)));
+        }
+        while presence.has_notices() {
+            tell(&mut presence, &mut known, 5);
+        }
+        for ((_, i), told) in known {
+            prop_assert_eq!(told, online[i]);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A line of a client's, whatever it looks like: the whole of JSON, by way of serde_json.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{FromClient, Line, Mid, SaidMids, Tag};
+use crate::limits::{BODY_DEPTH_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
+
+/// Reads one line, which is not blank.
+pub fn parse(line: &str) -> Line<'_> {
+    let keys: Keys = match serde_json::from_str(line) {
+        Ok(keys) => keys,
+        Err(wrong) => {
+            let sentence = format!("not a JSON object, from column {} on", wrong.column());
+            return Line { tag: Tag::default(), said: Err(sentence) };
+        }
+    };
+    let short = |raw: Option<_>| raw.and_then(string).filter(|text| text.len() <= REF_BYTES_MAX);
+    let tag = Tag { reference: short(keys.reference), to: short(keys.to) };
+    Line { tag, said: keys.said() }
+}
+
+/// The keys that mean something, each as it came.
+#[derive(Default)]
+struct Keys<'a> {
+    kind: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    key: Option<&'a RawValue>,
+    to: Option<&'a RawValue>,
+    body: Option<&'a RawValue>,
+    reference: Option<&'a RawValue>,
+    ids: Option<&'a RawValue>,
+    mids: Option<&'a RawValue>,
+    /// Some key, known or unknown, stands twice.
+    repeated: bool,
+}
+
+impl<'de> Deserialize<'de> for Keys<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Keys<'de>, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+/// Takes a line apart by hand: a derived struct would accept an array for an object, overlook an
+/// unknown key that comes twice, and take a `body` of `null` for none.
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys<'de>, A::Error> {
+        let mut keys = Keys::default();
+        // Made only for keys that the protocol does not know; a list would be searched for each of
+        // thousands.
+        let mut unknown: Option<HashSet<Cow<'de, str>>> = None;
+        while let Some(Key(name)) = map.next_key()? {
+            let value: &'de RawValue = map.next_value()?;
+            let twice = match &*name {
+                "type" => keys.kind.replace(value).is_some(),
+                "id" => keys.id.replace(value).is_some(),
+                "key" => keys.key.replace(value).is_some(),
+                "to" => keys.to.replace(value).is_some(),
+                "body" => keys.body.replace(value).is_some(),
+                "ref" => keys.reference.replace(value).is_some(),
+                "ids" => keys.ids.replace(value).is_some(),
+                "mids" => keys.mids.replace(value).is_some(),
+                _ => !unknown.get_or_insert_default().insert(name),
+            };
+            keys.repeated |= twice;
+        }
+        Ok(keys)
+    }
+}
+
+/// A key, borrowed from the line unless it has escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key<'de>, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(name)))
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+impl<'a> Keys<'a> {
+    fn said(&self) -> Result<FromClient<'a>, String> {
+        if self.repeated {
+            return Err("a key stands twice".into());
+        }
+        let kind = needed("type", self.kind)?;
+        Ok(match &*kind {
+            "send" => FromClient::Send {
+                to: needed("to", self.to)?,
+                body: self.body()?,
+                reference: self.reference()?,
+            },
+            "signal" => FromClient::Signal { to: needed("to", self.to)?, body: self.body()? },
+            "join" => {
+                FromClient::Join { id: needed("id", self.id)?, key: optional("key", self.key)? }
+            }
+            "ack" => FromClient::Ack { to: needed("to", self.to)?, mids: self.mids()? },
+            "watch" => FromClient::Watch { ids: list("ids", self.ids)? },
+            "unwatch" => FromClient::Unwatch { ids: list("ids", self.ids)? },
+            "block" => FromClient::Block { ids: list("ids", self.ids)? },
+            "unblock" => FromClient::Unblock { ids: list("ids", self.ids)? },
+            "leave" => FromClient::Leave,
+            _ => return Err("unknown `type`".into()),
+        })
+    }
+
+    fn body(&self) -> Result<&'a str, String> {
+        let body = self.body.ok_or("`body` is missing")?.get();
+        if depth(body) > BODY_DEPTH_MAX {
+            return Err(format!("`body` is nested more than {BODY_DEPTH_MAX} deep"));
+        }
+        Ok(body)
+    }
+
+    fn mids(&self) -> Result<SaidMids<'a>, String> {
+        let mids = list("mids", self.mids)?;
+        if !mids.iter().all(|mid| Mid::is_valid(mid)) {
+            return Err(format!("a mid is 1 to {MID_BYTES_MAX} ASCII letters, digits and -"));
+        }
+        Ok(SaidMids::new(&mids))
+    }
+
+    fn reference(&self) -> Result<Option<Cow<'a, str>>, String> {
+        match optional("ref", self.reference)? {
+            Some(text) if text.is_empty() || text.len() > REF_BYTES_MAX => {
+                Err(format!("`ref` must be 1 to {REF_BYTES_MAX} bytes long"))
+            }
+            reference => Ok(reference),
+        }
+    }
+}
+
+fn list<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Vec<Cow<'a, str>>, String> {
+    let value = value.ok_or_else(|| format!("`{name}` is missing"))?;
+    let not_strings = || format!("`{name}` must be a list of strings");
+    let list: Vec<&'a RawValue> = serde_json::from_str(value.get()).map_err(|_| not_strings())?;
+    if list.is_empty() || list.len() > LIST_MAX {
+        return Err(format!("`{name}` must have 1 to {LIST_MAX} entries"));
+    }
+    list.into_iter().map(|entry| string(entry).ok_or_else(not_strings)).collect()
+}
+
+fn needed<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Cow<'a, str>, String> {
+    optional(name, value)?.ok_or_else(|| format!("`{name}` is missing"))
+}
+
+fn optional<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, String> {
+    value.map(|raw| string(raw).ok_or_else(|| format!("`{name}` must be a string"))).transpose()
+}
+
+/// The string that a raw value is; none if it is something else, or has a lone surrogate.
+fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str(raw.get()).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
+}
+
+/// How deep arrays and objects are nested in a valid JSON text: 0 for a string or a number.
+pub(super) fn depth(json: &str) -> usize {
+    if !json.starts_with(['[', '{']) {
+        return 0;
+    }
+    let (mut depth, mut deepest) = (0usize, 0);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            // Brackets in strings do not count; an escaped quote does not end one.
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => _ = bytes.next(),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
+}

@@ -1,0 +1,502 @@
+//! The protocol page's examples first, then every rule of a line, one case a line.
+
+use super::parse::depth;
+use super::*;
+use crate::limits::{LIST_MAX, MID_BYTES_MAX};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+
+/// One line, which is not blank.
+fn read(line: &str) -> Line<'_> {
+    match Line::first(line) {
+        (Some(read), "") => read,
+        other => panic!("{line} was taken for {other:?}"),
+    }
+}
+
+fn said(line: &str) -> FromClient<'_> {
+    read(line).said.unwrap_or_else(|wrong| panic!("{line}: {wrong}"))
+}
+
+/// The line is a `bad_request` whose sentence has `word` in it.
+fn bad(line: &str, word: &str) {
+    match read(line).said {
+        Err(sentence) => assert!(sentence.contains(word), "{line}: {sentence}"),
+        Ok(said) => panic!("{line} was taken for {said:?}"),
+    }
+}
+
+fn written(line: &ToClient<'_>) -> String {
+    let mut out = Vec::new();
+    line.write(&mut out);
+    String::from_utf8(out).expect("lines are UTF-8")
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).expect("a valid id")
+}
+
+#[test]
+fn the_examples_of_the_protocol_are_read() {
+    assert_eq!(
+        said(r#"{"type":"join","id":"alice","key":"9f2c6a"}"#),
+        FromClient::Join { id: "alice".into(), key: Some("9f2c6a".into()) }
+    );
+    assert_eq!(
+        said(r#"{"type":"send","to":"bob","body":"hello","ref":"kX9q"}"#),
+        FromClient::Send { to: "bob".into(), body: r#""hello""#, reference: Some("kX9q".into()) }
+    );
+    assert_eq!(
+        said(r#"{"type":"signal","to":"bob","body":{"typing":true}}"#),
+        FromClient::Signal { to: "bob".into(), body: r#"{"typing":true}"# }
+    );
+    assert_eq!(
+        said(r#"{"type":"watch","ids":["bob","carol"]}"#),
+        FromClient::Watch { ids: vec!["bob".into(), "carol".into()] }
+    );
+    assert_eq!(
+        said(r#"{"type":"unwatch","ids":["carol"]}"#),
+        FromClient::Unwatch { ids: vec!["carol".into()] }
+    );
+    assert_eq!(
+        said(r#"{"type":"ack","to":"bob","mids":["abc-1"]}"#),
+        FromClient::Ack { to: "bob".into(), mids: SaidMids::new(&["abc-1".into()]) }
+    );
+    assert_eq!(
+        said(r#"{"type":"block","ids":["mallory"]}"#),
+        FromClient::Block { ids: vec!["mallory".into()] }
+    );
+    assert_eq!(
+        said(r#"{"type":"unblock","ids":["mallory"]}"#),
+        FromClient::Unblock { ids: vec!["mallory".into()] }
+    );
+    assert_eq!(said(r#"{"type":"leave"}"#), FromClient::Leave);
+}
+
+#[test]
+fn the_examples_of_the_protocol_are_written() {
+    let (alice, mid) = (id("alice"), Mid { prefix: 0xabc.into(), count: 31 });
+    assert_eq!(
+        written(&ToClient::Joined {
+            id: &alice,
+            resumed: true,
+            held: 3,
+            hold: 600,
+            max_message: 65536
+        }),
+        r#"{"type":"joined","id":"alice","resumed":true,"held":3,"max_message":65536,"hold":600}"#
+    );
+    assert_eq!(
+        written(&ToClient::Message {
+            from: &alice,
+            body: r#""hello""#,
+            mid,
+            at: 1_795_392_000_000
+        }),
+        r#"{"type":"message","from":"alice","body":"hello","mid":"000000000abc-1f","at":1795392000000}"#
+    );
+    assert_eq!(
+        written(&ToClient::Sent { reference: "k\"X", mid, at: 7, held: false }),
+        r#"{"type":"sent","ref":"k\"X","mid":"000000000abc-1f","at":7}"#
+    );
+    assert_eq!(
+        written(&ToClient::Sent { reference: "r", mid, at: 7, held: true }),
+        r#"{"type":"sent","ref":"r","mid":"000000000abc-1f","at":7,"held":true}"#
+    );
+    assert_eq!(
+        written(&ToClient::Delivered {
+            from: &alice,
+            mids: Mids::Said(&SaidMids::new(&["a-1".into(), "b".into()]))
+        }),
+        r#"{"type":"delivered","from":"alice","mids":["a-1","b"]}"#
+    );
+    assert_eq!(
+        written(&ToClient::Expired {
+            to: &alice,
+            mids: Mids::Ours { prefix: 0xabc.into(), counts: &[1, 255] }
+        }),
+        r#"{"type":"expired","to":"alice","mids":["000000000abc-1","000000000abc-ff"]}"#
+    );
+    assert_eq!(
+        written(&ToClient::Signal { from: &alice, body: "null" }),
+        r#"{"type":"signal","from":"alice","body":null}"#
+    );
+    assert_eq!(
+        written(&ToClient::Presence { id: &alice, online: true }),
+        r#"{"type":"presence","id":"alice","online":true}"#
+    );
+    let tag = Tag { reference: Some("kX9q".into()), to: Some("bob".into()) };
+    assert_eq!(
+        written(&ToClient::Error { code: ErrorCode::Offline, tag: &tag, text: "bob is not here" }),
+        r#"{"type":"error","code":"offline","ref":"kX9q","to":"bob","text":"bob is not here"}"#
+    );
+    assert_eq!(
+        written(&ToClient::Error { code: ErrorCode::BadRequest, tag: &Tag::default(), text: "" }),
+        r#"{"type":"error","code":"bad_request","text":""}"#
+    );
+}
+
+#[test]
+fn a_body_stays_as_it_came() {
+    for body in [
+        "null",
+        "\"\"",
+        "-0.0e+10",
+        "{ \"z\": 1.50, \"a\":[\"\\u00e9\\n\", null],\"a\":1}",
+        "\"\\ud800\"",
+        "[[], {}]",
+        "\"[[[\"",
+    ] {
+        let line = format!("{{\"type\":\"send\" , \"body\": {body}\t,\"to\":\"bob\"}}");
+        assert_eq!(said(&line), FromClient::Send { to: "bob".into(), body, reference: None });
+    }
+}
+
+#[test]
+fn unknown_keys_are_ignored_and_no_key_stands_twice() {
+    assert_eq!(said(r#"{"x":1,"type":"leave","y":[2],"Type":3}"#), FromClient::Leave);
+    bad(r#"{"type":"leave","type":"leave"}"#, "twice");
+    bad(r#"{"type":"leave","x":1,"x":2}"#, "twice");
+    bad(r#"{"type":"leave","x":1,"\u0078":2}"#, "twice");
+    bad(r#"{"type":"send","to":"bob","to":"bob","body":1}"#, "twice");
+}
+
+#[test]
+fn what_is_not_a_line_is_refused() {
+    for line in [
+        "x",
+        "{",
+        "{}x",
+        "[]",
+        r#"["leave"]"#,
+        "null",
+        "\"leave\"",
+        "\"a long string, of which no word comes back\"",
+        r#"{"type":"leave",}"#,
+        r#"{type:"leave"}"#,
+        r#"{"type":"leave"} {"type":"leave"}"#,
+        r#"{"type":"send","to":"b","body":01}"#,
+        r#"{"type":"send","to":"b","body":"\x"}"#,
+        r#"{"type":"send","to":"b","body":tru}"#,
+        "{\"type\":\"send\",\"to\":\"b\",\"body\":\"\u{1}\"}",
+    ] {
+        bad(line, "not a JSON object");
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_or_of_another_type_is_refused_by_name() {
+    bad("{}", "`type` is missing");
+    bad(r#"{"type":null}"#, "`type`");
+    bad(r#"{"type":"leave "}"#, "unknown");
+    bad(r#"{"type":"join"}"#, "`id` is missing");
+    bad(r#"{"type":"join","id":7}"#, "`id`");
+    bad(r#"{"type":"join","id":"a","key":null}"#, "`key`");
+    bad(r#"{"type":"send","body":1}"#, "`to` is missing");
+    bad(r#"{"type":"send","to":["bob"],"body":1}"#, "`to`");
+    bad(r#"{"type":"send","to":"bob"}"#, "`body` is missing");
+    bad(r#"{"type":"send","to":"bob","body":1,"ref":null}"#, "`ref`");
+    bad(r#"{"type":"send","to":"bob","body":1,"ref":""}"#, "`ref`");
+    bad(&format!(r#"{{"type":"send","to":"bob","body":1,"ref":"{}"}}"#, "r".repeat(65)), "`ref`");
+    bad(r#"{"type":"ack","to":"bob"}"#, "`mids` is missing");
+    bad(r#"{"type":"ack","to":"bob","mids":[]}"#, "`mids`");
+    bad(r#"{"type":"ack","to":"bob","mids":[7]}"#, "`mids`");
+    bad(r#"{"type":"ack","to":"bob","mids":["a_b"]}"#, "a mid is");
+    bad(&format!(r#"{{"type":"ack","to":"bob","mids":["{}"]}}"#, "a".repeat(33)), "a mid is");
+    bad(r#"{"type":"block","ids":[]}"#, "`ids`");
+    bad(r#"{"type":"watch"}"#, "`ids` is missing");
+    bad(r#"{"type":"watch","ids":[]}"#, "`ids`");
+    bad(r#"{"type":"watch","ids":"bob"}"#, "`ids`");
+    bad(r#"{"type":"watch","ids":["bob",1]}"#, "`ids`");
+    bad(&format!(r#"{{"type":"watch","ids":["a"{}]}}"#, ",\"a\"".repeat(256)), "`ids`");
+}
+
+#[test]
+fn a_lone_surrogate_is_refused_but_in_a_body() {
+    for key in ["id", "key"] {
+        let other = if key == "id" { "key" } else { "id" };
+        bad(&format!(r#"{{"type":"join","{other}":"a","{key}":"\ud800"}}"#), key);
+    }
+    bad(r#"{"type":"send","to":"\udc00x","body":1}"#, "`to`");
+    bad(r#"{"type":"send","to":"b","body":1,"ref":"\ud800\ud800"}"#, "`ref`");
+    bad(r#"{"type":"watch","ids":["\ud800"]}"#, "`ids`");
+    assert_eq!(
+        said(r#"{"type":"send","to":"\ud83d\ude00","body":1}"#),
+        FromClient::Send { to: "😀".into(), body: "1", reference: None }
+    );
+}
+
+#[test]
+fn a_body_may_be_nested_64_deep_and_no_deeper() {
+    let nested = |n: usize| {
+        format!(r#"{{"type":"send","to":"b","body":{}{}}}"#, "[".repeat(n), "]".repeat(n))
+    };
+    said(&nested(64));
+    bad(&nested(65), "deep");
+    bad(&nested(60_000), "deep");
+    for (json, expected) in [
+        ("1", 0),
+        ("[]", 1),
+        (r#"[{"a":[1]},[2]]"#, 3),
+        (r#"["[[[", "\"[[", "\\", [1]]"#, 2),
+        (r#"{"[":"{"}"#, 1),
+    ] {
+        assert_eq!(depth(json), expected, "{json}");
+    }
+}
+
+#[test]
+fn a_refused_line_is_still_named_by_its_ref_and_to() {
+    let tag = |reference: Option<&'static str>, to: Option<&'static str>| Tag {
+        reference: reference.map(Cow::from),
+        to: to.map(Cow::from),
+    };
+    let check = |line: &str, expected: Tag| assert_eq!(read(line).tag, expected, "{line}");
+    check(r#"{"type":"send","to":"bob","ref":"r1"}"#, tag(Some("r1"), Some("bob")));
+    check(r#"{"type":"nonsense","to":"a\nb","ref":""}"#, tag(Some(""), Some("a\nb")));
+    check(r#"{"type":"send","to":7,"ref":"r1","body":1}"#, tag(Some("r1"), None));
+    check(&format!(r#"{{"type":"send","to":"{}","ref":[]}}"#, "b".repeat(65)), tag(None, None));
+    check(r#"{"type":"send","to":"bob""#, tag(None, None));
+}
+
+#[test]
+fn an_id_is_letters_marks_numbers_and_five_signs() {
+    for good in [
+        "a",
+        "alice",
+        "Zoë",
+        "संजय",
+        "李",
+        "a.b_c-d@e+f",
+        "1",
+        "½",
+        "é",
+        "e\u{301}",
+        &"x".repeat(64),
+    ] {
+        assert!(Id::is_valid(good), "{good:?}");
+    }
+    for bad in [
+        "",
+        &"x".repeat(65),
+        &"é".repeat(33),
+        "a b",
+        "a\n",
+        "\"",
+        "a/b",
+        "\\",
+        "😀",
+        "\u{301}e",   // a mark in front
+        "a\u{200b}",  // zero width space
+        "a\u{ad}",    // soft hyphen
+        "a\u{34f}",   // combining grapheme joiner
+        "\u{3164}",   // hangul filler
+        "a\u{fe0f}",  // variation selector
+        "a\u{e0101}", // variation selector supplement
+        "a\u{202e}b", // right-to-left override
+        "a\u{180e}",
+        "<img>",
+    ] {
+        assert!(!Id::is_valid(bad), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_mid_is_short_and_plain() {
+    let longest = Mid { prefix: u64::MAX.into(), count: u64::MAX }.to_string();
+    assert!(Mid::is_valid(&longest), "{longest}");
+}
+
+#[test]
+fn a_mid_of_this_server_is_known_by_its_one_spelling() {
+    let mid = Mid { prefix: 0xabc.into(), count: 0x1f };
+    let count_in =
+        |text: &str| SaidMids::new(&[text.into()]).counts(mid.prefix).collect::<Vec<_>>();
+    assert_eq!(count_in(&mid.to_string()), [Some(0x1f)]);
+    for foreign in [
+        "000000000abd-1f",
+        "abc-1f",
+        "000000000abc-1F",
+        "000000000abc-01f",
+        "000000000abc-1-",
+        "000000000abc-",
+        "x",
+    ] {
+        assert_eq!(count_in(foreign), [None], "{foreign}");
+    }
+    let all =
+        ["000000000abc-0", "x", "000000000abc-10000000000000000", "000000000abc-a"].map(Into::into);
+    assert_eq!(
+        SaidMids::new(&all).counts(mid.prefix).collect::<Vec<_>>(),
+        [Some(0), None, None, Some(10)]
+    );
+}
+
+#[test]
+fn a_line_in_pieces_is_refused_until_it_is_whole() {
+    let line = r#"{"type":"send","to":"bob","body":{"a":["\"]"]},"ref":"r"}"#;
+    for cut in 1..line.len() {
+        bad(&line[..cut], "not a JSON object");
+    }
+    said(line);
+    bad(&format!("{line}{{"), "not a JSON object");
+}
+
+/// Any JSON value, written as some client might.
+fn json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|b| b.to_string()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<String>().prop_map(|s| serde_json::to_string(&s).expect("a string")),
+    ];
+    leaf.prop_recursive(4, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|v| format!("[ {} ]", v.join(" ,"))),
+            prop::collection::vec((any::<String>(), inner), 0..4).prop_map(|v| {
+                let members: Vec<String> = v
+                    .into_iter()
+                    .map(|(k, v)| format!("{} :{v}", serde_json::to_string(&k).expect("a string")))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+#[test]
+fn error_codes_are_listed_by_their_numbers() {
+    for (number, code) in ErrorCode::ALL.into_iter().enumerate() {
+        assert_eq!(code as usize, number, "{code:?}");
+    }
+}
+
+/// Lines that are almost as most are: made of pieces of which each may be a little off.
+fn almost_common() -> impl Strategy<Value = String> {
+    const KEYS: &[&str] = &["to", "to", "body", "ref", "mids", "x", "t\\u006f", "type"];
+    let string = prop_oneof![
+        4 => "[a-z0-9-]{0,40}".prop_map(|s| format!("\"{s}\"")),
+        2 => r#"([a-z\[,:é] ?|\\[nu"\\/x0]|\\u00e9|\\ud83d){0,30}"#.prop_map(|s| format!("\"{s}\"")),
+        1 => Just(format!("\"{}\"", "r".repeat(65))),
+    ];
+    let list =
+        (prop::collection::vec(string.clone(), 0..4), prop_oneof![9 => Just(","), 1 => Just(", ")])
+            .prop_map(|(mids, comma)| format!("[{}]", mids.join(comma)));
+    let value = prop_oneof![3 => string, 3 => list, 1 => json(), 1 => any::<String>()];
+    let kind =
+        prop_oneof![Just("send"), Just("ack"), Just("signal"), Just("leave"), Just("\\u0061ck")];
+    let members = prop::collection::vec((prop::sample::select(KEYS), value), 0..5);
+    let end = prop_oneof![9 => Just(""), 1 => Just(" "), 1 => Just("}"), 1 => Just(",")];
+    (kind, members, any::<prop::sample::Index>(), end).prop_map(|(kind, members, place, end)| {
+        let mut members: Vec<String> =
+            members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        members.insert(place.index(members.len() + 1), format!("\"type\":\"{kind}\""));
+        format!("{{{}}}{end}", members.join(","))
+    })
+}
+
+/// Lines as programs write them, which are all read in one pass.
+fn common_line() -> impl Strategy<Value = String> {
+    let quoted = |s: String| serde_json::to_string(&s).expect("a string");
+    let body = r#"[ -~é€\n\t\\"]{0,80}"#.prop_map(quoted);
+    let reference = prop::option::of("[a-zé]{1,32}");
+    let send = ("[a-zé.@ ]{0,16}", body, reference).prop_map(|(to, body, reference)| {
+        let reference = reference.map_or(String::new(), |text| format!(r#","ref":"{text}""#));
+        format!(r#"{{"type":"send","to":"{to}","body":{body}{reference}}}"#)
+    });
+    let ack = prop::collection::vec("[a-zA-Z0-9-]{1,32}", 1..5).prop_map(|mids| {
+        format!(r#"{{"type":"ack","to":"bob","mids":["{}"]}}"#, mids.join("\",\""))
+    });
+    prop_oneof![3 => send, 1 => ack]
+}
+
+/// The same with one letter taken out, or another in its place.
+fn mistyped_line() -> impl Strategy<Value = String> {
+    const LETTERS: &[&str] =
+        &["", "\"", "\\", "{", "}", "[", ",", ":", " ", "x", "é", "\u{1}", "\\u0041", "\"\""];
+    (common_line(), any::<prop::sample::Index>(), prop::sample::select(LETTERS)).prop_map(
+        |(mut line, place, letter)| {
+            let (at, old) =
+                line.char_indices().nth(place.index(line.chars().count())).expect("a letter");
+            line.replace_range(at..at + old.len_utf8(), letter);
+            line
+        },
+    )
+}
+
+#[test]
+fn a_list_may_be_as_long_as_a_list_may_be() {
+    for (len, is_read) in [(LIST_MAX, true), (LIST_MAX + 1, false)] {
+        let line =
+            format!(r#"{{"type":"ack","to":"bob","mids":["a"{}]}}"#, ",\"a\"".repeat(len - 1));
+        assert_eq!((fast::first(&line).is_some(), read(&line).said.is_ok()), (is_read, is_read));
+    }
+}
+
+proptest! {
+    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_sent_survives_both_ways(to in any::<String>(), reference in "[^\"]{1,16}", body in json()) {
+        let quoted = |s: &str| serde_json::to_string(s).expect("a string");
+        let line = format!(r#"{{"ref":{},"body":{body},"to":{},"type":"send"}}"#, quoted(&reference), quoted(&to));
+        prop_assert_eq!(
+            said(&line),
+            FromClient::Send { to: to.clone().into(), body: &body, reference: Some(reference.clone().into()) }
+        );
+        let out = written(&ToClient::Message { from: &id("a"), body: &body, mid: Mid { prefix: 1.into(), count: 1 }, at: 5 });
+        prop_assert!(!out.contains('\n') || body.contains('\n'));
+        let back: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(&out).expect("JSON");
+        prop_assert_eq!(back["body"].get(), body.as_str());
+    }
+
+    #[test]
+    fn what_is_read_in_one_pass_means_what_it_means_in_full(line in prop_oneof![almost_common(), mistyped_line(), common_line()]) {
+        for behind in ["", "\n", "\n{\"type\":", " \n", "\r\n"] {
+            let text = format!("{line}{behind}");
+            if let Some((read, rest)) = fast::first(&text) {
+                prop_assert_eq!(read, parse::parse(&line));
+                prop_assert_eq!(Some(rest), behind.strip_prefix('\n').or(Some(behind)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_programs_write_is_read_in_one_pass_and_only_whole(line in common_line()) {
+        prop_assert!(fast::first(&line).is_some());
+        for (cut, _) in line.char_indices() {
+            prop_assert_eq!(fast::first(&line[..cut]), None);
+        }
+    }
+
+    #[test]
+    fn nothing_makes_it_panic_and_nothing_comes_back_unescaped(line in any::<String>(), text in any::<String>()) {
+        let _ = Line::first(&line).0.is_some();
+        let tag = Tag { reference: Some(line.clone().into()), to: Some(text.clone().into()) };
+        let out = written(&ToClient::Error { code: ErrorCode::Slow, tag: &tag, text: &text });
+        let back: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        prop_assert_eq!(back["ref"].as_str(), Some(line.as_str()));
+        prop_assert_eq!(back["text"].as_str(), Some(text.as_str()));
+        prop_assert!(!out.contains('\n'));
+    }
+}
+
+/// As it is written where time does not matter.
+impl std::fmt::Display for Mid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(str::from_utf8(self.write(&mut [0; MID_BYTES_MAX])).expect("ASCII"))
+    }
+}
+
+#[test]
+fn mids_are_written_as_the_standard_library_writes_them() {
+    for number in [0, 1, 9, 10, 15, 16, 0xabc, 0xffff_ffff_ffff, 1 << 48, u64::MAX] {
+        let mid = Mid { prefix: number.into(), count: number };
+        let expected = format!("{:012x}-{number:x}", number & 0xffff_ffff_ffff);
+        assert_eq!(mid.write(&mut [0; MID_BYTES_MAX]), expected.as_bytes());
+        let said = SaidMids::new(&[expected.as_str().into()]);
+        assert_eq!(said.counts(mid.prefix).collect::<Vec<_>>(), [Some(number)]);
+    }
+}

@@ -1,0 +1,91 @@
+//! Lines of the server's, as text. What is said for each message is put together by hand: a
+//! `message` by `format_args!` takes 900 instructions more.
+
+use std::fmt;
+use std::io::Write as _;
+
+use super::ToClient;
+use crate::limits::MID_BYTES_MAX;
+
+impl ToClient<'_> {
+    /// Appends the line, without a newline.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            ToClient::Joined { id, resumed, held, hold, max_message } => append(
+                out,
+                format_args!(
+                    r#"{{"type":"joined","id":"{}","resumed":{resumed},"held":{held},"max_message":{max_message},"hold":{hold}}}"#,
+                    id.0
+                ),
+            ),
+            ToClient::Message { from, body, mid, at } => {
+                put(
+                    out,
+                    [r#"{"type":"message","from":""#, from, r#"","body":"#, body, r#","mid":""#],
+                );
+                put_all(out, [mid.write(&mut [0; MID_BYTES_MAX]), br#"","at":"#]);
+                put(out, [itoa::Buffer::new().format(*at)]);
+                out.push(b'}');
+            }
+            ToClient::Sent { reference, mid, at, held } => {
+                put(out, [r#"{"type":"sent","ref":"#]);
+                put_string(out, reference);
+                put_all(out, [br#","mid":""#, mid.write(&mut [0; MID_BYTES_MAX]), br#"","at":"#]);
+                put(out, [itoa::Buffer::new().format(*at)]);
+                put(out, [if *held { r#","held":true}"# } else { "}" }]);
+            }
+            ToClient::Delivered { from, mids } => {
+                put(out, [r#"{"type":"delivered","from":""#, from, r#"","mids":["#]);
+                mids.write(out);
+                put(out, ["]}"]);
+            }
+            ToClient::Expired { to, mids } => {
+                put(out, [r#"{"type":"expired","to":""#, to, r#"","mids":["#]);
+                mids.write(out);
+                put(out, ["]}"]);
+            }
+            ToClient::Signal { from, body } => {
+                put(out, [r#"{"type":"signal","from":""#, from, r#"","body":"#, body, "}"]);
+            }
+            ToClient::Presence { id, online } => {
+                let online = if *online { "true}" } else { "false}" };
+                put(out, [r#"{"type":"presence","id":""#, id, r#"","online":"#, online]);
+            }
+            ToClient::Error { code, tag, text } => {
+                put(out, [r#"{"type":"error","code":""#, code.name(), "\""]);
+                for (key, value) in [(r#","ref":"#, &tag.reference), (r#","to":"#, &tag.to)] {
+                    if let Some(value) = value {
+                        put(out, [key]);
+                        put_string(out, value);
+                    }
+                }
+                put(out, [r#","text":"#]);
+                put_string(out, text);
+                out.push(b'}');
+            }
+        }
+    }
+}
+
+/// Appends texts.
+fn put<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {
+    put_all(out, parts.map(str::as_bytes));
+}
+
+/// Appends parts of a text, with one look at the room for them.
+pub fn put_all<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N]) {
+    out.reserve(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+// Writing into a vector cannot fail, and neither can writing a string as JSON.
+
+fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}
+
+fn put_string(out: &mut Vec<u8>, text: &str) {
+    let _ = serde_json::to_writer(out, text);
+}

@@ -1,0 +1,434 @@
+//! Where readiness and new connections come from: mio's `Poll`, the listening sockets, the signals.
+//!
+//! Invariant: nothing from `accept` ends the server. What the machine lacks is tried again, and
+//! said once a second. Nothing here waits but `wait`, except for the disk when SIGHUP says that
+//! certificate and key are new.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Registry};
+use rustix::net::sockopt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::config::Config;
+use crate::limits::{
+    ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, DESCRIPTORS_RESERVED, EVENTS_MAX, SEND_BUFFER_BYTES,
+    SHUTDOWN, WAITS_PER_TURN,
+};
+use crate::memory::tighten;
+use crate::net::connection::View;
+#[cfg(feature = "tls")]
+use crate::net::tls::{Identity, TlsStream};
+use crate::server::{Accepted, Ready, Server};
+use crate::time::Now;
+use crate::token::Token;
+
+/// What a connection speaks through.
+#[cfg(not(feature = "tls"))]
+pub type Socket = TcpStream;
+/// What a connection speaks through.
+#[cfg(feature = "tls")]
+pub type Socket = TlsStream<TcpStream>;
+
+// Tokens of connections have a slab key in their low half, which these are far above.
+const CHAT: mio::Token = mio::Token(usize::MAX);
+const METRICS: mio::Token = mio::Token(usize::MAX - 1);
+const SIGNALS: mio::Token = mio::Token(usize::MAX - 2);
+const REDIRECT: mio::Token = mio::Token(usize::MAX - 3);
+
+/// The sockets that are listened on, and what wakes the loop.
+pub struct Listener {
+    poll: Poll,
+    events: Events,
+    /// The first is the chat's.
+    doors: Vec<Door>,
+    signals: Signals,
+    /// The kernel has reported signals that were not looked at.
+    signalled: bool,
+    warnings: Throttle,
+    /// What the kernel reported last.
+    ready: Vec<Ready>,
+    /// After the first signal: by when it is over.
+    stop_by: Option<Instant>,
+}
+
+/// A socket that is listened on.
+struct Door {
+    token: mio::Token,
+    socket: TcpListener,
+    /// What those see who come through it.
+    view: View,
+    /// With what they are spoken TLS to.
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+    accepting: Accepting,
+}
+
+/// TLS at a door, and where it is read from.
+#[cfg(feature = "tls")]
+struct Tls {
+    identity: Identity,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// Whether `accept` has to be tried.
+#[derive(Clone, Copy, PartialEq)]
+enum Accepting {
+    /// The last one said `WouldBlock`: an event will come.
+    OnEvent,
+    /// More may be waiting that no event will tell of.
+    Owed,
+    /// The machine had no descriptor or memory for it: again then, or when there are fewer
+    /// connections than now.
+    Refused { until: Instant, connections: usize },
+}
+
+/// Lets one line a second through to the log.
+#[derive(Default)]
+struct Throttle {
+    next: Option<Instant>,
+    held_back: u64,
+}
+
+impl Listener {
+    /// Listens where the chat is served. From here on the signals SIGINT and SIGTERM are the
+    /// loop's.
+    ///
+    /// # Errors
+    /// When the address cannot be had, or the machine lacks what a loop needs.
+    pub fn bind(config: &Config) -> io::Result<Listener> {
+        let poll = Poll::new()?;
+        let chat = Door::open(config.listen, config, View::Page, poll.registry())?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        Ok(Listener {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            doors: vec![chat],
+            signals,
+            signalled: false,
+            warnings: Throttle::default(),
+            ready: Vec::with_capacity(EVENTS_MAX),
+            stop_by: None,
+        })
+    }
+
+    /// Where it listens: the port is known even if 0 was asked for.
+    ///
+    /// # Errors
+    /// Those of getsockname(2), or when the server is stopping.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.doors.first().ok_or(ErrorKind::NotConnected)?.socket.local_addr()
+    }
+
+    /// Listens for others than those who want the page, too; gives where.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn bind_also(
+        &mut self,
+        address: SocketAddr,
+        view: View,
+        config: &Config,
+    ) -> io::Result<SocketAddr> {
+        let door = Door::open(address, config, view, self.poll.registry())?;
+        let address = door.socket.local_addr()?;
+        self.doors.push(door);
+        Ok(address)
+    }
+
+    /// Speaks TLS where the chat is served, with certificate and key from these files. From here on
+    /// SIGHUP reads them anew.
+    ///
+    /// # Errors
+    /// When the machine lacks what a signal needs.
+    #[cfg(feature = "tls")]
+    pub fn speak_tls(
+        &mut self,
+        identity: Identity,
+        certificate: PathBuf,
+        key: PathBuf,
+    ) -> io::Result<()> {
+        if let Some(chat) = self.doors.first_mut() {
+            chat.tls = Some(Tls { identity, certificate, key });
+        }
+        self.signals.add_signal(SIGHUP)
+    }
+
+    /// Serves until a signal says stop and everybody was told, or a second signal.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait, which is beyond repair.
+    pub fn run(mut self, server: &mut Server<Socket>) -> io::Result<()> {
+        let mut ended = Instant::now();
+        loop {
+            let now = self.wait(ended, server)?;
+            let at_once = self.heed_signals(now, server);
+            server.turn(now, &self.ready);
+            // Behind the turn, so that a connection that ended in it has made room.
+            self.accept(now, server);
+            // The end of one turn is where the next sleep begins: one look at the clock for both.
+            ended = Instant::now();
+            server.counters.turns.add(ended.saturating_duration_since(now.instant));
+            if at_once || self.stop_by.is_some_and(|by| server.is_empty() || by <= now.instant) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The only place that sleeps, from `now` on: until readiness, or the nearest deadline.
+    fn wait(&mut self, now: Instant, server: &Server<Socket>) -> io::Result<Now> {
+        let accept = self.doors.iter().filter_map(|door| door.sleep(now)).min();
+        let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
+        let timeout = [server.sleep(now), accept, stop].into_iter().flatten().min();
+        self.ready.clear();
+        tighten(&mut self.ready, EVENTS_MAX);
+        self.take_events(timeout)?;
+        // A message that has come behind a thousand ends does not wait for them.
+        for _ in 1..WAITS_PER_TURN {
+            let is_full = self.events.iter().count() == EVENTS_MAX;
+            if !is_full || self.ready.iter().filter(|ready| !ready.closed).count() > EVENTS_MAX / 2
+            {
+                break;
+            }
+            self.take_events(Some(Duration::ZERO))?;
+        }
+        Ok(Now::read())
+    }
+
+    fn take_events(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
+            result => result?,
+        }
+        for event in &self.events {
+            match event.token() {
+                CHAT | METRICS | REDIRECT => {
+                    for door in self.doors.iter_mut().filter(|door| door.token == event.token()) {
+                        door.accepting = Accepting::Owed;
+                    }
+                }
+                SIGNALS => self.signalled = true,
+                token => self.ready.push(Ready {
+                    token: Token::from(token.0),
+                    readable: event.is_readable(),
+                    writable: event.is_writable(),
+                    closed: event.is_read_closed() || event.is_error(),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The first signal begins the end, a second one is the end: then it gives true.
+    fn heed_signals(&mut self, now: Now, server: &mut Server<Socket>) -> bool {
+        if !std::mem::take(&mut self.signalled) {
+            return false;
+        }
+        for signal in self.signals.pending() {
+            if signal == SIGHUP {
+                self.doors.iter_mut().for_each(Door::reload);
+                continue;
+            }
+            if self.stop_by.is_some() {
+                return true;
+            }
+            info!("stopping; connections to say goodbye to: {}", server.len());
+            self.stop_by = Some(now.instant + SHUTDOWN);
+            self.doors.clear();
+            server.shut_down(now);
+        }
+        false
+    }
+
+    fn accept(&mut self, now: Now, server: &mut Server<Socket>) {
+        for door in &mut self.doors {
+            door.accept(now, server, self.poll.registry(), &mut self.warnings);
+        }
+    }
+}
+
+impl Door {
+    fn open(
+        address: SocketAddr,
+        config: &Config,
+        view: View,
+        registry: &Registry,
+    ) -> io::Result<Door> {
+        let token = match view {
+            View::Page => CHAT,
+            View::Metrics => METRICS,
+            #[cfg(feature = "tls")]
+            View::Redirect => REDIRECT,
+        };
+        let mut socket = TcpListener::bind(address)?;
+        // Set once, inherited by each connection (on Linux; elsewhere they keep the system's
+        // defaults).
+        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        #[cfg(target_os = "linux")]
+        sockopt::set_tcp_user_timeout(
+            &socket,
+            config.timeout.as_millis().min(i32::MAX as u128) as u32,
+        )?;
+        // mio has called it with 128; the second call only sets the backlog.
+        rustix::net::listen(&socket, BACKLOG)?;
+        registry.register(&mut socket, token, Interest::READABLE)?;
+        Ok(Door {
+            token,
+            socket,
+            view,
+            #[cfg(feature = "tls")]
+            tls: None,
+            accepting: Accepting::OnEvent,
+        })
+    }
+
+    /// How long the loop may sleep; none: until something happens.
+    fn sleep(&self, now: Instant) -> Option<Duration> {
+        match self.accepting {
+            Accepting::OnEvent => None,
+            Accepting::Owed => Some(Duration::ZERO),
+            Accepting::Refused { until, .. } => Some(until.saturating_duration_since(now)),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        now: Now,
+        server: &mut Server<Socket>,
+        registry: &Registry,
+        warnings: &mut Throttle,
+    ) {
+        match self.accepting {
+            Accepting::OnEvent => return,
+            Accepting::Refused { until, connections }
+                if now.instant < until && server.len() >= connections =>
+            {
+                return;
+            }
+            Accepting::Refused { .. } | Accepting::Owed => {}
+        }
+        self.accepting = Accepting::Owed;
+        for _ in 0..ACCEPTS_PER_TURN {
+            let accepted = self.socket.accept().and_then(|(stream, address)| {
+                let stream = self.socket_for(stream)?;
+                let accepted =
+                    server.accept(stream, address.ip(), self.view, now, |stream, token| {
+                        let both = Interest::READABLE | Interest::WRITABLE;
+                        registry.register(source(stream), mio::Token(token.into()), both)
+                    })?;
+                Ok((accepted, address.ip()))
+            });
+            match accepted {
+                Ok((Accepted::Taken, _)) => {}
+                Ok((Accepted::Full, _)) => {
+                    warnings.warn(now, format_args!("no room for more connections"))
+                }
+                Ok((Accepted::AddressFull, address)) => {
+                    warnings.warn(now, format_args!("no room for more connections from {address}"));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accepting = Accepting::OnEvent;
+                    return;
+                }
+                // One that gave up while it waited, or a signal: the next one may be fine.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => {
+                    let until = now.instant + ACCEPT_RETRY;
+                    self.accepting = Accepting::Refused { until, connections: server.len() };
+                    server.counters.accept_failures += 1;
+                    warnings.warn(now, format_args!("cannot accept connections: {error}"));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+impl Door {
+    fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
+        Ok(stream)
+    }
+
+    /// SIGHUP is not asked for, and would end the program.
+    fn reload(&mut self) {}
+}
+
+#[cfg(feature = "tls")]
+impl Door {
+    fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
+        match &self.tls {
+            Some(tls) => TlsStream::new(stream, &tls.identity),
+            None => Ok(TlsStream::plain(stream)),
+        }
+    }
+
+    /// For connections to come: those that are here keep what they have.
+    fn reload(&mut self) {
+        let Some(Tls { identity, certificate, key }) = &mut self.tls else { return };
+        match identity.reload(certificate, key) {
+            Ok(new) => {
+                *identity = new;
+                info!("certificate and key were read anew");
+            }
+            Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
+        }
+    }
+}
+
+/// What the kernel knows of a socket.
+#[cfg(not(feature = "tls"))]
+fn source(socket: &mut Socket) -> &mut TcpStream {
+    socket
+}
+
+/// What the kernel knows of a socket.
+#[cfg(feature = "tls")]
+fn source(socket: &mut Socket) -> &mut TcpStream {
+    socket.socket_mut()
+}
+
+impl Throttle {
+    fn warn(&mut self, now: Now, line: std::fmt::Arguments<'_>) {
+        if self.next.is_some_and(|next| now.instant < next) {
+            self.held_back += 1;
+            return;
+        }
+        self.next = Some(now.instant + Duration::from_secs(1));
+        match std::mem::take(&mut self.held_back) {
+            0 => warn!("{line}"),
+            held_back => warn!("{line} ({held_back} times more since the last such line)"),
+        }
+    }
+}
+
+/// Raises the limit of open descriptors as far as this process may.
+///
+/// # Errors
+/// When the kernel does not let it.
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// How many connections the limit of open descriptors leaves room for.
+pub fn connections_possible() -> usize {
+    let descriptors =
+        getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| limit as usize);
+    descriptors.saturating_sub(DESCRIPTORS_RESERVED)
+}

@@ -1,0 +1,642 @@
+//! Bytes in, messages and answers out. What one client says is heard whole, byte by byte, and with
+//! more behind it; what two say is cut and interleaved through one codec.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::Control;
+
+use super::*;
+
+/// Longest message in these tests; above all sizes at which something changes.
+const LIMIT: usize = 70_000;
+
+const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
+const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
+const CONTINUATION: u8 = 0x00;
+/// Added to the first byte of a data frame: no more frames of this message follow.
+const FIN: u8 = 0x80;
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x00];
+
+// ---- what a client says ----
+
+/// The header of a frame from a client: its first byte, and the length that it announces.
+fn header(first: u8, len: u64) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match len {
+        0..=125 => bytes.push(0x80 | len as u8),
+        126..=0xffff => {
+            bytes.push(0x80 | 126);
+            bytes.extend((len as u16).to_be_bytes());
+        }
+        _ => {
+            bytes.push(0x80 | 127);
+            bytes.extend(len.to_be_bytes());
+        }
+    }
+    bytes.extend(MASK);
+    bytes
+}
+
+/// One frame from a client.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = header(first, payload.len() as u64);
+    bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+/// A close frame's payload.
+fn close(code: u16, reason: &[u8]) -> Vec<u8> {
+    [&code.to_be_bytes(), reason].concat()
+}
+
+// ---- what is heard ----
+
+fn codec() -> Codec {
+    Codec::new(LIMIT, 1 << 30)
+}
+
+fn text(text: &str) -> Message {
+    Message::Text(text.into())
+}
+
+fn binary(bytes: &[u8]) -> Message {
+    Message::Binary(bytes.to_vec().into())
+}
+
+fn ping(bytes: &[u8]) -> Message {
+    Message::Ping(bytes.to_vec().into())
+}
+
+/// The pong to a short ping.
+fn pong(payload: &[u8]) -> Vec<u8> {
+    [&[PONG, payload.len() as u8], payload].concat()
+}
+
+/// One client, and what its bytes have come to.
+#[derive(Default)]
+struct Client {
+    frames: Frames,
+    heard: Heard,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Heard {
+    messages: Vec<Message>,
+    answers: Vec<u8>,
+    refused: Option<CloseCode>,
+}
+
+impl Client {
+    /// One read, until there is nothing more in it, or nothing more to be heard.
+    fn hear(&mut self, bytes: &[u8], codec: &mut Codec) {
+        let mut bytes = bytes.to_vec();
+        let mut input = Input::new(&mut bytes);
+        while !self.is_over() {
+            match self.frames.next(&mut input, codec, &mut self.heard.answers) {
+                Ok(Some(Arrival::InPlace(said))) => self.heard.messages.push(text(said)),
+                Ok(Some(Arrival::Assembled(message))) => self.heard.messages.push(message),
+                Ok(None) => return assert!(input.rest().is_empty(), "it stopped too soon"),
+                Err(code) => self.heard.refused = Some(code),
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.heard.refused.is_some()
+            || matches!(self.heard.messages.last(), Some(Message::Close(_)))
+    }
+
+    /// Bytes that are kept of what is not whole.
+    fn held(&self) -> usize {
+        self.frames.partial.len() + self.frames.open.as_ref().map_or(0, |open| open.counted())
+    }
+
+    fn owns_nothing(&self) -> bool {
+        self.frames.partial.capacity() == 0 && self.frames.open.is_none()
+    }
+}
+
+/// What a client is heard to say that comes in these pieces. Nothing is left behind, whatever it
+/// was.
+fn hear_pieces<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> Heard {
+    let mut codec = codec();
+    let mut client = Client::default();
+    for piece in pieces {
+        client.hear(piece, &mut codec);
+        assert_eq!(codec.incomplete.used(), client.held());
+    }
+    client.frames.release(&mut codec);
+    assert!(client.owns_nothing());
+    assert_eq!(codec.incomplete.used(), 0);
+    client.heard
+}
+
+/// The bytes come to these messages and answers, and to this refusal: whole, byte by byte, and with
+/// more behind them, cut before and after each byte of the first header.
+#[track_caller]
+fn check(bytes: &[u8], messages: &[Message], answers: &[u8], refused: Option<CloseCode>) {
+    let expected = Heard { messages: messages.to_vec(), answers: answers.to_vec(), refused };
+    assert_eq!(hear_pieces([bytes].into_iter()), expected, "whole");
+    assert_eq!(hear_pieces(bytes.chunks(1)), expected, "byte by byte");
+
+    let more = [bytes, &frame(PING, b"more")].concat();
+    let is_over = refused.is_some() || matches!(messages.last(), Some(Message::Close(_)));
+    let (last, answer) =
+        if is_over { (vec![], vec![]) } else { (vec![ping(b"more")], pong(b"more")) };
+    let expected = Heard {
+        messages: [messages, &last].concat(),
+        answers: [answers, &answer].concat(),
+        refused,
+    };
+    for cut in 0..bytes.len().min(16) {
+        let (one, two) = more.split_at(cut);
+        assert_eq!(
+            hear_pieces([one, two].into_iter()),
+            expected,
+            "cut at {cut}, with more behind it"
+        );
+    }
+}
+
+#[track_caller]
+fn check_messages(frames: &[Vec<u8>], messages: &[Message]) {
+    check(&frames.concat(), messages, b"", None);
+}
+
+#[track_caller]
+fn check_refused(frames: &[Vec<u8>], code: CloseCode) {
+    check(&frames.concat(), &[], b"", Some(code));
+}
+
+// ---- messages ----
+
+#[test]
+fn messages_of_every_form_of_length_come_as_they_are() {
+    for len in [0, 1, 125, 126, 127, 4096, 4097, 65_535, 65_536, LIMIT] {
+        let letters = "x".repeat(len);
+        check_messages(&[frame(TEXT, letters.as_bytes())], &[text(&letters)]);
+        check_messages(&[frame(BINARY, letters.as_bytes())], &[binary(letters.as_bytes())]);
+    }
+}
+
+#[test]
+fn a_length_may_be_longer_than_it_needs_to_be() {
+    // RFC 6455, 5.2, wants the shortest form, but no server is known to refuse the others.
+    let header = |len: u8| [&[BINARY, 0xff, 0, 0, 0, 0, 0, 0, 0, len], &MASK[..]].concat();
+    check_messages(&[header(0)], &[binary(b"")]);
+    check_messages(&[header(1), vec![b'x' ^ MASK[0]]], &[binary(b"x")]);
+}
+
+#[test]
+fn fragments_come_as_one_message_and_control_frames_between_them_at_once() {
+    let frames = [
+        frame(TEXT & !FIN, b"one "),
+        frame(PING, b"?"),
+        frame(CONTINUATION, b""),
+        frame(PONG, b"!"),
+        frame(CONTINUATION | FIN, b"two"),
+        frame(BINARY, b"3"),
+    ];
+    let pong_heard = Message::Pong(b"!".to_vec().into());
+    let messages = [ping(b"?"), pong_heard, text("one two"), binary(b"3")];
+    check(&frames.concat(), &messages, &pong(b"?"), None);
+}
+
+#[test]
+fn a_ping_of_any_length_is_answered_with_what_it_said() {
+    for len in [0, 1, 125] {
+        let payload = vec![0xfe; len];
+        check(&frame(PING, &payload), &[ping(&payload)], &pong(&payload), None);
+    }
+    let ten: Vec<[u8; 1]> = (0..10).map(|n| [n]).collect();
+    let (frames, pongs): (Vec<_>, Vec<_>) = ten.iter().map(|n| (frame(PING, n), pong(n))).unzip();
+    let messages: Vec<_> = ten.iter().map(|n| ping(n)).collect();
+    check(&frames.concat(), &messages, &pongs.concat(), None);
+}
+
+#[test]
+fn what_is_put_into_a_frame_gets_the_shortest_header() {
+    let check = |len: usize, header: &[u8]| {
+        let mut out = b"before".to_vec();
+        put_frame(&mut out, OpCode::Control(Control::Pong), &vec![7; len]);
+        assert_eq!(out, [b"before", header, &vec![7; len]].concat());
+    };
+    check(0, &[PONG, 0]);
+    check(125, &[PONG, 125]);
+    check(126, &[PONG, 126, 0, 126]);
+    check(65_535, &[PONG, 126, 0xff, 0xff]);
+    check(65_536, &[PONG, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+}
+
+// ---- refusals ----
+
+#[test]
+fn a_header_that_is_wrong_is_refused_before_its_payload() {
+    let refused = |header: Vec<u8>, code| check_refused(&[header], code);
+    for reserved_bit in [0x40, 0x20, 0x10] {
+        refused(header(TEXT | reserved_bit, 5), CloseCode::Protocol);
+        refused(header(PING | reserved_bit, 5), CloseCode::Protocol);
+    }
+    for reserved_opcode in (3..=7).chain(11..=15) {
+        refused(header(FIN | reserved_opcode, 0), CloseCode::Protocol);
+        refused(header(reserved_opcode, 5), CloseCode::Protocol);
+    }
+    for control in [CLOSE, PING, PONG] {
+        refused(header(control, 126), CloseCode::Protocol);
+        refused(header(control, 1 << 63), CloseCode::Protocol);
+        refused(header(control & !FIN, 5), CloseCode::Protocol);
+    }
+    for unmasked in
+        [&[TEXT, 5][..], &[TEXT, 126, 1, 0], &[BINARY, 127, 0, 0, 0, 0, 0, 1, 0, 0], &[PING, 0]]
+    {
+        refused(unmasked.to_vec(), CloseCode::Protocol);
+    }
+    for len in [LIMIT as u64 + 1, 1 << 32, 1 << 63, u64::MAX] {
+        refused(header(TEXT, len), CloseCode::Size);
+        refused(header(BINARY & !FIN, len), CloseCode::Size);
+    }
+}
+
+#[test]
+fn fragments_that_are_too_long_together_are_refused_before_the_last_one_comes() {
+    let beginning = frame(BINARY & !FIN, &[0; 60_000]);
+    check_refused(&[beginning.clone(), header(CONTINUATION, 10_001)], CloseCode::Size);
+    check_refused(&[beginning.clone(), header(CONTINUATION | FIN, 10_001)], CloseCode::Size);
+
+    let last = frame(CONTINUATION | FIN, &[0; 10_000]);
+    check_messages(&[beginning, last], &[binary(&[0; LIMIT])]);
+}
+
+#[test]
+fn fragments_out_of_order_are_refused() {
+    let begin = || frame(TEXT & !FIN, b"begin");
+    check_refused(&[frame(CONTINUATION, b"x")], CloseCode::Protocol);
+    check_refused(&[frame(CONTINUATION | FIN, b"")], CloseCode::Protocol);
+    check_refused(&[begin(), frame(TEXT, b"x")], CloseCode::Protocol);
+    check_refused(&[begin(), frame(BINARY & !FIN, b"")], CloseCode::Protocol);
+
+    let bytes = [frame(TEXT, b"x"), frame(CONTINUATION | FIN, b"x")].concat();
+    check(&bytes, &[text("x")], b"", Some(CloseCode::Protocol));
+}
+
+#[test]
+fn a_text_is_utf_8_however_it_is_cut() {
+    // A character of each length, and the last one of all.
+    let whole = "µ€𐍈z\u{10ffff}";
+    for cut in 0..=whole.len() {
+        let (one, two) = whole.as_bytes().split_at(cut);
+        check_messages(&[frame(TEXT & !FIN, one), frame(CONTINUATION | FIN, two)], &[text(whole)]);
+    }
+    let bytes = whole.bytes().map(|byte| frame(CONTINUATION, &[byte]));
+    let frames: Vec<_> = [frame(TEXT & !FIN, b"")].into_iter().chain(bytes).collect();
+    check_messages(&[frames.concat(), frame(CONTINUATION | FIN, b"")], &[text(whole)]);
+    check_messages(&[frame(BINARY, b"\xff")], &[binary(b"\xff")]);
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_refused() {
+    for wrong in
+        [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"ends early \xe2\x82"]
+    {
+        check_refused(&[frame(TEXT, wrong)], CloseCode::Invalid);
+        check_refused(
+            &[frame(TEXT & !FIN, wrong), frame(CONTINUATION | FIN, b"!")],
+            CloseCode::Invalid,
+        );
+        check_refused(
+            &[frame(TEXT & !FIN, b"so far "), frame(CONTINUATION | FIN, wrong)],
+            CloseCode::Invalid,
+        );
+    }
+    // What no end can make right is refused before the end.
+    check_refused(&[frame(TEXT & !FIN, b"\xf4"), frame(CONTINUATION, b"\x90")], CloseCode::Invalid);
+}
+
+// ---- close frames ----
+
+#[track_caller]
+fn check_close(payload: &[u8], heard: Option<CloseFrame>, answer: &[u8]) {
+    let answer = [&[CLOSE, answer.len() as u8], answer].concat();
+    check(&frame(CLOSE, payload), &[Message::Close(heard)], &answer, None);
+}
+
+#[test]
+fn a_close_frame_is_answered_with_what_it_said() {
+    check_close(b"", None, b"");
+    for code in (1000..=1003).chain(1007..=1013).chain([3000, 3999, 4000, 4999]) {
+        for reason in ["", "later", &"é".repeat(61)] {
+            let payload = close(code, reason.as_bytes());
+            let heard = CloseFrame { code: code.into(), reason: reason.into() };
+            check_close(&payload, Some(heard), &payload);
+        }
+    }
+}
+
+#[test]
+fn a_close_code_that_nobody_may_send_is_answered_with_1002() {
+    // 1014, "bad gateway", came to the registry after the RFC and is allowed, but tungstenite does
+    // not know it. Only what stands in front of a server says it, never a client, so nobody misses
+    // the echo.
+    for code in [0, 999, 1004, 1005, 1006, 1014, 1015, 1016, 2999, 5000, 65_535] {
+        let reason = "Protocol violation";
+        let heard = CloseFrame { code: CloseCode::Protocol, reason: reason.into() };
+        check_close(&close(code, b"?"), Some(heard), &close(1002, reason.as_bytes()));
+    }
+}
+
+#[test]
+fn a_close_frame_that_is_broken_is_refused() {
+    check_refused(&[frame(CLOSE, b"\x03")], CloseCode::Protocol);
+    check_refused(&[frame(CLOSE, &close(1000, b"\xff"))], CloseCode::Invalid);
+    check_refused(&[frame(CLOSE, &close(1000, b"ends early \xe2\x82"))], CloseCode::Invalid);
+}
+
+#[test]
+fn a_close_frame_ends_a_message_that_is_open() {
+    let frames = [frame(TEXT & !FIN, b"never whole"), frame(CLOSE, b"")];
+    check(&frames.concat(), &[Message::Close(None)], &[CLOSE, 0], None);
+}
+
+// ---- memory ----
+
+#[test]
+fn memory_follows_what_arrived_and_not_what_was_announced() {
+    let mut codec = codec();
+    let mut client = Client::default();
+    client.hear(&header(BINARY, 65_536), &mut codec);
+    assert_eq!(codec.incomplete.used(), 14);
+    client.hear(b"ten bytes.", &mut codec);
+    assert_eq!(codec.incomplete.used(), 24);
+    assert!(client.frames.partial.capacity() < 64);
+
+    client.frames.release(&mut codec);
+    assert!(client.owns_nothing());
+    assert_eq!(codec.incomplete.used(), 0);
+}
+
+#[test]
+fn a_frame_that_comes_in_segments_has_little_room_to_spare() {
+    let mut codec = codec();
+    let mut client = Client::default();
+    for segment in frame(BINARY, &[b'x'; 60_000])[..60_000].chunks(1448) {
+        client.hear(segment, &mut codec);
+        assert!(client.frames.partial.capacity() <= client.held() / 8 * 9 + 1448);
+    }
+    client.frames.release(&mut codec);
+}
+
+#[test]
+fn an_open_message_and_a_beginning_of_a_frame_are_both_given_back() {
+    let mut codec = codec();
+    let mut client = Client::default();
+    client.hear(&frame(TEXT & !FIN, b"seven.."), &mut codec);
+    client.hear(&header(CONTINUATION, 100), &mut codec);
+    assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 7 + 6);
+
+    client.frames.release(&mut codec);
+    assert!(client.owns_nothing());
+    assert_eq!(codec.incomplete.used(), 0);
+    client.hear(&frame(TEXT, b"from nothing"), &mut codec);
+    assert_eq!(client.heard.messages, [text("from nothing")]);
+}
+
+#[test]
+fn only_a_context_that_nothing_has_grown_or_ended_is_kept_as_the_spare() {
+    let is_kept = |frames: &[Vec<u8>]| {
+        let mut codec = codec();
+        let mut client = Client::default();
+        client.hear(&frames.concat(), &mut codec);
+        assert!(client.owns_nothing());
+        codec.spare.is_some()
+    };
+    // A header of 8 bytes, and 4096 in all.
+    assert!(is_kept(&[frame(BINARY, &[0; 4088])]));
+    assert!(!is_kept(&[frame(BINARY, &[0; 4089])]));
+    assert!(is_kept(&[frame(BINARY & !FIN, &[0; 4088]), frame(CONTINUATION | FIN, &[0; 4088])]));
+    assert!(!is_kept(&[frame(BINARY & !FIN, &[0; 4089]), frame(CONTINUATION | FIN, b"short")]));
+    assert!(!is_kept(&[frame(TEXT, b"\xff")]), "after an error");
+    assert!(!is_kept(&[frame(CLOSE, b"")]), "after a close frame");
+}
+
+#[test]
+fn a_spare_that_held_an_open_message_holds_nothing_for_the_next_one() {
+    let mut codec = codec();
+    for _ in 0..3 {
+        let mut client = Client::default();
+        client.hear(&frame(BINARY & !FIN, &[0; 4000]), &mut codec);
+        assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 4000);
+        client.hear(&frame(CONTINUATION | FIN, b"!"), &mut codec);
+        assert_eq!((codec.incomplete.used(), client.heard.messages.len()), (0, 1));
+        assert!(codec.spare.is_some());
+    }
+}
+
+#[test]
+fn when_memory_runs_short_whoever_grows_is_refused_and_nobody_else() {
+    let mut codec = Codec::new(LIMIT, 6000);
+    let [mut open, mut grows, mut begins, mut whole] = [(); 4].map(|()| Client::default());
+    open.hear(&frame(TEXT & !FIN, &[b'x'; 150]), &mut codec);
+    let long = frame(BINARY, &[0; 2000]);
+    begins.hear(&long[..190], &mut codec);
+    assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 150 + 190);
+
+    // A quarter of what is left is 1121 bytes for each.
+    grows.hear(&long[..1122], &mut codec);
+    begins.hear(&long[190..1122], &mut codec);
+    for client in [&mut grows, &mut begins] {
+        assert_eq!(client.heard.refused, Some(CloseCode::Again));
+    }
+    whole.hear(&frame(BINARY, &[0; 2000]), &mut codec);
+    assert_eq!(whole.heard.messages, [binary(&[0; 2000])]);
+
+    // Now the rest of them hold so much that what is open could not begin.
+    codec.incomplete.take(2000);
+    open.hear(&frame(PING, b"?"), &mut codec);
+    assert_eq!(open.heard.messages, [ping(b"?")]);
+    open.hear(&frame(CONTINUATION, b"more"), &mut codec);
+    assert_eq!(open.heard.refused, Some(CloseCode::Again));
+}
+
+// ---- two clients, one codec ----
+
+/// A stream, and what it comes to.
+#[derive(Debug, Default)]
+struct Script {
+    stream: Vec<u8>,
+    heard: Heard,
+}
+
+impl Script {
+    fn say(&mut self, frames: &[Vec<u8>], messages: &[Message], answers: &[u8]) {
+        self.stream.extend(frames.concat());
+        self.heard.messages.extend_from_slice(messages);
+        self.heard.answers.extend_from_slice(answers);
+    }
+
+    fn say_ping(&mut self, payload: &[u8]) {
+        self.say(&[frame(PING, payload)], &[ping(payload)], &pong(payload));
+    }
+
+    fn say_message(&mut self, is_text: bool, fragments: &[Vec<u8>], pings: &[u8]) {
+        let kind = if is_text { TEXT } else { BINARY };
+        for (n, fragment) in fragments.iter().enumerate() {
+            let first = if n == 0 { kind & !FIN } else { CONTINUATION };
+            let last = n + 1 == fragments.len();
+            self.say(&[frame(first | if last { FIN } else { 0 }, fragment)], &[], b"");
+            if let (false, Some(&payload)) = (last, pings.get(n)) {
+                self.say_ping(&[payload]);
+            }
+        }
+        let whole = fragments.concat();
+        let message = if is_text { text(str::from_utf8(&whole).unwrap()) } else { binary(&whole) };
+        self.say(&[], &[message], b"");
+    }
+}
+
+/// Both streams through one codec, in turns that are cut as told: which of them is next, and how
+/// many bytes it says. What is left at the end comes whole.
+fn check_interleaved(scripts: [&Script; 2], cuts: impl IntoIterator<Item = (usize, usize)>) {
+    let mut codec = codec();
+    let mut clients = [Client::default(), Client::default()];
+    let mut at = [0; 2];
+    for (who, len) in cuts.into_iter().chain([(0, LIMIT * 100), (1, LIMIT * 100)]) {
+        let rest = &scripts[who].stream[at[who]..];
+        let piece = &rest[..len.min(rest.len())];
+        at[who] += piece.len();
+        clients[who].hear(piece, &mut codec);
+        assert_eq!(codec.incomplete.used(), clients[0].held() + clients[1].held());
+    }
+    for (client, script) in clients.iter().zip(scripts) {
+        assert!(client.heard == script.heard, "they mixed");
+        assert!(client.owns_nothing());
+    }
+}
+
+fn small_script(name: &str) -> Script {
+    let mut script = Script::default();
+    let bytes = |text: &str| format!("{name}{text}").into_bytes();
+    script.say_ping(&bytes("1"));
+    script.say_message(true, &[bytes("é"), bytes("")], name.as_bytes());
+    script.say_message(false, &[bytes("2")], b"");
+    script.say(&[frame(CLOSE, b"")], &[Message::Close(None)], &[CLOSE, 0]);
+    script
+}
+
+#[test]
+fn two_small_streams_cut_at_every_byte_never_mix() {
+    let [alice, bob] = [small_script("a"), small_script("b")];
+    let scripts = [&alice, &bob];
+    for first in 0..=alice.stream.len() {
+        for second in 0..=bob.stream.len() {
+            check_interleaved(scripts, [(0, first), (1, second)]);
+        }
+        // From here on each says one byte in turn.
+        let by_byte = (0..2 * bob.stream.len()).map(|n| (n % 2, 1));
+        check_interleaved(scripts, [(0, first)].into_iter().chain(by_byte));
+    }
+}
+
+/// The sizes at which a length, a buffer or a limit changes, and some between.
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        8 => prop::sample::select(vec![0, 1, 125, 126, 4096, 4097]),
+        4 => 0..300usize,
+        1 => prop::sample::select(vec![65_535, 65_536, LIMIT - 1, LIMIT]),
+    ]
+}
+
+/// One valid message, or one ping, at the end of a script. A text is cut where it may be in the
+/// middle of a character.
+fn speech() -> impl Strategy<Value = Script> {
+    let message =
+        (any::<bool>(), any::<char>(), size(), prop::collection::vec(any::<Index>(), 0..4));
+    let message = (message, prop::collection::vec(any::<u8>(), 0..3));
+    let message = message.prop_map(|((is_text, letter, len, cuts), pings)| {
+        let whole = letter.to_string().repeat(len / letter.len_utf8()).into_bytes();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(whole.len() + 1)).collect();
+        cuts.sort_unstable();
+        let ends = cuts.iter().copied().chain([whole.len()]);
+        let starts = [0].into_iter().chain(cuts.iter().copied());
+        let fragments: Vec<_> =
+            starts.zip(ends).map(|(start, end)| whole[start..end].to_vec()).collect();
+        let mut script = Script::default();
+        script.say_message(is_text, &fragments, &pings);
+        script
+    });
+    let ping = prop::collection::vec(any::<u8>(), 0..=125).prop_map(|payload| {
+        let mut script = Script::default();
+        script.say_ping(&payload);
+        script
+    });
+    prop_oneof![3 => message, 1 => ping]
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    prop::collection::vec(speech(), 1..8).prop_map(|speeches| {
+        let mut all = Script::default();
+        for Script { stream, heard } in speeches {
+            all.say(&[stream], &heard.messages, &heard.answers);
+        }
+        all
+    })
+}
+
+/// A masked frame, most often a text by itself, whose payload may be no UTF-8, and whose length may
+/// be over the limit.
+fn almost_text() -> impl Strategy<Value = Vec<u8>> {
+    let first = prop_oneof![6 => Just(TEXT), 1 => any::<u8>(), 1 => prop::sample::select(vec![TEXT & !FIN, CONTINUATION])];
+    let payload = prop_oneof![
+        6 => ("[a-zé€😀]", size()).prop_map(|(letter, len)| letter.repeat(len / letter.len()).into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..9),
+        1 => Just(vec![b'x'; LIMIT + 1]),
+    ];
+    let broken = prop::option::weighted(0.1, (any::<Index>(), any::<u8>()));
+    (first, payload, any::<[u8; 4]>(), broken).prop_map(|(first, mut payload, mask, broken)| {
+        if let Some((place, byte)) = broken.filter(|_| !payload.is_empty()) {
+            let place = place.index(payload.len());
+            payload[place] = byte;
+        }
+        let len = match payload.len() {
+            len @ ..126 => vec![0x80 | len as u8],
+            len @ ..65_536 => [&[0xfe], &(len as u16).to_be_bytes()[..]].concat(),
+            len => [&[0xff], &(len as u64).to_be_bytes()[..]].concat(),
+        };
+        let masked = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+        [&[first][..], &len, &mask].concat().into_iter().chain(masked).collect()
+    })
+}
+
+proptest! {
+    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    #[test]
+    fn two_streams_cut_anywhere_never_mix(
+        alice in script(),
+        bob in script(),
+        cuts in prop::collection::vec((0..2usize, prop_oneof![0..20usize, 0..6000usize]), 0..100),
+    ) {
+        check_interleaved([&alice, &bob], cuts);
+    }
+
+    /// Byte by byte no frame comes whole, so each goes through a context.
+    #[test]
+    fn a_text_means_where_it_came_what_it_means_by_way_of_a_context(frames in prop::collection::vec(almost_text(), 1..4)) {
+        let stream = frames.concat();
+        let where_it_came = hear_pieces([&stream[..]].into_iter());
+        prop_assert_eq!(hear_pieces(stream.chunks(1)), where_it_came);
+    }
+
+    #[test]
+    fn nothing_makes_it_panic_and_nothing_is_left_behind(
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(vec![TEXT, PING, 0x80, 0x81])], 0..300),
+        len in 1..20usize,
+    ) {
+        let whole = hear_pieces([&bytes[..]].into_iter());
+        prop_assert_eq!(hear_pieces(bytes.chunks(len)), whole);
+    }
+}

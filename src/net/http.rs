@@ -1,0 +1,722 @@
+//! HTTP/1.1 as far as this server speaks it: the bytes of one request in, the bytes of its answer
+//! out (RFC 9110, 9112; the opening handshake of RFC 6455).
+//!
+//! Invariant: an answer depends on the bytes of its request, on the [`Site`] and on the time given;
+//! never on what came before it, on how its bytes were cut, or on what stands behind them. All
+//! checks stand in one place, `decide`, in the order in which they are made.
+//!
+//! Sockets, deadlines and frames are not known here. No request has a body. Nothing is read but,
+//! with [`Files::Folder`], the file that is asked for.
+
+use std::borrow::Cow;
+
+use data_encoding::BASE64;
+use httparse::{EMPTY_HEADER, Header, Status};
+use sha1_smol::Sha1;
+
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::net::http::assets::{File, Files, SECURITY_FIELDS};
+
+pub mod assets;
+mod origin;
+
+pub use origin::Origin;
+use origin::{Authority, is_digits, split_scheme};
+
+/// What a client that found no room is asked to wait. Most connections that are refused come from
+/// pages that retry by themselves, so this is for the others, and short: room comes back one
+/// connection at a time.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// Prometheus' text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How long a browser that has seen this server speak TLS refuses to be talked out of it: a year,
+/// which is what is recommended. Other hosts of the domain are not ours to promise for, and neither
+/// is a place on the browsers' own lists, which one does not leave for years.
+#[cfg(feature = "tls")]
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
+/// The status codes of all answers there are.
+pub const STATUSES: &[u16] = &[
+    101,
+    200,
+    304,
+    #[cfg(feature = "tls")]
+    308,
+    400,
+    403,
+    404,
+    405,
+    408,
+    413,
+    414,
+    421,
+    426,
+    431,
+    500,
+    503,
+];
+
+/// What is served here, and to whom.
+pub struct Site {
+    content: Content,
+    access: Access,
+    /// It is served over TLS.
+    has_tls: bool,
+}
+
+enum Content {
+    /// The page, and the chat behind it.
+    Page { files: Files, endpoint: Endpoint },
+    /// The server's metrics as they are now, and nothing else.
+    Metrics(String),
+    /// The way to the page, which is served over TLS at this port, as far as no origin says
+    /// otherwise.
+    #[cfg(feature = "tls")]
+    Redirect { port: u16 },
+}
+
+/// Which hosts this server answers for, and which pages may connect.
+#[derive(Clone)]
+pub enum Access {
+    /// Any host, any page: for a server with nothing to protect.
+    Anyone,
+    /// Private hosts and the page served here, besides them these origins and their hosts.
+    Pages(Vec<Origin>),
+}
+
+/// Where WebSocket connections are made.
+pub struct Endpoint {
+    /// The path, without a query. `None`: every path, and then no file is served.
+    pub path: Option<&'static str>,
+    /// The subprotocol chosen when a client offers it; clients that do not are welcome, too.
+    pub subprotocol: Option<&'static str>,
+}
+
+/// What has become of the bytes given to [`parse`].
+#[derive(Debug, PartialEq)]
+pub enum Parsed {
+    /// They are the beginning of a head with nothing wrong so far.
+    Incomplete,
+    /// A request has been answered.
+    Complete {
+        /// How many bytes it took: what stands behind them belongs to the next request, or to
+        /// WebSocket. All of them, when the head is broken and nobody can say where the next one
+        /// would begin.
+        used: usize,
+        /// What to send.
+        answer: Answer,
+    },
+}
+
+/// What to send for one request.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    /// A whole 101 response: behind it the connection speaks WebSocket.
+    Upgrade(Vec<u8>),
+    /// Anything else; the connection goes on speaking HTTP, or ends.
+    Respond(Response),
+}
+
+/// A response, head and body apart so that a file leaves from where it lies.
+#[derive(Debug, PartialEq)]
+pub struct Response {
+    /// Status line and fields, with the empty line that ends them.
+    pub head: Vec<u8>,
+    /// What follows the head; empty in answers to HEAD.
+    pub body: Cow<'static, [u8]>,
+    /// The head says `Connection: close`: nothing may follow, and no more requests are heard.
+    pub close: bool,
+}
+
+/// The head of a request that is well-formed; what it asks for is another matter.
+struct Request<'a> {
+    method: &'a str,
+    target: &'a str,
+    http_1_1: bool,
+    fields: &'a [Header<'a>],
+}
+
+/// What a path names.
+enum Resource<'a> {
+    Endpoint(&'a Endpoint),
+    Health,
+    File(File),
+    Metrics(&'a str),
+}
+
+/// What a request comes to, refusals aside.
+enum Outcome {
+    Upgrade(Vec<u8>),
+    Reply(Reply),
+}
+
+/// A response before it is written; as the error of a check, a refusal.
+struct Reply {
+    /// Code and reason phrase.
+    status: &'static str,
+    /// Fields that only this response has, each ending in CRLF.
+    fields: String,
+    /// `None` for a 304, which has neither a body nor fields about one.
+    content: Option<Body>,
+    close: bool,
+}
+
+struct Body {
+    media_type: &'static str,
+    bytes: Cow<'static, [u8]>,
+}
+
+/// Answers the request at the beginning of `bytes`, which are all that has come and is not yet
+/// used. Only the first [`HEAD_BYTES_MAX`] are looked at, so that many are always enough for an
+/// answer. `unix_ms`: milliseconds since 1970 UTC.
+///
+/// Bytes that came in pieces are given again from the start: parsing 8 KiB anew is cheaper than
+/// remembering where parsing stood. What can be seen to be wrong is refused at once, so that a head
+/// that never ends is not waited for.
+pub fn parse(bytes: &[u8], site: &Site, unix_ms: u64) -> Parsed {
+    let mut fields = [EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut fields);
+    match parse_head(&mut head, &bytes[..bytes.len().min(HEAD_BYTES_MAX)]) {
+        Ok(Status::Partial) => Parsed::Incomplete,
+        Ok(Status::Complete(used)) => {
+            Parsed::Complete { used, answer: answer(&Request::new(&head), site, unix_ms) }
+        }
+        Err(refusal) => {
+            Parsed::Complete { used: bytes.len(), answer: Answer::Respond(refusal.write(unix_ms)) }
+        }
+    }
+}
+
+/// The answer to a client that did not send a whole head in time: 408, and the end.
+pub fn timed_out(unix_ms: u64) -> Response {
+    let sentence = "The request did not arrive in time.";
+    Reply::text("408 Request Timeout", sentence).closing().write(unix_ms)
+}
+
+/// The answer to a client for whom there is no room: 503 with `Retry-After`, and the end.
+pub fn unavailable(unix_ms: u64) -> Response {
+    let sentence = "This server has no room for another connection just now.";
+    Reply::text("503 Service Unavailable", sentence)
+        .field("Retry-After", &RETRY_AFTER_SECONDS.to_string())
+        .closing()
+        .write(unix_ms)
+}
+
+/// The answer to a client that speaks HTTP where TLS is spoken: 400 in plain, and the end.
+pub fn not_https(unix_ms: u64) -> Response {
+    bad_request("This port speaks HTTPS: ask for it with https:// instead of http://.")
+        .write(unix_ms)
+}
+
+impl Site {
+    /// A site that serves `files` and takes WebSocket connections at `endpoint`, both as `access`
+    /// allows.
+    pub fn new(files: Files, access: Access, endpoint: Endpoint) -> Site {
+        Site { content: Content::Page { files, endpoint }, access, has_tls: false }
+    }
+
+    /// The same site, served over TLS.
+    #[cfg(feature = "tls")]
+    pub fn over_tls(self) -> Site {
+        Site { has_tls: true, ..self }
+    }
+
+    /// A site that sends everybody to the same address at `https://` and this port, or that of an
+    /// origin with the same host, under the names that `access` allows: whoever sends people
+    /// elsewhere by a link to here would find a name of theirs refused.
+    #[cfg(feature = "tls")]
+    pub fn redirect(port: u16, access: Access) -> Site {
+        Site { content: Content::Redirect { port }, access, has_tls: false }
+    }
+
+    /// A site with nothing but these metrics, at `/metrics`, whatever name it is asked for under:
+    /// it is for programs that find it by names of their own network, which no option lists. A page
+    /// that gets at them by DNS rebinding learns what everybody learns who can reach this address:
+    /// numbers, no id and no text.
+    pub fn metrics(text: String) -> Site {
+        Site { content: Content::Metrics(text), access: Access::Anyone, has_tls: false }
+    }
+
+    fn find(&self, path: &str) -> Result<Resource<'_>, Reply> {
+        match (&self.content, path) {
+            (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
+            (Content::Metrics(_), _) => Err(nothing_here()),
+            #[cfg(feature = "tls")]
+            (Content::Redirect { .. }, _) => Err(nothing_here()),
+            (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
+                Ok(Resource::Endpoint(endpoint))
+            }
+            (_, "/healthz") => Ok(Resource::Health),
+            (Content::Page { files, .. }, "/") => file(files, "index.html"),
+            // A path that is no path, `*`, is a name that no file has.
+            (Content::Page { files, .. }, _) => file(files, path.strip_prefix('/').unwrap_or(path)),
+        }
+    }
+}
+
+fn file(files: &Files, name: &str) -> Result<Resource<'static>, Reply> {
+    match files.find(name) {
+        Ok(Some(file)) => Ok(Resource::File(file)),
+        Ok(None) => Err(nothing_here()),
+        Err(error) => {
+            log::warn!("{name} cannot be read: {error}");
+            let sentence = "This file is here, but the server cannot read it.";
+            Err(Reply::text("500 Internal Server Error", sentence))
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Takes over a head that httparse has found complete, so its parts are there.
+    fn new(head: &'a httparse::Request<'_, 'a>) -> Request<'a> {
+        Request {
+            method: head.method.unwrap_or_default(),
+            target: head.path.unwrap_or_default(),
+            http_1_1: head.version == Some(1),
+            fields: head.headers,
+        }
+    }
+
+    /// The values of all fields of this name, in order. A value that is not UTF-8 becomes one
+    /// replacement character, which no check accepts.
+    fn values(&self, name: &str) -> Vec<&'a str> {
+        self.fields
+            .iter()
+            .filter(|field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| str::from_utf8(field.value).unwrap_or("\u{fffd}"))
+            .collect()
+    }
+
+    /// The members of a field that is a list, over all its lines (RFC 9110, 5.6.1).
+    fn members(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.values(name)
+            .into_iter()
+            .flat_map(|value| value.split(','))
+            .map(|member| member.trim_matches([' ', '\t']))
+    }
+
+    /// Whether a list holds this token, in any case.
+    fn has_token(&self, name: &str, token: &str) -> bool {
+        self.members(name).any(|member| member.eq_ignore_ascii_case(token))
+    }
+
+    /// HTTP/1.0 could keep connections, too, but only by an extension that nobody needs here.
+    fn wants_close(&self) -> bool {
+        !self.http_1_1 || self.has_token("Connection", "close")
+    }
+}
+
+impl Reply {
+    fn new(status: &'static str) -> Reply {
+        Reply { status, fields: String::new(), content: None, close: false }
+    }
+
+    /// A reply whose body is one line for people.
+    fn text(status: &'static str, line: &str) -> Reply {
+        let bytes = format!("{line}\n").into_bytes().into();
+        Reply::new(status).content("text/plain; charset=utf-8", bytes)
+    }
+
+    fn content(mut self, media_type: &'static str, bytes: Cow<'static, [u8]>) -> Reply {
+        self.content = Some(Body { media_type, bytes });
+        self
+    }
+
+    fn field(mut self, name: &str, value: &str) -> Reply {
+        self.fields.push_str(&format!("{name}: {value}\r\n"));
+        self
+    }
+
+    fn closing(mut self) -> Reply {
+        self.close = true;
+        self
+    }
+
+    /// The one place where a response is written, a 101 aside. `no-cache` lets browsers keep what
+    /// they have but ask each time, so that after an update nobody's page is half old and half new.
+    fn write(self, unix_ms: u64) -> Response {
+        let mut head = format!(
+            "HTTP/1.1 {}\r\nDate: {}\r\nCache-Control: no-cache\r\n{SECURITY_FIELDS}{}",
+            self.status,
+            imf_fixdate(unix_ms),
+            self.fields
+        );
+        if let Some(Body { media_type, bytes }) = &self.content {
+            let length = bytes.len();
+            head += &format!("Content-Type: {media_type}\r\nContent-Length: {length}\r\n");
+        }
+        head += if self.close { "Connection: close\r\n\r\n" } else { "\r\n" };
+        Response {
+            head: head.into_bytes(),
+            body: self.content.map(|content| content.bytes).unwrap_or_default(),
+            close: self.close,
+        }
+    }
+}
+
+/// Finds the head at the beginning of `bytes` and says how long it is.
+///
+/// httparse lets a lone LF end a line, as RFC 9112, 2.2, permits. A proxy in front may not, and
+/// then the two disagree on where a request ends, which is how requests are smuggled. So httparse
+/// gets nothing from the first bare LF on.
+fn parse_head<'b>(
+    head: &mut httparse::Request<'_, 'b>,
+    bytes: &'b [u8],
+) -> Result<Status<usize>, Reply> {
+    let bare_lf = find_bare_lf(bytes);
+    match head.parse(&bytes[..bare_lf.unwrap_or(bytes.len())]) {
+        Ok(Status::Partial) if bare_lf.is_some() => {
+            Err(bad_request("A line of the request head ends without CR."))
+        }
+        Ok(Status::Partial) if bytes.len() >= HEAD_BYTES_MAX => Err(too_long(head)),
+        Ok(status) => Ok(status),
+        Err(httparse::Error::TooManyHeaders) => Err(fields_too_large()),
+        Err(error) => Err(bad_request(&format!("This is not a request of HTTP/1.1: {error}."))),
+    }
+}
+
+fn find_bare_lf(bytes: &[u8]) -> Option<usize> {
+    let mut previous = 0;
+    bytes.iter().position(|&byte| {
+        let is_bare = byte == b'\n' && previous != b'\r';
+        previous = byte;
+        is_bare
+    })
+}
+
+fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
+    let mut reply = match decide(request, site) {
+        Ok(Outcome::Upgrade(response)) => return Answer::Upgrade(response),
+        Ok(Outcome::Reply(reply)) | Err(reply) => reply,
+    };
+    #[cfg(feature = "tls")]
+    if site.has_tls {
+        reply = reply.field("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY);
+    }
+    reply.close |= request.wants_close();
+    let mut response = reply.write(unix_ms);
+    if request.method == "HEAD" {
+        // The head still tells the length of the body that GET would get (RFC 9110, 9.3.2).
+        response.body = Cow::Borrowed(b"");
+    }
+    Answer::Respond(response)
+}
+
+/// All checks, in their order: from what makes the request unsafe to read on, to what only its
+/// purpose needs.
+fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
+    let (authority, path) = parse_target(request.target)?;
+    let host = check_host(request, authority, &site.access)?;
+    check_body(request)?;
+    #[cfg(feature = "tls")]
+    if let Content::Redirect { port } = site.content {
+        return Ok(Outcome::Reply(redirect(request, host.as_ref(), &site.access, port)?));
+    }
+    let resource = site.find(path)?;
+    check_method(request)?;
+    match resource {
+        Resource::Endpoint(endpoint) => {
+            check_upgrade(request)?;
+            check_version(request)?;
+            let key = check_key(request)?;
+            check_origin(request, host.as_ref(), site)?;
+            let subprotocol = choose_subprotocol(request, endpoint);
+            Ok(Outcome::Upgrade(switch_protocols(key, subprotocol)))
+        }
+        // RFC 9110, 7.8: `Upgrade` in HTTP/1.0 is ignored.
+        _ if request.http_1_1 && request.has_token("Upgrade", "websocket") => {
+            Err(not_found("There is no WebSocket at this address."))
+        }
+        Resource::Health => Ok(Outcome::Reply(Reply::text("200 OK", "ok"))),
+        Resource::File(file) => Ok(Outcome::Reply(serve(request, file))),
+        Resource::Metrics(text) => {
+            let bytes = text.to_owned().into_bytes().into();
+            Ok(Outcome::Reply(Reply::new("200 OK").content(METRICS_TYPE, bytes)))
+        }
+    }
+}
+
+/// Takes the path out of a target, and from the absolute form the authority (RFC 9112, 3.2). A
+/// query means nothing here. The asterisk form names no path, so it is found nowhere; the authority
+/// form is for proxies.
+fn parse_target(target: &str) -> Result<(Option<Authority>, &str), Reply> {
+    if target.starts_with('/') || target == "*" {
+        return Ok((None, without_query(target)));
+    }
+    let refusal = || bad_request("The request target is neither a path nor an http address.");
+    let (_, rest) = split_scheme(target).ok_or_else(refusal)?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let authority = Authority::parse(authority).ok_or_else(refusal)?;
+    let path = match without_query(path) {
+        "" => "/",
+        path => path,
+    };
+    Ok((Some(authority), path))
+}
+
+/// Finds out under which name this server is addressed, and whether that is one of its names (RFC
+/// 9112, 3.2). `None`: it does not say, which only HTTP/1.0 may do.
+fn check_host(
+    request: &Request,
+    target_authority: Option<Authority>,
+    access: &Access,
+) -> Result<Option<Authority>, Reply> {
+    let host = match request.values("Host").as_slice() {
+        [] if request.http_1_1 => return Err(bad_request("The request has no Host.")),
+        [] => None,
+        [value] => Some(
+            Authority::parse(value).ok_or_else(|| bad_request("The Host is not a host name."))?,
+        ),
+        _ => return Err(bad_request("The request has more than one Host.")),
+    };
+    // RFC 9112, 3.2.2: the authority of an absolute target stands before Host.
+    let authority = target_authority.or(host);
+    if let (Access::Pages(origins), Some(Authority { host, .. })) = (access, &authority)
+        && !host.is_private()
+        && origins.iter().all(|origin| origin.host != *host)
+    {
+        log::debug!("refused: {host:?} is neither private nor the host of an --origin");
+        let sentence = "This server does not answer under this host name; \
+            --origin with the address of the page allows it.";
+        return Err(Reply::text("421 Misdirected Request", sentence));
+    }
+    Ok(authority)
+}
+
+/// Refuses every body. The connection ends with it, because what follows the head is then no
+/// request. How long it is must not be in doubt, even so: a proxy in front may have seen another
+/// length (RFC 9112, 6.1 and 6.3).
+fn check_body(request: &Request) -> Result<(), Reply> {
+    let has_transfer_encoding = !request.values("Transfer-Encoding").is_empty();
+    let too_large = || {
+        let sentence = "Requests to this server have no body.";
+        Err(Reply::text("413 Content Too Large", sentence).closing())
+    };
+    match request.values("Content-Length").as_slice() {
+        [] if has_transfer_encoding => too_large(),
+        [] => Ok(()),
+        [length] if !has_transfer_encoding && is_digits(length) => {
+            if length.bytes().all(|digit| digit == b'0') {
+                return Ok(());
+            }
+            too_large()
+        }
+        _ => Err(bad_request("The length of the body is in doubt.")),
+    }
+}
+
+fn check_method(request: &Request) -> Result<(), Reply> {
+    if matches!(request.method, "GET" | "HEAD") {
+        return Ok(());
+    }
+    let sentence = "Only GET and HEAD are understood here.";
+    Err(Reply::text("405 Method Not Allowed", sentence).field("Allow", "GET, HEAD"))
+}
+
+/// Tells a handshake from a request by somebody who only looks, and a whole one from one that a
+/// proxy, say, has spoilt (RFC 6455, 4.2.1).
+fn check_upgrade(request: &Request) -> Result<(), Reply> {
+    let has_key = !request.values("Sec-WebSocket-Key").is_empty();
+    let has_upgrade = request.has_token("Upgrade", "websocket");
+    if !has_upgrade && !has_key {
+        return Err(upgrade_required("This address is for WebSocket only."));
+    }
+    if !request.http_1_1 || request.method != "GET" {
+        return Err(bad_request("WebSocket begins with a GET of HTTP/1.1."));
+    }
+    if !has_upgrade {
+        return Err(bad_request("The request has no Upgrade: websocket."));
+    }
+    if !request.has_token("Connection", "upgrade") {
+        return Err(bad_request("The request has no Connection: Upgrade."));
+    }
+    Ok(())
+}
+
+fn check_version(request: &Request) -> Result<(), Reply> {
+    if request.values("Sec-WebSocket-Version") == ["13"] {
+        return Ok(());
+    }
+    let refusal = upgrade_required("This server speaks version 13 of WebSocket.");
+    Err(refusal.field("Sec-WebSocket-Version", "13"))
+}
+
+fn check_key<'a>(request: &Request<'a>) -> Result<&'a str, Reply> {
+    let is_key = |key: &str| BASE64.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16);
+    match request.values("Sec-WebSocket-Key").as_slice() {
+        [key] if is_key(key) => Ok(key),
+        _ => Err(bad_request("The Sec-WebSocket-Key is not one text of 16 bytes in base64.")),
+    }
+}
+
+/// Lets in the page served here and those of `--origin`. Browsers say where a page comes from and
+/// do not stop it from connecting elsewhere: that is left to servers (RFC 6455, 10.2). What is no
+/// browser sends no `Origin`, and could make up any.
+fn check_origin(request: &Request, host: Option<&Authority>, site: &Site) -> Result<(), Reply> {
+    let Access::Pages(origins) = &site.access else {
+        return Ok(());
+    };
+    let is_ours =
+        |origin: &Origin| host.is_some_and(|authority| origin.is_at(authority, site.has_tls));
+    let is_allowed = |origin: Origin| origins.contains(&origin) || is_ours(&origin);
+    let values = request.values("Origin");
+    match values.as_slice() {
+        [] => Ok(()),
+        [value] if Origin::parse_serialized(value).is_some_and(is_allowed) => Ok(()),
+        _ => {
+            let hosts = request.values("Host");
+            log::info!("refused: Origin {values:?} is neither at Host {hosts:?} nor an --origin");
+            let sentence = "A page from this origin may not connect; \
+                --origin with the address of the page allows it.";
+            Err(Reply::text("403 Forbidden", sentence))
+        }
+    }
+}
+
+/// Subprotocols are compared as they are: unlike most tokens, in their case (RFC 6455, 4.1 and
+/// 11.5).
+fn choose_subprotocol(request: &Request, endpoint: &Endpoint) -> Option<&'static str> {
+    endpoint
+        .subprotocol
+        .filter(|ours| request.members("Sec-WebSocket-Protocol").any(|offered| offered == *ours))
+}
+
+/// The answer that ends HTTP on a connection (RFC 6455, 4.2.2). The hash shows that a WebSocket
+/// server has read the key, and not some other server that repeats what it is told; it keeps
+/// nothing secret.
+fn switch_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
+    let mut sha1 = Sha1::from(key);
+    sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let accept = BASE64.encode(&sha1.digest().bytes());
+    let mut response = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n"
+    );
+    if let Some(subprotocol) = subprotocol {
+        response += &format!("Sec-WebSocket-Protocol: {subprotocol}\r\n");
+    }
+    response += "\r\n";
+    response.into_bytes()
+}
+
+/// The way to the same address over TLS: 308, which keeps the method. Where it is seen at another
+/// port than this one, which is listened on, only an origin can tell.
+#[cfg(feature = "tls")]
+fn redirect(
+    request: &Request,
+    authority: Option<&Authority>,
+    access: &Access,
+    port: u16,
+) -> Result<Reply, Reply> {
+    let Authority { host, .. } =
+        authority.ok_or_else(|| bad_request("The request has no Host."))?;
+    let seen_at = match access {
+        Access::Pages(origins) => origins.iter().find_map(|origin| origin.tls_port(host)),
+        Access::Anyone => None,
+    };
+    let port = seen_at.unwrap_or(port);
+    let path = match split_scheme(request.target) {
+        Some((_, rest)) => rest.find(['/', '?']).map_or("", |at| &rest[at..]),
+        None => request.target,
+    };
+    let (slash, port) = (if path.starts_with('/') { "" } else { "/" }, format!(":{port}"));
+    let port = if port == ":443" { "" } else { &port };
+    let path = path.strip_prefix('*').unwrap_or(path);
+    let location = format!("https://{host}{port}{slash}{path}");
+    let reply = Reply::text("308 Permanent Redirect", "This server speaks HTTPS.");
+    Ok(reply.field("Location", &location))
+}
+
+fn serve(request: &Request, file: File) -> Reply {
+    // RFC 9110, 13.1.2: tags are compared weakly here, that is, without `W/`.
+    let is_known = request
+        .members("If-None-Match")
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == file.etag);
+    let reply = if is_known {
+        Reply::new("304 Not Modified")
+    } else {
+        Reply::new("200 OK").content(file.media_type, file.bytes)
+    };
+    reply.field("ETag", &file.etag)
+}
+
+/// A refusal that ends the connection: who gets one thing wrong may have got the end of the head
+/// wrong, too.
+fn bad_request(sentence: &str) -> Reply {
+    Reply::text("400 Bad Request", sentence).closing()
+}
+
+fn not_found(sentence: &str) -> Reply {
+    Reply::text("404 Not Found", sentence)
+}
+
+fn nothing_here() -> Reply {
+    not_found("There is nothing at this address.")
+}
+
+fn upgrade_required(sentence: &str) -> Reply {
+    Reply::text("426 Upgrade Required", sentence)
+        .field("Upgrade", "websocket")
+        .field("Connection", "Upgrade")
+}
+
+/// Without a version the request line has not ended, and what makes it long is the target.
+fn too_long(head: &httparse::Request) -> Reply {
+    if head.version.is_some() {
+        return fields_too_large();
+    }
+    let sentence = format!("The request line must fit into {HEAD_BYTES_MAX} bytes.");
+    Reply::text("414 URI Too Long", &sentence).closing()
+}
+
+fn fields_too_large() -> Reply {
+    let sentence =
+        format!("A request head has at most {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} fields.");
+    Reply::text("431 Request Header Fields Too Large", &sentence).closing()
+}
+
+fn without_query(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
+}
+
+/// The time as `Date` wants it (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn imf_fixdate(unix_ms: u64) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = unix_ms / 1000;
+    let days = seconds / 86_400;
+    let (year, month, day) = civil_date(days);
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        WEEKDAYS[(days % 7) as usize],
+        MONTHS[month],
+        seconds / 3600 % 24,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+/// Year, month from 0, and day from 1, of a day counted from 1 January 1970.
+///
+/// Years are counted from 1 March, so that a leap day is the last day of its year. From March on,
+/// five months always have 153 days; and 400 years, an era, always have 146,097.
+fn civil_date(days_since_1970: u64) -> (u64, usize, u64) {
+    // From 1 March of the year 0 to 1 January 1970.
+    let days = days_since_1970 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    // Take away the leap days in front of this one, and every year of the era has 365 days.
+    let leap_days = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
+    let year_of_era = (day_of_era - leap_days) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = ((month_from_march + 2) % 12) as usize;
+    let is_next_year = u64::from(month < 2);
+    (400 * era + year_of_era + is_next_year, month, day)
+}
+
+#[cfg(test)]
+mod tests;

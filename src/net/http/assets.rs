@@ -1,0 +1,256 @@
+//! The page: the files of `www/`, built into the program, and the security fields they are served
+//! with.
+//!
+//! Invariant: only names in [`FILES`] are ever looked up, in the program or in a folder, so no path
+//! can leave either. What a request is, and how an answer is written, is not known here.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use data_encoding::HEXLOWER;
+use sha1_smol::Sha1;
+
+/// The fields that keep the page to itself, each ending in CRLF, for every response but a 101.
+///
+/// The policy allows what the page uses and nothing else: no inline script or style, no frame
+/// around it, no form sent anywhere, and (Trusted Types) no string turned into HTML.
+pub const SECURITY_FIELDS: &str = concat!(
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; ",
+    "img-src 'self' data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ",
+    "require-trusted-types-for 'script'\r\n",
+    "X-Content-Type-Options: nosniff\r\n",
+    "Referrer-Policy: no-referrer\r\n",
+    "Cross-Origin-Resource-Policy: same-origin\r\n",
+    "Cross-Origin-Opener-Policy: same-origin\r\n",
+);
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
+const MANIFEST: &str = "application/manifest+json";
+
+/// Every file of `www/`. A test holds this table against the folder.
+pub static FILES: [Asset; 21] = [
+    Asset::new("index.html", HTML, include_bytes!("../../../www/index.html")),
+    Asset::new("style.css", CSS, include_bytes!("../../../www/style.css")),
+    Asset::new("main.js", JAVASCRIPT, include_bytes!("../../../www/main.js")),
+    Asset::new("store.js", JAVASCRIPT, include_bytes!("../../../www/store.js")),
+    Asset::new("outgoing.js", JAVASCRIPT, include_bytes!("../../../www/outgoing.js")),
+    Asset::new("protocol.js", JAVASCRIPT, include_bytes!("../../../www/protocol.js")),
+    Asset::new("socket.js", JAVASCRIPT, include_bytes!("../../../www/socket.js")),
+    Asset::new("history.js", JAVASCRIPT, include_bytes!("../../../www/history.js")),
+    Asset::new("tab.js", JAVASCRIPT, include_bytes!("../../../www/tab.js")),
+    Asset::new("view.js", JAVASCRIPT, include_bytes!("../../../www/view.js")),
+    Asset::new("log.js", JAVASCRIPT, include_bytes!("../../../www/log.js")),
+    Asset::new("dom.js", JAVASCRIPT, include_bytes!("../../../www/dom.js")),
+    Asset::new("dates.js", JAVASCRIPT, include_bytes!("../../../www/dates.js")),
+    Asset::new("text.js", JAVASCRIPT, include_bytes!("../../../www/text.js")),
+    Asset::new("words.js", JAVASCRIPT, include_bytes!("../../../www/words.js")),
+    Asset::new("attention.js", JAVASCRIPT, include_bytes!("../../../www/attention.js")),
+    Asset::new(
+        "manifest.webmanifest",
+        MANIFEST,
+        include_bytes!("../../../www/manifest.webmanifest"),
+    ),
+    Asset::new("icon.svg", SVG, include_bytes!("../../../www/icon.svg")),
+    Asset::new("icon-unread.svg", SVG, include_bytes!("../../../www/icon-unread.svg")),
+    Asset::new("icon-192.png", PNG, include_bytes!("../../../www/icon-192.png")),
+    Asset::new("icon-512.png", PNG, include_bytes!("../../../www/icon-512.png")),
+];
+
+/// One file of `www/`, as it was when the program was built.
+pub struct Asset {
+    /// Its name in `www/`: one path segment, no slash.
+    pub name: &'static str,
+    /// What goes into `Content-Type`.
+    pub media_type: &'static str,
+    /// Its content.
+    pub bytes: &'static [u8],
+    /// Computed when first asked for: the bytes never change.
+    etag: OnceLock<String>,
+}
+
+impl Asset {
+    const fn new(name: &'static str, media_type: &'static str, bytes: &'static [u8]) -> Asset {
+        Asset { name, media_type, bytes, etag: OnceLock::new() }
+    }
+}
+
+/// Where the files of the page come from.
+pub enum Files {
+    /// The program itself.
+    BuiltIn,
+    /// This folder, read anew at each request: for work on the page.
+    Folder(PathBuf),
+}
+
+/// A file that was found, ready to be served.
+#[derive(Debug)]
+pub struct File {
+    /// What goes into `Content-Type`.
+    pub media_type: &'static str,
+    /// Its content.
+    pub bytes: Cow<'static, [u8]>,
+    /// Its strong entity tag (RFC 9110, 8.8.3), quotes included: the same content has the same tag.
+    pub etag: String,
+}
+
+impl Files {
+    /// Looks up a file by its exact name. `Ok(None)` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The file is in the folder and cannot be read. Built-in files never fail.
+    pub fn find(&self, name: &str) -> io::Result<Option<File>> {
+        let Some(asset) = FILES.iter().find(|asset| asset.name == name) else {
+            return Ok(None);
+        };
+        match self {
+            Files::BuiltIn => Ok(Some(built_in(asset))),
+            Files::Folder(folder) => match fs::read(folder.join(asset.name)) {
+                Ok(bytes) => Ok(Some(read_now(asset, bytes))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+fn built_in(asset: &'static Asset) -> File {
+    File {
+        media_type: asset.media_type,
+        bytes: Cow::Borrowed(asset.bytes),
+        etag: asset.etag.get_or_init(|| etag(asset.bytes)).clone(),
+    }
+}
+
+fn read_now(asset: &Asset, bytes: Vec<u8>) -> File {
+    File { media_type: asset.media_type, etag: etag(&bytes), bytes: Cow::Owned(bytes) }
+}
+
+/// The first 64 bits of the content's SHA-1. The tag only tells versions of one file apart, and
+/// whoever could forge one could change the file, so neither the length nor SHA-1's weakness
+/// matters.
+fn etag(bytes: &[u8]) -> String {
+    let digest = Sha1::from(bytes).digest().bytes();
+    format!("\"{}\"", HEXLOWER.encode(&digest[..8]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of our own under the system's temporary one, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("sotto-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_table_holds_every_file_of_www_and_no_other() {
+        let www = concat!(env!("CARGO_MANIFEST_DIR"), "/www");
+        let mut there: Vec<String> = fs::read_dir(www)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let mut table: Vec<&str> = FILES.iter().map(|asset| asset.name).collect();
+        there.sort();
+        table.sort();
+        assert_eq!(there, table);
+    }
+
+    #[test]
+    fn a_type_goes_with_each_ending() {
+        for asset in &FILES {
+            let expected = match asset.name.rsplit_once('.').unwrap().1 {
+                "html" => "text/html; charset=utf-8",
+                "css" => "text/css; charset=utf-8",
+                "js" => "text/javascript; charset=utf-8",
+                "svg" => "image/svg+xml",
+                "png" => "image/png",
+                "webmanifest" => "application/manifest+json",
+                ending => panic!("no type is decided for .{ending}"),
+            };
+            assert_eq!(asset.media_type, expected, "{}", asset.name);
+        }
+    }
+
+    #[test]
+    fn the_security_fields_are_whole_lines() {
+        let names: Vec<&str> = SECURITY_FIELDS
+            .split_terminator("\r\n")
+            .map(|line| line.split_once(": ").unwrap().0)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "Content-Security-Policy",
+                "X-Content-Type-Options",
+                "Referrer-Policy",
+                "Cross-Origin-Resource-Policy",
+                "Cross-Origin-Opener-Policy",
+            ]
+        );
+        assert!(SECURITY_FIELDS.ends_with("\r\n"));
+        assert!(SECURITY_FIELDS.contains(": default-src 'none'; "));
+        assert!(!SECURITY_FIELDS.contains("unsafe"));
+    }
+
+    #[test]
+    fn built_in_files_are_found_by_their_exact_name_only() {
+        for asset in &FILES {
+            let file = Files::BuiltIn.find(asset.name).unwrap().unwrap();
+            assert_eq!(&*file.bytes, asset.bytes);
+            assert_eq!(file.etag, etag(asset.bytes));
+        }
+        for name in ["", "INDEX.HTML", "./index.html", "../Cargo.toml", "index"] {
+            assert!(Files::BuiltIn.find(name).unwrap().is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_read_anew_and_never_left() {
+        let folder = Folder::new("anew");
+        let files = Files::Folder(folder.0.clone());
+        assert!(files.find("main.js").unwrap().is_none());
+
+        fs::write(folder.0.join("main.js"), "one").unwrap();
+        let one = files.find("main.js").unwrap().unwrap();
+        fs::write(folder.0.join("main.js"), "two").unwrap();
+        let two = files.find("main.js").unwrap().unwrap();
+        assert_eq!((&*one.bytes, &*two.bytes), (&b"one"[..], &b"two"[..]));
+        assert_ne!(one.etag, two.etag);
+
+        fs::write(folder.0.join("secret"), "not served").unwrap();
+        assert!(files.find("secret").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let folder = Folder::new("unreadable");
+        // A folder in the file's place: unlike a mode of 000, it stops the superuser, too.
+        fs::create_dir(folder.0.join("main.js")).unwrap();
+        assert!(Files::Folder(folder.0.clone()).find("main.js").is_err());
+    }
+
+    #[test]
+    fn a_tag_is_the_beginning_of_the_sha1() {
+        assert_eq!(etag(b"abc"), "\"a9993e364706816a\"");
+    }
+}

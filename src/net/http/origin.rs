@@ -1,0 +1,174 @@
+//! Who is addressed, and from where: hosts, authorities and origins (RFC 3986, 3.2; RFC 6454).
+//!
+//! Invariant: what is parsed is in the one form that equality needs, so that no check compares
+//! text. Which hosts and origins are welcome is not known here.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Names that public DNS cannot hold, so that no stranger can make them point here (RFC 6762, 6761,
+/// 8375; `.internal` is reserved by ICANN).
+const PRIVATE_SUFFIXES: [&str; 4] = [".local", ".localhost", ".home.arpa", ".internal"];
+
+/// Where a page was loaded from (RFC 6454), compared as parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    scheme: Scheme,
+    pub(super) host: Host,
+    port: u16,
+}
+
+/// The schemes of pages, each with a port of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+/// `host [ ":" port ]`: the value of `Host`, and the authority of an absolute target (RFC 9110, 4.2
+/// and 7.2).
+#[derive(Debug, PartialEq)]
+pub(super) struct Authority {
+    pub(super) host: Host,
+    port: Option<u16>,
+}
+
+/// A host in the one form that equality needs: an address as its bits, a name in lower case without
+/// a trailing dot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    Ip(IpAddr),
+    Name(String),
+}
+
+impl Origin {
+    /// Reads an origin as an operator writes it: `http://` or `https://`, a host, perhaps a port.
+    /// One slash behind it is forgiven.
+    ///
+    /// # Errors
+    ///
+    /// Anything else, told in one sentence for the operator.
+    pub fn parse(text: &str) -> Result<Origin, String> {
+        Origin::parse_serialized(text.strip_suffix('/').unwrap_or(text)).ok_or_else(|| {
+            format!(
+                "{text:?} is not an origin: http:// or https://, a host (in ASCII), \
+                 perhaps a port, nothing else"
+            )
+        })
+    }
+
+    /// Reads an origin as browsers write it (RFC 6454, 6.2). `null`, the origin of what has none,
+    /// is not one.
+    pub(super) fn parse_serialized(text: &str) -> Option<Origin> {
+        let (scheme, authority) = split_scheme(text)?;
+        let Authority { host, port } = Authority::parse(authority)?;
+        Some(Origin { scheme, host, port: port.unwrap_or(scheme.port()) })
+    }
+
+    /// Whether a page from here was served by the server that is addressed as `authority`. Behind a
+    /// proxy that ends TLS this server cannot know the scheme people see, so a port that
+    /// `authority` leaves out is taken as the origin's scheme has it. Where it speaks TLS itself,
+    /// no page of its own comes from elsewhere than `https://`.
+    pub(super) fn is_at(&self, authority: &Authority, has_tls: bool) -> bool {
+        self.host == authority.host
+            && self.port == authority.port.unwrap_or(self.scheme.port())
+            && (self.scheme == Scheme::Https || !has_tls)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Origin {
+    /// The port at which this host speaks TLS, if it is the one that is named here.
+    pub(super) fn tls_port(&self, host: &Host) -> Option<u16> {
+        (self.host == *host && self.scheme == Scheme::Https).then_some(self.port)
+    }
+}
+
+impl Scheme {
+    fn port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+impl Authority {
+    /// Reads an authority without user information. `None`: it is not one.
+    pub(super) fn parse(text: &str) -> Option<Authority> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (address, port) = rest.split_once(']')?;
+                (Host::Ip(address.parse::<Ipv6Addr>().ok()?.into()), port)
+            }
+            None => {
+                let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+                (Host::parse(name)?, port)
+            }
+        };
+        let port = match port {
+            // RFC 3986, 3.2.3: an empty port is a missing one.
+            "" | ":" => None,
+            _ => Some(parse_port(port.strip_prefix(':')?)?),
+        };
+        Some(Authority { host, port })
+    }
+}
+
+#[cfg(feature = "tls")]
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Host::Ip(IpAddr::V4(address)) => address.fmt(f),
+            Host::Ip(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            Host::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Host {
+    /// Reads an IPv4 address or a name. RFC 3986 allows more characters in a name than these, but
+    /// nobody's host has them.
+    fn parse(text: &str) -> Option<Host> {
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if let Ok(address) = name.parse::<Ipv4Addr>() {
+            return Some(Host::Ip(address.into()));
+        }
+        let is_label = |label: &str| {
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            !label.is_empty() && label.bytes().all(is_allowed)
+        };
+        name.split('.').all(is_label).then(|| Host::Name(name.to_ascii_lowercase()))
+    }
+
+    /// Whether nobody can have made a public name point here. Otherwise a page of theirs could
+    /// become same-origin with this server by letting its own name resolve to this server's
+    /// address: DNS rebinding.
+    pub(super) fn is_private(&self) -> bool {
+        match self {
+            Host::Ip(_) => true,
+            Host::Name(name) => {
+                !name.contains('.') || PRIVATE_SUFFIXES.iter().any(|end| name.ends_with(end))
+            }
+        }
+    }
+}
+
+/// Splits `http://` or `https://` from what follows.
+pub(super) fn split_scheme(text: &str) -> Option<(Scheme, &str)> {
+    let (scheme, rest) = text.split_once("://")?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" => Some((Scheme::Http, rest)),
+        "https" => Some((Scheme::Https, rest)),
+        _ => None,
+    }
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    // `u16::from_str` alone would take a plus sign, too.
+    is_digits(text).then(|| text.parse().ok()).flatten()
+}
+
+/// Whether this is a number without a sign: 1*DIGIT.
+pub(super) fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}

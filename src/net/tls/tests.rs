@@ -1,0 +1,627 @@
+//! A connection over TLS over a scripted socket, and a client that speaks TLS to it: handshakes in
+//! pieces, a fault at every step, and what is kept of what comes and goes.
+
+use std::cell::RefCell;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion, version};
+
+use super::*;
+use crate::chat::hub::Hub;
+use crate::config::Config;
+use crate::limits::{HANDSHAKES_PER_TURN, HEAD_BYTES_MAX, LINGER, READ_BYTES, WRITE_STALL};
+use crate::net::addresses::Addresses;
+use crate::net::connection::tests::{CLOSE, Fault, Scripted, TEXT, UPGRADE, Wire, frame, ours};
+use crate::net::connection::{Connection, End, Incoming, Limits, Shared, View};
+use crate::net::http::assets::Files;
+use crate::net::http::{Access, Endpoint, Site};
+use crate::server::{self, Ready, Server};
+use crate::time::Now;
+
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
+
+/// A server's side of TLS, and the certificate that it shows.
+fn identity() -> &'static (Identity, CertificateDer<'static>) {
+    static IDENTITY: OnceLock<(Identity, CertificateDer)> = OnceLock::new();
+    IDENTITY.get_or_init(|| {
+        let folder = std::env::temp_dir().join(format!("sotto-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let [certificate, key] = ["cert", "key"].map(|name| folder.join(name));
+        let status = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+            ])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
+            .arg(&certificate)
+            .arg("-keyout")
+            .arg(&key)
+            .stderr(Stdio::null())
+            .status();
+        assert!(status.expect("openssl: tests/run installs it").success());
+        let identity = Identity::load(&certificate, &key).expect("good files");
+        let shown = CertificateDer::from_pem_file(&certificate).expect("a certificate");
+        std::fs::remove_dir_all(&folder).expect("it is ours");
+        (identity, shown)
+    })
+}
+
+fn client(version: &'static SupportedProtocolVersion) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots.add(identity().1.clone()).expect("a certificate");
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    ClientConnection::new(Arc::new(config), "localhost".try_into().expect("a name"))
+        .expect("a client")
+}
+
+/// A loop of one connection, which sends back what it hears, and its client.
+struct Talk {
+    wire: Rc<RefCell<Wire>>,
+    connection: Connection<TlsStream<Scripted>>,
+    shared: Shared,
+    buffer: Vec<u8>,
+    now: Now,
+    client: ClientConnection,
+    /// What has reached the client, in plain.
+    told: Vec<u8>,
+    /// It has been told that nothing more comes.
+    told_end: bool,
+    /// What has reached the server.
+    heard: Vec<String>,
+}
+
+impl Talk {
+    fn new(version: &'static SupportedProtocolVersion) -> Talk {
+        let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
+        let site = Site::new(Files::BuiltIn, Access::Anyone, endpoint).over_tls();
+        let limits = Limits {
+            message_bytes_max: 65_536,
+            incomplete_bytes_total: 1 << 20,
+            ping: Duration::from_secs(25),
+            timeout: Duration::from_secs(40),
+            join_timeout: JOIN_TIMEOUT,
+            rate: None,
+        };
+        let shared = Shared::new(site, limits);
+        let now = Now { instant: Instant::now(), unix_ms: 0 };
+        let wire = Rc::new(RefCell::new(Wire::default()));
+        let stream = TlsStream::new(Scripted(wire.clone()), &identity().0).expect("a session");
+        Talk {
+            connection: Connection::new(stream, View::Page, now, &shared),
+            wire,
+            shared,
+            buffer: vec![0; READ_BYTES],
+            now,
+            client: client(version),
+            told: Vec::new(),
+            told_end: false,
+            heard: Vec::new(),
+        }
+    }
+
+    /// Upgraded and admitted.
+    fn open(version: &'static SupportedProtocolVersion) -> Talk {
+        let mut talk = Talk::new(version);
+        talk.settle();
+        talk.say(UPGRADE);
+        assert!(talk.told.starts_with(b"HTTP/1.1 101 "));
+        talk.connection.admit(talk.now);
+        talk.told.clear();
+        talk
+    }
+
+    fn wire(&self) -> std::cell::RefMut<'_, Wire> {
+        self.wire.borrow_mut()
+    }
+
+    /// The kernel reports readiness, and all is done that can be done without another event.
+    fn event(&mut self) {
+        let Talk { connection, shared, buffer, now, heard, wire, .. } = self;
+        connection.set_readable(wire.borrow().end);
+        if connection.is_stalled() {
+            connection.flush(*now, shared);
+        }
+        while connection.wants_read() || connection.wants_write() {
+            if connection.wants_read() {
+                let mut input = connection.receive(buffer, *now, shared);
+                while let Some(incoming) = connection.next(&mut input, *now, shared) {
+                    if let Incoming::Text(text) = incoming {
+                        connection.write_text(text.as_bytes(), *now, shared);
+                        heard.push(text.to_string());
+                    }
+                }
+            }
+            if connection.wants_write() {
+                connection.flush(*now, shared);
+            }
+        }
+    }
+
+    /// Carries bytes between the two until none move. Behind the first, an event comes only with
+    /// something to tell.
+    fn settle(&mut self) {
+        loop {
+            let ciphertext = ciphertext(&mut self.client);
+            self.wire().coming.extend(&ciphertext);
+            self.event();
+            let taken = std::mem::take(&mut self.wire().taken);
+            self.deliver(&taken);
+            if !std::mem::take(&mut self.wire().owes_event) && !self.client.wants_write() {
+                return;
+            }
+        }
+    }
+
+    fn deliver(&mut self, mut taken: &[u8]) {
+        while !taken.is_empty() {
+            self.client.read_tls(&mut taken).expect("a slice");
+            let state = self.client.process_new_packets().expect("TLS");
+            let mut plain = vec![0; state.plaintext_bytes_to_read()];
+            self.client.reader().read_exact(&mut plain).expect("so many");
+            self.told.extend(plain);
+            if state.peer_has_closed() {
+                self.told_end = true;
+                return;
+            }
+        }
+    }
+
+    fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        self.client.writer().write_all(bytes.as_ref()).expect("its buffer takes it");
+        self.settle();
+    }
+
+    fn end(&mut self) {
+        self.wire().end = true;
+        self.settle();
+    }
+
+    #[track_caller]
+    fn is_gone(&self, end: End) {
+        assert!(self.connection.is_gone());
+        assert_eq!(self.connection.end(), Some(end));
+        assert_eq!(self.shared.incomplete_bytes(), 0);
+    }
+}
+
+/// What the client has to send.
+fn ciphertext(client: &mut ClientConnection) -> Vec<u8> {
+    let mut ciphertext = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut ciphertext).expect("a vector takes all");
+    }
+    ciphertext
+}
+
+/// Where the records are in what has left, by their lengths.
+fn records(mut taken: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while let [_, _, _, high, low, rest @ ..] = taken {
+        lengths.push(usize::from(u16::from_be_bytes([*high, *low])));
+        taken = &rest[*lengths.last().unwrap()..];
+    }
+    assert!(taken.is_empty(), "half a record");
+    lengths
+}
+
+/// From the first byte to the last, with these faults on the way.
+fn converse(
+    version: &'static SupportedProtocolVersion,
+    faults: impl IntoIterator<Item = (usize, Fault)>,
+) -> Talk {
+    let mut talk = Talk::new(version);
+    talk.wire().faults.extend(faults);
+    let long = "x".repeat(20_000);
+    let said =
+        [UPGRADE.as_bytes(), &frame(TEXT, "one"), &frame(TEXT, &long), &frame(CLOSE, b"\x03\xe8")];
+    for part in said {
+        if talk.client.writer().write_all(part).is_err() {
+            break;
+        }
+        talk.settle();
+    }
+    talk.client.send_close_notify();
+    talk.settle();
+    talk.end();
+    talk
+}
+
+#[test]
+fn a_fault_at_any_step_of_a_conversation_changes_nothing_but_a_reset_that_ends_it() {
+    for version in VERSIONS {
+        let smooth = converse(version, []);
+        smooth.is_gone(End::Closed(1000));
+        assert_eq!(smooth.heard, ["one", &"x".repeat(20_000)]);
+        assert!(smooth.told.ends_with(&ours(CLOSE, b"\x03\xe8")) && smooth.told_end);
+        for step in 0..smooth.wire().calls {
+            for fault in [Fault::Blocks, Fault::IsInterrupted, Fault::TakesOneByte] {
+                let talk = converse(version, [(step, fault)]);
+                talk.is_gone(End::Closed(1000));
+                assert!(
+                    talk.heard == smooth.heard && talk.told == smooth.told && talk.told_end,
+                    "{step} {fault:?}"
+                );
+            }
+            let talk = converse(version, [(step, Fault::Resets)]);
+            talk.is_gone(talk.connection.end().unwrap());
+            assert!(smooth.heard.starts_with(&talk.heard) && smooth.told.starts_with(&talk.told));
+        }
+    }
+}
+
+#[test]
+fn a_handshake_and_all_behind_it_may_come_and_go_in_pieces_of_one_byte() {
+    for version in VERSIONS {
+        let talk = converse(version, (0..1_000_000).map(|step| (step, Fault::TakesOneByte)));
+        talk.is_gone(End::Closed(1000));
+        assert_eq!(talk.heard, ["one", &"x".repeat(20_000)]);
+        assert!(talk.told_end);
+    }
+}
+
+#[test]
+fn lines_that_leave_together_leave_in_one_write_and_as_few_records_as_fit() {
+    for version in VERSIONS {
+        for (len, count) in [(100, 1), (5000, 1), (16_000, 1), (40_000, 3), (60_000, 4)] {
+            let mut talk = Talk::open(version);
+            talk.wire().writes = 0;
+            talk.connection.write_text("x".repeat(len).as_bytes(), talk.now, &mut talk.shared);
+            talk.connection.flush(talk.now, &mut talk.shared);
+            let taken = std::mem::take(&mut talk.wire().taken);
+            assert_eq!((talk.wire().writes, records(&taken).len()), (1, count), "{len}");
+            talk.deliver(&taken);
+            assert!(talk.told.ends_with(b"xxx") && talk.told.len() > len);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_stalled_and_what_is_kept_for_it_is_counted() {
+    let mut talk = Talk::open(&version::TLS13);
+    talk.wire().room = Some(1000);
+    let text = "x".repeat(500_000);
+    talk.connection.write_text(text.as_bytes(), talk.now, &mut talk.shared);
+    assert!(talk.connection.is_stalled());
+    // Four records lie encrypted, the rest as it was.
+    let queued = talk.connection.queued();
+    assert!((text.len() - 1000..text.len()).contains(&queued), "{queued}");
+    talk.say(frame(TEXT, "unheard"));
+    assert!(talk.heard.is_empty() && !talk.connection.wants_read());
+    talk.now.instant += WRITE_STALL - Duration::from_millis(1);
+    talk.wire().room = Some(1);
+    talk.settle();
+    assert_eq!(talk.connection.queued(), queued - 1, "progress");
+    talk.now.instant += WRITE_STALL - Duration::from_millis(1);
+    talk.connection.expire(talk.now, &mut talk.shared);
+    assert!(!talk.connection.is_gone());
+    // It reads again, and gets everything.
+    talk.wire().room = None;
+    talk.settle();
+    assert!(!talk.connection.is_stalled() && talk.heard == ["unheard"]);
+    assert!(talk.told.len() > text.len());
+
+    talk.wire().room = Some(0);
+    talk.connection.write_text(text.as_bytes(), talk.now, &mut talk.shared);
+    talk.now.instant += WRITE_STALL;
+    talk.connection.expire(talk.now, &mut talk.shared);
+    talk.is_gone(End::Stalled);
+}
+
+#[test]
+fn a_record_that_is_not_whole_is_counted_until_it_is() {
+    for version in VERSIONS {
+        let mut talk = Talk::open(version);
+        assert_eq!(talk.shared.incomplete_bytes(), 0);
+        // A frame of two records, of which all but the last byte have come.
+        talk.client
+            .writer()
+            .write_all(&frame(TEXT, "x".repeat(16_000)))
+            .expect("its buffer takes it");
+        let mut ciphertext = ciphertext(&mut talk.client);
+        let last = ciphertext.pop().expect("much");
+        talk.wire().coming.extend(&ciphertext);
+        talk.settle();
+        assert!(talk.shared.incomplete_bytes() >= 2 * ciphertext.len());
+        talk.wire().coming.push_back(last);
+        talk.settle();
+        assert_eq!((talk.heard.len(), talk.shared.incomplete_bytes()), (1, 0));
+    }
+}
+
+#[test]
+fn where_there_is_no_memory_for_a_record_its_connection_ends() {
+    let mut talk = Talk::open(&version::TLS13);
+    // All but what the begun record would be counted as, four times.
+    let mut others: Vec<Talk> = Vec::new();
+    let begun = [&[0x17, 3, 3, 0x40, 0][..], &[0; 16_000]].concat();
+    let mut ended = 0;
+    while ended == 0 {
+        let mut other = Talk::open(&version::TLS13);
+        std::mem::swap(&mut other.shared, &mut talk.shared);
+        other.wire().coming.extend(&begun);
+        other.settle();
+        ended += usize::from(other.connection.is_gone());
+        std::mem::swap(&mut other.shared, &mut talk.shared);
+        others.push(other);
+        assert!(others.len() < 100, "1 MiB was all there was");
+    }
+    assert!(others.len() > 10);
+    talk.say(frame(TEXT, "still here"));
+    assert_eq!(talk.heard, ["still here"]);
+}
+
+#[test]
+fn a_read_takes_no_more_from_the_socket_than_it_may_give() {
+    let mut talk = Talk::open(&version::TLS13);
+    talk.client.set_buffer_limit(None);
+    let said = frame(TEXT, "x".repeat(5000));
+    let mut ciphertext = Vec::new();
+    for byte in &said {
+        talk.client.writer().write_all(&[*byte]).expect("its buffer takes it");
+        talk.client.write_tls(&mut ciphertext).expect("a vector takes all");
+    }
+    talk.wire().coming.extend(&ciphertext);
+    talk.connection.set_readable(false);
+    let Talk { connection, buffer, now, shared, .. } = &mut talk;
+    let mut input = connection.receive(buffer, *now, shared);
+    assert_eq!(connection.next(&mut input, *now, shared), None);
+    let read = ciphertext.len() - talk.wire().coming.len();
+    assert!((READ_BYTES..READ_BYTES + 4096).contains(&read), "{read} of {}", ciphertext.len());
+    assert!(talk.connection.wants_read());
+    talk.event();
+    assert_eq!(talk.heard, ["x".repeat(5000)]);
+}
+
+#[test]
+fn a_record_longer_than_a_request_head_may_be_is_used_up_without_another_event() {
+    let mut talk = Talk::new(&version::TLS13);
+    talk.settle();
+    let requests = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300);
+    assert!((HEAD_BYTES_MAX..TLS_RECORD_BYTES_MAX).contains(&requests.len()));
+    talk.client.writer().write_all(requests.as_bytes()).expect("its buffer takes it");
+    let ciphertext = ciphertext(&mut talk.client);
+    talk.wire().coming.extend(&ciphertext);
+    talk.event();
+    let taken = std::mem::take(&mut talk.wire().taken);
+    talk.deliver(&taken);
+    assert_eq!(String::from_utf8_lossy(&talk.told).matches("HTTP/1.1 200 ").count(), 300);
+}
+
+#[test]
+fn keys_that_a_client_makes_anew_change_nothing_else() {
+    let mut talk = Talk::open(&version::TLS13);
+    for said in ["one", "two"] {
+        talk.client.refresh_traffic_keys().expect("TLS 1.3 can");
+        talk.say(frame(TEXT, said));
+        assert_eq!(talk.heard.last().map(String::as_str), Some(said));
+        assert!(talk.told.ends_with(&ours(TEXT, said)));
+    }
+}
+
+#[test]
+fn much_that_says_nothing_is_not_kept() {
+    // A handshake message of 64 KiB, in records as long as they may be.
+    let mut talk = Talk::new(&version::TLS13);
+    let hello = [&[1, 0, 0xff, 0xff][..], &[0; 65_535]].concat();
+    for part in hello.chunks(16_384) {
+        let len = (part.len() as u16).to_be_bytes();
+        talk.wire().coming.extend([&[0x16, 3, 1, len[0], len[1]], part].concat());
+    }
+    talk.settle();
+    talk.is_gone(End::Lost(ErrorKind::InvalidData));
+    let read = hello.len() - talk.wire().coming.len();
+    assert!(read < TLS_UNHEARD_BYTES_MAX + 8192, "{read}");
+}
+
+#[test]
+fn a_handshake_has_the_time_to_a_join_and_what_comes_in_between_gives_no_more() {
+    let mut silent = Talk::new(&version::TLS12);
+    assert_eq!(silent.connection.deadline(&silent.shared), Some(silent.now.instant + JOIN_TIMEOUT));
+    silent.now.instant += JOIN_TIMEOUT;
+    silent.connection.expire(silent.now, &mut silent.shared);
+    silent.is_gone(End::Silent);
+
+    let mut talk = Talk::new(&version::TLS12);
+    let mut hello = Vec::new();
+    talk.client.write_tls(&mut hello).expect("a vector takes all");
+    for byte in hello {
+        talk.wire().coming.push_back(byte);
+        talk.now.instant += Duration::from_millis(10);
+        talk.event();
+    }
+    let taken = std::mem::take(&mut talk.wire().taken);
+    talk.deliver(&taken);
+    assert!(talk.client.wants_write(), "it has an answer, and keeps it");
+    talk.now.instant += JOIN_TIMEOUT;
+    talk.connection.expire(talk.now, &mut talk.shared);
+    talk.is_gone(End::Silent);
+}
+
+/// A server, and so many clients who have each sent a ClientHello that they take three turns. It
+/// may be all they say.
+struct Crowd {
+    server: Server<TlsStream<Scripted>>,
+    wires: Vec<Rc<RefCell<Wire>>>,
+    ready: Vec<Ready>,
+    now: Now,
+}
+
+impl Crowd {
+    fn new(closed: bool) -> Crowd {
+        let Talk { shared, now, .. } = Talk::new(&version::TLS13);
+        let (hub_limits, _) = server::limits(&Config::default());
+        let server = Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), shared);
+        let mut crowd = Crowd { server, wires: Vec::new(), ready: Vec::new(), now };
+        for _ in 0..HANDSHAKES_PER_TURN * 2 + 1 {
+            let coming = ciphertext(&mut client(&version::TLS13)).into();
+            let wire = Rc::new(RefCell::new(Wire { coming, end: closed, ..Wire::default() }));
+            let stream = TlsStream::new(Scripted(wire.clone()), &identity().0).expect("a session");
+            let register = |_: &mut _, token| {
+                crowd.ready.push(Ready { token, readable: true, writable: true, closed });
+                Ok(())
+            };
+            let accepted =
+                crowd.server.accept(stream, [127, 0, 0, 1].into(), View::Page, now, register);
+            accepted.expect("nothing to refuse");
+            crowd.wires.push(wire);
+        }
+        crowd
+    }
+
+    /// Ends with how many have been answered so far, and whether the loop would sleep.
+    fn turn(&mut self) -> (usize, bool) {
+        self.server.turn(self.now, &std::mem::take(&mut self.ready));
+        let answered = self.wires.iter().filter(|wire| !wire.borrow().taken.is_empty()).count();
+        (answered, self.server.sleep(self.now.instant) != Some(Duration::ZERO))
+    }
+}
+
+#[test]
+fn a_crowd_that_shakes_hands_does_so_a_few_in_a_turn_and_nobody_is_forgotten() {
+    for closed in [false, true] {
+        let mut crowd = Crowd::new(closed);
+        assert_eq!(crowd.turn(), (HANDSHAKES_PER_TURN, false), "{closed}");
+        assert_eq!(crowd.turn(), (2 * HANDSHAKES_PER_TURN, false), "{closed}");
+        assert_eq!(crowd.turn(), (crowd.wires.len(), true), "{closed}");
+    }
+}
+
+#[test]
+fn a_crowd_whose_time_is_over_shakes_no_hands() {
+    let mut crowd = Crowd::new(false);
+    crowd.now.instant += JOIN_TIMEOUT;
+    assert_eq!(crowd.turn().0, HANDSHAKES_PER_TURN);
+    assert!(crowd.server.is_empty());
+}
+
+#[test]
+fn who_finds_no_room_is_told_so_once_behind_the_handshake() {
+    for version in VERSIONS {
+        let mut talk = Talk::new(version);
+        let stream = TlsStream::new(Scripted(talk.wire.clone()), &identity().0).expect("a session");
+        talk.connection = Connection::refused(stream, talk.now, &mut talk.shared);
+        assert!(!talk.connection.wants_write(), "nothing can leave yet");
+        // The request comes with the end of the handshake.
+        talk.client.writer().write_all(UPGRADE.as_bytes()).expect("its buffer takes it");
+        talk.settle();
+        assert!(talk.told.starts_with(b"HTTP/1.1 503 ") && talk.told_end);
+        assert_eq!(talk.told.windows(9).filter(|part| part == b"HTTP/1.1 ").count(), 1);
+        talk.end();
+        talk.is_gone(End::Refused(503));
+    }
+    // Who is silent does not keep the place of another who could be told.
+    let mut talk = Talk::new(&version::TLS13);
+    let stream = TlsStream::new(Scripted(talk.wire.clone()), &identity().0).expect("a session");
+    talk.connection = Connection::refused(stream, talk.now, &mut talk.shared);
+    talk.now.instant += LINGER;
+    talk.connection.expire(talk.now, &mut talk.shared);
+    talk.is_gone(End::Silent);
+}
+
+#[test]
+fn a_goodbye_without_an_end_of_the_stream_is_an_end_and_is_answered() {
+    for version in VERSIONS {
+        let mut talk = Talk::open(version);
+        // In one segment with the last that is said.
+        talk.client.writer().write_all(&frame(TEXT, "last")).expect("its buffer takes it");
+        talk.client.send_close_notify();
+        let ciphertext = ciphertext(&mut talk.client);
+        talk.wire().coming.extend(&ciphertext);
+        talk.event();
+        assert_eq!(talk.heard, ["last"]);
+        talk.is_gone(End::Lost(ErrorKind::UnexpectedEof));
+        let Talk { connection, wire, client, .. } = talk;
+        drop(connection);
+        let taken = std::mem::take(&mut wire.borrow_mut().taken);
+        let mut client = client;
+        client.read_tls(&mut &taken[..]).expect("a slice");
+        assert!(client.process_new_packets().expect("TLS").peer_has_closed());
+    }
+}
+
+#[test]
+fn a_goodbye_that_the_kernel_refuses_leaves_before_the_end_of_the_stream() {
+    let mut talk = Talk::open(&version::TLS13);
+    let Talk { connection, now, shared, .. } = &mut talk;
+    connection.close(1000, *now, shared);
+    // The close frame is a record of 26 bytes, and there is no room behind it.
+    talk.wire().room = Some(26);
+    talk.settle();
+    assert_eq!(
+        (talk.told.clone(), talk.told_end, talk.wire().shut),
+        (ours(CLOSE, b"\x03\xe8"), false, false)
+    );
+    talk.wire().room = None;
+    talk.settle();
+    assert!(talk.told_end && talk.wire().shut);
+}
+
+#[test]
+fn what_comes_behind_our_goodbye_is_thrown_away_as_it_came() {
+    let mut talk = Talk::open(&version::TLS13);
+    let begun = [&[0x17, 3, 3, 0x40, 0][..], &[0; 5000]].concat();
+    talk.wire().coming.extend(&begun);
+    talk.settle();
+    assert!(talk.shared.incomplete_bytes() > begun.len());
+    talk.connection.close(1000, talk.now, &mut talk.shared);
+    talk.settle();
+    assert!(talk.told_end && talk.wire().shut);
+    assert_eq!(talk.shared.incomplete_bytes(), 0);
+    // The rest of it, which is no record of this session.
+    talk.wire().coming.extend([0; 16_000]);
+    talk.event();
+    assert!(talk.wire().coming.is_empty() && !talk.connection.is_gone());
+    talk.end();
+    talk.is_gone(End::Refused(1000));
+}
+
+#[test]
+fn what_is_no_tls_is_answered_in_plain() {
+    let mut talk = Talk::new(&version::TLS13);
+    talk.wire().coming.extend(UPGRADE.as_bytes());
+    talk.event();
+    let taken = std::mem::take(&mut talk.wire().taken);
+    assert!(taken.starts_with(b"HTTP/1.1 400 ") && !taken.windows(6).any(|part| part == b"Strict"));
+    assert!(talk.wire().shut && talk.wire().coming.is_empty());
+    talk.wire().end = true;
+    talk.event();
+    talk.is_gone(End::Refused(400));
+}
+
+proptest! {
+    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn records_end_where_their_lengths_say_however_they_are_cut(
+        lengths in prop::collection::vec(0..300usize, 1..20), cut in 1..50usize,
+    ) {
+        let (mut bytes, mut ends) = (Vec::new(), vec![0]);
+        for len in lengths {
+            bytes.extend([0x17, 3, 3, (len >> 8) as u8, len as u8]);
+            bytes.extend(vec![0xff; len]);
+            ends.push(bytes.len());
+        }
+        let (mut records, mut at) = (Records::default(), 0);
+        for piece in bytes.chunks(cut) {
+            records.pass(piece);
+            at += piece.len();
+            prop_assert_eq!(records.is_whole(), ends.contains(&at));
+        }
+    }
+}
