@@ -143,7 +143,7 @@ impl Config {
         let (tls_one, tls_incomplete_one, tls_refused_one) = match self.tls_cert {
             Some(_) => (
                 TLS_SESSION_BYTES,
-                2 * TLS_UNHEARD_BYTES_MAX + TLS_RECORD_BYTES_MAX,
+                2 * TLS_UNREAD_BYTES_MAX + TLS_RECORD_BYTES_MAX,
                 2 * TLS_WRITE_BYTES,
             ),
             None => (0, 0, 0),
@@ -155,7 +155,7 @@ impl Config {
         let refused_one = self.outbox + 2 * READ_BYTES + tls_refused_one;
         // What vectors hold that were added to by `extend_tightly`: an eighth of it may be empty.
         let grown = self.outbox_total.min(connections * self.outbox)
-            + REFUSED_BYTES_TOTAL.min(connections * refused_one)
+            + UNSENT_BYTES_TOTAL.min(connections * refused_one)
             + self.incomplete_bytes_total().min(connections * incomplete_one)
             + self.held_total.min(self.owned * self.held);
         connections * (CLIENT_BYTES + tls_one + if self.per_address > 0 { ADDRESS_BYTES } else { 0 })
@@ -165,8 +165,8 @@ impl Config {
             + SENDS_BYTES_TOTAL.min(self.owned * SENDS_MAX * SEND_BYTES)
             + self.owned * OWNED_BYTES
             + READ_BYTES
-            + ROOMS_BYTES_MAX
-            + HELD_ROOMS_BYTES_MAX
+            + POOL_BYTES_MAX
+            + HELD_POOL_BYTES_MAX
             // One text and what the kernel refuses of it, the buffer that all lend, and a long
             // room; one message, as it comes and as it is read.
             + 4 * self.outbox

@@ -45,11 +45,11 @@ const SIGNALS: mio::Token = mio::Token(usize::MAX - 2);
 const REDIRECT: mio::Token = mio::Token(usize::MAX - 3);
 
 /// The sockets that are listened on, and what wakes the loop.
-pub struct Listener {
+pub struct EventLoop {
     poll: Poll,
     events: Events,
     /// The first is the chat's.
-    doors: Vec<Door>,
+    listeners: Vec<Listener>,
     signals: Signals,
     /// The kernel has reported signals that were not looked at.
     signalled: bool,
@@ -61,7 +61,7 @@ pub struct Listener {
 }
 
 /// A socket that is listened on.
-struct Door {
+struct Listener {
     token: mio::Token,
     socket: TcpListener,
     /// What those see who come through it.
@@ -72,7 +72,7 @@ struct Door {
     accepting: Accepting,
 }
 
-/// TLS at a door, and where it is read from.
+/// TLS at a listener, and where it is read from.
 #[cfg(feature = "tls")]
 struct Tls {
     identity: Identity,
@@ -99,21 +99,21 @@ struct Throttle {
     held_back: u64,
 }
 
-impl Listener {
+impl EventLoop {
     /// Listens where the chat is served. From here on the signals SIGINT and SIGTERM are the
     /// loop's.
     ///
     /// # Errors
     /// When the address cannot be had, or the machine lacks what a loop needs.
-    pub fn bind(config: &Config) -> io::Result<Listener> {
+    pub fn bind(config: &Config) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
-        let chat = Door::open(config.listen, config, View::Page, poll.registry())?;
+        let chat = Listener::open(config.listen, config, View::Page, poll.registry())?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        Ok(Listener {
+        Ok(EventLoop {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
-            doors: vec![chat],
+            listeners: vec![chat],
             signals,
             signalled: false,
             warnings: Throttle::default(),
@@ -127,7 +127,7 @@ impl Listener {
     /// # Errors
     /// Those of getsockname(2), or when the server is stopping.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.doors.first().ok_or(ErrorKind::NotConnected)?.socket.local_addr()
+        self.listeners.first().ok_or(ErrorKind::NotConnected)?.socket.local_addr()
     }
 
     /// Listens for others than those who want the page, too; gives where.
@@ -140,9 +140,9 @@ impl Listener {
         view: View,
         config: &Config,
     ) -> io::Result<SocketAddr> {
-        let door = Door::open(address, config, view, self.poll.registry())?;
-        let address = door.socket.local_addr()?;
-        self.doors.push(door);
+        let listener = Listener::open(address, config, view, self.poll.registry())?;
+        let address = listener.socket.local_addr()?;
+        self.listeners.push(listener);
         Ok(address)
     }
 
@@ -158,7 +158,7 @@ impl Listener {
         certificate: PathBuf,
         key: PathBuf,
     ) -> io::Result<()> {
-        if let Some(chat) = self.doors.first_mut() {
+        if let Some(chat) = self.listeners.first_mut() {
             chat.tls = Some(Tls { identity, certificate, key });
         }
         self.signals.add_signal(SIGHUP)
@@ -187,7 +187,7 @@ impl Listener {
 
     /// The only place that sleeps, from `now` on: until readiness, or the nearest deadline.
     fn wait(&mut self, now: Instant, server: &Server<Socket>) -> io::Result<Now> {
-        let accept = self.doors.iter().filter_map(|door| door.sleep(now)).min();
+        let accept = self.listeners.iter().filter_map(|listener| listener.sleep(now)).min();
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
         let timeout = [server.sleep(now), accept, stop].into_iter().flatten().min();
         self.ready.clear();
@@ -213,8 +213,10 @@ impl Listener {
         for event in &self.events {
             match event.token() {
                 CHAT | METRICS | REDIRECT => {
-                    for door in self.doors.iter_mut().filter(|door| door.token == event.token()) {
-                        door.accepting = Accepting::Owed;
+                    for listener in
+                        self.listeners.iter_mut().filter(|listener| listener.token == event.token())
+                    {
+                        listener.accepting = Accepting::Owed;
                     }
                 }
                 SIGNALS => self.signalled = true,
@@ -236,7 +238,7 @@ impl Listener {
         }
         for signal in self.signals.pending() {
             if signal == SIGHUP {
-                self.doors.iter_mut().for_each(Door::reload);
+                self.listeners.iter_mut().for_each(Listener::reload);
                 continue;
             }
             if self.stop_by.is_some() {
@@ -244,26 +246,26 @@ impl Listener {
             }
             info!("stopping; connections to say goodbye to: {}", server.len());
             self.stop_by = Some(now.instant + SHUTDOWN);
-            self.doors.clear();
+            self.listeners.clear();
             server.shut_down(now);
         }
         false
     }
 
     fn accept(&mut self, now: Now, server: &mut Server<Socket>) {
-        for door in &mut self.doors {
-            door.accept(now, server, self.poll.registry(), &mut self.warnings);
+        for listener in &mut self.listeners {
+            listener.accept(now, server, self.poll.registry(), &mut self.warnings);
         }
     }
 }
 
-impl Door {
+impl Listener {
     fn open(
         address: SocketAddr,
         config: &Config,
         view: View,
         registry: &Registry,
-    ) -> io::Result<Door> {
+    ) -> io::Result<Listener> {
         let token = match view {
             View::Page => CHAT,
             View::Metrics => METRICS,
@@ -283,7 +285,7 @@ impl Door {
         // mio has called it with 128; the second call only sets the backlog.
         rustix::net::listen(&socket, BACKLOG)?;
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Door {
+        Ok(Listener {
             token,
             socket,
             view,
@@ -360,7 +362,7 @@ impl Door {
 }
 
 #[cfg(not(feature = "tls"))]
-impl Door {
+impl Listener {
     fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
         Ok(stream)
     }
@@ -370,7 +372,7 @@ impl Door {
 }
 
 #[cfg(feature = "tls")]
-impl Door {
+impl Listener {
     fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
         match &self.tls {
             Some(tls) => TlsStream::new(stream, &tls.identity),

@@ -77,17 +77,17 @@ pub const LINGER_BYTES: usize = 64 * 1024;
 
 /// Bytes that the kernel has refused, of all connections: pongs, last words, and what was taken
 /// from outboxes. Who would have more than its share of them is dropped.
-pub const REFUSED_BYTES_TOTAL: usize = 32 << 20;
+pub const UNSENT_BYTES_TOTAL: usize = 32 << 20;
 /// A shorter text is copied behind its header, and leaves with it in a plain write: two pieces cost
 /// the kernel more than that: of a message by itself some percent.
 pub const COPIED_BYTES_MAX: usize = 4096;
 /// Empty buffers kept for the next turn, in bytes: for a thousand short conversations, or a hundred
 /// of dozens of lines. Besides, a long one.
-pub const ROOMS_BYTES_MAX: usize = 1024 * 1024;
+pub const POOL_BYTES_MAX: usize = 1024 * 1024;
 /// The longest of them. Whoever gets one for a line keeps it until that leaves: for a turn, or for
 /// [`GATHERING`], in which others can fill no more new ones than this thread can say in that time,
 /// a few MiB.
-pub const ROOM_BYTES_MAX: usize = 16 * 1024;
+pub const POOLED_BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// What hearing one connection may queue for it before it is written to: answers to a read full of
 /// pings are as long as the read, and a turn may hear thousands.
 pub const QUEUED_BYTES_MAX: usize = 4096;
@@ -100,9 +100,9 @@ pub const DEADLINES_SPARE: usize = 1024;
 
 /// Entries that a table or list of all has room for at least, however few are in it: tens of
 /// kilobytes, for which nothing is moved.
-pub const TABLE_ROOM_LEAST: usize = 1024;
+pub const TABLE_CAPACITY_MIN: usize = 1024;
 /// Entries that a table of one client, or of one id, has room for at least.
-pub const SMALL_ROOM_LEAST: usize = 8;
+pub const SMALL_CAPACITY_MIN: usize = 8;
 
 // ---- TLS ----
 
@@ -123,7 +123,7 @@ pub const TLS_RECORD_BYTES_MAX: usize = 16_384;
 /// Bytes that a peer may send without one that can be read: the longest record as TLS 1.2 allows
 /// it, 18,437 bytes, and the read in which the next one begins. A handshake takes less than a
 /// tenth; rustls itself would keep 64 KiB of it.
-pub const TLS_UNHEARD_BYTES_MAX: usize = 24 * 1024;
+pub const TLS_UNREAD_BYTES_MAX: usize = 24 * 1024;
 /// What a session costs at most while nothing waits in it: keys, state, and the room for what comes
 /// next.
 pub const TLS_SESSION_BYTES: usize = 16 * 1024;
@@ -208,7 +208,7 @@ pub const GAPS_SHARE: usize = 2;
 pub const GAPS_SHARE_WHEN_FULL: usize = 8;
 /// Room for held messages that is not counted as messages, in bytes: of empty queues, and beyond
 /// what is in others. For hundreds of dozens of messages, or one of thousands.
-pub const HELD_ROOMS_BYTES_MAX: usize = 2 << 20;
+pub const HELD_POOL_BYTES_MAX: usize = 2 << 20;
 /// What an owned id costs at most while nothing is held for it (counted: 557, with an id of 64
 /// bytes).
 pub const OWNED_BYTES: usize = 560;

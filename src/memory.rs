@@ -75,9 +75,9 @@ pub trait Collection {
     /// How much is in it.
     fn used(&self) -> usize;
     /// For how much there is room.
-    fn room(&self) -> usize;
+    fn capacity(&self) -> usize;
     /// Keeps room for so much, or for what is in it.
-    fn keep(&mut self, room: usize);
+    fn keep(&mut self, capacity: usize);
 }
 
 macro_rules! collection {
@@ -86,11 +86,11 @@ macro_rules! collection {
             fn used(&self) -> usize {
                 self.len()
             }
-            fn room(&self) -> usize {
-                self.capacity()
+            fn capacity(&self) -> usize {
+                <Self>::capacity(self)
             }
-            fn keep(&mut self, room: usize) {
-                self.shrink_to(room);
+            fn keep(&mut self, capacity: usize) {
+                self.shrink_to(capacity);
             }
         }
     };
@@ -109,8 +109,8 @@ impl<T> Collection for Slab<T> {
     fn used(&self) -> usize {
         self.len()
     }
-    fn room(&self) -> usize {
-        self.capacity()
+    fn capacity(&self) -> usize {
+        <Self>::capacity(self)
     }
     fn keep(&mut self, _: usize) {
         self.shrink_to_fit();
@@ -119,10 +119,10 @@ impl<T> Collection for Slab<T> {
 
 /// Gives room back if less than a quarter is in use, but keeps room for `least`: that much is not
 /// worth the trouble.
-pub fn tighten(collection: &mut impl Collection, least: usize) {
-    let (used, room) = (collection.used(), collection.room());
-    if room > least && used < room / 4 {
-        collection.keep((2 * used).max(least));
+pub fn tighten(collection: &mut impl Collection, min: usize) {
+    let (used, capacity) = (collection.used(), collection.capacity());
+    if capacity > min && used < capacity / 4 {
+        collection.keep((2 * used).max(min));
     }
 }
 
@@ -190,17 +190,17 @@ mod tests {
         let mut moves = 0;
         for n in (0..20_000).rev() {
             take(&mut collection, n);
-            let before = collection.room();
+            let before = collection.capacity();
             tighten(&mut collection, 100);
-            moves += usize::from(collection.room() != before);
+            moves += usize::from(collection.capacity() != before);
             // A hash table has a power of two of places.
-            assert!(collection.room() <= (4 * collection.used() + 4).max(256), "{name}: {n}");
+            assert!(collection.capacity() <= (4 * collection.used() + 4).max(256), "{name}: {n}");
         }
         assert!((5..20).contains(&moves), "{name}: {moves}");
         assert_eq!(collection.used(), 0);
         // A hash table has no room where the mark of something is that was taken out since it was
         // made.
-        assert!(collection.room() >= 50, "{name}: the least stays");
+        assert!(collection.capacity() >= 50, "{name}: the least stays");
     }
 
     #[test]
@@ -235,10 +235,10 @@ mod tests {
         for _ in 0..100 {
             list.pop();
             tighten(&mut list, 0);
-            let room = list.capacity();
-            assert_eq!(room, 498);
+            let capacity = list.capacity();
+            assert_eq!(capacity, 498);
             list.push(0);
-            assert_eq!(list.capacity(), room);
+            assert_eq!(list.capacity(), capacity);
         }
     }
 

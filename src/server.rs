@@ -18,7 +18,7 @@
 //!   within a turn; the hub hears of an end where it is marked.
 //! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave
 //!   as one message. It is written to earlier only where waiting would do harm: to a reader for
-//!   whom so much waits that it would be taken for slow (`relieve`), after a read that queued many
+//!   whom so much waits that it would be taken for slow (`flush_pressing`), after a read that queued many
 //!   answers (`read`), and before a deadline is acted upon (`expire`). What nobody waits for may
 //!   leave a few turns later, for company.
 
@@ -30,12 +30,12 @@ use std::time::{Duration, Instant};
 use log::debug;
 use slab::Slab;
 
-use crate::chat::hub::{self, Closing, Departure, Hub};
+use crate::chat::hub::{self, Departure, Disconnect, Hub};
 use crate::chat::protocol::CloseCode;
 use crate::limits::{
     DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, HANDSHAKES_PER_TURN,
-    METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, REFUSED_BYTES_TOTAL,
-    TABLE_ROOM_LEAST,
+    METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, TABLE_CAPACITY_MIN,
+    UNSENT_BYTES_TOTAL,
 };
 use crate::memory::Budget;
 use crate::memory::tighten;
@@ -82,7 +82,7 @@ pub struct Server<S> {
     deadlines: Deadlines<Token>,
     /// What the kernel has refused.
     refused: Budget,
-    /// How many connections there are in each [`Place`].
+    /// How many connections there are in each [`SlotKind`].
     taken: [usize; 3],
     read_buffer: Box<[u8]>,
     /// Connections to be visited in the next turn: readiness was reported, or the last read was not
@@ -90,7 +90,7 @@ pub struct Server<S> {
     pending_read: Vec<Token>,
     /// The same, of those that have time: their end has come, or they still have to agree on how to
     /// speak.
-    pending_late: VecDeque<Token>,
+    pending_low: VecDeque<Token>,
     /// Connections for which something is queued.
     pending_write: Vec<Token>,
     /// Connections to be removed.
@@ -103,7 +103,7 @@ pub struct Server<S> {
 
 /// Whose room a connection takes. There is room for so many of each, so none takes another's.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum SlotKind {
     /// Of those who see the page, or are sent there.
     Chat,
     /// Of those who see the metrics.
@@ -112,9 +112,9 @@ enum Place {
     Refusal,
 }
 
-impl Place {
-    fn of(view: View) -> Place {
-        if view == View::Metrics { Place::Metrics } else { Place::Chat }
+impl SlotKind {
+    fn of(view: View) -> SlotKind {
+        if view == View::Metrics { SlotKind::Metrics } else { SlotKind::Chat }
     }
 }
 
@@ -125,7 +125,7 @@ struct Slot<S> {
     on_pending_read: bool,
     /// What of its bytes is counted in `refused`.
     refused: usize,
-    place: Place,
+    kind: SlotKind,
 }
 
 impl<S: Stream> Server<S> {
@@ -145,11 +145,11 @@ impl<S: Stream> Server<S> {
             slots: Slab::new(),
             generation: 0,
             deadlines: Deadlines::default(),
-            refused: Budget::new(REFUSED_BYTES_TOTAL),
+            refused: Budget::new(UNSENT_BYTES_TOTAL),
             taken: [0; 3],
             read_buffer: vec![0; READ_BYTES].into(),
             pending_read: Vec::new(),
-            pending_late: VecDeque::new(),
+            pending_low: VecDeque::new(),
             pending_write: Vec::new(),
             gone: Vec::new(),
             counters: Counters::default(),
@@ -168,7 +168,7 @@ impl<S: Stream> Server<S> {
     /// How long the loop may sleep: not at all while a visit is owed; none: until something
     /// happens.
     pub fn sleep(&self, now: Instant) -> Option<Duration> {
-        let is_owed = !self.pending_read.is_empty() || !self.pending_late.is_empty();
+        let is_owed = !self.pending_read.is_empty() || !self.pending_low.is_empty();
         if is_owed || !self.pending_write.is_empty() || self.hub.is_busy(now) {
             return Some(Duration::ZERO);
         }
@@ -189,16 +189,16 @@ impl<S: Stream> Server<S> {
         now: Now,
         register: impl FnOnce(&mut S, Token) -> io::Result<()>,
     ) -> io::Result<Accepted> {
-        let wanted = Place::of(view);
-        let accepted = if !self.has_room(wanted) {
+        let wanted = SlotKind::of(view);
+        let accepted = if !self.has_vacancy(wanted) {
             Accepted::Full
-        } else if wanted == Place::Chat && self.addresses.is_full(address) {
+        } else if wanted == SlotKind::Chat && self.addresses.is_full(address) {
             Accepted::AddressFull
         } else {
             Accepted::Taken
         };
-        let place = if accepted == Accepted::Taken { wanted } else { Place::Refusal };
-        if !self.has_room(place) {
+        let kind = if accepted == Accepted::Taken { wanted } else { SlotKind::Refusal };
+        if !self.has_vacancy(kind) {
             self.counters.accept_failures += 1;
             return Ok(accepted);
         }
@@ -206,27 +206,27 @@ impl<S: Stream> Server<S> {
         let entry = self.slots.vacant_entry();
         let token = Token::new(entry.key(), self.generation);
         register(&mut stream, token)?;
-        self.taken[place as usize] += 1;
-        if place == Place::Chat {
+        self.taken[kind as usize] += 1;
+        if kind == SlotKind::Chat {
             self.addresses.enter(token.key(), address);
         }
-        let connection = match place {
-            Place::Chat | Place::Metrics => Connection::new(stream, view, now, &self.shared),
-            Place::Refusal => Connection::refused(stream, now, &mut self.shared),
+        let connection = match kind {
+            SlotKind::Chat | SlotKind::Metrics => Connection::new(stream, view, now, &self.shared),
+            SlotKind::Refusal => Connection::refused(stream, now, &mut self.shared),
         };
         let timer = Timer::default();
-        entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, place });
+        entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, kind });
         self.settle(token, now);
         Ok(accepted)
     }
 
-    fn has_room(&self, place: Place) -> bool {
-        let most = match place {
-            Place::Chat => self.connections_max,
-            Place::Metrics => METRICS_CONNECTIONS_MAX,
-            Place::Refusal => REFUSALS_MAX,
+    fn has_vacancy(&self, kind: SlotKind) -> bool {
+        let most = match kind {
+            SlotKind::Chat => self.connections_max,
+            SlotKind::Metrics => METRICS_CONNECTIONS_MAX,
+            SlotKind::Refusal => REFUSALS_MAX,
         };
-        self.taken[place as usize] < most
+        self.taken[kind as usize] < most
     }
 
     /// How many connections there are.
@@ -244,7 +244,7 @@ impl<S: Stream> Server<S> {
         let tokens: Vec<Token> = self.slots.iter().map(|(_, slot)| slot.token).collect();
         for token in tokens {
             self.hub.close(token, CloseCode::GoingAway, now);
-            self.part(now);
+            self.send_disconnects(now);
             if let Some(slot) = slot(&mut self.slots, token) {
                 slot.connection.close(CloseCode::GoingAway.into(), now, &mut self.shared);
             }
@@ -276,12 +276,12 @@ impl<S: Stream> Server<S> {
         self.pending_read = pending;
         // Of those that have time some a turn, in the order in which they came to have to wait.
         let mut handshakes = 0;
-        for _ in 0..self.pending_late.len().min(ENDS_PER_TURN) {
-            let Some(token) = self.pending_late.pop_front() else { break };
-            let is_agreeing =
-                slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_agreeing());
+        for _ in 0..self.pending_low.len().min(ENDS_PER_TURN) {
+            let Some(token) = self.pending_low.pop_front() else { break };
+            let is_handshaking =
+                slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_handshaking());
             self.read(token, now);
-            handshakes += usize::from(is_agreeing);
+            handshakes += usize::from(is_handshaking);
             if handshakes == HANDSHAKES_PER_TURN {
                 break;
             }
@@ -294,7 +294,7 @@ impl<S: Stream> Server<S> {
         let Some(reader) = slot(&mut self.slots, token) else { return };
         reader.on_pending_read = false;
         if reader.connection.wants_read() {
-            if reader.place == Place::Metrics {
+            if reader.kind == SlotKind::Metrics {
                 // Before it is known what the read brings: a text too many costs less than a way to
                 // ask for it in between.
                 let dropped = (self.log_lines_dropped)();
@@ -329,14 +329,14 @@ impl<S: Stream> Server<S> {
                 let mut rest = &*text;
                 while !rest.is_empty() {
                     rest = self.hub.receive(token, rest, now);
-                    self.relieve(now);
-                    self.part(now);
+                    self.flush_pressing(now);
+                    self.send_disconnects(now);
                 }
                 self.admit(token, now);
             }
             Incoming::Binary(_) => {
                 self.hub.close(token, CloseCode::Unsupported, now);
-                self.part(now);
+                self.send_disconnects(now);
             }
         }
     }
@@ -352,15 +352,15 @@ impl<S: Stream> Server<S> {
     /// Writes at once to those for whom much waits: in the rest of the turn more may be said to
     /// them than fits, and their sockets may have room. Each time a line presses, so whoever is
     /// found slow has been tried before.
-    fn relieve(&mut self, now: Now) {
+    fn flush_pressing(&mut self, now: Now) {
         while let Some(token) = self.hub.clients.pressing.pop() {
             self.write(token, now);
         }
     }
 
     /// Says the last words to those whom the hub has taken out.
-    fn part(&mut self, now: Now) {
-        while let Some(Closing { token, code, text }) = self.hub.closing.pop() {
+    fn send_disconnects(&mut self, now: Now) {
+        while let Some(Disconnect { token, code, text }) = self.hub.disconnects.pop() {
             let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { continue };
             if code == CloseCode::TryAgainLater {
                 self.counters.slow += 1;
@@ -379,8 +379,8 @@ impl<S: Stream> Server<S> {
 
     fn expire(&mut self, now: Now) {
         self.hub.expire(now);
-        self.relieve(now);
-        self.part(now);
+        self.flush_pressing(now);
+        self.send_disconnects(now);
         // What is left over is due still, so the loop does not sleep.
         for _ in 0..DEADLINES_PER_TURN {
             let Some((at, token)) = self.deadlines.pop(now.instant) else { break };
@@ -391,10 +391,10 @@ impl<S: Stream> Server<S> {
             if fired.connection.is_due(now, &self.shared) {
                 // Perhaps it was us who paused: what has come or could leave meanwhile is looked at
                 // first. But for a handshake the time is over, whatever has come of it.
-                let is_agreeing = fired.connection.is_agreeing();
+                let is_handshaking = fired.connection.is_handshaking();
                 fired.connection.set_readable(false);
                 self.write(token, now);
-                if !is_agreeing {
+                if !is_handshaking {
                     self.read(token, now);
                 }
             }
@@ -409,8 +409,8 @@ impl<S: Stream> Server<S> {
 
     fn flush(&mut self, now: Now) {
         self.hub.tell_notices(now);
-        self.relieve(now);
-        self.part(now);
+        self.flush_pressing(now);
+        self.send_disconnects(now);
         self.pending_write.append(&mut self.hub.clients.pending_write);
         while let Some(token) = self.pending_write.pop() {
             self.write(token, now);
@@ -446,7 +446,7 @@ impl<S: Stream> Server<S> {
             if let Some(slot) = slot(&mut self.slots, token) {
                 debug!("{token:?} ended: {:?}", slot.connection.end());
                 self.counters.slow += u64::from(slot.connection.end() == Some(End::Stalled));
-                self.taken[slot.place as usize] -= 1;
+                self.taken[slot.kind as usize] -= 1;
                 self.addresses.leave(token.key());
                 self.slots.remove(token.key());
             }
@@ -460,11 +460,11 @@ impl<S: Stream> Server<S> {
             &mut hub.clients.pressing,
         ];
         for list in lists {
-            tighten(list, TABLE_ROOM_LEAST);
+            tighten(list, TABLE_CAPACITY_MIN);
         }
-        tighten(&mut self.pending_late, TABLE_ROOM_LEAST);
-        tighten(&mut self.hub.closing, TABLE_ROOM_LEAST);
-        tighten(&mut self.slots, TABLE_ROOM_LEAST);
+        tighten(&mut self.pending_low, TABLE_CAPACITY_MIN);
+        tighten(&mut self.hub.disconnects, TABLE_CAPACITY_MIN);
+        tighten(&mut self.slots, TABLE_CAPACITY_MIN);
         self.hub.clients.truncate(self.slots.capacity());
         self.addresses.truncate(self.slots.capacity());
         // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so
@@ -495,7 +495,11 @@ impl<S: Stream> Server<S> {
         self.refused.take(slot.refused);
         if let Some(end) = connection.end() {
             let meant = end == End::Closed(CloseCode::Normal.into());
-            self.hub.gone(token, if meant { Departure::Meant } else { Departure::Broken }, now);
+            self.hub.disconnected(
+                token,
+                if meant { Departure::Meant } else { Departure::Broken },
+                now,
+            );
         }
         if connection.is_gone() {
             self.gone.push(token);
@@ -506,8 +510,8 @@ impl<S: Stream> Server<S> {
         }
         if connection.wants_read() && !slot.on_pending_read {
             slot.on_pending_read = true;
-            if connection.is_ending() || connection.is_agreeing() {
-                self.pending_late.push_back(token);
+            if connection.is_ending() || connection.is_handshaking() {
+                self.pending_low.push_back(token);
             } else {
                 self.pending_read.push(token);
             }

@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::limits::TABLE_ROOM_LEAST;
+use crate::limits::TABLE_CAPACITY_MIN;
 use crate::memory::tighten;
 
 /// When a turn happens: taken once, right after the loop woke up, and handed to whoever needs it.
@@ -79,14 +79,14 @@ impl<K: Ord + Copy> Deadlines<K> {
     /// Drops the entries that are not live, as the caller knows.
     pub fn retain(&mut self, is_live: impl Fn(Instant, K) -> bool) {
         self.entries.retain(|Reverse((at, key))| is_live(*at, *key));
-        tighten(&mut self.entries, TABLE_ROOM_LEAST);
+        tighten(&mut self.entries, TABLE_CAPACITY_MIN);
     }
 
     /// Takes an entry out that has come up. [`Timer::fired`] says whether it is live.
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
         self.entries.peek().filter(|Reverse((at, _))| *at <= now)?;
         let Reverse(entry) = self.entries.pop()?;
-        tighten(&mut self.entries, TABLE_ROOM_LEAST);
+        tighten(&mut self.entries, TABLE_CAPACITY_MIN);
         Some(entry)
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use crate::chat::protocol::Id;
-use crate::limits::SMALL_ROOM_LEAST;
+use crate::limits::SMALL_CAPACITY_MIN;
 use crate::memory::tighten;
 
 /// A set of blocked ids.
@@ -28,7 +28,7 @@ impl Blocked {
     pub fn remove(&mut self, id: &str) -> bool {
         let Some(ids) = &mut self.0 else { return false };
         let removed = ids.remove(id);
-        tighten(&mut **ids, SMALL_ROOM_LEAST);
+        tighten(&mut **ids, SMALL_CAPACITY_MIN);
         self.0.take_if(|ids| ids.is_empty());
         removed
     }

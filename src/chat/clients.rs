@@ -7,10 +7,10 @@
 use std::time::Instant;
 
 use crate::chat::blocked::Blocked;
-use crate::chat::outbox::{Outbox, Rooms};
+use crate::chat::outbox::{BufferPool, Outbox};
 use crate::chat::owners::{Holder, OwnerKey};
 use crate::chat::protocol::{ErrorCode, Id};
-use crate::limits::{GATHERING, TABLE_ROOM_LEAST};
+use crate::limits::{GATHERING, TABLE_CAPACITY_MIN};
 use crate::memory::Budget;
 use crate::memory::tighten;
 use crate::token::Token;
@@ -20,7 +20,7 @@ pub struct Clients {
     table: Vec<Option<Client>>,
     waiting: Budget,
     outbox_bytes_max: usize,
-    rooms: Rooms,
+    pool: BufferPool,
     /// Clients that have got a line since they were last written to.
     pub pending_write: Vec<Token>,
     /// Clients that have got a line that may wait for others, each once; and by when they are
@@ -82,7 +82,7 @@ impl Clients {
             table: Vec::new(),
             waiting: Budget::new(outbox_bytes_total),
             outbox_bytes_max,
-            rooms: Rooms::default(),
+            pool: BufferPool::default(),
             pending_write: Vec::new(),
             gathering: Vec::new(),
             gathered_by: None,
@@ -126,7 +126,7 @@ impl Clients {
     /// No key is above these: gives back what the table has for others.
     pub fn truncate(&mut self, keys: usize) {
         self.table.truncate(keys);
-        tighten(&mut self.table, TABLE_ROOM_LEAST);
+        tighten(&mut self.table, TABLE_CAPACITY_MIN);
     }
 
     /// The client with this token.
@@ -182,7 +182,7 @@ impl Clients {
             false if client.outbox.has_unsent() => limit,
             _ => self.outbox_bytes_max,
         };
-        if !client.outbox.push(line, bytes_max, &mut self.rooms) {
+        if !client.outbox.push(line, bytes_max, &mut self.pool) {
             return false;
         }
         let after = client.outbox.waiting();
@@ -220,7 +220,7 @@ impl Clients {
             return;
         }
         self.gathered_by = None;
-        tighten(&mut self.gathering, TABLE_ROOM_LEAST);
+        tighten(&mut self.gathering, TABLE_CAPACITY_MIN);
         for token in self.gathering.drain(..) {
             let Some(client) = slot(&mut self.table, token) else { continue };
             client.is_gathering = false;
@@ -242,7 +242,7 @@ impl Clients {
 
     /// The text has left, or was copied.
     pub fn give_back(&mut self, text: Vec<u8>) {
-        self.rooms.give_back(text);
+        self.pool.put(text);
     }
 
     /// Of what was taken for this client, so many bytes have not left.

@@ -2,7 +2,7 @@
 //!
 //! Texts come in with the token they came from and with the time; what the hub has to say goes to
 //! outboxes, and whom the loop has to look at to three lists: [`Clients::pending_write`],
-//! [`Clients::pressing`], [`Hub::closing`]. Functions return no answers, so one may come turns
+//! [`Clients::pressing`], [`Hub::disconnects`]. Functions return no answers, so one may come turns
 //! later.
 //!
 //! Invariants:
@@ -21,12 +21,12 @@ use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
 use crate::chat::clients::{Client, Clients};
-use crate::chat::owners::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Room, Sent};
+use crate::chat::owners::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Sent, Vacancy};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
 use crate::limits::{
     BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, KEY_BYTES, NOTICES_PER_TURN,
-    TABLE_ROOM_LEAST, WATCHED_MAX, WATCHED_TOTAL,
+    TABLE_CAPACITY_MIN, WATCHED_MAX, WATCHED_TOTAL,
 };
 use crate::memory::tighten;
 use crate::time::Now;
@@ -55,7 +55,7 @@ pub struct Limits {
 
 /// A client that has been taken out, and what to say last.
 #[derive(Debug)]
-pub struct Closing {
+pub struct Disconnect {
     /// Whose connection ends.
     pub token: Token,
     /// The close code.
@@ -94,18 +94,18 @@ pub struct Hub {
     /// Who is connected, with their outboxes.
     pub clients: Clients,
     /// Clients that have been taken out and have to be told.
-    pub closing: Vec<Closing>,
+    pub disconnects: Vec<Disconnect>,
 }
 
 /// A client that has joined, as its requests need to know it.
 #[derive(Clone)]
-struct Speaker {
+struct Sender {
     token: Token,
     id: Id,
     owner: Option<OwnerKey>,
 }
 
-impl Speaker {
+impl Sender {
     fn holder(&self) -> Holder {
         self.owner.map_or(Holder::Client(self.token), Holder::Owner)
     }
@@ -141,7 +141,7 @@ impl Hub {
             counts: Vec::new(),
             lines_heard: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
-            closing: Vec::new(),
+            disconnects: Vec::new(),
             limits,
         }
     }
@@ -172,7 +172,7 @@ impl Hub {
     }
 
     /// The connection of a client has ended. It may have been taken out before.
-    pub fn gone(&mut self, token: Token, departure: Departure, now: Now) {
+    pub fn disconnected(&mut self, token: Token, departure: Departure, now: Now) {
         self.remove(token, departure, now);
     }
 
@@ -184,7 +184,7 @@ impl Hub {
         if code == CloseCode::TryAgainLater {
             text = Vec::new();
         }
-        self.closing.push(Closing { token, code, text });
+        self.disconnects.push(Disconnect { token, code, text });
     }
 
     /// Has this client joined?
@@ -281,7 +281,7 @@ impl Hub {
     }
 
     fn request(&mut self, from: Token, request: FromClient<'_>, now: Now) -> Result<(), Refusal> {
-        let Some(speaker) = self.speaker(from) else {
+        let Some(sender) = self.sender(from) else {
             let FromClient::Join { id, key } = request else {
                 return refuse(ErrorCode::NotJoined, "join first");
             };
@@ -290,17 +290,17 @@ impl Hub {
         match request {
             FromClient::Join { .. } => refuse(ErrorCode::AlreadyJoined, "you have joined already"),
             FromClient::Send { to, body, reference } => {
-                self.send(&speaker, &to, body, reference.as_deref(), now)
+                self.send(&sender, &to, body, reference.as_deref(), now)
             }
-            FromClient::Ack { to, mids } => self.ack(&speaker, &to, &mids, now),
-            FromClient::Signal { to, body } => self.signal(&speaker, &to, body),
-            FromClient::Watch { ids } => self.watch(&speaker, &ids, now),
-            FromClient::Unwatch { ids } => self.unwatch(&speaker, &ids),
-            FromClient::Block { ids } => self.block(&speaker, &ids),
-            FromClient::Unblock { ids } => self.unblock(&speaker, &ids),
+            FromClient::Ack { to, mids } => self.ack(&sender, &to, &mids, now),
+            FromClient::Signal { to, body } => self.signal(&sender, &to, body),
+            FromClient::Watch { ids } => self.watch(&sender, &ids, now),
+            FromClient::Unwatch { ids } => self.unwatch(&sender, &ids),
+            FromClient::Block { ids } => self.block(&sender, &ids),
+            FromClient::Unblock { ids } => self.unblock(&sender, &ids),
             FromClient::Leave => {
                 self.close(from, CloseCode::Normal, now);
-                if let Some(owner) = speaker.owner {
+                if let Some(owner) = sender.owner {
                     self.give_up(owner, now);
                 }
                 Ok(())
@@ -339,10 +339,10 @@ impl Hub {
         hash: KeyHash,
         now: Now,
     ) -> Result<(), Refusal> {
-        match self.owners.room() {
-            Room::Enough => {}
-            Room::InPlaceOf(owner) => self.give_up(owner, now),
-            Room::Nowhere => {
+        match self.owners.vacancy() {
+            Vacancy::Free => {}
+            Vacancy::InPlaceOf(owner) => self.give_up(owner, now),
+            Vacancy::None => {
                 return refuse(ErrorCode::TooMany, "too many ids are owned on this server");
             }
         }
@@ -385,7 +385,7 @@ impl Hub {
 
     fn send(
         &mut self,
-        from: &Speaker,
+        from: &Sender,
         to: &str,
         body: &str,
         reference: Option<&str>,
@@ -448,7 +448,7 @@ impl Hub {
 
     /// A signal that cannot be delivered now is of no use later, and its sender does not wait for
     /// an answer.
-    fn signal(&mut self, from: &Speaker, to: &str, body: &str) -> Result<(), Refusal> {
+    fn signal(&mut self, from: &Sender, to: &str, body: &str) -> Result<(), Refusal> {
         match self.recipient(from, to) {
             Ok(holder) => {
                 if let Some(token) = self.token_of(holder) {
@@ -462,7 +462,7 @@ impl Hub {
         }
     }
 
-    fn watch(&mut self, from: &Speaker, ids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
+    fn watch(&mut self, from: &Sender, ids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
         let wanted = valid_set(ids)?;
         let new = wanted.iter().filter(|id| !self.presence.watches(from.token, id)).count();
         if self.presence.count(from.token) + new > WATCHED_MAX {
@@ -483,14 +483,14 @@ impl Hub {
         Ok(())
     }
 
-    fn unwatch(&mut self, from: &Speaker, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
+    fn unwatch(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         for id in &valid_set(ids)? {
             self.presence.unwatch(from.token, id);
         }
         Ok(())
     }
 
-    fn block(&mut self, from: &Speaker, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
+    fn block(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = valid_set(ids)?;
         let Some(blocked) = self.blocked_mut(from) else { return Ok(()) };
         let new = wanted.iter().filter(|id| !blocked.contains(id)).count();
@@ -511,7 +511,7 @@ impl Hub {
         Ok(())
     }
 
-    fn unblock(&mut self, from: &Speaker, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
+    fn unblock(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = valid_set(ids)?;
         let Some(blocked) = self.blocked_mut(from) else { return Ok(()) };
         let removed = wanted.iter().filter(|id| blocked.remove(id)).count();
@@ -522,13 +522,13 @@ impl Hub {
 
     // ---- look-ups ----
 
-    fn speaker(&self, token: Token) -> Option<Speaker> {
+    fn sender(&self, token: Token) -> Option<Sender> {
         let client = self.clients.get(token)?;
-        Some(Speaker { token, id: client.id.clone()?, owner: client.owner })
+        Some(Sender { token, id: client.id.clone()?, owner: client.owner })
     }
 
     /// Who has the id `to`, for somebody who writes to it.
-    fn recipient(&mut self, from: &Speaker, to: &str) -> Result<Holder, Refusal> {
+    fn recipient(&mut self, from: &Sender, to: &str) -> Result<Holder, Refusal> {
         let holder = match self.clients.hinted(from.token, to) {
             Some(holder) => Some(holder),
             None => self.ids.get(to).copied().inspect(|holder| self.hint(from.token, *holder)),
@@ -584,10 +584,10 @@ impl Hub {
         blocked_by(holder, &self.clients, &self.owners)
     }
 
-    fn blocked_mut(&mut self, speaker: &Speaker) -> Option<&mut Blocked> {
-        match speaker.owner {
+    fn blocked_mut(&mut self, sender: &Sender) -> Option<&mut Blocked> {
+        match sender.owner {
             Some(owner) => self.owners.blocked_mut(owner),
-            None => self.clients.get_mut(speaker.token).map(|client| &mut client.blocked),
+            None => self.clients.get_mut(sender.token).map(|client| &mut client.blocked),
         }
     }
 
@@ -633,7 +633,7 @@ impl Hub {
             }
             (Some(id), None) => {
                 self.ids.remove(id);
-                tighten(&mut self.ids, TABLE_ROOM_LEAST);
+                tighten(&mut self.ids, TABLE_CAPACITY_MIN);
                 self.blocked_total -= client.blocked.len();
                 self.presence.changed(id, false);
             }

@@ -3,7 +3,7 @@
 //! Invariant: `lines` holds whole lines with a newline between each two, so all of them leave as
 //! one text; `waiting` is the length of that text and of what was taken but has not left.
 
-use crate::limits::{ROOM_BYTES_MAX, ROOMS_BYTES_MAX};
+use crate::limits::{POOL_BYTES_MAX, POOLED_BUFFER_BYTES_MAX};
 use crate::memory::extend_tightly;
 
 /// Lines on their way to one client.
@@ -22,17 +22,17 @@ pub struct Outbox {
 /// Short ones, and one of any length, which is for whoever outgrows a short one: whoever gets a
 /// line has no more room for it than that.
 #[derive(Debug, Default)]
-pub struct Rooms {
-    rooms: Vec<Vec<u8>>,
+pub struct BufferPool {
+    buffers: Vec<Vec<u8>>,
     bytes: usize,
     large: Vec<u8>,
 }
 
-impl Rooms {
+impl BufferPool {
     fn take(&mut self) -> Vec<u8> {
-        let room = self.rooms.pop().unwrap_or_default();
-        self.bytes -= room.capacity();
-        room
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.bytes -= buffer.capacity();
+        buffer
     }
 
     /// The large one for a short one that is not enough.
@@ -40,21 +40,21 @@ impl Rooms {
         if self.large.capacity() > lines.capacity() {
             let mut large = std::mem::take(&mut self.large);
             large.extend_from_slice(lines);
-            self.give_back(std::mem::replace(lines, large));
+            self.put(std::mem::replace(lines, large));
         }
     }
 
     /// Keeps the room of a text that has left, if it is not too much.
-    pub fn give_back(&mut self, mut text: Vec<u8>) {
+    pub fn put(&mut self, mut text: Vec<u8>) {
         let bytes = text.capacity();
         text.clear();
-        if bytes > ROOM_BYTES_MAX {
+        if bytes > POOLED_BUFFER_BYTES_MAX {
             if bytes > self.large.capacity() {
                 self.large = text;
             }
-        } else if bytes > 0 && self.bytes + bytes <= ROOMS_BYTES_MAX {
+        } else if bytes > 0 && self.bytes + bytes <= POOL_BYTES_MAX {
             self.bytes += bytes;
-            self.rooms.push(text);
+            self.buffers.push(text);
         }
     }
 }
@@ -79,7 +79,7 @@ impl Outbox {
     ///
     /// The bound is an argument because it depends on what waits for everybody.
     #[must_use]
-    pub fn push(&mut self, line: &[u8], bytes_max: usize, rooms: &mut Rooms) -> bool {
+    pub fn push(&mut self, line: &[u8], bytes_max: usize, pool: &mut BufferPool) -> bool {
         let newline = usize::from(!self.lines.is_empty());
         if self.waiting() + newline + line.len() > bytes_max {
             return false;
@@ -91,11 +91,11 @@ impl Outbox {
             extend_tightly(&mut self.lines, line);
         } else {
             if self.lines.is_empty() {
-                self.lines = rooms.take();
+                self.lines = pool.take();
             }
             let len = self.lines.len() + newline.len() + line.len();
-            if len > ROOM_BYTES_MAX && len > self.lines.capacity() {
-                rooms.enlarge(&mut self.lines);
+            if len > POOLED_BUFFER_BYTES_MAX && len > self.lines.capacity() {
+                pool.enlarge(&mut self.lines);
             }
             self.lines.extend_from_slice(newline);
             self.lines.extend_from_slice(line);
@@ -126,7 +126,7 @@ mod tests {
         let mut outbox = Outbox::default();
         assert!(outbox.is_empty());
         for line in ["a", "bb", "ccc"] {
-            assert!(outbox.push(line.as_bytes(), 100, &mut Rooms::default()));
+            assert!(outbox.push(line.as_bytes(), 100, &mut BufferPool::default()));
         }
         assert_eq!(outbox.waiting(), 8);
         assert_eq!(outbox.take(), b"a\nbb\nccc");
@@ -139,20 +139,20 @@ mod tests {
     #[test]
     fn a_line_too_many_is_refused_and_changes_nothing() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(b"12345", 8, &mut Rooms::default()));
-        assert!(!outbox.push(b"678", 8, &mut Rooms::default()), "the newline counts");
-        assert!(outbox.push(b"67", 8, &mut Rooms::default()));
+        assert!(outbox.push(b"12345", 8, &mut BufferPool::default()));
+        assert!(!outbox.push(b"678", 8, &mut BufferPool::default()), "the newline counts");
+        assert!(outbox.push(b"67", 8, &mut BufferPool::default()));
         assert_eq!(outbox.take(), b"12345\n67");
-        assert!(!outbox.push(b"x", 8, &mut Rooms::default()), "what has not left counts");
+        assert!(!outbox.push(b"x", 8, &mut BufferPool::default()), "what has not left counts");
     }
 
     #[test]
     fn while_something_has_not_left_little_room_is_kept_to_spare() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(b"first", usize::MAX, &mut Rooms::default()));
+        assert!(outbox.push(b"first", usize::MAX, &mut BufferPool::default()));
         drop(outbox.take());
         for _ in 0..1000 {
-            assert!(outbox.push(&[b'x'; 100], usize::MAX, &mut Rooms::default()));
+            assert!(outbox.push(&[b'x'; 100], usize::MAX, &mut BufferPool::default()));
             assert!(outbox.lines.capacity() <= outbox.lines.len() / 8 * 9 + 101);
         }
     }
@@ -160,48 +160,48 @@ mod tests {
     #[test]
     fn nothing_is_kept_when_it_is_empty() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(&[b'x'; 10_000], 20_000, &mut Rooms::default()));
+        assert!(outbox.push(&[b'x'; 10_000], 20_000, &mut BufferPool::default()));
         drop(outbox.take());
         assert_eq!(outbox.lines.capacity(), 0);
     }
 
     #[test]
     fn a_room_goes_round_and_few_are_kept() {
-        let (mut outbox, mut rooms) = (Outbox::default(), Rooms::default());
-        assert!(outbox.push(&[b'x'; 1000], 2000, &mut rooms));
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        assert!(outbox.push(&[b'x'; 1000], 2000, &mut pool));
         let text = outbox.take();
         let place = text.as_ptr();
         outbox.set_unsent(0);
-        rooms.give_back(text);
-        assert!(!outbox.push(b"a line too long", 10, &mut rooms));
+        pool.put(text);
+        assert!(!outbox.push(b"a line too long", 10, &mut pool));
         assert_eq!(outbox.lines.capacity(), 0, "who gets no line gets no room");
-        assert!(outbox.push(b"a line", 10, &mut rooms));
-        assert_eq!((outbox.lines.as_ptr(), rooms.bytes), (place, 0));
+        assert!(outbox.push(b"a line", 10, &mut pool));
+        assert_eq!((outbox.lines.as_ptr(), pool.bytes), (place, 0));
 
         for _ in 0..2000 {
-            rooms.give_back(Vec::with_capacity(1000));
+            pool.put(Vec::with_capacity(1000));
         }
-        assert_eq!(rooms.bytes, rooms.rooms.iter().map(Vec::capacity).sum::<usize>());
-        assert!(rooms.bytes <= ROOMS_BYTES_MAX && rooms.bytes > ROOMS_BYTES_MAX / 2);
+        assert_eq!(pool.bytes, pool.buffers.iter().map(Vec::capacity).sum::<usize>());
+        assert!(pool.bytes <= POOL_BYTES_MAX && pool.bytes > POOL_BYTES_MAX / 2);
     }
 
     #[test]
     fn the_large_room_is_for_whoever_needs_it() {
-        let (mut outbox, mut rooms) = (Outbox::default(), Rooms::default());
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
         let large = Vec::with_capacity(100_000);
         let place = large.as_ptr();
-        rooms.give_back(large);
-        rooms.give_back(Vec::with_capacity(ROOM_BYTES_MAX + 1));
-        rooms.give_back(Vec::with_capacity(10));
-        assert!(outbox.push(&[b'x'; 1000], usize::MAX, &mut rooms));
-        assert!(outbox.lines.capacity() <= ROOM_BYTES_MAX);
-        assert!(outbox.push(&[b'y'; ROOM_BYTES_MAX], usize::MAX, &mut rooms));
-        assert_eq!((outbox.lines.as_ptr(), rooms.large.capacity()), (place, 0));
-        assert!(outbox.push(b"z", usize::MAX, &mut rooms));
+        pool.put(large);
+        pool.put(Vec::with_capacity(POOLED_BUFFER_BYTES_MAX + 1));
+        pool.put(Vec::with_capacity(10));
+        assert!(outbox.push(&[b'x'; 1000], usize::MAX, &mut pool));
+        assert!(outbox.lines.capacity() <= POOLED_BUFFER_BYTES_MAX);
+        assert!(outbox.push(&[b'y'; POOLED_BUFFER_BYTES_MAX], usize::MAX, &mut pool));
+        assert_eq!((outbox.lines.as_ptr(), pool.large.capacity()), (place, 0));
+        assert!(outbox.push(b"z", usize::MAX, &mut pool));
         let text = outbox.take();
         assert_eq!(
             (text.len(), text[999], text[1001], text[text.len() - 1]),
-            (1003 + ROOM_BYTES_MAX, b'x', b'y', b'z')
+            (1003 + POOLED_BUFFER_BYTES_MAX, b'x', b'y', b'z')
         );
     }
 
@@ -219,7 +219,7 @@ mod tests {
                 match step {
                     0 | 1 => {
                         let line = format!("{n:0>size$}");
-                        if outbox.push(line.as_bytes(), bytes_max, &mut Rooms::default()) {
+                        if outbox.push(line.as_bytes(), bytes_max, &mut BufferPool::default()) {
                             model.push(line);
                         }
                     }

@@ -19,7 +19,7 @@ use crate::chat::blocked::Blocked;
 use crate::chat::protocol::Id;
 use crate::limits::{
     AWAY_GRACE, DEADLINES_SPARE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES, SEND_BYTES,
-    SENDS_BYTES_TOTAL, SENDS_MAX, TABLE_ROOM_LEAST,
+    SENDS_BYTES_TOTAL, SENDS_MAX, TABLE_CAPACITY_MIN,
 };
 use crate::memory::Budget;
 use crate::memory::tighten;
@@ -28,7 +28,7 @@ use crate::token::Token;
 
 mod held;
 
-use held::{Held, Rooms};
+use held::{Held, HeldPool};
 
 /// Names one ownership of an id. Never given out twice, so it finds nobody after the id was given
 /// up, whoever has the name then.
@@ -123,13 +123,13 @@ struct Owner {
 
 /// Whether one more id can be owned.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum Vacancy {
     /// Yes.
-    Enough,
+    Free,
     /// If this one is given up: longest away, and nothing is held for it.
     InPlaceOf(OwnerKey),
     /// No: all are here, or something is held for them.
-    Nowhere,
+    None,
 }
 
 /// What is due for an owned id.
@@ -161,7 +161,7 @@ pub struct Owners {
     slots: Slab<Owner>,
     generation: u32,
     budget: Budget,
-    rooms: Rooms,
+    pool: HeldPool,
     /// Who may have gaps between held messages.
     untidy: Vec<OwnerKey>,
     remembered: Budget,
@@ -180,7 +180,7 @@ impl Owners {
             slots: Slab::new(),
             generation: 0,
             budget: Budget::new(bytes_total),
-            rooms: Rooms::default(),
+            pool: HeldPool::default(),
             untidy: Vec::new(),
             remembered: Budget::new(SENDS_BYTES_TOTAL),
             deadlines: Deadlines::default(),
@@ -190,7 +190,7 @@ impl Owners {
 
     // ---- who owns what, and is where ----
 
-    /// An id that nobody had is owned from now on. There has to be [room](Owners::room) for it.
+    /// An id that nobody had is owned from now on. There has to be [room](Owners::vacancy) for it.
     pub fn claim(&mut self, id: Id, hash: KeyHash, token: Token) -> OwnerKey {
         self.generation = self.generation.wrapping_add(1);
         let entry = self.slots.vacant_entry();
@@ -210,11 +210,11 @@ impl Owners {
     }
 
     /// Is there room for one more?
-    pub fn room(&self) -> Room {
+    pub fn vacancy(&self) -> Vacancy {
         if self.slots.len() < self.owned_max {
-            return Room::Enough;
+            return Vacancy::Free;
         }
-        self.idle.first().map_or(Room::Nowhere, |(_, key)| Room::InPlaceOf(*key))
+        self.idle.first().map_or(Vacancy::None, |(_, key)| Vacancy::InPlaceOf(*key))
     }
 
     /// Does this key open this id?
@@ -246,7 +246,7 @@ impl Owners {
             return false;
         }
         owner.whereabouts = Whereabouts::Away { since: now, shown };
-        self.rooms.call_in(&mut owner.held);
+        self.pool.call_in(&mut owner.held);
         if owner.held.is_empty() {
             self.idle.insert((now, key));
         }
@@ -294,7 +294,7 @@ impl Owners {
         self.budget.give(owner.held.counted());
         self.remembered.give(SEND_BYTES * owner.sends.len());
         let expired = owner.held.iter().collect();
-        self.rooms.give_back(owner.held);
+        self.pool.put(owner.held);
         Some(GivenUp { id: owner.id, was_shown, blocked: owner.blocked.len(), expired })
     }
 
@@ -311,10 +311,10 @@ impl Owners {
         line: &[u8],
     ) -> bool {
         let bytes = HELD_BYTES + line.len();
-        if !self.has_room(key, bytes) {
+        if !self.fits(key, bytes) {
             self.close_all_gaps();
             self.close_gaps(key, GAPS_SHARE_WHEN_FULL);
-            if !self.has_room(key, bytes) {
+            if !self.fits(key, bytes) {
                 return false;
             }
         }
@@ -325,7 +325,7 @@ impl Owners {
             self.idle.remove(&(since, key));
         }
         if owner.held.counted() == 0 && matches!(owner.whereabouts, Whereabouts::Here(_)) {
-            owner.held = self.rooms.take();
+            owner.held = self.pool.take();
         }
         owner.held.push(mid, from.clone(), sender, line);
         self.budget.take(bytes);
@@ -374,8 +374,8 @@ impl Owners {
     /// the middle of one, more is often to follow.
     pub fn tidy(&mut self) {
         self.close_all_gaps();
-        tighten(&mut self.untidy, TABLE_ROOM_LEAST);
-        tighten(&mut self.slots, TABLE_ROOM_LEAST);
+        tighten(&mut self.untidy, TABLE_CAPACITY_MIN);
+        tighten(&mut self.slots, TABLE_CAPACITY_MIN);
     }
 
     fn close_all_gaps(&mut self) {
@@ -393,9 +393,9 @@ impl Owners {
         owner.held.close_gaps(share);
         self.budget.give(counted - owner.held.counted());
         if owner.held.counted() == 0 {
-            self.rooms.give_back(std::mem::take(&mut owner.held));
+            self.pool.put(std::mem::take(&mut owner.held));
         } else {
-            self.rooms.cover(&mut owner.held);
+            self.pool.cover(&mut owner.held);
         }
     }
 
@@ -434,7 +434,7 @@ impl Owners {
 
     /// Writes down what became of a send to `to`, if it is remembered and nothing became of it
     /// before.
-    pub fn settle(&mut self, key: OwnerKey, to: &str, mid: u64, fate: Fate) {
+    pub fn record_fate(&mut self, key: OwnerKey, to: &str, mid: u64, fate: Fate) {
         let Some(owner) = self.get_mut(key) else { return };
         let Ok(place) = owner.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
         let sent = &mut owner.sends[place];
@@ -513,7 +513,7 @@ impl Owners {
         self.slots.is_empty()
     }
 
-    fn has_room(&self, key: OwnerKey, bytes: usize) -> bool {
+    fn fits(&self, key: OwnerKey, bytes: usize) -> bool {
         self.get(key)
             .is_some_and(|owner| owner.held.counted() + bytes <= self.budget.limit(self.bytes_max))
     }

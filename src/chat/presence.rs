@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use slab::Slab;
 
 use crate::chat::protocol::Id;
-use crate::limits::{SMALL_ROOM_LEAST, TABLE_ROOM_LEAST};
+use crate::limits::{SMALL_CAPACITY_MIN, TABLE_CAPACITY_MIN};
 use crate::memory::tighten;
 use crate::token::Token;
 
@@ -106,10 +106,10 @@ impl Presence {
         let Some(&key) = self.keys.get(id) else { return };
         let Some(places) = self.watchers.get_mut(&token) else { return };
         let Some(place) = places.remove(&key) else { return };
-        tighten(places, SMALL_ROOM_LEAST);
+        tighten(places, SMALL_CAPACITY_MIN);
         if places.is_empty() {
             self.watchers.remove(&token);
-            tighten(&mut self.watchers, TABLE_ROOM_LEAST);
+            tighten(&mut self.watchers, TABLE_CAPACITY_MIN);
         }
         self.remove(key, place);
     }
@@ -117,7 +117,7 @@ impl Presence {
     /// This client wants to hear nothing more.
     pub fn forget(&mut self, token: Token) {
         let Some(places) = self.watchers.remove(&token) else { return };
-        tighten(&mut self.watchers, TABLE_ROOM_LEAST);
+        tighten(&mut self.watchers, TABLE_CAPACITY_MIN);
         for (key, place) in places {
             self.remove(key, place);
         }
@@ -125,7 +125,7 @@ impl Presence {
 
     /// Gives back what ids that nobody watches any more have left, at the end of a turn.
     pub fn tidy(&mut self) {
-        tighten(&mut self.watched, TABLE_ROOM_LEAST);
+        tighten(&mut self.watched, TABLE_CAPACITY_MIN);
     }
 
     /// An id has come or gone, or looks otherwise to some: its watchers will be told.
@@ -155,7 +155,7 @@ impl Presence {
             if watched.left == 0 {
                 watched.in_rounds = false;
                 self.rounds.pop_front();
-                tighten(&mut self.rounds, TABLE_ROOM_LEAST);
+                tighten(&mut self.rounds, TABLE_CAPACITY_MIN);
                 self.drop_if_unwatched(key);
                 continue;
             }
@@ -191,7 +191,7 @@ impl Presence {
         self.total -= 1;
         let watched = &mut self.watched[key];
         watched.watchers.swap_remove(place);
-        tighten(&mut watched.watchers, SMALL_ROOM_LEAST);
+        tighten(&mut watched.watchers, SMALL_CAPACITY_MIN);
         watched.at = watched.at.min(watched.watchers.len());
         watched.left = watched.left.min(watched.watchers.len());
         if let Some(moved) = watched.watchers.get(place) {
@@ -212,7 +212,7 @@ impl Presence {
         if watched.watchers.is_empty() && !watched.in_rounds {
             let watched = self.watched.remove(key);
             self.keys.remove(&watched.id);
-            tighten(&mut self.keys, TABLE_ROOM_LEAST);
+            tighten(&mut self.keys, TABLE_CAPACITY_MIN);
         }
     }
 }

@@ -1,53 +1,54 @@
-//! How many connections there are from one place. What a place may have is known here, what comes
+//! How many connections there are from one subnet. What a subnet may have is known here, what comes
 //! of more is not.
 //!
-//! Invariant: `counts` has, for each place somebody is from, how many of `places` name it; both are
+//! Invariant: `counts` has, for each subnet somebody is from, how many of `subnets` name it; both are
 //! empty without a limit.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::limits::TABLE_ROOM_LEAST;
+use crate::limits::TABLE_CAPACITY_MIN;
 use crate::memory::tighten;
 
 /// Where all connections come from.
 pub struct Addresses {
-    /// Most connections from one place; 0: no limit, and nothing is counted.
+    /// Most connections from one subnet; 0: no limit, and nothing is counted.
     max: usize,
-    counts: HashMap<Place, usize>,
+    counts: HashMap<Subnet, usize>,
     /// By the key of each connection where it is from: not kept with it, because without a limit it
     /// is of no use.
-    places: Vec<Option<Place>>,
+    subnets: Vec<Option<Subnet>>,
 }
 
-/// What is taken for one place: an IPv4 address, or the first half of an IPv6 address, for whoever
+/// What is taken for one subnet: an IPv4 address, or the first half of an IPv6 address, for whoever
 /// has one has all behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
+enum Subnet {
     V4(u32),
     V6(u64),
 }
 
-impl Place {
-    fn of(address: IpAddr) -> Place {
+impl Subnet {
+    fn of(address: IpAddr) -> Subnet {
         // A listener for IPv6 reports IPv4 addresses as mapped ones, all of which have the same
         // first half.
         match address.to_canonical() {
-            IpAddr::V4(address) => Place::V4(address.to_bits()),
-            IpAddr::V6(address) => Place::V6((address.to_bits() >> 64) as u64),
+            IpAddr::V4(address) => Subnet::V4(address.to_bits()),
+            IpAddr::V6(address) => Subnet::V6((address.to_bits() >> 64) as u64),
         }
     }
 }
 
 impl Addresses {
-    /// Nobody is here; so many may be from one place, with 0 any number.
+    /// Nobody is here; so many may be from one subnet, with 0 any number.
     pub fn new(max: usize) -> Addresses {
-        Addresses { max, counts: HashMap::new(), places: Vec::new() }
+        Addresses { max, counts: HashMap::new(), subnets: Vec::new() }
     }
 
     /// Are there as many as may be from where this address is?
     pub fn is_full(&self, address: IpAddr) -> bool {
-        self.max > 0 && self.counts.get(&Place::of(address)).is_some_and(|count| *count >= self.max)
+        self.max > 0
+            && self.counts.get(&Subnet::of(address)).is_some_and(|count| *count >= self.max)
     }
 
     /// A connection is here, from this address.
@@ -55,32 +56,32 @@ impl Addresses {
         if self.max == 0 {
             return;
         }
-        if self.places.len() <= key {
-            self.places.resize(key + 1, None);
+        if self.subnets.len() <= key {
+            self.subnets.resize(key + 1, None);
         }
-        let place = Place::of(address);
+        let subnet = Subnet::of(address);
         debug_assert!(
-            self.places[key].is_none(),
+            self.subnets[key].is_none(),
             "a key is used again before its connection has left"
         );
-        self.places[key] = Some(place);
-        *self.counts.entry(place).or_default() += 1;
+        self.subnets[key] = Some(subnet);
+        *self.counts.entry(subnet).or_default() += 1;
     }
 
     /// No key is above these: gives back what the table has for others.
     pub fn truncate(&mut self, keys: usize) {
-        self.places.truncate(keys);
-        tighten(&mut self.places, TABLE_ROOM_LEAST);
+        self.subnets.truncate(keys);
+        tighten(&mut self.subnets, TABLE_CAPACITY_MIN);
     }
 
     /// A connection is gone; it need not have entered.
     pub fn leave(&mut self, key: usize) {
-        let Some(place) = self.places.get_mut(key).and_then(Option::take) else { return };
-        if let Some(count) = self.counts.get_mut(&place) {
+        let Some(subnet) = self.subnets.get_mut(key).and_then(Option::take) else { return };
+        if let Some(count) = self.counts.get_mut(&subnet) {
             *count -= 1;
             if *count == 0 {
-                self.counts.remove(&place);
-                tighten(&mut self.counts, TABLE_ROOM_LEAST);
+                self.counts.remove(&subnet);
+                tighten(&mut self.counts, TABLE_CAPACITY_MIN);
             }
         }
     }
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_ipv4_address_is_a_place_and_so_are_64_bits_of_an_ipv6_address() {
-        let same = |one: &str, other: &str| Place::of(ip(one)) == Place::of(ip(other));
+        let same = |one: &str, other: &str| Subnet::of(ip(one)) == Subnet::of(ip(other));
         assert!(same("192.0.2.1", "192.0.2.1") && !same("192.0.2.1", "192.0.2.2"));
         assert!(
             same("192.0.2.1", "::ffff:192.0.2.1") && !same("::ffff:192.0.2.1", "::ffff:192.0.2.2")
@@ -130,7 +131,7 @@ mod tests {
         let mut addresses = Addresses::new(0);
         addresses.enter(1, ip("192.0.2.1"));
         assert!(!addresses.is_full(ip("192.0.2.1")));
-        assert!(addresses.counts.is_empty() && addresses.places.is_empty());
+        assert!(addresses.counts.is_empty() && addresses.subnets.is_empty());
         addresses.leave(1);
     }
 }

@@ -34,7 +34,7 @@ mod websocket;
 
 use requests::Http;
 pub use shared::{Counters, Limits, Shared, View};
-use websocket::{Due, Life, WebSocket};
+use websocket::{Due, Liveness, WebSocket};
 
 /// What a connection speaks through: a non-blocking TCP stream, one with TLS over it, or a script
 /// in a test.
@@ -57,7 +57,7 @@ pub trait Stream: Read + Write {
     }
 
     /// Bytes of memory that it keeps of what has come, until more does.
-    fn held(&self) -> usize {
+    fn buffered_bytes(&self) -> usize {
         0
     }
 
@@ -68,7 +68,7 @@ pub trait Stream: Read + Write {
     }
 
     /// Has the peer shown that it speaks otherwise than it should? Then it hears us as it speaks.
-    fn is_misunderstood(&self) -> bool {
+    fn spoke_plaintext(&self) -> bool {
         false
     }
 
@@ -264,7 +264,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Is it still being agreed on how to speak?
-    pub fn is_agreeing(&self) -> bool {
+    pub fn is_handshaking(&self) -> bool {
         !self.stream.is_ready()
     }
 
@@ -294,13 +294,13 @@ impl<S: Stream> Connection<S> {
     /// Somebody vouches for the peer: from now on only its silence ends the connection.
     pub fn admit(&mut self, now: Now) {
         if let State::WebSocket(socket) = &mut self.state {
-            socket.life = Life::Heard(now.instant);
+            socket.liveness = Liveness::Heard(now.instant);
         }
     }
 
     /// Has it been admitted?
     pub fn is_admitted(&self) -> bool {
-        matches!(&self.state, State::WebSocket(socket) if !matches!(socket.life, Life::Unadmitted(_)))
+        matches!(&self.state, State::WebSocket(socket) if !matches!(socket.liveness, Liveness::Unadmitted(_)))
     }
 
     /// In one read the peer has said so many lines, or frames that brought none. If that was faster
@@ -322,7 +322,7 @@ impl<S: Stream> Connection<S> {
         now: Now,
         shared: &mut Shared,
     ) -> Input<'b> {
-        let (kept, room) = match &mut self.state {
+        let (kept, end) = match &mut self.state {
             // A head is looked at as a whole: what has come of it is put in front of what comes.
             State::Http(http) => {
                 let head = std::mem::take(&mut http.head);
@@ -333,7 +333,7 @@ impl<S: Stream> Connection<S> {
             }
             _ => (0, buffer.len()),
         };
-        let got = if self.readable { self.read(&mut buffer[kept..room], now, shared) } else { 0 };
+        let got = if self.readable { self.read(&mut buffer[kept..end], now, shared) } else { 0 };
         Input::new(&mut buffer[..kept + got])
     }
 
@@ -341,10 +341,10 @@ impl<S: Stream> Connection<S> {
         if buffer.is_empty() {
             return 0;
         }
-        let held = self.stream.held();
+        let held = self.stream.buffered_bytes();
         let result = self.stream.read(buffer);
         shared.codec.incomplete.give(held);
-        let (held, before) = (self.stream.held(), held);
+        let (held, before) = (self.stream.buffered_bytes(), held);
         let is_too_much = held > before && held > shared.codec.incomplete.limit(usize::MAX);
         shared.codec.incomplete.take(held);
         if is_too_much {
@@ -368,10 +368,11 @@ impl<S: Stream> Connection<S> {
 
     fn note_heard(&mut self, now: Now) {
         if let State::WebSocket(WebSocket {
-            life: life @ (Life::Heard(_) | Life::Pinged(_)), ..
+            liveness: liveness @ (Liveness::Heard(_) | Liveness::Pinged(_)),
+            ..
         }) = &mut self.state
         {
-            *life = Life::Heard(now.instant);
+            *liveness = Liveness::Heard(now.instant);
         }
     }
 
@@ -379,8 +380,8 @@ impl<S: Stream> Connection<S> {
     /// has begun to say.
     fn listen_again(&mut self, now: Now) {
         self.note_heard(now);
-        if let State::WebSocket(WebSocket { begun: Some(begun), .. }) = &mut self.state {
-            begun.since = now.instant;
+        if let State::WebSocket(WebSocket { partial: Some(partial), .. }) = &mut self.state {
+            partial.since = now.instant;
         }
     }
 
@@ -469,7 +470,7 @@ impl<S: Stream> Connection<S> {
     /// Queues one frame; the peer of a connection that is not open hears nothing more.
     pub fn send(&mut self, opcode: OpCode, payload: &[u8], shared: &mut Shared) {
         if self.is_open() {
-            put_frame(self.room(shared), opcode, payload);
+            put_frame(self.out_buffer(shared), opcode, payload);
         }
     }
 
@@ -486,8 +487,8 @@ impl<S: Stream> Connection<S> {
             return self.send_text(text, shared);
         }
         shared.counters.frames_out += 1;
-        let mut room = [0; FRAME_HEADER_BYTES_MAX];
-        let header = frame_header(OpCode::Data(Data::Text), text.len(), &mut room);
+        let mut scratch = [0; FRAME_HEADER_BYTES_MAX];
+        let header = frame_header(OpCode::Data(Data::Text), text.len(), &mut scratch);
         let taken = match self.stream.write_vectored(&[IoSlice::new(header), IoSlice::new(text)]) {
             Ok(taken) => taken,
             Err(error)
@@ -502,9 +503,9 @@ impl<S: Stream> Connection<S> {
             (&header[taken.min(header.len())..], &text[taken.saturating_sub(header.len())..]);
         if header.len() + text.len() + self.stream.unsent() > 0 {
             // Whether the kernel is full is found out by trying the rest.
-            let room = self.room(shared);
-            room.extend_from_slice(header);
-            room.extend_from_slice(text);
+            let out = self.out_buffer(shared);
+            out.extend_from_slice(header);
+            out.extend_from_slice(text);
             self.flush(now, shared);
         }
     }
@@ -515,7 +516,7 @@ impl<S: Stream> Connection<S> {
         if self.is_open() {
             let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::default() };
             // Writing into a vector cannot fail.
-            let _ = Frame::close(Some(frame)).format(self.room(shared));
+            let _ = Frame::close(Some(frame)).format(self.out_buffer(shared));
         }
         let unsent = self.unsent() > 0;
         match &mut self.state {
@@ -605,14 +606,14 @@ impl<S: Stream> Connection<S> {
         if self.out.len() - self.out_at <= self.out.capacity() / 8 * 7 {
             let refused = self.out[self.out_at..].to_vec();
             self.out_at = 0;
-            shared.give_room(std::mem::replace(&mut self.out, refused));
+            shared.return_buffer(std::mem::replace(&mut self.out, refused));
         }
     }
 
     /// Nothing waits to be written.
     fn drained(&mut self, now: Now, shared: &mut Shared) {
         self.out_at = 0;
-        shared.give_room(std::mem::take(&mut self.out));
+        shared.return_buffer(std::mem::take(&mut self.out));
         let was_stalled = self.stalled.take().is_some();
         match &mut self.state {
             State::Http(http) => {
@@ -636,9 +637,9 @@ impl<S: Stream> Connection<S> {
     /// bytes unread is reset, and a reset can eat what the peer has not read yet.
     fn linger(&mut self, end: End, now: Now, shared: &mut Shared) {
         // What the stream keeps of what has come may go with that.
-        shared.codec.incomplete.give(self.stream.held());
+        shared.codec.incomplete.give(self.stream.buffered_bytes());
         let shut = if self.ended { Ok(()) } else { self.stream.shutdown_write() };
-        shared.codec.incomplete.take(self.stream.held());
+        shared.codec.incomplete.take(self.stream.buffered_bytes());
         if matches!(&shut, Err(error) if error.kind() == ErrorKind::WouldBlock) {
             // Once the stream's own last word has left, we are here again.
             return;
@@ -652,13 +653,13 @@ impl<S: Stream> Connection<S> {
     fn finish(&mut self, state: State, shared: &mut Shared) {
         match &mut self.state {
             State::Http(http) => shared.codec.incomplete.give(http.head.len()),
-            State::WebSocket(WebSocket { begun: Some(begun), .. }) => {
-                begun.frames.release(&mut shared.codec)
+            State::WebSocket(WebSocket { partial: Some(partial), .. }) => {
+                partial.frames.release(&mut shared.codec)
             }
             State::WebSocket(_) | State::Closing(_) | State::Gone(_) => {}
         }
         if !self.is_gone() && matches!(state, State::Gone(_)) {
-            shared.codec.incomplete.give(self.stream.held());
+            shared.codec.incomplete.give(self.stream.buffered_bytes());
         }
         self.state = match (self.end(), state) {
             (Some(end), State::Gone(_)) => State::Gone(end),
@@ -670,7 +671,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// The buffer to queue in. An empty one is lent by all.
-    fn room(&mut self, shared: &mut Shared) -> &mut Vec<u8> {
+    fn out_buffer(&mut self, shared: &mut Shared) -> &mut Vec<u8> {
         if self.out.capacity() == 0 {
             self.out = std::mem::take(&mut shared.out);
         }
@@ -721,7 +722,7 @@ impl<S: Stream> Connection<S> {
                 Due::Ping => {
                     // It leaves in this turn's flush. If the kernel refuses it, silence does not
                     // count from then on.
-                    socket.life = Life::Pinged(now.instant);
+                    socket.liveness = Liveness::Pinged(now.instant);
                     self.send(OpCode::Control(Control::Ping), b"", shared);
                 }
                 Due::End => self.finish(State::Gone(End::Silent), shared),

@@ -82,7 +82,7 @@ impl Codec {
     }
 
     /// May an incomplete thing of `held` bytes grow by `more`?
-    fn has_room(&self, held: usize, more: usize) -> bool {
+    fn fits(&self, held: usize, more: usize) -> bool {
         held + more <= self.incomplete.limit(usize::MAX)
     }
 
@@ -94,7 +94,7 @@ impl Codec {
                 .max_frame_size(Some(self.message_bytes_max))
                 .max_message_size(Some(self.message_bytes_max));
             let context = WebSocketContext::new(Role::Server, Some(config));
-            Box::new(Assembler { context, held: 0, grown: false })
+            Box::new(Assembler { context, payload_bytes: 0, grown: false })
         })
     }
 }
@@ -103,7 +103,7 @@ impl Codec {
 struct Assembler {
     context: WebSocketContext,
     /// Payload bytes of the open message.
-    held: usize,
+    payload_bytes: usize,
     /// It took a long frame, and has a large buffer since.
     grown: bool,
 }
@@ -214,7 +214,7 @@ impl Frames {
     }
 
     fn keep(&mut self, bytes: &[u8], codec: &mut Codec) -> Result<(), CloseCode> {
-        if !codec.has_room(self.partial.len(), bytes.len()) {
+        if !codec.fits(self.partial.len(), bytes.len()) {
             return Err(CloseCode::Again);
         }
         codec.incomplete.take(bytes.len());
@@ -255,7 +255,7 @@ impl Frames {
         let held = match opcode {
             OpCode::Control(_) if !is_final || payload > 125 => return Err(CloseCode::Protocol),
             OpCode::Control(_) => return Ok(payload as usize),
-            OpCode::Data(_) => self.open.as_ref().map_or(0, |open| open.held),
+            OpCode::Data(_) => self.open.as_ref().map_or(0, |open| open.payload_bytes),
         };
         match usize::try_from(payload) {
             Ok(payload) if payload <= codec.message_bytes_max - held => Ok(payload),
@@ -283,21 +283,21 @@ impl Frames {
         };
         if goes_on && stays_open {
             let counted = if was_open { assembler.counted() } else { 0 };
-            assembler.held += more;
+            assembler.payload_bytes += more;
             let growth = assembler.counted() - counted;
             // Who only says a ping in between does not grow, however short memory is.
-            if growth == 0 || codec.has_room(counted, growth) {
+            if growth == 0 || codec.fits(counted, growth) {
                 codec.incomplete.take(growth);
                 self.open = Some(assembler);
                 return outcome;
             }
-            assembler.held -= more;
+            assembler.payload_bytes -= more;
             outcome = Err(CloseCode::Again);
         }
         if was_open {
             codec.incomplete.give(assembler.counted());
         }
-        assembler.held = 0;
+        assembler.payload_bytes = 0;
         // After an error or a close frame a context is of no more use to anybody.
         if goes_on && outcome.is_ok() && !assembler.grown {
             codec.spare = Some(assembler);
@@ -342,7 +342,7 @@ impl Assembler {
     /// What an open message is counted as: twice its bytes, for it grows by doubling, and what it
     /// is put together in.
     fn counted(&self) -> usize {
-        OPEN_MESSAGE_BYTES + 2 * self.held
+        OPEN_MESSAGE_BYTES + 2 * self.payload_bytes
     }
 
     /// Takes in one whole frame, all of it, and gives the message that it completes.
@@ -407,14 +407,18 @@ pub fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// The header of such a frame, in `room`.
-pub fn frame_header(opcode: OpCode, len: usize, room: &mut [u8; FRAME_HEADER_BYTES_MAX]) -> &[u8] {
+/// The header of such a frame, in `scratch`.
+pub fn frame_header(
+    opcode: OpCode,
+    len: usize,
+    scratch: &mut [u8; FRAME_HEADER_BYTES_MAX],
+) -> &[u8] {
     let header = FrameHeader { opcode, ..FrameHeader::default() };
-    let mut rest = &mut room[..];
+    let mut rest = &mut scratch[..];
     // There is room for the longest.
     let _ = header.format(len as u64, &mut rest);
     let unused = rest.len();
-    &room[..FRAME_HEADER_BYTES_MAX - unused]
+    &scratch[..FRAME_HEADER_BYTES_MAX - unused]
 }
 
 #[cfg(test)]

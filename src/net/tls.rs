@@ -22,7 +22,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConnection};
 use rustls::{Error, ServerConfig};
 
-use crate::limits::{TLS_READ_BYTES, TLS_RECORD_BYTES_MAX, TLS_UNHEARD_BYTES_MAX, TLS_WRITE_BYTES};
+use crate::limits::{TLS_READ_BYTES, TLS_RECORD_BYTES_MAX, TLS_UNREAD_BYTES_MAX, TLS_WRITE_BYTES};
 use crate::memory::extend_tightly;
 use crate::net::connection::Stream;
 
@@ -258,8 +258,8 @@ impl<S: Stream> Stream for TlsStream<S> {
         self.session.as_ref().map_or(0, |session| session.refused.len())
     }
 
-    fn held(&self) -> usize {
-        self.session.as_ref().map_or(0, |session| session.held())
+    fn buffered_bytes(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.buffered_bytes())
     }
 
     fn is_ready(&self) -> bool {
@@ -268,7 +268,7 @@ impl<S: Stream> Stream for TlsStream<S> {
         })
     }
 
-    fn is_misunderstood(&self) -> bool {
+    fn spoke_plaintext(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.peer == Peer::SpeaksPlainly)
     }
 
@@ -324,11 +324,11 @@ impl Session {
         (self.plain, self.closed) = (state.plaintext_bytes_to_read(), state.peer_has_closed());
         self.more = more || self.closed;
         self.unheard = if self.plain > 0 { 0 } else { self.unheard + got };
-        if self.unheard > TLS_UNHEARD_BYTES_MAX {
+        if self.unheard > TLS_UNREAD_BYTES_MAX {
             return Err(self.broken("the peer sends much and says nothing"));
         }
         let is_at_rest = self.plain > 0 && self.records.is_whole();
-        self.kept = if is_at_rest { 0 } else { (self.kept + got).min(TLS_UNHEARD_BYTES_MAX) };
+        self.kept = if is_at_rest { 0 } else { (self.kept + got).min(TLS_UNREAD_BYTES_MAX) };
         Ok(got)
     }
 
@@ -364,7 +364,7 @@ impl Session {
     }
 
     /// Bytes of memory that are kept of what has come.
-    fn held(&self) -> usize {
+    fn buffered_bytes(&self) -> usize {
         // A buffer may be twice as long as what is in it; a record may have been handed on but for
         // its last byte.
         2 * self.kept + if self.plain > 0 { TLS_RECORD_BYTES_MAX } else { 0 }
@@ -380,9 +380,9 @@ struct Tap<'a, S> {
 
 impl<S: Stream> Read for Tap<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = buffer.len().min(TLS_READ_BYTES);
-        let got = self.socket.read(&mut buffer[..room])?;
-        self.more = self.socket.may_have_more(room, got);
+        let len = buffer.len().min(TLS_READ_BYTES);
+        let got = self.socket.read(&mut buffer[..len])?;
+        self.more = self.socket.may_have_more(len, got);
         self.records.pass(&buffer[..got]);
         Ok(got)
     }

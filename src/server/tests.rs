@@ -1074,7 +1074,7 @@ fn what_a_slot_costs() {
         timer: 16 "which of its deadlines is live",
         on_pending_read: 1 "it is visited once a turn",
         refused: 8 "its share of what the kernel has refused of all",
-        place: 1 "what it was let in for, and makes room for when it goes",
+        kind: 1 "what it was let in for, and makes room for when it goes",
     } empty: 6);
     assert_eq!(
         size_of::<Option<Slot<Tcp>>>(),

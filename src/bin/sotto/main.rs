@@ -16,7 +16,7 @@ use log::{LevelFilter, info, warn};
 
 use sotto::chat::hub::Hub;
 use sotto::config::Config;
-use sotto::event_loop::{Listener, connections_possible, raise_descriptor_limit};
+use sotto::event_loop::{EventLoop, connections_possible, raise_descriptor_limit};
 use sotto::limits::CONNECTIONS_MAX;
 use sotto::net::addresses::Addresses;
 use sotto::net::connection::{Shared, View};
@@ -149,9 +149,9 @@ fn serve(options: Options) -> Result<(), String> {
             "--max-clients is {possible}, not {wanted}: that is what the limit of open descriptors allows"
         );
     }
-    let mut listener =
-        Listener::bind(&config).map_err(|error| cannot_listen(config.listen, &error))?;
-    let address = listener.address().map_err(|error| error.to_string())?;
+    let mut event_loop =
+        EventLoop::bind(&config).map_err(|error| cannot_listen(config.listen, &error))?;
+    let address = event_loop.address().map_err(|error| error.to_string())?;
     let files = config.www.take().map_or(Files::BuiltIn, Files::Folder);
     let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
     let access = Access::Pages(origins);
@@ -164,7 +164,7 @@ fn serve(options: Options) -> Result<(), String> {
         let site = Site::new(files, access.clone(), endpoint);
         match (options.identity, config.tls_files()) {
             (Some(identity), Some((certificate, key))) => {
-                listener
+                event_loop
                     .speak_tls(identity, certificate.into(), key.into())
                     .map_err(|error| error.to_string())?;
                 let mut shared = Shared::new(site.over_tls(), connection_limits);
@@ -181,7 +181,7 @@ fn serve(options: Options) -> Result<(), String> {
     server.log_lines_dropped = stderr_log::dropped;
     let mut bind = |at: Option<SocketAddr>, view| {
         at.map(|at| {
-            listener.bind_also(at, view, &config).map_err(|error| cannot_listen(at, &error))
+            event_loop.bind_also(at, view, &config).map_err(|error| cannot_listen(at, &error))
         })
         .transpose()
     };
@@ -201,7 +201,7 @@ fn serve(options: Options) -> Result<(), String> {
     if let Some(address) = metrics {
         let _ = writeln!(std::io::stderr(), "metrics on http://{address}/metrics");
     }
-    listener.run(&mut server).map_err(|error| format!("cannot wait for the kernel: {error}"))
+    event_loop.run(&mut server).map_err(|error| format!("cannot wait for the kernel: {error}"))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {

@@ -1,10 +1,10 @@
 //! What becomes of messages, and who is told: held lines go to outboxes, acknowledged ones are
 //! forgotten, others dropped with the id that they were held for.
 
-use super::{BAD_ID, Hub, Refusal, Speaker, refuse};
+use super::{BAD_ID, Hub, Refusal, Sender, refuse};
 use crate::chat::owners::{Fate, Holder, OwnerKey, Sent};
 use crate::chat::protocol::{ErrorCode, Id, Mids, SaidMids, ToClient};
-use crate::limits::{LIST_MAX, TABLE_ROOM_LEAST};
+use crate::limits::{LIST_MAX, TABLE_CAPACITY_MIN};
 use crate::memory::tighten;
 use crate::time::Now;
 use crate::token::Token;
@@ -13,7 +13,7 @@ impl Hub {
     /// Messages of `to` have reached the page of `from`.
     pub(super) fn ack(
         &mut self,
-        from: &Speaker,
+        from: &Sender,
         to: &str,
         mids: &SaidMids<'_>,
         now: Now,
@@ -36,8 +36,9 @@ impl Hub {
                 // Nobody knows what was sent to an id without a key but the sender itself.
                 let Some(&holder) = self.ids.get(to) else { return Ok(()) };
                 if let Holder::Owner(sender) = holder {
-                    counts
-                        .for_each(|mid| self.owners.settle(sender, &from.id, mid, Fate::Delivered));
+                    counts.for_each(|mid| {
+                        self.owners.record_fate(sender, &from.id, mid, Fate::Delivered)
+                    });
                 }
                 // Nobody has to be told by a stranger: what does not fit is dropped, as a signal
                 // is.
@@ -84,7 +85,7 @@ impl Hub {
             counts.clear();
             counts.extend(group.iter().map(|(_, mid)| *mid));
             if let Holder::Owner(owner) = sender {
-                counts.iter().for_each(|mid| self.owners.settle(owner, id, *mid, fate));
+                counts.iter().for_each(|mid| self.owners.record_fate(owner, id, *mid, fate));
             }
             let Some(token) = self.token_of(sender) else { continue };
             match said {
@@ -128,7 +129,7 @@ impl Hub {
     pub(super) fn give_up(&mut self, owner: OwnerKey, now: Now) {
         let Some(mut given_up) = self.owners.give_up(owner) else { return };
         self.ids.remove(&given_up.id);
-        tighten(&mut self.ids, TABLE_ROOM_LEAST);
+        tighten(&mut self.ids, TABLE_CAPACITY_MIN);
         self.blocked_total -= given_up.blocked;
         if given_up.was_shown {
             self.presence.changed(&given_up.id, false);

@@ -104,9 +104,9 @@ impl Chat {
                     Some(_) => {}
                 }
                 self.hub.set_unsent(token, self.stuck.get(&name).map_or(0, Vec::len));
-                let closed = self.hub.closing.iter().position(|closing| closing.token == token);
-                if let Some(Closing { code, text, .. }) =
-                    closed.map(|at| self.hub.closing.remove(at))
+                let closed = self.hub.disconnects.iter().position(|closing| closing.token == token);
+                if let Some(Disconnect { code, text, .. }) =
+                    closed.map(|at| self.hub.disconnects.remove(at))
                 {
                     let refused =
                         self.stuck.remove(&name).filter(|_| code != CloseCode::TryAgainLater);
@@ -161,8 +161,8 @@ impl Chat {
             }
             let token = self.token(name);
             match what.trim_start() {
-                "gone" => self.hub.gone(token, Departure::Broken, self.now),
-                "closes" => self.hub.gone(token, Departure::Meant, self.now),
+                "gone" => self.hub.disconnected(token, Departure::Broken, self.now),
+                "closes" => self.hub.disconnected(token, Departure::Meant, self.now),
                 "stuck" => drop(self.stuck.insert(name.to_owned(), Vec::new())),
                 "reads" => self.reads(name),
                 said => {
@@ -490,9 +490,9 @@ fn an_id_that_is_taken_over_is_never_free_in_between() {
     assert!(chat.hub.has_joined(new) && !chat.hub.has_joined(old));
     for _ in 0..3 {
         assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), Some(new));
-        chat.hub.gone(old, Departure::Meant, chat.now);
+        chat.hub.disconnected(old, Departure::Meant, chat.now);
     }
-    chat.hub.gone(new, Departure::Meant, chat.now);
+    chat.hub.disconnected(new, Departure::Meant, chat.now);
     assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), None);
     chat.pass(LIMITS.hold);
     assert!(chat.hub.ids.is_empty());
@@ -828,7 +828,7 @@ fn what_waits_is_what_is_in_outboxes_and_what_was_taken_and_has_not_left() {
     assert_eq!(chat.hub.clients.waiting_bytes(), 7 + len);
     chat.hub.set_unsent(bob, 0);
     assert_eq!(chat.hub.clients.waiting_bytes(), len);
-    chat.hub.gone(bob, Departure::Broken, chat.now);
+    chat.hub.disconnected(bob, Departure::Broken, chat.now);
     assert_eq!(chat.hub.clients.waiting_bytes(), 0);
 }
 
@@ -837,7 +837,7 @@ fn the_token_of_a_client_that_is_gone_is_nobodys() {
     let mut chat = Chat::of(&["alice", "bob"]);
     let (old, now) = (chat.token("alice"), chat.now);
     let new = Token::new(old.key(), 2);
-    chat.hub.gone(old, Departure::Broken, now);
+    chat.hub.disconnected(old, Departure::Broken, now);
     // At first its key is nobody's, and then somebody else's.
     for _ in 0..2 {
         let hub = &mut chat.hub;
@@ -846,8 +846,8 @@ fn the_token_of_a_client_that_is_gone_is_nobodys() {
         assert!(!hub.has_joined(old));
         hub.set_unsent(old, 1000);
         hub.close(old, CloseCode::GoingAway, now);
-        hub.gone(old, Departure::Broken, now);
-        assert!(hub.closing.is_empty() && hub.clients.pending_write.is_empty());
+        hub.disconnected(old, Departure::Broken, now);
+        assert!(hub.disconnects.is_empty() && hub.clients.pending_write.is_empty());
         assert_eq!(hub.clients.waiting_bytes(), 0);
         if hub.clients.get(new).is_none() {
             hub.open(new);

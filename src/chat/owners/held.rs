@@ -13,7 +13,7 @@
 
 use super::Holder;
 use crate::chat::protocol::Id;
-use crate::limits::{HELD_BYTES, HELD_ROOMS_BYTES_MAX};
+use crate::limits::{HELD_BYTES, HELD_POOL_BYTES_MAX};
 use crate::memory::extend_tightly;
 
 /// Messages that wait for their acknowledgement.
@@ -27,7 +27,7 @@ pub struct Held {
     /// Behind the message that was acknowledged last: most are acknowledged in the order in which
     /// they came.
     likely: usize,
-    /// The room that it was lent by [`Rooms`], in bytes.
+    /// The room that it was lent by [`HeldPool`], in bytes.
     lent: usize,
 }
 
@@ -52,29 +52,29 @@ struct Gaps {
 /// nothing; and what queues were lent, or are left with when much is acknowledged.
 ///
 /// Invariant: `bytes` is the room of those that are here, and all that is lent. It is never above
-/// [`HELD_ROOMS_BYTES_MAX`].
+/// [`HELD_POOL_BYTES_MAX`].
 #[derive(Debug, Default)]
-pub struct Rooms {
-    rooms: Vec<Held>,
+pub struct HeldPool {
+    queues: Vec<Held>,
     bytes: usize,
 }
 
-impl Rooms {
+impl HeldPool {
     /// The one that was given back last; without one, one that owns nothing.
     pub fn take(&mut self) -> Held {
-        self.rooms.pop().unwrap_or_default()
+        self.queues.pop().unwrap_or_default()
     }
 
     /// Keeps the room of one that is of no more use, if it is not too much.
-    pub fn give_back(&mut self, held: Held) {
+    pub fn put(&mut self, held: Held) {
         self.bytes -= held.lent;
-        let lent = held.room();
-        if lent > 0 && self.bytes + lent <= HELD_ROOMS_BYTES_MAX {
+        let lent = held.capacity_bytes();
+        if lent > 0 && self.bytes + lent <= HELD_POOL_BYTES_MAX {
             let Held { mut messages, mut lines, .. } = held;
             messages.clear();
             lines.clear();
             self.bytes += lent;
-            self.rooms.push(Held { messages, lines, lent, ..Held::default() });
+            self.queues.push(Held { messages, lines, lent, ..Held::default() });
         }
     }
 
@@ -82,11 +82,11 @@ impl Rooms {
     /// is given up.
     pub fn cover(&mut self, held: &mut Held) {
         self.bytes -= std::mem::take(&mut held.lent);
-        if held.has_room_to_spare() {
-            if self.bytes + held.room() > HELD_ROOMS_BYTES_MAX {
+        if held.has_spare_capacity() {
+            if self.bytes + held.capacity_bytes() > HELD_POOL_BYTES_MAX {
                 return held.shrink();
             }
-            held.lent = held.room();
+            held.lent = held.capacity_bytes();
             self.bytes += held.lent;
         }
     }
@@ -196,13 +196,13 @@ impl Held {
     }
 
     /// Bytes that it takes, however many messages there are.
-    pub fn room(&self) -> usize {
+    pub fn capacity_bytes(&self) -> usize {
         self.lines.capacity() + self.messages.capacity() * size_of::<Message>()
     }
 
     /// Is it more than its messages are counted for: an eighth of their lines, and as many messages
     /// again?
-    fn has_room_to_spare(&self) -> bool {
+    fn has_spare_capacity(&self) -> bool {
         self.lines.capacity() > self.lines.len() + self.lines.len() / 8
             || self.messages.capacity() > 2 * self.messages.len()
     }
@@ -218,13 +218,13 @@ impl Held {
 }
 
 #[cfg(test)]
-impl Rooms {
+impl HeldPool {
     /// What is counted is what is here, and what these were lent.
     #[track_caller]
     pub fn check<'h>(&self, lent_to: impl Iterator<Item = &'h Held>) {
         let lent: usize = lent_to.map(|held| held.lent).sum();
-        assert_eq!(self.bytes, self.rooms.iter().map(Held::room).sum::<usize>() + lent);
-        assert!(self.bytes <= HELD_ROOMS_BYTES_MAX);
+        assert_eq!(self.bytes, self.queues.iter().map(Held::capacity_bytes).sum::<usize>() + lent);
+        assert!(self.bytes <= HELD_POOL_BYTES_MAX);
     }
 }
 
@@ -244,7 +244,11 @@ impl Held {
         let counted_for = self.lines.len()
             + self.lines.len() / 8
             + 2 * self.messages.len() * size_of::<Message>();
-        assert!(self.room() <= self.lent + counted_for, "{} for {counted_for}", self.room());
+        assert!(
+            self.capacity_bytes() <= self.lent + counted_for,
+            "{} for {counted_for}",
+            self.capacity_bytes()
+        );
     }
 
     /// Are less than half of it gaps?
@@ -267,24 +271,26 @@ mod tests {
 
     #[test]
     fn rooms_go_round_and_those_that_are_lent_are_counted() {
-        let mut rooms = Rooms::default();
-        rooms.give_back(held(100));
-        let (lent, bytes) = (rooms.take(), rooms.bytes);
-        assert!(bytes > 100_000 && (lent.room(), lent.len(), lent.counted()) == (bytes, 0, 0));
+        let mut pool = HeldPool::default();
+        pool.put(held(100));
+        let (lent, bytes) = (pool.take(), pool.bytes);
+        assert!(
+            bytes > 100_000 && (lent.capacity_bytes(), lent.len(), lent.counted()) == (bytes, 0, 0)
+        );
         let mut hoard = vec![lent];
         for _ in 0..100 {
-            rooms.give_back(held(100));
-            hoard.push(rooms.take());
+            pool.put(held(100));
+            hoard.push(pool.take());
         }
-        let hoarded: usize = hoard.iter().map(Held::room).sum();
-        assert_eq!(rooms.bytes, hoarded);
-        assert!((HELD_ROOMS_BYTES_MAX / 2..HELD_ROOMS_BYTES_MAX).contains(&hoarded), "{hoarded}");
+        let hoarded: usize = hoard.iter().map(Held::capacity_bytes).sum();
+        assert_eq!(pool.bytes, hoarded);
+        assert!((HELD_POOL_BYTES_MAX / 2..HELD_POOL_BYTES_MAX).contains(&hoarded), "{hoarded}");
         // One that has grown is counted as it is then.
         hoard.truncate(1);
-        let mut rooms = Rooms { rooms: Vec::new(), bytes: hoard[0].lent };
+        let mut pool = HeldPool { queues: Vec::new(), bytes: hoard[0].lent };
         let mut lent = hoard.remove(0);
         lent.lines.reserve(200_000);
-        rooms.give_back(lent);
-        assert_eq!(rooms.bytes, rooms.rooms[0].room());
+        pool.put(lent);
+        assert_eq!(pool.bytes, pool.queues[0].capacity_bytes());
     }
 }

@@ -23,7 +23,7 @@ impl Owners {
             }
         }
         assert_eq!(idle, self.idle);
-        self.rooms.check(self.slots.iter().map(|(_, owner)| &owner.held));
+        self.pool.check(self.slots.iter().map(|(_, owner)| &owner.held));
         assert_eq!(
             self.slots.iter().map(|(_, owner)| owner.held.counted()).sum::<usize>(),
             self.held_bytes()
@@ -201,7 +201,8 @@ fn what_is_acknowledged_makes_room_before_half_of_it_is() {
 #[test]
 fn who_is_away_is_lent_no_room() {
     let (mut owners, keys) = owned(&["alice", "bob"], usize::MAX, usize::MAX);
-    let room = |owners: &Owners, key| owners.get(key).map_or(0, |owner| owner.held.room());
+    let room =
+        |owners: &Owners, key| owners.get(key).map_or(0, |owner| owner.held.capacity_bytes());
     for mid in 0..100 {
         assert!(hold(&mut owners, keys[0], mid));
     }
@@ -225,7 +226,7 @@ fn memory_is_given_back_when_messages_are_acknowledged() {
     for mid in 0..1000 {
         assert!(hold(&mut owners, keys[0], mid));
     }
-    let room = |owners: &Owners| owners.get(keys[0]).map_or(0, |owner| owner.held.room());
+    let room = |owners: &Owners| owners.get(keys[0]).map_or(0, |owner| owner.held.capacity_bytes());
     assert!(room(&owners) >= 1000 * 52);
     for mid in 0..990 {
         assert!(acknowledge(&mut owners, keys[0], "bob", mid).is_some());
@@ -277,11 +278,11 @@ fn what_became_of_a_send_is_written_down_once_and_only_by_its_recipient() {
     for mid in [3, 5, 7] {
         owners.remember(keys[0], mid, sent(mid, "bob"));
     }
-    owners.settle(keys[0], "carol", 3, Fate::Delivered);
-    owners.settle(keys[0], "bob", 4, Fate::Delivered);
-    owners.settle(keys[0], "bob", 5, Fate::Expired);
-    owners.settle(keys[0], "bob", 5, Fate::Delivered);
-    owners.settle(keys[0], "bob", 7, Fate::Delivered);
+    owners.record_fate(keys[0], "carol", 3, Fate::Delivered);
+    owners.record_fate(keys[0], "bob", 4, Fate::Delivered);
+    owners.record_fate(keys[0], "bob", 5, Fate::Expired);
+    owners.record_fate(keys[0], "bob", 5, Fate::Delivered);
+    owners.record_fate(keys[0], "bob", 7, Fate::Delivered);
     let fates: Vec<Fate> = owners.sends(keys[0]).map(|sent| sent.fate).collect();
     assert_eq!(fates, [Fate::Open, Fate::Expired, Fate::Delivered]);
 }
@@ -345,20 +346,20 @@ fn deadlines_of_those_who_are_no_more_do_not_pile_up() {
 fn when_all_are_owned_the_longest_away_with_nothing_held_gives_way() {
     let start = Instant::now();
     let (mut owners, keys) = owned(&["a", "b", "c"], 1000, 10_000);
-    assert_eq!(owners.room(), Room::Nowhere);
+    assert_eq!(owners.vacancy(), Vacancy::None);
     for (n, key) in keys.iter().enumerate() {
         assert!(owners.depart(*key, token(n), true, start + Duration::from_secs(n as u64)));
     }
-    assert_eq!(owners.room(), Room::InPlaceOf(keys[0]));
+    assert_eq!(owners.vacancy(), Vacancy::InPlaceOf(keys[0]));
     assert!(hold(&mut owners, keys[0], 1));
-    assert_eq!(owners.room(), Room::InPlaceOf(keys[1]), "something is held for a");
+    assert_eq!(owners.vacancy(), Vacancy::InPlaceOf(keys[1]), "something is held for a");
     owners.resume(keys[1], token(3));
-    assert_eq!(owners.room(), Room::InPlaceOf(keys[2]), "b is here");
+    assert_eq!(owners.vacancy(), Vacancy::InPlaceOf(keys[2]), "b is here");
     owners.resume(keys[2], token(4));
-    assert_eq!(owners.room(), Room::Nowhere);
+    assert_eq!(owners.vacancy(), Vacancy::None);
     owners.check_tables();
     owners.give_up(keys[2]);
-    assert_eq!(owners.room(), Room::Enough);
+    assert_eq!(owners.vacancy(), Vacancy::Free);
 }
 
 proptest! {

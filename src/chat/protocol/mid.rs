@@ -71,13 +71,13 @@ impl Mid {
         is_ours.then(|| (count, &digits[len..]))
     }
 
-    /// The mid as text, in `room`. By hand, because `format!` takes ten times as many instructions.
-    pub fn write<'r>(&self, room: &'r mut [u8; MID_BYTES_MAX]) -> &'r [u8] {
+    /// The mid as text, in `scratch`. By hand, because `format!` takes ten times as many instructions.
+    pub fn write<'r>(&self, scratch: &'r mut [u8; MID_BYTES_MAX]) -> &'r [u8] {
         // A zero has one digit, too.
         let len = PREFIX_BYTES + ((self.count | 1).ilog2() / 4 + 1) as usize;
-        room[..PREFIX_BYTES].copy_from_slice(&self.prefix.0);
-        put_hex(self.count, &mut room[PREFIX_BYTES..len]);
-        &room[..len]
+        scratch[..PREFIX_BYTES].copy_from_slice(&self.prefix.0);
+        put_hex(self.count, &mut scratch[PREFIX_BYTES..len]);
+        &scratch[..len]
     }
 }
 

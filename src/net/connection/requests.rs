@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::shared::status;
-use super::websocket::{Life, WebSocket};
+use super::websocket::{Liveness, WebSocket};
 use super::{Connection, End, Shared, State, Stream, View};
 use crate::limits::HEAD_BYTES_MAX;
 use crate::net::frames::Input;
@@ -53,7 +53,7 @@ impl<S: Stream> Connection<S> {
             self.keep_head(input.take_all(), true, now, shared);
             return false;
         }
-        if self.stream.is_misunderstood() {
+        if self.stream.spoke_plaintext() {
             input.take_all();
             self.respond(http::not_https(now.unix_ms), now, shared);
             return false;
@@ -74,11 +74,15 @@ impl<S: Stream> Connection<S> {
                 } else {
                     now.instant + shared.limits.join_timeout
                 };
-                let (life, bucket) = (Life::Unadmitted(until), Bucket::full(now.instant));
-                self.state =
-                    State::WebSocket(WebSocket { life, begun: None, bucket, is_paused: false });
+                let (liveness, bucket) = (Liveness::Unadmitted(until), Bucket::full(now.instant));
+                self.state = State::WebSocket(WebSocket {
+                    liveness,
+                    partial: None,
+                    bucket,
+                    is_paused: false,
+                });
                 shared.counters.count_response(&response);
-                self.room(shared).extend_from_slice(&response);
+                self.out_buffer(shared).extend_from_slice(&response);
                 true
             }
             Answer::Respond(response) => {
@@ -121,6 +125,6 @@ impl<S: Stream> Connection<S> {
         http.last = close.then(|| End::Refused(status(&head)));
         http.body = (!body.is_empty()).then(|| Box::new(Body { bytes: body, at: 0 }));
         (http.started, http.deadline) = (false, now.instant + shared.limits.join_timeout);
-        self.room(shared).extend_from_slice(&head);
+        self.out_buffer(shared).extend_from_slice(&head);
     }
 }

@@ -45,7 +45,7 @@ pub struct Shared {
     redirect: Option<Site>,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
-    /// An empty buffer that has room already, for whoever writes next.
+    /// An empty buffer that has buffer already, for whoever writes next.
     pub(super) out: Vec<u8>,
     /// What has happened so far.
     pub counters: Counters,
@@ -113,10 +113,10 @@ impl Shared {
     }
 
     /// What was lent goes back. If somebody else's has come back meanwhile, one is enough.
-    pub(super) fn give_room(&mut self, mut room: Vec<u8>) {
+    pub(super) fn return_buffer(&mut self, mut buffer: Vec<u8>) {
         if self.out.capacity() == 0 {
-            room.clear();
-            self.out = room;
+            buffer.clear();
+            self.out = buffer;
         }
     }
 

@@ -1068,8 +1068,8 @@ fn what_a_connection_costs() {
         ended: 1 "which was read",
     } empty: 1);
     assert_size!(WebSocket = 56: WebSocket {
-        life: 24 "when it was last heard, or by when it must be",
-        begun: 8 "a pointer: most have said nothing half",
+        liveness: 24 "when it was last heard, or by when it must be",
+        partial: 8 "a pointer: most have said nothing half",
         bucket: 16 "how fast it talks",
         is_paused: 1 "it talked too fast",
     } empty: 7);

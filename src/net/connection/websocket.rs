@@ -16,22 +16,22 @@ use crate::net::rate::Bucket;
 use crate::time::Now;
 
 pub struct WebSocket {
-    pub life: Life,
+    pub liveness: Liveness,
     /// What has come of a message that is not whole. In a box, because most peers are idle, and
     /// this is in each of them.
-    pub begun: Option<Box<Begun>>,
+    pub partial: Option<Box<PartialMessage>>,
     pub bucket: Bucket,
     /// It is not read until the debt of its bucket is paid.
     pub is_paused: bool,
 }
 
-pub struct Begun {
+pub struct PartialMessage {
     pub frames: Frames,
     pub since: Instant,
 }
 
 /// How the peer of a WebSocket is known to be alive.
-pub enum Life {
+pub enum Liveness {
     /// Nobody has admitted it yet; by then somebody must.
     Unadmitted(Instant),
     /// When it was last heard.
@@ -61,17 +61,17 @@ impl WebSocket {
         codec: &mut Codec,
         out: &mut Vec<u8>,
     ) -> Result<Option<Arrival<'b>>, CloseCode> {
-        match &mut self.begun {
-            Some(begun) => {
-                let result = begun.frames.next(input, codec, out);
-                self.begun.take_if(|begun| begun.frames.is_at_rest());
+        match &mut self.partial {
+            Some(partial) => {
+                let result = partial.frames.next(input, codec, out);
+                self.partial.take_if(|partial| partial.frames.is_at_rest());
                 result
             }
             None => {
                 let mut frames = Frames::default();
                 let result = frames.next(input, codec, out);
                 if !frames.is_at_rest() {
-                    self.begun = Some(Box::new(Begun { frames, since: now.instant }));
+                    self.partial = Some(Box::new(PartialMessage { frames, since: now.instant }));
                 }
                 result
             }
@@ -81,8 +81,8 @@ impl WebSocket {
     /// Until it is admitted nothing gives it more time. Else its silence and what it has begun to
     /// say count only while it is listened to.
     pub fn deadline(&self, is_stalled: bool, limits: &Limits) -> Option<Instant> {
-        let unadmitted = match self.life {
-            Life::Unadmitted(until) => Some(until),
+        let unadmitted = match self.liveness {
+            Liveness::Unadmitted(until) => Some(until),
             _ => None,
         };
         let listening = match limits.rate {
@@ -94,25 +94,25 @@ impl WebSocket {
     }
 
     fn listening_deadline(&self, limits: &Limits) -> Option<Instant> {
-        let silent = match self.life {
-            Life::Unadmitted(_) => None,
-            Life::Heard(at) => Some(at + limits.ping),
-            Life::Pinged(at) => Some(at + (limits.timeout - limits.ping)),
+        let silent = match self.liveness {
+            Liveness::Unadmitted(_) => None,
+            Liveness::Heard(at) => Some(at + limits.ping),
+            Liveness::Pinged(at) => Some(at + (limits.timeout - limits.ping)),
         };
-        let begun = self.begun.as_ref().map(|begun| begun.since + MESSAGE_TIMEOUT);
-        silent.into_iter().chain(begun).min()
+        let partial = self.partial.as_ref().map(|partial| partial.since + MESSAGE_TIMEOUT);
+        silent.into_iter().chain(partial).min()
     }
 
     /// What is due, one deadline having passed.
     pub fn due(&self, now: Now, limits: &Limits) -> Due {
-        let is_late = |begun: &Begun| begun.since + MESSAGE_TIMEOUT <= now.instant;
+        let is_late = |partial: &PartialMessage| partial.since + MESSAGE_TIMEOUT <= now.instant;
         let is_in_debt = limits.rate.is_some_and(|rate| self.bucket.is_in_debt(rate, now.instant));
-        match self.life {
+        match self.liveness {
             _ if self.is_paused && !is_in_debt => Due::Listening,
-            Life::Unadmitted(_) => Due::Policy,
-            _ if self.begun.as_deref().is_some_and(is_late) => Due::Policy,
-            Life::Heard(_) => Due::Ping,
-            Life::Pinged(_) => Due::End,
+            Liveness::Unadmitted(_) => Due::Policy,
+            _ if self.partial.as_deref().is_some_and(is_late) => Due::Policy,
+            Liveness::Heard(_) => Due::Ping,
+            Liveness::Pinged(_) => Due::End,
         }
     }
 }

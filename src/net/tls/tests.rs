@@ -425,7 +425,7 @@ fn much_that_says_nothing_is_not_kept() {
     talk.settle();
     talk.is_gone(End::Lost(ErrorKind::InvalidData));
     let read = hello.len() - talk.wire().coming.len();
-    assert!(read < TLS_UNHEARD_BYTES_MAX + 8192, "{read}");
+    assert!(read < TLS_UNREAD_BYTES_MAX + 8192, "{read}");
 }
 
 #[test]

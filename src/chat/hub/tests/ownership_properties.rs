@@ -220,7 +220,7 @@ impl Model {
 
     fn cut(&mut self, slot: usize, departure: Departure) {
         if let Some(connection) = self.connections[slot].take() {
-            self.hub.gone(connection.token, departure, self.now);
+            self.hub.disconnected(connection.token, departure, self.now);
         }
     }
 
@@ -316,7 +316,7 @@ impl Model {
 
     /// Connections that the hub has ended hear the last words, if nothing is in front of them.
     fn part(&mut self) {
-        for Closing { token, text, .. } in std::mem::take(&mut self.hub.closing) {
+        for Disconnect { token, text, .. } in std::mem::take(&mut self.hub.disconnects) {
             let slot = token.key();
             if self.connections[slot].as_ref().is_some_and(|c| c.token == token && c.unsent == 0) {
                 self.hear(slot, &String::from_utf8(text).expect("UTF-8"));
@@ -423,7 +423,7 @@ impl Model {
         self.hub.check_tables();
         assert!(self.hub.ids.is_empty() && self.hub.owners.is_empty());
         assert_eq!((self.hub.held_bytes(), self.hub.clients.waiting_bytes()), (0, 0));
-        assert!(self.hub.clients.checked().next().is_none() && self.hub.closing.is_empty());
+        assert!(self.hub.clients.checked().next().is_none() && self.hub.disconnects.is_empty());
     }
 
     /// Everything that can leave has left.

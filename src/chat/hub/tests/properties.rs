@@ -113,7 +113,7 @@ impl Model {
 
     fn gone(&mut self, slot: usize) {
         if let Some(token) = self.slots[slot].take() {
-            self.hub.gone(token, Departure::Meant, self.now);
+            self.hub.disconnected(token, Departure::Meant, self.now);
             self.peers.remove(&token);
         }
     }
@@ -209,7 +209,7 @@ impl Model {
         } else {
             let Some(to) = holder else { return self.owe(from, format!("offline {reference}")) };
             // The one thing that the model asks the hub: for whom it was too much.
-            if self.hub.closing.iter().any(|closing| closing.token == to && is_slow(closing)) {
+            if self.hub.disconnects.iter().any(|closing| closing.token == to && is_slow(closing)) {
                 return self.owe(from, format!("slow {reference}"));
             }
             self.owe(to, format!("message {body}"));
@@ -237,7 +237,7 @@ impl Model {
 
     /// Those whom the hub has taken out have heard all they were owed, but for the slow.
     fn part(&mut self) {
-        for closing in std::mem::take(&mut self.hub.closing) {
+        for closing in std::mem::take(&mut self.hub.disconnects) {
             if !is_slow(&closing) {
                 let mut heard = self.hear(closing.token, &closing.text);
                 heard.push(format!("closed {}", u16::from(closing.code)));
@@ -332,7 +332,7 @@ impl Model {
         assert!(
             self.hub.ids.is_empty() && self.hub.owners.is_empty() && self.hub.held_bytes() == 0
         );
-        assert!(self.hub.clients.checked().next().is_none() && self.hub.closing.is_empty());
+        assert!(self.hub.clients.checked().next().is_none() && self.hub.disconnects.is_empty());
         assert_eq!(self.hub.presence.total(), 0);
     }
 
@@ -352,8 +352,8 @@ impl Model {
     }
 }
 
-fn is_slow(closing: &Closing) -> bool {
-    closing.code == CloseCode::TryAgainLater
+fn is_slow(disconnect: &Disconnect) -> bool {
+    disconnect.code == CloseCode::TryAgainLater
 }
 
 fn string(value: &Value) -> String {
