@@ -1,9 +1,8 @@
-//! The sockets' half alone: a WebSocket echo server from mio, a slab and `connection.rs`. Start
-//! reading sotto here.
+//! The socket half alone: a WebSocket echo server from mio, a slab and `net/connection.rs`.
 //!
 //! `cargo run --release --example echo -- 127.0.0.1:9001`, then speak to ws://127.0.0.1:9001/. Each
-//! text and each binary message comes back as it is. No chat, no outbox, no deadlines, no budgets:
-//! only the loop in its smallest form.
+//! text and each binary message comes back as it is. No chat, no outbox, no deadlines, no budgets.
+//! Read `examples/lines.rs` first. Two short cuts that `src/server.rs` forbids are marked.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -12,10 +11,10 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
-use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use sotto::limits::READ_BYTES;
 use sotto::net::connection::{Connection, Incoming, Limits, Shared, View};
+use sotto::net::frames::Opcode;
 use sotto::net::http::assets::Files;
 use sotto::net::http::{Access, Endpoint, Site};
 use sotto::time::Now;
@@ -55,9 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for event in &events {
             let key = event.token().0;
             if event.token() == LISTENER {
-                // An edge tells once: all who wait are accepted now. (An error other than
-                // `WouldBlock`, such as no descriptor left, ends this too, and the rest wait for
-                // the next edge; sotto's listener.rs does better.)
+                // One edge for any number of connections. Short cut: an error such as "no
+                // descriptor left" ends this loop, too, and the rest wait for the next edge.
+                // `src/event_loop.rs` tries again.
                 while let Ok((mut stream, _)) = listener.accept() {
                     let token = Token(connections.vacant_key());
                     poll.registry().register(
@@ -69,19 +68,24 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             } else if let Some(connection) = connections.get_mut(key) {
                 if event.is_readable() || event.is_error() {
-                    connection.set_readable(event.is_read_closed() || event.is_error());
+                    connection.note_readable();
                 }
-                // What waited goes first: while the kernel refuses it, nothing is read.
+                if event.is_read_closed() || event.is_error() {
+                    connection.note_read_closed();
+                }
+                // Unsent output goes first: while the kernel refuses it, nothing is read.
                 connection.flush(now, &mut shared);
+                // Short cut: this client is read until it is empty, and all others wait. The server
+                // reads each once a turn, and puts its token on a list of owed visits.
                 while connection.wants_read() {
                     let mut input = connection.receive(&mut buffer, now, &mut shared);
                     while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
                         let (opcode, payload) = match &incoming {
                             Incoming::Open => continue,
-                            Incoming::Text(text) => (Data::Text, text.as_bytes()),
-                            Incoming::Binary(bytes) => (Data::Binary, &bytes[..]),
+                            Incoming::Text(text) => (Opcode::Text, text.as_bytes()),
+                            Incoming::Binary(bytes) => (Opcode::Binary, &bytes[..]),
                         };
-                        connection.send(OpCode::Data(opcode), payload, &mut shared);
+                        connection.send(opcode, payload, &mut shared);
                     }
                     connection.flush(now, &mut shared);
                 }

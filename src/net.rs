@@ -3,6 +3,10 @@
 //! [`connection`] is the way in: one stream and the conversation on it. Nothing here names anything
 //! in [`chat`](crate::chat); `tests/tidy.rs` checks that.
 
+pub mod stream;
+
+pub mod pipe;
+
 pub mod http;
 
 pub mod rate;

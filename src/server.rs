@@ -1,26 +1,46 @@
-//! The loop: the one place that knows both the sockets and the chat.
+//! The loop: one turn over all sockets, and the chat between them.
 //!
 //! Instead of a thread for each client there is one thread that asks the kernel: which of my
 //! sockets can be read or written now, without waiting? That is *readiness*. The sockets are
-//! non-blocking: a read with nothing there, or a write with no room, gives `WouldBlock` at once,
-//! and the thread goes on with the next. mio reports *edges*: an event comes when a socket
-//! *becomes* readable or writable, once. So whoever stops before `WouldBlock`, or before a read
-//! that came back short, owes that socket a visit: no event will remind him. Each such debt is kept
-//! here as a token on a list, and while there is one, the loop does not sleep.
+//! non-blocking: a read with nothing there, or a write that the kernel has no room for, fails with
+//! `WouldBlock` at once, and the thread goes on with the next socket.
 //!
-//! One pass is a *turn* ([`Server::turn`]): dispatch → expire → flush → sweep. Where readiness and
-//! new connections come from is not known here ([`crate::event_loop`]), so a test can play the
-//! kernel.
+//! mio reports *edges*. Side by side with the other way, *level-triggered* readiness:
+//!
+//! | | level-triggered: poll(2) | edge-triggered: mio |
+//! |---|---|---|
+//! | an event comes | at every wait, as long as input is unread | once, when new input arrives |
+//! | after a part is read | nothing to remember: the next wait reports the rest | the rest is *owed a visit*: no event reports it |
+//! | output | interest has to be switched on and off with it | one event after a write was refused |
+//!
+//! So whoever stops before `WouldBlock`, or before a short read, owes that socket a visit. Each such
+//! debt is kept here as a token on a list, and while there is one, the loop does not sleep.
+//!
+//! One pass is a *turn* ([`Server::turn`]): dispatch → expire → flush → sweep. Each stage works off
+//! lists of tokens:
+//!
+//! | list | a token is put on by | and taken off by | twice? |
+//! |---|---|---|---|
+//! | `pending_read` | `enlist`: a read is owed | `dispatch`: one read for each, at most | no: `Slot::is_on_read_list` |
+//! | `pending_low` | `enlist`: likewise, but a handshake, or the end was reported | `dispatch`: at most `ENDS_PER_TURN`, and `HANDSHAKES_PER_TURN` of them handshakes | no: likewise |
+//! | `pending_write` | `enlist`: output is unsent; `dispatch`: writable again; `flush`: the hub's list | `flush`: all | yes: the second write finds nothing |
+//! | `pending_removal` | `settle`: the connection is gone | `sweep`: all | yes: the second look-up finds nothing |
+//! | the hub's clients to write to | the hub: a line for a client | `flush` | no |
+//! | the hub's pressing clients | the hub: an outbox is more than half full | `flush_pressing`: all | yes: likewise |
+//! | the hub's disconnects | the hub: a client has to go | `send_disconnects`: all | no: a client is taken out once |
+//! | `deadlines` | `settle` | `expire`: at most `DEADLINES_PER_TURN` | yes: only the live entry counts |
 //!
 //! Invariants:
-//! - Nothing blocks, and no client's trouble gets out of its connection.
+//! - Nothing blocks, and no client's trouble leaves its connection.
 //! - A connection is *marked* as ended anywhere and *removed* in `sweep`, so no key changes hands
-//!   within a turn; the hub hears of an end where it is marked.
-//! - Nothing is written where it is made: `flush` writes once a turn, and all lines that wait leave
-//!   as one message. It is written to earlier only where waiting would do harm: to a reader for
-//!   whom so much waits that it would be taken for slow (`flush_pressing`), after a read that queued many
-//!   answers (`read`), and before a deadline is acted upon (`expire`). What nobody waits for may
-//!   leave a few turns later, for company.
+//!   within a turn. The hub hears of the end where it is marked.
+//! - Output is not written where it is made: `flush` writes once a turn, and all lines that wait for
+//!   a client leave as one message. Earlier writes happen only where waiting would do harm: to a
+//!   client whose outbox would overflow (`flush_pressing`), after a read that queued many answers
+//!   (`read`), and before a deadline is acted upon (`expire`).
+//!
+//! Where readiness and new connections come from is not known here ([`crate::event_loop`]), so a
+//! test can play the kernel.
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,46 +48,45 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use log::debug;
-use slab::Slab;
 
 use crate::chat::hub::{self, Departure, Disconnect, Hub};
 use crate::chat::protocol::CloseCode;
+use crate::config::Config;
 use crate::limits::{
     DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, HANDSHAKES_PER_TURN,
     METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, TABLE_CAPACITY_MIN,
     UNSENT_BYTES_TOTAL,
 };
-use crate::memory::Budget;
-use crate::memory::tighten;
+use crate::memory::{Budget, tighten};
 use crate::metrics::{self, Counters};
 use crate::net::addresses::Addresses;
-use crate::net::connection::{self, Connection, End, Incoming, Shared, Stream, View};
+use crate::net::connection::{self, Connection, End, Incoming, Shared, View};
 use crate::net::rate::Rate;
-use crate::time::Now;
-use crate::time::{Deadlines, Timer};
-use crate::token::Token;
+use crate::net::stream::Stream;
+use crate::time::{Deadlines, Now, Timer};
+use crate::token::{Slots, Token};
 
-/// What the kernel reports of one socket.
+/// Readiness of one socket, as the kernel reported it.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
-    /// Which.
+    /// The socket's token.
     pub token: Token,
-    /// Something has come.
+    /// Input has arrived.
     pub readable: bool,
-    /// After it refused bytes, the kernel takes some again.
+    /// The kernel takes output again, after it refused some.
     pub writable: bool,
     /// The end of the stream has come, or an error: both are found by reading.
     pub closed: bool,
 }
 
-/// What became of a new connection.
+/// The outcome of accepting a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It is here.
+    /// It has a slot.
     Taken,
-    /// There is no room for it, which it is told if there is room for that.
+    /// All slots are taken. It is answered 503 if a slot for refusals is free.
     Full,
-    /// There is none for more from its address, which it is told likewise.
+    /// All slots for its address are taken. It is answered likewise.
     AddressFull,
 }
 
@@ -77,38 +96,31 @@ pub struct Server<S> {
     addresses: Addresses,
     hub: Hub,
     shared: Shared,
-    slots: Slab<Slot<S>>,
-    generation: u32,
-    deadlines: Deadlines<Token>,
-    /// What the kernel has refused.
-    refused: Budget,
-    /// How many connections there are in each [`SlotKind`].
+    slots: Slots<Slot<S>>,
+    /// Connections of each [`SlotKind`].
     taken: [usize; 3],
+    deadlines: Deadlines<Token>,
+    /// Bytes that the kernel has refused, of all connections.
+    unsent: Budget,
     read_buffer: Box<[u8]>,
-    /// Connections to be visited in the next turn: readiness was reported, or the last read was not
-    /// the end.
     pending_read: Vec<Token>,
-    /// The same, of those that have time: their end has come, or they still have to agree on how to
-    /// speak.
     pending_low: VecDeque<Token>,
-    /// Connections for which something is queued.
     pending_write: Vec<Token>,
-    /// Connections to be removed.
-    gone: Vec<Token>,
-    /// What has happened so far.
+    pending_removal: Vec<Token>,
+    /// Numbers for the operator.
     pub counters: Counters,
-    /// How many lines the log could not write: a question, because the log is the program's.
+    /// Returns how many lines the log could not write. The log belongs to the program.
     pub log_lines_dropped: fn() -> u64,
 }
 
-/// Whose room a connection takes. There is room for so many of each, so none takes another's.
+/// The quota that a connection counts against. Each kind has its own, so none takes another's.
 #[derive(Clone, Copy, PartialEq)]
 enum SlotKind {
-    /// Of those who see the page, or are sent there.
+    /// A connection to the page, or to the redirect.
     Chat,
-    /// Of those who see the metrics.
+    /// A connection to the metrics.
     Metrics,
-    /// Of those who are told that there is none.
+    /// A connection over a quota, which is answered 503.
     Refusal,
 }
 
@@ -119,18 +131,31 @@ impl SlotKind {
 }
 
 struct Slot<S> {
-    token: Token,
     connection: Connection<S>,
     timer: Timer,
-    on_pending_read: bool,
-    /// What of its bytes is counted in `refused`.
-    refused: usize,
+    /// The token is on `pending_read` or `pending_low`.
+    is_on_read_list: bool,
+    /// Bytes of this connection that are counted in `Server::unsent`.
+    unsent: usize,
     kind: SlotKind,
 }
 
+impl<S: Stream> Slot<S> {
+    /// Counts the bytes that the kernel has refused in the total of all connections. Returns
+    /// `false`, and counts nothing, if they have grown beyond this connection's share of it.
+    fn count_unsent(&mut self, total: &mut Budget) -> bool {
+        let unsent = if self.connection.is_stalled() { self.connection.queued() } else { 0 };
+        total.give(self.unsent);
+        let is_too_much = unsent > self.unsent && unsent > total.limit(usize::MAX);
+        self.unsent = if is_too_much { 0 } else { unsent };
+        total.take(self.unsent);
+        !is_too_much
+    }
+}
+
 impl<S: Stream> Server<S> {
-    /// A server that nobody is connected to: for so many connections, so many of them from one
-    /// address.
+    /// Creates a server without connections: at most `connections_max` of them, and as many from
+    /// one address as `addresses` allows.
     pub fn new(
         connections_max: usize,
         addresses: Addresses,
@@ -142,22 +167,21 @@ impl<S: Stream> Server<S> {
             addresses,
             hub,
             shared,
-            slots: Slab::new(),
-            generation: 0,
-            deadlines: Deadlines::default(),
-            refused: Budget::new(UNSENT_BYTES_TOTAL),
+            slots: Slots::default(),
             taken: [0; 3],
+            deadlines: Deadlines::default(),
+            unsent: Budget::new(UNSENT_BYTES_TOTAL),
             read_buffer: vec![0; READ_BYTES].into(),
             pending_read: Vec::new(),
             pending_low: VecDeque::new(),
             pending_write: Vec::new(),
-            gone: Vec::new(),
+            pending_removal: Vec::new(),
             counters: Counters::default(),
             log_lines_dropped: || 0,
         }
     }
 
-    /// One turn: what the kernel has reported is read, what is due is done, what was said leaves.
+    /// Makes one turn: reads what the kernel reported, acts on deadlines, writes, and removes.
     pub fn turn(&mut self, now: Now, ready: &[Ready]) {
         self.dispatch(now, ready);
         self.expire(now);
@@ -165,8 +189,8 @@ impl<S: Stream> Server<S> {
         self.sweep();
     }
 
-    /// How long the loop may sleep: not at all while a visit is owed; none: until something
-    /// happens.
+    /// Returns how long the loop may sleep: not at all while a visit is owed; `None` is until the
+    /// next event.
     pub fn sleep(&self, now: Instant) -> Option<Duration> {
         let is_owed = !self.pending_read.is_empty() || !self.pending_low.is_empty();
         if is_owed || !self.pending_write.is_empty() || self.hub.is_busy(now) {
@@ -176,8 +200,10 @@ impl<S: Stream> Server<S> {
         due.map(|due| due.saturating_duration_since(now))
     }
 
-    /// Takes a new connection in, or tells it that there is no room; with room not even for that,
-    /// it is dropped. `register` asks the kernel to report readiness under the token.
+    // ---- connections come ----
+
+    /// Takes a new connection in. One over its quota is answered 503, as long as that has a slot
+    /// free, and dropped otherwise. `register` asks the kernel to report readiness under the token.
     ///
     /// # Errors
     /// Those of `register`; the stream is dropped.
@@ -202,9 +228,8 @@ impl<S: Stream> Server<S> {
             self.counters.accept_failures += 1;
             return Ok(accepted);
         }
-        self.generation = self.generation.wrapping_add(1);
-        let entry = self.slots.vacant_entry();
-        let token = Token::new(entry.key(), self.generation);
+        let slot = self.slots.vacant();
+        let token = slot.token();
         register(&mut stream, token)?;
         self.taken[kind as usize] += 1;
         if kind == SlotKind::Chat {
@@ -215,7 +240,7 @@ impl<S: Stream> Server<S> {
             SlotKind::Refusal => Connection::refused(stream, now, &mut self.shared),
         };
         let timer = Timer::default();
-        entry.insert(Slot { token, connection, timer, on_pending_read: false, refused: 0, kind });
+        slot.insert(Slot { connection, timer, is_on_read_list: false, unsent: 0, kind });
         self.settle(token, now);
         Ok(accepted)
     }
@@ -229,23 +254,23 @@ impl<S: Stream> Server<S> {
         self.taken[kind as usize] < most
     }
 
-    /// How many connections there are.
+    /// Returns the number of connections.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Is nobody connected?
+    /// Returns `true` if there are no connections.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// Says to everybody that the server goes away.
+    /// Closes every connection, because the server goes away.
     pub fn shut_down(&mut self, now: Now) {
-        let tokens: Vec<Token> = self.slots.iter().map(|(_, slot)| slot.token).collect();
+        let tokens: Vec<Token> = self.slots.iter().map(|(token, _)| token).collect();
         for token in tokens {
             self.hub.close(token, CloseCode::GoingAway, now);
             self.send_disconnects(now);
-            if let Some(slot) = slot(&mut self.slots, token) {
+            if let Some(slot) = self.slots.get_mut(token) {
                 slot.connection.close(CloseCode::GoingAway.into(), now, &mut self.shared);
             }
             self.settle(token, now);
@@ -256,30 +281,37 @@ impl<S: Stream> Server<S> {
 
     fn dispatch(&mut self, now: Now, ready: &[Ready]) {
         for ready in ready {
-            // A token that is no longer here is spurious: its connection ended after the kernel had
-            // reported it.
-            let Some(slot) = slot(&mut self.slots, ready.token) else { continue };
-            if ready.readable || ready.closed {
-                slot.connection.set_readable(ready.closed);
+            // A token that finds nothing is spurious: its connection was removed after the kernel
+            // had reported it.
+            let Some(slot) = self.slots.get_mut(ready.token) else { continue };
+            if ready.readable {
+                slot.connection.note_readable();
+            }
+            if ready.closed {
+                slot.connection.note_read_closed();
             }
             if ready.writable && slot.connection.is_stalled() {
                 self.pending_write.push(ready.token);
             }
             self.settle(ready.token, now);
         }
-        // Each is read once; who is not through then is on the list again, for the next turn.
+        // One read for each. A connection with input left is on the list again, for the next turn.
         let mut pending = std::mem::take(&mut self.pending_read);
         for token in pending.drain(..) {
             self.read(token, now);
         }
         pending.append(&mut self.pending_read);
         self.pending_read = pending;
-        // Of those that have time some a turn, in the order in which they came to have to wait.
+        self.dispatch_low(now);
+    }
+
+    /// Reads from some of the connections that have time, longest waiting first.
+    fn dispatch_low(&mut self, now: Now) {
         let mut handshakes = 0;
         for _ in 0..self.pending_low.len().min(ENDS_PER_TURN) {
             let Some(token) = self.pending_low.pop_front() else { break };
-            let is_handshaking =
-                slot(&mut self.slots, token).is_some_and(|slot| slot.connection.is_handshaking());
+            let slot = self.slots.get(token);
+            let is_handshaking = slot.is_some_and(|slot| slot.connection.is_handshaking());
             self.read(token, now);
             handshakes += usize::from(is_handshaking);
             if handshakes == HANDSHAKES_PER_TURN {
@@ -288,41 +320,47 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Reads from one connection once, and hears what it says.
+    /// Reads from one connection once, and acts on its input.
     fn read(&mut self, token: Token, now: Now) {
         let connections = self.slots.len();
-        let Some(reader) = slot(&mut self.slots, token) else { return };
-        reader.on_pending_read = false;
+        let Some(reader) = self.slots.get_mut(token) else { return };
+        reader.is_on_read_list = false;
         if reader.connection.wants_read() {
             if reader.kind == SlotKind::Metrics {
-                // Before it is known what the read brings: a text too many costs less than a way to
-                // ask for it in between.
+                // Before it is known whether the read asks for them: a text too many costs less
+                // than a way to ask for it in between.
                 let dropped = (self.log_lines_dropped)();
                 let text =
                     metrics::text(&self.hub, &self.shared, &self.counters, connections, dropped);
                 self.shared.set_metrics(text);
             }
-            let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard);
-            let mut buffer = std::mem::take(&mut self.read_buffer);
-            let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
-            while let Some(speaker) = slot(&mut self.slots, token)
-                && let Some(incoming) = speaker.connection.next(&mut input, now, &mut self.shared)
-            {
-                self.hear(token, incoming, now);
-            }
-            self.read_buffer = buffer;
-            let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { return };
-            // A frame without a line, a ping or a fragment, is as much work as one with a line.
-            let said = (self.shared.frames_heard() - frames).max(self.hub.lines_heard - lines);
-            connection.charge(said as usize, now, &self.shared);
-            if connection.queued() > QUEUED_BYTES_MAX {
-                self.write(token, now);
-            }
+            self.receive(token, now);
         }
         self.settle(token, now);
     }
 
-    fn hear(&mut self, token: Token, incoming: Incoming<'_>, now: Now) {
+    fn receive(&mut self, token: Token, now: Now) {
+        let Some(reader) = self.slots.get_mut(token) else { return };
+        let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard);
+        // The input borrows the buffer while other fields of the server change, so it is taken out.
+        let mut buffer = std::mem::take(&mut self.read_buffer);
+        let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
+        while let Some(sender) = self.slots.get_mut(token)
+            && let Some(incoming) = sender.connection.next(&mut input, now, &mut self.shared)
+        {
+            self.handle(token, incoming, now);
+        }
+        self.read_buffer = buffer;
+        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
+        // A frame without a line, a ping or a fragment, is as much work as one with a line.
+        let work = (self.shared.frames_heard() - frames).max(self.hub.lines_heard - lines);
+        connection.charge(work as usize, now, &self.shared);
+        if connection.queued() > QUEUED_BYTES_MAX {
+            self.write(token, now);
+        }
+    }
+
+    fn handle(&mut self, token: Token, incoming: Incoming<'_>, now: Now) {
         match incoming {
             Incoming::Open => self.hub.open(token),
             Incoming::Text(text) => {
@@ -332,7 +370,7 @@ impl<S: Stream> Server<S> {
                     self.flush_pressing(now);
                     self.send_disconnects(now);
                 }
-                self.admit(token, now);
+                self.mark_joined(token, now);
             }
             Incoming::Binary(_) => {
                 self.hub.close(token, CloseCode::Unsupported, now);
@@ -341,27 +379,27 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Who has joined is no longer waited for.
-    fn admit(&mut self, token: Token, now: Now) {
-        let Some(slot) = slot(&mut self.slots, token) else { return };
-        if !slot.connection.is_admitted() && self.hub.has_joined(token) {
-            slot.connection.admit(now);
+    /// Tells the connection of a client that has joined, so that its join timeout ends.
+    fn mark_joined(&mut self, token: Token, now: Now) {
+        let Some(slot) = self.slots.get_mut(token) else { return };
+        if !slot.connection.has_joined() && self.hub.has_joined(token) {
+            slot.connection.mark_joined(now);
         }
     }
 
-    /// Writes at once to those for whom much waits: in the rest of the turn more may be said to
-    /// them than fits, and their sockets may have room. Each time a line presses, so whoever is
-    /// found slow has been tried before.
+    /// Writes at once to clients whose outboxes are more than half full. The rest of the turn may
+    /// bring more lines than fit, and their sockets may be writable. A client is written to after
+    /// each line that presses, so none is taken for slow without a try.
     fn flush_pressing(&mut self, now: Now) {
         while let Some(token) = self.hub.clients.pressing.pop() {
             self.write(token, now);
         }
     }
 
-    /// Says the last words to those whom the hub has taken out.
+    /// Closes the connections of clients that the hub has taken out, behind their last lines.
     fn send_disconnects(&mut self, now: Now) {
         while let Some(Disconnect { token, code, text }) = self.hub.disconnects.pop() {
-            let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { continue };
+            let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { continue };
             if code == CloseCode::TryAgainLater {
                 self.counters.slow += 1;
                 connection.abandon(code.into(), now, &mut self.shared);
@@ -381,28 +419,32 @@ impl<S: Stream> Server<S> {
         self.hub.expire(now);
         self.flush_pressing(now);
         self.send_disconnects(now);
-        // What is left over is due still, so the loop does not sleep.
+        // The rest is still due, so the loop does not sleep.
         for _ in 0..DEADLINES_PER_TURN {
             let Some((at, token)) = self.deadlines.pop(now.instant) else { break };
-            let Some(fired) = slot(&mut self.slots, token) else { continue };
-            if !fired.timer.fired(at) {
-                continue;
+            let Some(slot) = self.slots.get_mut(token) else { continue };
+            if slot.timer.fired(at) {
+                self.expire_connection(token, now);
             }
-            if fired.connection.is_due(now, &self.shared) {
-                // Perhaps it was us who paused: what has come or could leave meanwhile is looked at
-                // first. But for a handshake the time is over, whatever has come of it.
-                let is_handshaking = fired.connection.is_handshaking();
-                fired.connection.set_readable(false);
-                self.write(token, now);
-                if !is_handshaking {
-                    self.read(token, now);
-                }
-            }
-            if let Some(slot) = slot(&mut self.slots, token) {
-                slot.connection.expire(now, &mut self.shared);
-            }
-            self.settle(token, now);
         }
+    }
+
+    fn expire_connection(&mut self, token: Token, now: Now) {
+        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
+        if connection.is_due(now, &self.shared) {
+            // The machine may have slept. Bytes that arrived meanwhile, or can leave now, count
+            // first; but a handshake is over, whatever has arrived of it.
+            let is_handshaking = connection.is_handshaking();
+            connection.note_readable();
+            self.write(token, now);
+            if !is_handshaking {
+                self.read(token, now);
+            }
+        }
+        if let Some(Slot { connection, .. }) = self.slots.get_mut(token) {
+            connection.expire(now, &mut self.shared);
+        }
+        self.settle(token, now);
     }
 
     // ---- flush ----
@@ -417,10 +459,10 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Hands to the kernel what waits for one connection: first what was refused before, alone;
-    /// then, once that is gone, all its lines as one message.
+    /// Writes to one connection: first refused bytes, alone; then, once those have left, all lines
+    /// that wait for its client, as one message.
     fn write(&mut self, token: Token, now: Now) {
-        let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { return };
+        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
         if connection.is_stalled() {
             connection.flush(now, &mut self.shared);
         }
@@ -432,7 +474,10 @@ impl<S: Stream> Server<S> {
                 }
                 self.hub.clients.give_back(text);
             }
-            connection.flush(now, &mut self.shared);
+            // A long text that the kernel refused in part has been flushed already.
+            if !connection.is_stalled() {
+                connection.flush(now, &mut self.shared);
+            }
         }
         self.hub.set_unsent(token, connection.unsent());
         self.settle(token, now);
@@ -441,21 +486,31 @@ impl<S: Stream> Server<S> {
     // ---- sweep ----
 
     fn sweep(&mut self) {
-        while let Some(token) = self.gone.pop() {
-            // It may have been marked more than once; its key may belong to somebody else since.
-            if let Some(slot) = slot(&mut self.slots, token) {
+        while let Some(token) = self.pending_removal.pop() {
+            if let Some(slot) = self.slots.remove(token) {
                 debug!("{token:?} ended: {:?}", slot.connection.end());
                 self.counters.slow += u64::from(slot.connection.end() == Some(End::Stalled));
                 self.taken[slot.kind as usize] -= 1;
                 self.addresses.leave(token.key());
-                self.slots.remove(token.key());
             }
         }
-        let Server { pending_read, pending_write, gone, hub, .. } = self;
+        self.shrink();
+        // Connections that come only to go leave deadlines behind. At least half of all entries are
+        // dropped, so it costs O(1) each.
+        if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.deadlines
+                .retain(|at, token| slots.get(token).is_some_and(|slot| slot.timer.is_live(at)));
+        }
+    }
+
+    /// Gives back the capacity that a crowd has left behind.
+    fn shrink(&mut self) {
+        let Server { pending_read, pending_write, pending_removal, hub, .. } = self;
         let lists = [
             pending_read,
             pending_write,
-            gone,
+            pending_removal,
             &mut hub.clients.pending_write,
             &mut hub.clients.pressing,
         ];
@@ -464,52 +519,40 @@ impl<S: Stream> Server<S> {
         }
         tighten(&mut self.pending_low, TABLE_CAPACITY_MIN);
         tighten(&mut self.hub.disconnects, TABLE_CAPACITY_MIN);
-        tighten(&mut self.slots, TABLE_CAPACITY_MIN);
-        self.hub.clients.truncate(self.slots.capacity());
-        self.addresses.truncate(self.slots.capacity());
-        // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so
-        // it costs O(1) each.
-        if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
-            let slots = &self.slots;
-            self.deadlines.retain(|at, token| {
-                slots
-                    .get(token.key())
-                    .is_some_and(|slot| slot.token == token && slot.timer.is_live(at))
-            });
-        }
+        self.slots.shrink();
+        self.hub.clients.truncate(self.slots.key_end());
+        self.addresses.truncate(self.slots.key_end());
     }
 
-    /// After anything that was done with a connection: puts it on the lists that its state asks
-    /// for.
+    // ---- after anything that was done with a connection ----
+
+    /// Brings everything in line with a connection that may have changed: the total of unsent
+    /// bytes, the hub, the lists and the deadline.
     fn settle(&mut self, token: Token, now: Now) {
-        let Some(slot) = slot(&mut self.slots, token) else { return };
-        let connection = &slot.connection;
-        let refused = if connection.is_stalled() { connection.queued() } else { 0 };
-        self.refused.give(slot.refused);
-        if refused > slot.refused && refused > self.refused.limit(usize::MAX) {
+        let Some(slot) = self.slots.get_mut(token) else { return };
+        if !slot.count_unsent(&mut self.unsent) {
             self.counters.slow += 1;
             slot.connection.abandon(CloseCode::TryAgainLater.into(), now, &mut self.shared);
         }
-        let connection = &slot.connection;
-        slot.refused = refused.min(connection.queued());
-        self.refused.take(slot.refused);
-        if let Some(end) = connection.end() {
-            let meant = end == End::Closed(CloseCode::Normal.into());
-            self.hub.disconnected(
-                token,
-                if meant { Departure::Meant } else { Departure::Broken },
-                now,
-            );
+        if let Some(end) = slot.connection.end() {
+            self.hub.disconnected(token, departure(end), now);
         }
-        if connection.is_gone() {
-            self.gone.push(token);
+        if slot.connection.is_gone() {
+            self.pending_removal.push(token);
             return;
         }
+        self.enlist(token);
+    }
+
+    /// Puts a connection on the lists that its state asks for, and sets its deadline.
+    fn enlist(&mut self, token: Token) {
+        let Some(slot) = self.slots.get_mut(token) else { return };
+        let connection = &slot.connection;
         if connection.wants_write() {
             self.pending_write.push(token);
         }
-        if connection.wants_read() && !slot.on_pending_read {
-            slot.on_pending_read = true;
+        if connection.wants_read() && !slot.is_on_read_list {
+            slot.is_on_read_list = true;
             if connection.is_ending() || connection.is_handshaking() {
                 self.pending_low.push_back(token);
             } else {
@@ -520,14 +563,14 @@ impl<S: Stream> Server<S> {
     }
 }
 
-/// The slot with this token: a function of the slab alone, so that the server's other fields stay
-/// free.
-fn slot<S>(slots: &mut Slab<Slot<S>>, token: Token) -> Option<&mut Slot<S>> {
-    slots.get_mut(token.key()).filter(|slot| slot.token == token)
+/// Returns the way a client left, as far as presence cares.
+fn departure(end: End) -> Departure {
+    let is_meant = end == End::Closed(CloseCode::Normal.into());
+    if is_meant { Departure::Meant } else { Departure::Broken }
 }
 
-/// The limits of both halves, from one configuration.
-pub fn limits(config: &crate::config::Config) -> (hub::Limits, connection::Limits) {
+/// Splits one configuration into the limits of both halves.
+pub fn limits(config: &Config) -> (hub::Limits, connection::Limits) {
     let hub = hub::Limits {
         message_bytes_max: config.max_message,
         outbox_bytes_max: config.outbox,

@@ -1,89 +1,195 @@
-//! What comes over a WebSocket: bytes as they arrive → whole messages (RFC 6455, section 5),
-//! through tungstenite.
+//! WebSocket frames: bytes as they arrive → whole messages (RFC 6455, section 5), by tungstenite.
+//!
+//! A frame is a header of 2 to 14 bytes and a payload. The first byte has a bit that says whether
+//! this frame ends its message, three reserved bits, and the opcode: text, binary, continuation, or
+//! a control frame (close, ping, pong). The second has a bit that says whether the payload is masked,
+//! as a client's has to be, and 7 bits of length; 126 and 127 mean that the length follows in 2 or 8
+//! bytes. Then come 4 bytes of mask: byte `n` of the payload was combined with byte `n % 4` of it by
+//! exclusive or.
 //!
 //! Invariants:
-//! - Only whole frames reach tungstenite, which makes room for a frame as soon as it has seen the
-//!   header. The beginning of a frame waits in `partial` as it came, so memory follows what
-//!   arrived, never what was announced.
+//! - Only whole frames reach tungstenite, which allocates for a frame as soon as it has seen the
+//!   header. The beginning of a frame waits in `partial` as it came, so memory follows the bytes
+//!   that arrived, never the length that was announced.
 //! - A context belongs to one connection only while a fragmented message is open there. For every
 //!   other frame one spare context serves all connections: a whole frame in, a message out, and
 //!   nothing stays behind.
-//! - A text in one frame that came whole, which almost all are, needs none: it is unmasked and
-//!   looked at where it came. It means what it means by way of a context.
+//! - A text in one whole frame, as almost all are, needs no context: it is unmasked and validated
+//!   where it came. Its meaning is the same either way.
+//! - No other file names a type of tungstenite's.
+//!
+//! Which connection a frame belongs to, and what its message means, is not known here.
 
+use std::fmt;
 use std::io::{self, Cursor, ErrorKind, Read, Write};
+use std::ops::Deref;
 
-use tungstenite::Message;
 use tungstenite::error::Error;
 use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{CloseCode, OpCode};
-use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
+use tungstenite::{Message as Assembled, Utf8Bytes};
 
 use crate::limits::{
     CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, FRAME_HEADER_BYTES_MAX, OPEN_MESSAGE_BYTES,
 };
 use crate::memory::{Budget, extend_tightly};
 
-/// What is not used yet of the bytes of one read.
+/// The unused bytes of one read.
 pub struct Input<'b>(&'b mut [u8]);
 
 impl<'b> Input<'b> {
-    /// Bytes none of which is used yet.
+    /// Wraps bytes none of which is used yet.
     pub fn new(bytes: &'b mut [u8]) -> Input<'b> {
         Input(bytes)
     }
 
-    /// What is not used yet.
+    /// Returns the unused bytes.
     pub fn rest(&self) -> &[u8] {
         self.0
     }
 
-    /// Uses the next `len` bytes, of which there are as many.
+    /// Uses the next `len` bytes. There have to be as many.
     pub fn take(&mut self, len: usize) -> &'b mut [u8] {
         let (taken, rest) = std::mem::take(&mut self.0).split_at_mut(len);
         self.0 = rest;
         taken
     }
 
-    /// Uses all that is left.
+    /// Uses all remaining bytes.
     pub fn take_all(&mut self) -> &'b mut [u8] {
         std::mem::take(&mut self.0)
     }
 }
 
-/// A message that has come whole.
-pub enum Arrival<'b> {
-    /// A text, where it came.
-    InPlace(&'b str),
-    /// Any other, as a context put it together; control frames among them.
-    Assembled(Message),
+/// A whole message, or a control frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message<'b> {
+    /// A text.
+    Text(Text<'b>),
+    /// Bytes.
+    Binary(Vec<u8>),
+    /// A ping, whose answer is queued.
+    Ping,
+    /// A pong.
+    Pong,
+    /// A close frame, whose answer is queued: its code, or 1005 if it had none.
+    Close(u16),
 }
 
-/// What all WebSockets of a loop share, because only one of them is listened to at a time.
+/// A text message: still in the read buffer, or assembled from several frames or reads.
+#[derive(Clone)]
+pub struct Text<'b>(TextBytes<'b>);
+
+#[derive(Clone)]
+enum TextBytes<'b> {
+    InPlace(&'b str),
+    Assembled(Utf8Bytes),
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        match &self.0 {
+            TextBytes::InPlace(text) => text,
+            TextBytes::Assembled(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<'b> From<&'b str> for Text<'b> {
+    fn from(text: &'b str) -> Text<'b> {
+        Text(TextBytes::InPlace(text))
+    }
+}
+
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Text(TextBytes::Assembled(text.into()))
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Text<'_>) -> bool {
+        **self == **other
+    }
+}
+
+/// The kinds of frames that a server sends unasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opcode {
+    /// A text message.
+    Text,
+    /// A binary message.
+    Binary,
+    /// A ping.
+    Ping,
+    /// A close frame.
+    Close,
+}
+
+impl From<Opcode> for OpCode {
+    fn from(opcode: Opcode) -> OpCode {
+        match opcode {
+            Opcode::Text => OpCode::Data(Data::Text),
+            Opcode::Binary => OpCode::Data(Data::Binary),
+            Opcode::Ping => OpCode::Control(Control::Ping),
+            Opcode::Close => OpCode::Control(Control::Close),
+        }
+    }
+}
+
+/// The close codes that the socket half gives by itself (RFC 6455, 7.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseCode {
+    /// The peer broke the protocol.
+    Protocol = 1002,
+    /// The peer's close frame had no code. Never sent.
+    NoStatus = 1005,
+    /// A text is not UTF-8.
+    NotUtf8 = 1007,
+    /// A deadline passed.
+    Policy = 1008,
+    /// A message is longer than allowed.
+    TooLong = 1009,
+    /// The server lacks memory.
+    TryAgainLater = 1013,
+}
+
+impl From<CloseCode> for u16 {
+    fn from(code: CloseCode) -> u16 {
+        code as u16
+    }
+}
+
+/// The part of the frame parser that all connections of a loop share, because the loop reads from
+/// one at a time.
 pub struct Codec {
     message_bytes_max: usize,
     /// Bytes of heads, frames and messages that have not come whole, of all connections.
     pub incomplete: Budget,
-    /// Frames that have come whole, of all connections.
+    /// Whole frames so far, of all connections.
     pub frames: u64,
     spare: Option<Box<Assembler>>,
 }
 
 impl Codec {
-    /// A codec for messages of at most so many bytes, of which so many bytes in all may be
-    /// incomplete.
+    /// Creates a codec for messages of at most `message_bytes_max` bytes. Incomplete input of all
+    /// connections may take `incomplete_bytes_total` bytes.
     pub fn new(message_bytes_max: usize, incomplete_bytes_total: usize) -> Codec {
-        Codec {
-            message_bytes_max,
-            incomplete: Budget::new(incomplete_bytes_total),
-            frames: 0,
-            spare: None,
-        }
+        let incomplete = Budget::new(incomplete_bytes_total);
+        Codec { message_bytes_max, incomplete, frames: 0, spare: None }
     }
 
-    /// May an incomplete thing of `held` bytes grow by `more`?
-    fn fits(&self, held: usize, more: usize) -> bool {
-        held + more <= self.incomplete.limit(usize::MAX)
+    /// Returns `true` if incomplete input of `bytes` may grow by `more`.
+    fn fits(&self, bytes: usize, more: usize) -> bool {
+        bytes + more <= self.incomplete.limit(usize::MAX)
     }
 
     fn assembler(&mut self) -> Box<Assembler> {
@@ -94,21 +200,21 @@ impl Codec {
                 .max_frame_size(Some(self.message_bytes_max))
                 .max_message_size(Some(self.message_bytes_max));
             let context = WebSocketContext::new(Role::Server, Some(config));
-            Box::new(Assembler { context, payload_bytes: 0, grown: false })
+            Box::new(Assembler { context, payload_bytes: 0, has_grown: false })
         })
     }
 }
 
-/// A context, and what the open message in it holds.
+/// A context of tungstenite's, and the size of the message that is open in it.
 struct Assembler {
     context: WebSocketContext,
     /// Payload bytes of the open message.
     payload_bytes: usize,
-    /// It took a long frame, and has a large buffer since.
-    grown: bool,
+    /// It took a long frame, and has kept a large buffer since.
+    has_grown: bool,
 }
 
-/// What has come of one connection's frames and is not yet a message. At rest it owns nothing.
+/// The incomplete input of one connection's frames. At rest it owns nothing.
 #[derive(Default)]
 pub struct Frames {
     /// The beginning of a frame, as it came.
@@ -117,15 +223,15 @@ pub struct Frames {
     open: Option<Box<Assembler>>,
 }
 
-/// Where a frame ends that has begun to arrive.
+/// The end of a frame that has begun to arrive, as far as it is known.
 enum Extent {
-    /// The header is not whole; it has so many bytes, as far as it tells.
+    /// The header is incomplete. It has at least this many bytes.
     Header(usize),
-    /// The frame is known.
+    /// The header is whole.
     Frame(Shape),
 }
 
-/// What a header says of its frame.
+/// The contents of a frame header.
 #[derive(Clone, Copy)]
 struct Shape {
     /// Bytes of header and payload.
@@ -136,23 +242,22 @@ struct Shape {
 }
 
 impl Frames {
-    /// The next message that the input completes, control frames among them; none: the input is
-    /// used up. What tungstenite has to say to that, a pong or a close frame, is appended to `out`.
+    /// Returns the next message that the input completes, or `None` when the input is used up.
+    /// tungstenite's answers, pongs and close frames, are appended to `out`.
     ///
     /// # Errors
-    /// The code to close with (RFC 6455, 7.4.1): 1002, 1007, 1009, or 1013 when there is no memory
-    /// for what came.
+    /// The code to close with: 1002, 1007, 1009, or 1013 if there is no memory for the input.
     pub fn next<'b>(
         &mut self,
         input: &mut Input<'b>,
         codec: &mut Codec,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Arrival<'b>>, CloseCode> {
+    ) -> Result<Option<Message<'b>>, CloseCode> {
         while !input.rest().is_empty() {
             if self.is_at_rest()
                 && let Some(text) = whole_text(input, codec)
             {
-                return text.map(|text| Some(Arrival::InPlace(text)));
+                return text.map(|text| Some(Message::Text(text.into())));
             }
             let message = if self.partial.is_empty() {
                 match self.extent(input.rest(), codec)? {
@@ -174,18 +279,18 @@ impl Frames {
                 }
             };
             if let Some(message) = message {
-                return Ok(Some(Arrival::Assembled(message)));
+                return Ok(Some(message.into()));
             }
         }
         Ok(None)
     }
 
-    /// Is nothing held?
+    /// Returns `true` if nothing incomplete is kept.
     pub fn is_at_rest(&self) -> bool {
         self.partial.is_empty() && self.open.is_none()
     }
 
-    /// Gives back what is held; what comes later starts from nothing.
+    /// Drops incomplete input, and gives its bytes back to the budget.
     pub fn release(&mut self, codec: &mut Codec) {
         self.take_partial(codec);
         if let Some(open) = self.open.take() {
@@ -193,7 +298,7 @@ impl Frames {
         }
     }
 
-    /// Adds to `partial` what its frame lacks; none: the input did not have it all.
+    /// Moves input into `partial` until its frame is whole, or the input is used up.
     fn complete(
         &mut self,
         input: &mut Input<'_>,
@@ -215,7 +320,7 @@ impl Frames {
 
     fn keep(&mut self, bytes: &[u8], codec: &mut Codec) -> Result<(), CloseCode> {
         if !codec.fits(self.partial.len(), bytes.len()) {
-            return Err(CloseCode::Again);
+            return Err(CloseCode::TryAgainLater);
         }
         codec.incomplete.take(bytes.len());
         extend_tightly(&mut self.partial, bytes);
@@ -227,7 +332,7 @@ impl Frames {
         std::mem::take(&mut self.partial)
     }
 
-    /// Where the frame ends that `bytes` begins with.
+    /// Returns how far the frame reaches that `bytes` begins with.
     fn extent(&self, bytes: &[u8], codec: &Codec) -> Result<Extent, CloseCode> {
         let &[_, second, ..] = bytes else { return Ok(Extent::Header(2)) };
         let mut cursor = Cursor::new(bytes);
@@ -246,20 +351,20 @@ impl Frames {
         Ok(Extent::Frame(Shape { len, payload, opcode: header.opcode, is_final: header.is_final }))
     }
 
-    /// Refuses a frame for what its header says, before its payload takes any memory.
+    /// Refuses a frame by its header, before its payload takes any memory.
     fn check(&self, header: &FrameHeader, payload: u64, codec: &Codec) -> Result<usize, CloseCode> {
         let FrameHeader { is_final, rsv1, rsv2, rsv3, opcode, ref mask } = *header;
         if rsv1 || rsv2 || rsv3 || mask.is_none() {
             return Err(CloseCode::Protocol);
         }
-        let held = match opcode {
+        let so_far = match opcode {
             OpCode::Control(_) if !is_final || payload > 125 => return Err(CloseCode::Protocol),
             OpCode::Control(_) => return Ok(payload as usize),
             OpCode::Data(_) => self.open.as_ref().map_or(0, |open| open.payload_bytes),
         };
         match usize::try_from(payload) {
-            Ok(payload) if payload <= codec.message_bytes_max - held => Ok(payload),
-            _ => Err(CloseCode::Size),
+            Ok(payload) if payload <= codec.message_bytes_max - so_far => Ok(payload),
+            _ => Err(CloseCode::TooLong),
         }
     }
 
@@ -270,13 +375,13 @@ impl Frames {
         shape: Shape,
         codec: &mut Codec,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Message>, CloseCode> {
+    ) -> Result<Option<Assembled>, CloseCode> {
         codec.frames += 1;
         let was_open = self.open.is_some();
         let mut assembler = self.open.take().unwrap_or_else(|| codec.assembler());
         let mut outcome = assembler.read(frame, out);
         let goes_on =
-            matches!(&outcome, Ok(message) if !matches!(message, Some(Message::Close(_))));
+            matches!(&outcome, Ok(message) if !matches!(message, Some(Assembled::Close(_))));
         let (stays_open, more) = match shape.opcode {
             OpCode::Data(_) => (!shape.is_final, shape.payload),
             OpCode::Control(_) => (was_open, 0),
@@ -285,33 +390,33 @@ impl Frames {
             let counted = if was_open { assembler.counted() } else { 0 };
             assembler.payload_bytes += more;
             let growth = assembler.counted() - counted;
-            // Who only says a ping in between does not grow, however short memory is.
+            // A ping between fragments does not grow the message, however short memory is.
             if growth == 0 || codec.fits(counted, growth) {
                 codec.incomplete.take(growth);
                 self.open = Some(assembler);
                 return outcome;
             }
             assembler.payload_bytes -= more;
-            outcome = Err(CloseCode::Again);
+            outcome = Err(CloseCode::TryAgainLater);
         }
         if was_open {
             codec.incomplete.give(assembler.counted());
         }
         assembler.payload_bytes = 0;
-        // After an error or a close frame a context is of no more use to anybody.
-        if goes_on && outcome.is_ok() && !assembler.grown {
+        // After an error or a close frame a context cannot be used again.
+        if goes_on && outcome.is_ok() && !assembler.has_grown {
             codec.spare = Some(assembler);
         }
         outcome
     }
 }
 
-/// The text of the frame that the input begins with, if it is a text by itself, came whole, and is
-/// not too long. A quarter of what a context takes for a hundred bytes, which are copied twice
-/// there, and into a buffer filled with zeros.
+/// Returns the text of the first frame of the input, if that is a whole text message and not too
+/// long. For a hundred bytes this takes a quarter of the time of a context, which copies them twice,
+/// and into a buffer filled with zeros.
 fn whole_text<'b>(input: &mut Input<'b>, codec: &mut Codec) -> Option<Result<&'b str, CloseCode>> {
     const FINAL_TEXT: u8 = 0x81;
-    // What is masked has the highest bit set beside its length.
+    // The mask bit is the highest of the byte that has the length.
     let (header, payload) = match *input.rest() {
         [FINAL_TEXT, short @ 0x80..=0xfd, ..] => (6, usize::from(short & 0x7f)),
         [FINAL_TEXT, 0xfe, high, low, ..] => (8, usize::from(u16::from_be_bytes([high, low]))),
@@ -323,12 +428,12 @@ fn whole_text<'b>(input: &mut Input<'b>, codec: &mut Codec) -> Option<Result<&'b
     codec.frames += 1;
     let (header, payload) = input.take(header + payload).split_at_mut(header);
     unmask(payload, *header.last_chunk()?);
-    Some(str::from_utf8(payload).map_err(|_| CloseCode::Invalid))
+    Some(str::from_utf8(payload).map_err(|_| CloseCode::NotUtf8))
 }
 
 fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     let (chunks, rest) = payload.as_chunks_mut::<4>();
-    // Words, so that the compiler makes vectors of them.
+    // By words, which the compiler turns into vector instructions.
     let word = u32::from_ne_bytes(mask);
     for chunk in chunks {
         *chunk = (u32::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
@@ -339,21 +444,21 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
 }
 
 impl Assembler {
-    /// What an open message is counted as: twice its bytes, for it grows by doubling, and what it
-    /// is put together in.
+    /// Returns the bytes that an open message is counted as: twice its payload, because its buffer
+    /// grows by doubling, and its context.
     fn counted(&self) -> usize {
         OPEN_MESSAGE_BYTES + 2 * self.payload_bytes
     }
 
-    /// Takes in one whole frame, all of it, and gives the message that it completes.
-    fn read(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Result<Option<Message>, CloseCode> {
-        self.grown |= frame.len() > CONTEXT_FRAME_BYTES_MAX;
+    /// Takes in one whole frame, all of it, and returns the message that it completes.
+    fn read(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Result<Option<Assembled>, CloseCode> {
+        self.has_grown |= frame.len() > CONTEXT_FRAME_BYTES_MAX;
         let mut through = Through { frame, out };
         let message = match self.context.read(&mut through) {
             // The pong leaves the context with the next call, which may be for another connection.
-            Ok(ping @ Message::Ping(_)) => self.context.flush(&mut through).map(|()| Some(ping)),
-            // The answer is written, and the context says that it has done its work.
-            Ok(close @ Message::Close(_)) => {
+            Ok(ping @ Assembled::Ping(_)) => self.context.flush(&mut through).map(|()| Some(ping)),
+            // The answer is written. The context reports that it has done its work, as an error.
+            Ok(close @ Assembled::Close(_)) => {
                 let _ = self.context.flush(&mut through);
                 Ok(Some(close))
             }
@@ -367,7 +472,7 @@ impl Assembler {
     }
 }
 
-/// What a context reads from and writes to: one frame, and the buffer of what is to leave.
+/// The stream of a context: it reads one frame, and writes to the output buffer.
 struct Through<'a> {
     frame: &'a [u8],
     out: &'a mut Vec<u8>,
@@ -392,33 +497,48 @@ impl Write for Through<'_> {
     }
 }
 
-/// tungstenite answers no error by itself: what to close with.
+/// Returns the code to close with, because tungstenite answers no error by itself.
 fn close_code(error: &Error) -> CloseCode {
     match error {
-        Error::Utf8(_) => CloseCode::Invalid,
-        Error::Capacity(_) => CloseCode::Size,
+        Error::Utf8(_) => CloseCode::NotUtf8,
+        Error::Capacity(_) => CloseCode::TooLong,
         _ => CloseCode::Protocol,
     }
 }
 
-/// Appends one whole frame, unmasked as a server's are.
-pub fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
+/// Appends one whole frame, unmasked as a server's frames are.
+pub fn put_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(frame_header(opcode, payload.len(), &mut [0; FRAME_HEADER_BYTES_MAX]));
     out.extend_from_slice(payload);
 }
 
-/// The header of such a frame, in `scratch`.
+/// Writes the header of such a frame into `scratch`, and returns it.
 pub fn frame_header(
-    opcode: OpCode,
+    opcode: Opcode,
     len: usize,
     scratch: &mut [u8; FRAME_HEADER_BYTES_MAX],
 ) -> &[u8] {
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    let header = FrameHeader { opcode: opcode.into(), ..FrameHeader::default() };
     let mut rest = &mut scratch[..];
-    // There is room for the longest.
+    // Writing cannot fail: the longest header fits.
     let _ = header.format(len as u64, &mut rest);
     let unused = rest.len();
     &scratch[..FRAME_HEADER_BYTES_MAX - unused]
+}
+
+impl From<Assembled> for Message<'_> {
+    fn from(message: Assembled) -> Self {
+        match message {
+            Assembled::Text(text) => Message::Text(Text(TextBytes::Assembled(text))),
+            // Takes the bytes over: nothing else refers to them.
+            Assembled::Binary(bytes) => Message::Binary(bytes.into()),
+            Assembled::Ping(_) => Message::Ping,
+            // tungstenite reads no bare frames.
+            Assembled::Pong(_) | Assembled::Frame(_) => Message::Pong,
+            Assembled::Close(None) => Message::Close(CloseCode::NoStatus.into()),
+            Assembled::Close(Some(CloseFrame { code, .. })) => Message::Close(code.into()),
+        }
+    }
 }
 
 #[cfg(test)]

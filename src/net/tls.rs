@@ -24,7 +24,7 @@ use rustls::{Error, ServerConfig};
 
 use crate::limits::{TLS_READ_BYTES, TLS_RECORD_BYTES_MAX, TLS_UNREAD_BYTES_MAX, TLS_WRITE_BYTES};
 use crate::memory::extend_tightly;
-use crate::net::connection::Stream;
+use crate::net::stream::Stream;
 
 /// The first byte of a TLS connection: a handshake record (RFC 8446, 5.1). No request of HTTP
 /// begins with it.
@@ -262,9 +262,10 @@ impl<S: Stream> Stream for TlsStream<S> {
         self.session.as_ref().map_or(0, |session| session.buffered_bytes())
     }
 
-    fn is_ready(&self) -> bool {
-        self.session.as_ref().is_none_or(|session| {
-            session.peer == Peer::SpeaksPlainly || !session.tls.is_handshaking()
+    fn is_handshaking(&self) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| {
+            session.peer != Peer::SpeaksPlainly && session.tls.is_handshaking()
         })
     }
 

@@ -35,7 +35,7 @@ struct Socket {
     /// Written by the server and not yet read by the client.
     outward: Vec<u8>,
     /// How long `outward` may become.
-    room: usize,
+    window: usize,
     /// The client has said that nothing more comes.
     ended: bool,
     /// The client is gone without a word.
@@ -102,12 +102,12 @@ impl Write for Wire {
         let mut socket = self.0.borrow_mut();
         socket.befall()?;
         assert!(!socket.shut, "nothing is written after the end");
-        let room = socket.room.saturating_sub(socket.outward.len());
-        if room == 0 || socket.dice.as_mut().is_some_and(faults::Dice::refuses) {
+        let left = socket.window.saturating_sub(socket.outward.len());
+        if left == 0 || socket.dice.as_mut().is_some_and(faults::Dice::refuses) {
             socket.refused = true;
             return Err(ErrorKind::WouldBlock.into());
         }
-        let len = socket.shorten(bytes.len().min(room));
+        let len = socket.shorten(bytes.len().min(left));
         socket.outward.extend_from_slice(&bytes[..len]);
         Ok(len)
     }
@@ -160,7 +160,7 @@ impl Client {
     fn read(&self) -> Vec<u8> {
         let mut socket = self.socket.borrow_mut();
         let bytes = std::mem::take(&mut socket.outward);
-        if socket.refused && socket.room > 0 {
+        if socket.refused && socket.window > 0 {
             (socket.refused, socket.writable) = (false, true);
         }
         bytes
@@ -176,8 +176,8 @@ impl Client {
     }
 
     /// From now on its socket holds so many bytes.
-    fn set_room(&self, room: usize) {
-        self.socket.borrow_mut().room = room;
+    fn set_window(&self, window: usize) {
+        self.socket.borrow_mut().window = window;
     }
 
     /// Says that nothing more comes.
@@ -268,7 +268,7 @@ impl Play {
         let socket = Rc::new(RefCell::new(Socket {
             inward: VecDeque::new(),
             outward: Vec::new(),
-            room: usize::MAX,
+            window: usize::MAX,
             ended: false,
             reset: false,
             shut: false,
@@ -468,7 +468,7 @@ fn that_messages_have_arrived_is_told_together_and_soon_and_with_whatever_else_i
 fn while_a_socket_takes_nothing_lines_wait_as_lines_and_leave_together() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
-    bob.set_room(10);
+    bob.set_window(10);
     for n in 1..=4 {
         alice.say(&send("bob", &n.to_string()));
         play.run();
@@ -482,7 +482,7 @@ fn while_a_socket_takes_nothing_lines_wait_as_lines_and_leave_together() {
 
     // What was cut off leaves first, and the rest behind it as one message.
     let mut bytes = bob.read();
-    bob.set_room(usize::MAX);
+    bob.set_window(usize::MAX);
     bob.socket.borrow_mut().writable = true;
     play.turn();
     bytes.extend(bob.read());
@@ -527,13 +527,13 @@ fn a_text_and_the_end_in_one_segment_are_both_heard_of() {
 fn who_cannot_be_written_to_is_not_read() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
-    alice.set_room(0);
+    alice.set_window(0);
     alice.send_bytes(&frame(OpCode::Control(Control::Ping), b""));
     play.run();
     alice.say(&send("bob", "behind a ping"));
     play.run();
     assert_eq!(bob.hears(), [""; 0]);
-    alice.set_room(100);
+    alice.set_window(100);
     alice.read();
     play.run();
     assert_eq!(alice.hears(), ["pong"]);
@@ -650,7 +650,7 @@ fn a_healthy_reader_is_never_taken_for_slow_because_much_waits_for_others() {
 fn a_stuck_reader_is_taken_out_and_its_senders_are_told() {
     let mut play = Play::new();
     let [alice, bob, carol, dave] = play.join(["alice", "bob", "carol", "dave"]);
-    bob.set_room(1000);
+    bob.set_window(1000);
     // A half message of his is held, too.
     bob.send_bytes(&frame(TEXT, send("carol", "half").as_bytes())[..20]);
     play.run();
@@ -781,36 +781,36 @@ fn deadlines_of_those_who_are_gone_do_not_pile_up() {
 #[test]
 fn what_replaced_connections_do_not_take_has_a_bound() {
     let mut play = Play::new();
-    play.server.refused = Budget::new(10_000);
+    play.server.unsent = Budget::new(10_000);
     let [bob] = play.join(["bob"]);
     let mut stuck = Vec::new();
     for _ in 0..20 {
         let alice = play.open();
-        alice.set_room(1);
+        alice.set_window(1);
         alice.say(&join_with_key("alice"));
         bob.say(&send("alice", &"x".repeat(1000)));
         play.run();
         stuck.push(alice);
     }
-    assert!(play.server.refused.used() <= 10_000);
+    assert!(play.server.unsent.used() <= 10_000);
     let dropped = stuck.iter().filter(|alice| alice.is_dropped()).count();
     assert!((5..20).contains(&dropped), "{dropped} of 20 had no room for their last words");
     play.pass(Duration::from_secs(60));
     play.run();
-    assert_eq!(play.server.refused.used(), 0);
+    assert_eq!(play.server.unsent.used(), 0);
 }
 
 #[test]
 fn pongs_that_are_not_taken_have_a_bound_together() {
     let mut play = Play::new();
-    play.server.refused = Budget::new(10_000);
+    play.server.unsent = Budget::new(10_000);
     let clients = play.join(["a", "b", "c", "d", "e", "f"]);
     for client in &clients {
-        client.set_room(1);
+        client.set_window(1);
         client.send_bytes(&frame(OpCode::Control(Control::Ping), &[b'x'; 100]).repeat(20));
     }
     play.run();
-    assert!(play.server.refused.used() <= 10_000);
+    assert!(play.server.unsent.used() <= 10_000);
     assert!(clients.iter().any(Client::is_dropped) && !clients.iter().all(Client::is_dropped));
 }
 
@@ -835,7 +835,7 @@ fn the_loop_sleeps_until_the_nearest_deadline_and_not_at_all_while_a_visit_is_ow
         Some(15 * SECOND),
         "alice spoke 10 seconds ago"
     );
-    alice.set_room(0);
+    alice.set_window(0);
     alice.read();
     alice.say(&send("alice", "1"));
     play.run();
@@ -862,7 +862,7 @@ fn an_end_that_is_found_while_writing_is_told_in_the_next_turn() {
 fn a_client_that_takes_nothing_for_ten_seconds_is_dropped() {
     let mut play = Play::new();
     let [alice] = play.join(["alice"]);
-    alice.set_room(0);
+    alice.set_window(0);
     alice.say(&send("alice", "1"));
     play.run();
     play.pass(WRITE_STALL - SECOND);
@@ -880,7 +880,7 @@ fn a_client_that_takes_nothing_for_ten_seconds_is_dropped() {
 fn a_client_that_takes_a_little_now_and_then_stays() {
     let mut play = Play::new();
     let [alice] = play.join(["alice"]);
-    alice.set_room(10);
+    alice.set_window(10);
     alice.say(&send("alice", "1"));
     for _ in 0..5 {
         play.run();
@@ -897,7 +897,7 @@ fn a_watcher_that_is_too_slow_for_presence_is_dropped_in_the_turn_in_which_that_
     let [alice] = play.join(["alice"]);
     alice.say(r#"{"type":"watch","ids":["bob"]}"#);
     play.run();
-    alice.set_room(0);
+    alice.set_window(0);
     while play.server.hub.has_joined(alice.token) {
         assert!(!alice.is_dropped());
         let [bob] = play.join(["bob"]);
@@ -912,7 +912,7 @@ fn when_the_server_stops_everybody_hears_1001_and_those_who_never_read_keep_it_f
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
     let [half, http] = [play.open(), play.connect()];
-    bob.set_room(0);
+    bob.set_window(0);
     alice.say(&[send("bob", "1"), send("alice", "2")].join("\n"));
     play.turn();
     assert_eq!(play.held().0, 2 + message("alice", "1", 1).len());
@@ -987,7 +987,7 @@ fn a_reset_at_any_call_ends_one_connection_and_no_other() {
         bob.send_bytes(&frame_of(TEXT, b" ", false));
         bob.send_bytes(&frame(OpCode::Control(Control::Ping), b""));
         bob.send_bytes(&frame(TEXT, b" ")[..3]);
-        bob.set_room(5);
+        bob.set_window(5);
         alice.say(&send("bob", "3"));
         play.turn();
         alice.say(&send("bob", "4"));
@@ -1068,12 +1068,11 @@ fn who_talks_does_not_wait_for_those_who_leave() {
 fn what_a_slot_costs() {
     // What mio adds to a descriptor in a debug build is not in it.
     type Tcp = std::net::TcpStream;
-    assert_size!(Slot<Tcp> = 160: Slot {
-        token: 8 "whoever has the key later is not taken for it",
+    assert_size!(Slot<Tcp> = 152: Slot {
         connection: 120 "the stream, and what is spoken on it",
         timer: 16 "which of its deadlines is live",
-        on_pending_read: 1 "it is visited once a turn",
-        refused: 8 "its share of what the kernel has refused of all",
+        is_on_read_list: 1 "it is read once a turn",
+        unsent: 8 "its part of the total of unsent bytes",
         kind: 1 "what it was let in for, and makes room for when it goes",
     } empty: 6);
     assert_eq!(

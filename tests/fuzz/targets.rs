@@ -14,14 +14,14 @@ use sotto::chat::protocol::{ErrorCode, FromClient, Id, Line, Mid, ToClient};
 use sotto::config::Config;
 use sotto::limits::{BODY_DEPTH_MAX, LIST_MAX, READ_BYTES, REF_BYTES_MAX};
 use sotto::net::addresses::Addresses;
-use sotto::net::connection::{Connection, End, Incoming, Shared, Stream, View};
-use sotto::net::frames::{Arrival, Codec, Frames, Input};
+use sotto::net::connection::{Connection, End, Incoming, Shared, View};
+use sotto::net::frames::{Codec, Frames, Input};
 use sotto::net::http::assets::Files;
 use sotto::net::http::{self, Access, Endpoint, Parsed, Site};
+use sotto::net::stream::Stream;
 use sotto::server::{Ready, Server, limits};
 use sotto::time::Now;
 use sotto::token::Token;
-use tungstenite::Message;
 
 fn site() -> Site {
     Site::new(
@@ -88,7 +88,7 @@ fn converse<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>
     wire.0.borrow_mut().room = usize::MAX;
     let mut connection = Connection::new(wire.clone(), View::Page, now, &shared);
     let mut listen = |connection: &mut Connection<Wire>| {
-        connection.set_readable(false);
+        connection.note_readable();
         while connection.wants_read() {
             let mut input = connection.receive(&mut buffer, now, &mut shared);
             while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
@@ -122,10 +122,7 @@ fn hear<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Op
         let mut input = Input::new(&mut piece);
         loop {
             match frames.next(&mut input, &mut codec, &mut answers) {
-                Ok(Some(Arrival::InPlace(text))) => {
-                    messages.push(format!("{:?}", Message::text(text)))
-                }
-                Ok(Some(Arrival::Assembled(message))) => messages.push(format!("{message:?}")),
+                Ok(Some(message)) => messages.push(format!("{message:?}")),
                 Ok(None) => break,
                 Err(code) => return (messages, answers, Some(format!("{code:?}"))),
             }

@@ -1,46 +1,67 @@
-//! Requests on a [`Connection`]: one is answered at a time, and what has come of the next is kept
-//! until that has left.
+//! Requests on a [`Connection`]: one is answered at a time, and the input behind it is kept until
+//! the response has left.
 //!
-//! Invariant: what is kept of heads is counted in `incomplete`, and is no longer than a head may
-//! be.
+//! Invariants:
+//! - The kept bytes of heads are counted in `Codec::incomplete`, and are no longer than a head may
+//!   be.
+//! - A response is queued only after the one before has left, so pipelining makes nothing grow.
+//!
+//! The contents of a response are not known here.
 
 use std::borrow::Cow;
 use std::time::Instant;
 
 use super::shared::status;
-use super::websocket::{Liveness, WebSocket};
-use super::{Connection, End, Shared, State, Stream, View};
+use super::websocket::WebSocket;
+use super::{Connection, End, Shared, State, View};
 use crate::limits::HEAD_BYTES_MAX;
 use crate::net::frames::Input;
 use crate::net::http::{self, Answer, Parsed, Response};
-use crate::net::rate::Bucket;
+use crate::net::stream::Stream;
 use crate::time::Now;
 
-/// HTTP as a connection keeps it.
+/// A connection's HTTP state.
 pub struct Http {
-    /// What has come of the next request, or of several: then `pipelined`.
+    /// The beginning of the next request; or, if `pipelined`, of several.
     pub head: Vec<u8>,
+    /// `head` may hold a whole request, which waits for the response before it to leave.
     pub pipelined: bool,
-    /// By when the head has to be whole, or a kept-alive connection has to say something.
+    /// The time by which the head has to be whole, or a kept-alive connection has to send something.
     pub deadline: Instant,
     /// A head has begun, or is due because the connection is new.
     pub started: bool,
-    /// What leaves behind the response head in `out`.
+    /// The body that leaves behind the response head in the output buffer.
     pub body: Option<Box<Body>>,
-    /// The connection ends when the response has left.
+    /// The reason why the connection ends when the response has left.
     pub last: Option<End>,
-    /// What it sees.
+    /// The part of the server that this connection sees.
     pub view: View,
 }
 
-/// What leaves behind a head, and how much of it has.
+/// A response body. It leaves from where it lies.
 pub struct Body {
     pub bytes: Cow<'static, [u8]>,
+    /// The bytes before this one have left.
     pub at: usize,
 }
 
+impl Http {
+    /// Waits for the first request, whose head has to be whole by `deadline`.
+    pub fn new(view: View, deadline: Instant) -> Http {
+        Http {
+            head: Vec::new(),
+            pipelined: false,
+            deadline,
+            started: true,
+            body: None,
+            last: None,
+            view,
+        }
+    }
+}
+
 impl<S: Stream> Connection<S> {
-    /// Answers the next request; true: it is for frames.
+    /// Answers the next request; returns `true` if that made the connection a WebSocket.
     pub(super) fn next_request(
         &mut self,
         input: &mut Input<'_>,
@@ -49,11 +70,11 @@ impl<S: Stream> Connection<S> {
     ) -> bool {
         let State::Http(Http { view, .. }) = self.state else { return false };
         if self.unsent() > 0 {
-            // The answer was there before the request.
+            // A refusal is queued before its request has come.
             self.keep_head(input.take_all(), true, now, shared);
             return false;
         }
-        if self.stream.spoke_plaintext() {
+        if self.pipe.stream().spoke_plaintext() {
             input.take_all();
             self.respond(http::not_https(now.unix_ms), now, shared);
             return false;
@@ -68,33 +89,28 @@ impl<S: Stream> Connection<S> {
         input.take(used);
         match answer {
             Answer::Upgrade(response) => {
-                let State::Http(http) = &self.state else { return false };
-                let until = if http.started {
-                    http.deadline
-                } else {
-                    now.instant + shared.limits.join_timeout
-                };
-                let (liveness, bucket) = (Liveness::Unadmitted(until), Bucket::full(now.instant));
-                self.state = State::WebSocket(WebSocket {
-                    liveness,
-                    partial: None,
-                    bucket,
-                    is_paused: false,
-                });
-                shared.counters.count_response(&response);
-                self.out_buffer(shared).extend_from_slice(&response);
+                self.upgrade(&response, now, shared);
                 true
             }
             Answer::Respond(response) => {
                 self.respond(response, now, shared);
-                // The next request waits until this answer has left: pipelining makes nothing grow.
                 self.keep_head(input.take_all(), true, now, shared);
                 false
             }
         }
     }
 
-    /// Keeps what has come of a request, or of the next ones.
+    fn upgrade(&mut self, response: &[u8], now: Now, shared: &mut Shared) {
+        let State::Http(http) = &self.state else { return };
+        // The time to join runs from accept, unless the connection has already been kept alive.
+        let join_timeout = shared.limits.join_timeout;
+        let join_by = if http.started { http.deadline } else { now.instant + join_timeout };
+        self.state = State::WebSocket(WebSocket::new(join_by, now));
+        shared.counters.count_response(response);
+        self.out_buffer(shared).extend_from_slice(response);
+    }
+
+    /// Keeps the beginning of the next request, or of the next ones.
     fn keep_head(&mut self, bytes: &[u8], pipelined: bool, now: Now, shared: &mut Shared) {
         let State::Http(http) = &mut self.state else { return };
         if bytes.is_empty() || http.last.is_some() {
@@ -102,8 +118,7 @@ impl<S: Stream> Connection<S> {
         }
         if bytes.len() > shared.codec.incomplete.limit(HEAD_BYTES_MAX) {
             if pipelined {
-                // The answer to the request before has not left, and stays as it is: it is the
-                // last.
+                // The response before has not left, so it is the last one.
                 http.last = Some(End::Refused(503));
                 return;
             }
@@ -117,7 +132,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Queues a response; its body leaves behind what is queued.
+    /// Queues a response; its body leaves behind the queued head.
     pub(super) fn respond(&mut self, response: Response, now: Now, shared: &mut Shared) {
         let Response { head, body, close } = response;
         let State::Http(http) = &mut self.state else { return };

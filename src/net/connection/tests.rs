@@ -1,8 +1,7 @@
-//! A scripted stream, a loop of one connection, and whole conversations: each trap of non-blocking
-//! I/O by itself, then one conversation with a fault at every step.
+//! A loop of one connection over a scripted stream: each trap of non-blocking I/O by itself, then
+//! one conversation with a fault at every step.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use proptest::prelude::*;
@@ -13,6 +12,7 @@ use crate::memory::assert_size;
 use crate::net::http::assets::Files;
 use crate::net::http::{Access, Endpoint, Site};
 use crate::net::rate::Rate;
+use crate::net::stream::scripted::{Fault, Scripted, Wire};
 
 mod unfinished;
 
@@ -26,101 +26,6 @@ pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const CLOSE_REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-
-// ---- the stream ----
-
-/// The peer's end: what it says, and what has reached it.
-#[derive(Default)]
-pub(crate) struct Wire {
-    /// What has come and is not read yet.
-    pub(crate) coming: VecDeque<u8>,
-    /// Behind that the stream ends.
-    pub(crate) end: bool,
-    /// How many bytes writes take before they block.
-    pub(crate) room: Option<usize>,
-    pub(crate) taken: Vec<u8>,
-    /// Our end has been shut down.
-    pub(crate) shut: bool,
-    /// From now on every call fails.
-    pub(crate) reset: bool,
-    /// What happens at which call, counted from the first, instead of what else would.
-    pub(crate) faults: BTreeMap<usize, Fault>,
-    pub(crate) calls: usize,
-    /// A fault has cut a call short, and the kernel will tell when there is more.
-    pub(crate) owes_event: bool,
-    /// How often bytes were taken.
-    pub(crate) writes: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault {
-    Blocks,
-    IsInterrupted,
-    TakesOneByte,
-    Resets,
-}
-
-pub(crate) struct Scripted(pub(crate) Rc<RefCell<Wire>>);
-
-impl Wire {
-    /// How many of `len` bytes this call may move.
-    fn call(&mut self, len: usize) -> io::Result<usize> {
-        let fault = self.faults.get(&self.calls);
-        self.calls += 1;
-        self.reset |= matches!(fault, Some(Fault::Resets));
-        self.owes_event |= matches!(fault, Some(Fault::Blocks | Fault::TakesOneByte));
-        match fault {
-            _ if self.reset => Err(ErrorKind::ConnectionReset.into()),
-            Some(Fault::Blocks) => Err(ErrorKind::WouldBlock.into()),
-            Some(Fault::IsInterrupted) => Err(ErrorKind::Interrupted.into()),
-            Some(Fault::TakesOneByte) => Ok(len.min(1)),
-            _ => Ok(len),
-        }
-    }
-}
-
-impl Read for Scripted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut wire = self.0.borrow_mut();
-        let len = wire.call(buffer.len())?;
-        if wire.coming.is_empty() && !wire.end {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        wire.coming.read(&mut buffer[..len])
-    }
-}
-
-impl Write for Scripted {
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>().concat())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut wire = self.0.borrow_mut();
-        assert!(!wire.shut, "a write behind the end");
-        let len = wire.call(bytes.len())?.min(wire.room.unwrap_or(usize::MAX));
-        if len == 0 {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        wire.taken.extend_from_slice(&bytes[..len]);
-        wire.writes += 1;
-        wire.room = wire.room.map(|room| room - len);
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for Scripted {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        let mut wire = self.0.borrow_mut();
-        wire.call(0)?;
-        wire.shut = true;
-        Ok(())
-    }
-}
 
 // ---- the loop ----
 
@@ -163,12 +68,12 @@ impl Talk {
 
     /// Upgraded and admitted.
     fn open() -> Talk {
-        let mut talk = Talk::unadmitted();
-        talk.connection.admit(talk.now);
+        let mut talk = Talk::joining();
+        talk.connection.mark_joined(talk.now);
         talk
     }
 
-    fn unadmitted() -> Talk {
+    fn joining() -> Talk {
         let mut talk = Talk::new();
         talk.hear(UPGRADE);
         assert!(talk.taken().starts_with(b"HTTP/1.1 101 "));
@@ -182,7 +87,10 @@ impl Talk {
 
     /// The kernel reports readiness, once.
     fn event(&mut self, closed: bool) {
-        self.connection.set_readable(closed);
+        self.connection.note_readable();
+        if closed {
+            self.connection.note_read_closed();
+        }
         self.visit();
     }
 
@@ -202,9 +110,7 @@ impl Talk {
             match &incoming {
                 Incoming::Open => {}
                 Incoming::Text(text) => connection.send_text(text.as_bytes(), shared),
-                Incoming::Binary(bytes) => {
-                    connection.send(OpCode::Data(Data::Binary), bytes, shared)
-                }
+                Incoming::Binary(bytes) => connection.send(Opcode::Binary, bytes, shared),
             }
             heard.push(match incoming {
                 Incoming::Open => Incoming::Open,
@@ -238,8 +144,8 @@ impl Talk {
     }
 
     /// From now on the kernel takes so many bytes more; none: as many as there are.
-    fn set_room(&mut self, room: impl Into<Option<usize>>) {
-        self.wire().room = room.into();
+    fn set_window(&mut self, window: impl Into<Option<usize>>) {
+        self.wire().window = window.into();
         self.visit();
     }
 
@@ -278,7 +184,7 @@ impl Talk {
         assert!(self.connection.is_gone());
         assert_eq!(self.connection.end(), Some(end));
         assert_eq!(self.shared.incomplete_bytes(), 0);
-        assert_eq!((self.connection.unsent(), self.connection.out.capacity()), (0, 0));
+        assert_eq!((self.connection.unsent(), self.connection.pipe.out_capacity()), (0, 0));
         assert_eq!(self.deadline(), None);
         assert!(!self.connection.wants_read());
     }
@@ -329,7 +235,7 @@ fn goodbye(code: u16) -> Vec<u8> {
 }
 
 fn text(text: &str) -> Incoming<'static> {
-    Incoming::Text(Text::Assembled(text.into()))
+    Incoming::Text(text.to_owned().into())
 }
 
 fn starts(response: &[u8]) -> String {
@@ -356,7 +262,7 @@ fn what_is_left_after_a_full_read_is_read_without_another_event() {
 fn several_frames_in_one_read_are_all_heard_and_answered_in_order() {
     let mut talk = Talk::open();
     talk.hear([frame(TEXT, "one"), frame(PING_FRAME, "?"), frame(0x82, "two")].concat());
-    assert_eq!(talk.heard, [text("one"), Incoming::Binary(b"two".to_vec().into())]);
+    assert_eq!(talk.heard, [text("one"), Incoming::Binary(b"two".to_vec())]);
     assert_eq!(talk.taken(), [ours(TEXT, "one"), ours(PONG, "?"), ours(0x82, "two")].concat());
 }
 
@@ -383,10 +289,10 @@ fn text_and_end_of_stream_in_one_segment_are_both_heard() {
 #[test]
 fn the_end_of_the_stream_is_not_forgotten_while_bytes_are_refused() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(3);
+    talk.wire().window = Some(3);
     talk.hear_last(frame(TEXT, "last"));
     assert!(!talk.connection.is_gone());
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.taken(), ours(TEXT, "last"));
     talk.is_gone(END_OF_STREAM);
 }
@@ -394,12 +300,12 @@ fn the_end_of_the_stream_is_not_forgotten_while_bytes_are_refused() {
 #[test]
 fn nothing_is_read_while_refused_bytes_wait() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(1);
+    talk.wire().window = Some(1);
     talk.hear(frame(TEXT, "one"));
     talk.hear(frame(TEXT, "two"));
     assert_eq!((talk.heard.len(), talk.wire().coming.len()), (1, frame(TEXT, "two").len()));
     assert!(!talk.connection.wants_read());
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.heard, [text("one"), text("two")]);
     assert_eq!(talk.taken(), [ours(TEXT, "one"), ours(TEXT, "two")].concat());
 }
@@ -430,11 +336,11 @@ fn an_upgrade_and_a_long_frame_in_one_segment_are_read_in_several_reads() {
 fn a_write_that_takes_a_part_is_resumed_where_it_stopped() {
     let mut talk = Talk::open();
     let letters = "x".repeat(1000);
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.hear(frame(TEXT, &letters));
     for left in (0..1004).rev() {
         assert!(talk.connection.is_stalled());
-        talk.set_room(1);
+        talk.set_window(1);
         assert_eq!(talk.connection.unsent(), left);
     }
     assert_eq!(talk.taken(), ours(TEXT, &letters));
@@ -444,23 +350,23 @@ fn a_write_that_takes_a_part_is_resumed_where_it_stopped() {
 #[test]
 fn what_was_refused_is_kept_with_little_room_to_spare() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.hear(frame(TEXT, "x".repeat(10_000)));
     while talk.connection.unsent() > 8 {
-        let (left, room) = (talk.connection.unsent(), talk.connection.out.capacity());
+        let (left, room) = (talk.connection.unsent(), talk.connection.pipe.out_capacity());
         assert!(room <= left / 7 * 8 + 16, "{room} bytes for {left}");
-        talk.set_room(left / 10 + 1);
+        talk.set_window(left / 10 + 1);
     }
 }
 
 #[test]
 fn a_pong_leaves_behind_what_was_refused_before_it() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(2);
+    talk.wire().window = Some(2);
     talk.hear([frame(TEXT, "one"), frame(PING_FRAME, "?")].concat());
     talk.connection.send_text(b"two", &mut talk.shared);
     assert_eq!(talk.taken(), ours(TEXT, "one")[..2]);
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(
         talk.taken(),
         [&ours(TEXT, "one")[2..], &ours(PONG, "?"), &ours(TEXT, "two")].concat()
@@ -470,30 +376,30 @@ fn a_pong_leaves_behind_what_was_refused_before_it() {
 #[test]
 fn pings_of_one_read_cannot_pile_up_answers_over_several() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     let pings = frame(PING_FRAME, "").repeat(READ_BYTES / 6);
     for _ in 0..10 {
         talk.hear(&pings);
     }
     assert_eq!(talk.unsent_max, READ_BYTES / 6 * 2);
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.taken(), ours(PONG, "").repeat(READ_BYTES / 6 * 10));
 }
 
 #[test]
 fn a_quiet_connection_owns_no_buffers_whatever_it_did_before() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(1000);
+    talk.wire().window = Some(1000);
     talk.hear(frame(TEXT, "x".repeat(20_000)));
     talk.hear(frame(PING_FRAME, "?"));
-    talk.set_room(None);
-    assert_eq!(talk.connection.out.capacity(), 0);
+    talk.set_window(None);
+    assert_eq!(talk.connection.pipe.out_capacity(), 0);
     assert!(talk.shared.out.is_empty() && talk.shared.out.capacity() > 0, "it goes round");
 
     let mut talk = Talk::new();
     talk.hear([HEALTH, &HEALTH[..20]].concat());
     talk.hear(&HEALTH[20..]);
-    assert_eq!(talk.connection.out.capacity(), 0);
+    assert_eq!(talk.connection.pipe.out_capacity(), 0);
     let State::Http(http) = &talk.connection.state else { panic!("it speaks HTTP") };
     assert!(http.head.capacity() == 0 && http.body.is_none());
 }
@@ -558,23 +464,23 @@ fn what_is_queued_behind_a_close_frame_never_leaves() {
     assert_eq!(talk.taken(), [ours(TEXT, "one"), goodbye(1001)].concat());
 
     let mut talk = Talk::open();
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.hear(frame(CLOSE, b""));
     talk.connection.send_text(b"two", &mut talk.shared);
     talk.close(1008);
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.taken(), ours(CLOSE, b""));
 }
 
 #[test]
 fn a_close_frame_that_is_half_written_is_written_to_its_end() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(1);
+    talk.wire().window = Some(1);
     talk.close(1001);
     talk.visit();
     assert_eq!((talk.taken(), talk.wire().shut), (goodbye(1001)[..1].to_vec(), false));
     talk.pass(WRITE_STALL / 2);
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.taken(), goodbye(1001)[1..]);
     talk.is_lingering();
 }
@@ -582,7 +488,7 @@ fn a_close_frame_that_is_half_written_is_written_to_its_end() {
 #[test]
 fn a_close_frame_that_nobody_takes_is_given_up_after_the_write_stall() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(1);
+    talk.wire().window = Some(1);
     talk.close(1001);
     talk.visit();
     talk.is_due_in(WRITE_STALL);
@@ -620,9 +526,9 @@ fn abandoning_says_close_if_that_can_be_written_at_once() {
     talk.is_gone(End::Refused(1013));
 
     let mut talk = Talk::open();
-    talk.wire().room = Some(2);
+    talk.wire().window = Some(2);
     talk.hear(frame(TEXT, "one"));
-    talk.wire().room = None;
+    talk.wire().window = None;
     talk.connection.abandon(1013, talk.now, &mut talk.shared);
     assert_eq!(talk.taken(), ours(TEXT, "one")[..2]);
     talk.is_gone(End::Refused(1013));
@@ -647,10 +553,10 @@ fn who_is_not_admitted_in_time_is_closed_with_1008() {
     talk.taken();
     talk.pass(MOMENT);
     // Neither talking nor not reading gives more time.
-    talk.wire().room = Some(2);
+    talk.wire().window = Some(2);
     talk.hear(frame(TEXT, "one"));
     talk.is_due_in(JOIN_TIMEOUT / 2 - MOMENT);
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.taken(), [ours(TEXT, "one"), goodbye(1008)].concat());
     talk.is_lingering();
 }
@@ -695,10 +601,10 @@ fn a_kept_alive_connection_has_the_same_time_for_each_request() {
 
     // The time in which it takes an answer is not its own.
     let mut talk = Talk::new();
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.hear(HEALTH);
     talk.pass(WRITE_STALL / 2);
-    talk.set_room(None);
+    talk.set_window(None);
     talk.taken();
     talk.is_due_in(JOIN_TIMEOUT);
     assert_eq!(talk.taken(), b"");
@@ -749,15 +655,15 @@ fn any_byte_shows_that_the_peer_is_alive() {
 #[test]
 fn silence_does_not_count_while_bytes_are_refused() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.hear(frame(TEXT, "0123456789"));
     for _ in 0..10 {
         // Slow, but it takes something.
         assert_eq!(talk.deadline(), Some(WRITE_STALL));
         talk.pass(WRITE_STALL - MOMENT);
-        talk.set_room(1);
+        talk.set_window(1);
     }
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.taken(), ours(TEXT, "0123456789"), "and no ping");
     assert_eq!(talk.deadline(), Some(PING));
 }
@@ -765,10 +671,10 @@ fn silence_does_not_count_while_bytes_are_refused() {
 #[test]
 fn a_ping_that_is_refused_is_a_write_stall_and_no_silence() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.pass(PING);
     talk.pass(WRITE_STALL - MOMENT);
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.taken(), OUR_PING);
     assert_eq!(talk.deadline(), Some(PING));
 }
@@ -776,15 +682,15 @@ fn a_ping_that_is_refused_is_a_write_stall_and_no_silence() {
 #[test]
 fn a_peer_that_takes_nothing_for_10_seconds_is_gone() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(2);
+    talk.wire().window = Some(2);
     talk.hear(frame(TEXT, "one"));
     talk.pass(WRITE_STALL / 2);
-    talk.set_room(1);
+    talk.set_window(1);
     talk.is_due_in(WRITE_STALL);
     talk.is_gone(End::Stalled);
 
     let mut talk = Talk::new();
-    talk.wire().room = Some(2);
+    talk.wire().window = Some(2);
     talk.hear(HEALTH);
     talk.is_due_in(WRITE_STALL);
     talk.is_gone(End::Stalled);
@@ -834,11 +740,11 @@ fn thousands_of_requests_at_once_are_answered_one_at_a_time() {
 
     // Refused at every byte, too.
     talk.unsent_max = 0;
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.hear([HEALTH.repeat(20), UPGRADE.into()].concat());
     while talk.heard.is_empty() || talk.connection.unsent() > 0 {
         assert!(talk.shared.incomplete_bytes() < HEAD_BYTES_MAX);
-        talk.set_room(1);
+        talk.set_window(1);
     }
     assert_eq!(talk.unsent_max, answer.len());
     assert!(talk.taken().starts_with(&answer.repeat(20)));
@@ -848,10 +754,10 @@ fn thousands_of_requests_at_once_are_answered_one_at_a_time() {
 fn requests_before_the_end_of_the_stream_are_answered() {
     for count in [1, 3] {
         let mut talk = Talk::new();
-        talk.wire().room = Some(0);
+        talk.wire().window = Some(0);
         talk.hear_last(HEALTH.repeat(count));
         while talk.connection.unsent() > 0 {
-            talk.set_room(1);
+            talk.set_window(1);
         }
         assert_eq!(String::from_utf8(talk.taken()).unwrap().matches("HTTP/1.1 200").count(), count);
         talk.is_gone(END_OF_STREAM);
@@ -918,10 +824,10 @@ fn a_request_behind_another_for_which_there_is_no_memory_is_not_answered_and_the
 #[test]
 fn going_away_before_the_upgrade_lets_an_answer_leave_first() {
     let mut talk = Talk::new();
-    talk.wire().room = Some(5);
+    talk.wire().window = Some(5);
     talk.hear(HEALTH);
     talk.close(1001);
-    talk.set_room(None);
+    talk.set_window(None);
     assert!(talk.taken().ends_with(b"ok\n"));
     talk.is_lingering();
 
@@ -940,16 +846,16 @@ fn a_reset_in_any_state_is_the_end_and_nothing_is_left() {
         (Talk::new, |_| {}),
         (Talk::new, |talk| talk.hear(&HEALTH[..20])),
         (Talk::new, |talk| talk.hear(HEALTH)),
-        (Talk::unadmitted, |_| {}),
+        (Talk::joining, |_| {}),
         (Talk::open, |_| {}),
         (Talk::open, |talk| talk.hear(frame(TEXT_BEGINS, "one"))),
         (Talk::open, |talk| talk.hear(&frame(TEXT, "one")[..7])),
         (Talk::open, |talk| {
-            talk.wire().room = Some(0);
+            talk.wire().window = Some(0);
             talk.hear([frame(TEXT, "one"), frame(TEXT_BEGINS, "two")].concat());
         }),
         (Talk::new, |talk| {
-            talk.wire().room = Some(0);
+            talk.wire().window = Some(0);
             talk.hear(HEALTH.repeat(2));
         }),
     ];
@@ -972,7 +878,7 @@ fn a_reset_after_the_last_word_does_not_change_why_it_ended() {
     talk.is_gone(End::Refused(1001));
 
     let mut talk = Talk::open();
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.hear(frame(CLOSE, b"\x03\xe8"));
     talk.wire().reset = true;
     talk.event(true);
@@ -1055,32 +961,20 @@ proptest! {
 }
 
 #[test]
-fn what_a_connection_costs() {
+fn connection_costs_120_bytes() {
     type Tcp = std::net::TcpStream;
     assert_size!(Connection<Tcp> = 120: Connection {
-        stream: 4 "the descriptor",
-        state: 64 "what is spoken on it",
-        out: 24 "what is to leave; owns nothing while nothing is",
-        out_at: 8 "how much of that has left",
-        stalled: 16 "since when the kernel takes nothing",
-        readable: 1 "an edge is told once",
-        read_closed: 1 "and so is the end of the stream",
-        ended: 1 "which was read",
-    } empty: 1);
-    assert_size!(WebSocket = 56: WebSocket {
-        liveness: 24 "when it was last heard, or by when it must be",
-        partial: 8 "a pointer: most have said nothing half",
-        bucket: 16 "how fast it talks",
-        is_paused: 1 "it talked too fast",
-    } empty: 7);
+        pipe: 56 "the stream, its unread input and its unsent output",
+        state: 64 "the conversation",
+    } empty: 0);
     assert_size!(Http = 56: Http {
-        head: 24 "what has come of a request",
+        head: 24 "the beginning of a request",
         pipelined: 1 "or of several",
-        deadline: 16 "by when it has to be whole",
-        started: 1 "whether one is due",
-        body: 8 "a pointer: what leaves behind the head of an answer",
-        last: 4 "the answer is the last one",
-        view: 1 "what may be seen",
+        deadline: 16 "the time by which the head has to be whole",
+        started: 1 "whether a head is due",
+        body: 8 "a pointer: the body of a response",
+        last: 4 "the response is the last one",
+        view: 1 "the part of the server that it sees",
     } empty: 1);
     assert_eq!(size_of::<State>(), 56 + 8, "the largest of them, and which it is");
 }

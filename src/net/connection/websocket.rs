@@ -1,66 +1,90 @@
-//! A WebSocket as a [`Connection`](super::Connection) keeps it: how its peer is known to be alive,
-//! how fast it talks, what it has begun to say; and when something of that is due. What is done
-//! then is the connection's.
+//! The WebSocket state of a [`Connection`](super::Connection): liveness, rate and incomplete input.
 //!
-//! Invariant: while a peer is not listened to, because it does not read or is in debt, neither its
-//! silence counts nor the time for what it has begun.
+//! Invariant: while the peer is not read, because the kernel refuses our output or because it is in
+//! debt, neither its silence counts nor the time for its incomplete message.
+//!
+//! What is done when a deadline has passed is decided by the connection.
 
 use std::time::Instant;
 
-use tungstenite::protocol::frame::coding::CloseCode;
-
 use super::Limits;
 use crate::limits::MESSAGE_TIMEOUT;
-use crate::net::frames::{Arrival, Codec, Frames, Input};
+use crate::net::frames::{CloseCode, Codec, Frames, Input, Message};
 use crate::net::rate::Bucket;
 use crate::time::Now;
 
+/// A WebSocket connection's own state.
 pub struct WebSocket {
     pub liveness: Liveness,
-    /// What has come of a message that is not whole. In a box, because most peers are idle, and
-    /// this is in each of them.
-    pub partial: Option<Box<PartialMessage>>,
+    /// In a box, because most peers are idle, and this field is in each of them.
+    partial: Option<Box<PartialMessage>>,
     pub bucket: Bucket,
-    /// It is not read until the debt of its bucket is paid.
+    /// The peer is not read until the debt of its bucket is paid.
     pub is_paused: bool,
 }
 
-pub struct PartialMessage {
-    pub frames: Frames,
-    pub since: Instant,
+/// The beginning of a message.
+struct PartialMessage {
+    frames: Frames,
+    /// The time of its first byte.
+    since: Instant,
 }
 
-/// How the peer of a WebSocket is known to be alive.
+/// The evidence that the peer is alive.
 pub enum Liveness {
-    /// Nobody has admitted it yet; by then somebody must.
-    Unadmitted(Instant),
-    /// When it was last heard.
+    /// It has to join by this time.
+    Joining(Instant),
+    /// It sent bytes at this time.
     Heard(Instant),
-    /// When a ping was queued; the flush of that turn hands it to the kernel.
+    /// A ping for it was queued at this time, and left with the flush of that turn.
     Pinged(Instant),
 }
 
-/// What is due for a WebSocket whose deadline has passed.
+/// The action that is due when a deadline has passed.
 pub enum Due {
-    /// Its debt is paid.
-    Listening,
-    /// Nobody has admitted it, or its message is not whole.
-    Policy,
-    /// It is silent.
+    /// Read the peer again: its debt is paid.
+    Resume,
+    /// Close: it has not joined, or its message is not whole.
+    Close,
+    /// Ping: it is silent.
     Ping,
-    /// It stays silent.
+    /// End: it stayed silent after a ping.
     End,
 }
 
+impl Liveness {
+    /// Returns `true` if the join timeout no longer applies.
+    pub fn has_joined(&self) -> bool {
+        !matches!(self, Liveness::Joining(_))
+    }
+
+    /// Notes that bytes arrived. They do not extend the join timeout.
+    pub fn note_heard(&mut self, now: Instant) {
+        if self.has_joined() {
+            *self = Liveness::Heard(now);
+        }
+    }
+}
+
 impl WebSocket {
-    /// [`Frames::next`], and what is not whole after it is kept.
+    /// Begins a WebSocket whose peer has to join by `join_by`.
+    pub fn new(join_by: Instant, now: Now) -> WebSocket {
+        WebSocket {
+            liveness: Liveness::Joining(join_by),
+            partial: None,
+            bucket: Bucket::full(now.instant),
+            is_paused: false,
+        }
+    }
+
+    /// Returns the next message; see [`Frames::next`]. Incomplete input is kept.
     pub fn next<'b>(
         &mut self,
         input: &mut Input<'b>,
         now: Now,
         codec: &mut Codec,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Arrival<'b>>, CloseCode> {
+    ) -> Result<Option<Message<'b>>, CloseCode> {
         match &mut self.partial {
             Some(partial) => {
                 let result = partial.frames.next(input, codec, out);
@@ -78,24 +102,40 @@ impl WebSocket {
         }
     }
 
-    /// Until it is admitted nothing gives it more time. Else its silence and what it has begun to
-    /// say count only while it is listened to.
-    pub fn deadline(&self, is_stalled: bool, limits: &Limits) -> Option<Instant> {
-        let unadmitted = match self.liveness {
-            Liveness::Unadmitted(until) => Some(until),
-            _ => None,
-        };
-        let listening = match limits.rate {
-            Some(rate) if self.is_paused => self.bucket.paid_at(rate),
-            _ if is_stalled => None,
-            _ => self.listening_deadline(limits),
-        };
-        unadmitted.into_iter().chain(listening).min()
+    /// Gives incomplete input back to the codec's budget.
+    pub fn release(&mut self, codec: &mut Codec) {
+        if let Some(partial) = &mut self.partial {
+            partial.frames.release(codec);
+        }
     }
 
-    fn listening_deadline(&self, limits: &Limits) -> Option<Instant> {
+    /// Begins the peer's silence, and the time for its incomplete message, anew: it was not read
+    /// for a while.
+    pub fn resume_reading(&mut self, now: Now) {
+        self.liveness.note_heard(now.instant);
+        if let Some(partial) = &mut self.partial {
+            partial.since = now.instant;
+        }
+    }
+
+    /// Returns the next deadline. Nothing extends the one for joining.
+    pub fn deadline(&self, is_stalled: bool, limits: &Limits) -> Option<Instant> {
+        let joining = match self.liveness {
+            Liveness::Joining(join_by) => Some(join_by),
+            _ => None,
+        };
+        let other = match limits.rate {
+            Some(rate) if self.is_paused => self.bucket.paid_at(rate),
+            _ if is_stalled => None,
+            _ => self.reading_deadline(limits),
+        };
+        joining.into_iter().chain(other).min()
+    }
+
+    /// The next deadline of a peer that is being read.
+    fn reading_deadline(&self, limits: &Limits) -> Option<Instant> {
         let silent = match self.liveness {
-            Liveness::Unadmitted(_) => None,
+            Liveness::Joining(_) => None,
             Liveness::Heard(at) => Some(at + limits.ping),
             Liveness::Pinged(at) => Some(at + (limits.timeout - limits.ping)),
         };
@@ -103,16 +143,32 @@ impl WebSocket {
         silent.into_iter().chain(partial).min()
     }
 
-    /// What is due, one deadline having passed.
+    /// Returns what is due, after a deadline has passed.
     pub fn due(&self, now: Now, limits: &Limits) -> Due {
         let is_late = |partial: &PartialMessage| partial.since + MESSAGE_TIMEOUT <= now.instant;
         let is_in_debt = limits.rate.is_some_and(|rate| self.bucket.is_in_debt(rate, now.instant));
         match self.liveness {
-            _ if self.is_paused && !is_in_debt => Due::Listening,
-            Liveness::Unadmitted(_) => Due::Policy,
-            _ if self.partial.as_deref().is_some_and(is_late) => Due::Policy,
+            _ if self.is_paused && !is_in_debt => Due::Resume,
+            Liveness::Joining(_) => Due::Close,
+            _ if self.partial.as_deref().is_some_and(is_late) => Due::Close,
             Liveness::Heard(_) => Due::Ping,
             Liveness::Pinged(_) => Due::End,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::assert_size;
+
+    #[test]
+    fn websocket_costs_56_bytes() {
+        assert_size!(WebSocket = 56: WebSocket {
+            liveness: 24 "when it was last heard, or by when it must join",
+            partial: 8 "a pointer: most peers have sent no half message",
+            bucket: 16 "its rate",
+            is_paused: 1 "it sent too fast",
+        } empty: 7);
     }
 }

@@ -15,10 +15,11 @@ use crate::chat::hub::Hub;
 use crate::config::Config;
 use crate::limits::{HANDSHAKES_PER_TURN, HEAD_BYTES_MAX, LINGER, READ_BYTES, WRITE_STALL};
 use crate::net::addresses::Addresses;
-use crate::net::connection::tests::{CLOSE, Fault, Scripted, TEXT, UPGRADE, Wire, frame, ours};
+use crate::net::connection::tests::{CLOSE, TEXT, UPGRADE, frame, ours};
 use crate::net::connection::{Connection, End, Incoming, Limits, Shared, View};
 use crate::net::http::assets::Files;
 use crate::net::http::{Access, Endpoint, Site};
+use crate::net::stream::scripted::{Fault, Scripted, Wire};
 use crate::server::{self, Ready, Server};
 use crate::time::Now;
 
@@ -120,7 +121,7 @@ impl Talk {
         talk.settle();
         talk.say(UPGRADE);
         assert!(talk.told.starts_with(b"HTTP/1.1 101 "));
-        talk.connection.admit(talk.now);
+        talk.connection.mark_joined(talk.now);
         talk.told.clear();
         talk
     }
@@ -132,7 +133,10 @@ impl Talk {
     /// The kernel reports readiness, and all is done that can be done without another event.
     fn event(&mut self) {
         let Talk { connection, shared, buffer, now, heard, wire, .. } = self;
-        connection.set_readable(wire.borrow().end);
+        connection.note_readable();
+        if wire.borrow().end {
+            connection.note_read_closed();
+        }
         if connection.is_stalled() {
             connection.flush(*now, shared);
         }
@@ -293,7 +297,7 @@ fn lines_that_leave_together_leave_in_one_write_and_as_few_records_as_fit() {
 #[test]
 fn a_client_that_does_not_read_is_stalled_and_what_is_kept_for_it_is_counted() {
     let mut talk = Talk::open(&version::TLS13);
-    talk.wire().room = Some(1000);
+    talk.wire().window = Some(1000);
     let text = "x".repeat(500_000);
     talk.connection.write_text(text.as_bytes(), talk.now, &mut talk.shared);
     assert!(talk.connection.is_stalled());
@@ -303,19 +307,19 @@ fn a_client_that_does_not_read_is_stalled_and_what_is_kept_for_it_is_counted() {
     talk.say(frame(TEXT, "unheard"));
     assert!(talk.heard.is_empty() && !talk.connection.wants_read());
     talk.now.instant += WRITE_STALL - Duration::from_millis(1);
-    talk.wire().room = Some(1);
+    talk.wire().window = Some(1);
     talk.settle();
     assert_eq!(talk.connection.queued(), queued - 1, "progress");
     talk.now.instant += WRITE_STALL - Duration::from_millis(1);
     talk.connection.expire(talk.now, &mut talk.shared);
     assert!(!talk.connection.is_gone());
     // It reads again, and gets everything.
-    talk.wire().room = None;
+    talk.wire().window = None;
     talk.settle();
     assert!(!talk.connection.is_stalled() && talk.heard == ["unheard"]);
     assert!(talk.told.len() > text.len());
 
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.connection.write_text(text.as_bytes(), talk.now, &mut talk.shared);
     talk.now.instant += WRITE_STALL;
     talk.connection.expire(talk.now, &mut talk.shared);
@@ -376,7 +380,7 @@ fn a_read_takes_no_more_from_the_socket_than_it_may_give() {
         talk.client.write_tls(&mut ciphertext).expect("a vector takes all");
     }
     talk.wire().coming.extend(&ciphertext);
-    talk.connection.set_readable(false);
+    talk.connection.note_readable();
     let Talk { connection, buffer, now, shared, .. } = &mut talk;
     let mut input = connection.receive(buffer, *now, shared);
     assert_eq!(connection.next(&mut input, *now, shared), None);
@@ -560,13 +564,13 @@ fn a_goodbye_that_the_kernel_refuses_leaves_before_the_end_of_the_stream() {
     let Talk { connection, now, shared, .. } = &mut talk;
     connection.close(1000, *now, shared);
     // The close frame is a record of 26 bytes, and there is no room behind it.
-    talk.wire().room = Some(26);
+    talk.wire().window = Some(26);
     talk.settle();
     assert_eq!(
         (talk.told.clone(), talk.told_end, talk.wire().shut),
         (ours(CLOSE, b"\x03\xe8"), false, false)
     );
-    talk.wire().room = None;
+    talk.wire().window = None;
     talk.settle();
     assert!(talk.told_end && talk.wire().shut);
 }

@@ -55,7 +55,7 @@ fn ten_thousand_frames_that_are_announced_take_the_memory_of_their_headers() {
 fn a_reader_that_takes_a_byte_a_second_for_ever_is_dropped_when_its_outbox_is_full() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
-    bob.set_room(1);
+    bob.set_window(1);
     let mut seconds = 0;
     while !bob.is_dropped() {
         alice.say(&send("bob", &"x".repeat(10_000)));

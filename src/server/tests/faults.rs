@@ -196,7 +196,7 @@ fn run(seed: u64) {
     let mut expected = BTreeMap::<(String, String), Vec<usize>>::new();
     for from in (0..count).map(|n| format!("t{n}")) {
         let [client] = play.join([&*from]);
-        client.set_room(50 + random.below(3000));
+        client.set_window(50 + random.below(3000));
         client.socket.borrow_mut().dice = Some(Dice::new(&mut random));
         let (script, recipients) = script(count, &mut random);
         for (number, to) in recipients.into_iter().enumerate() {

@@ -61,7 +61,7 @@ fn each_message_has_its_own_time() {
 
 #[test]
 fn who_is_not_admitted_gets_no_more_time_by_beginning_a_message() {
-    let mut talk = Talk::unadmitted();
+    let mut talk = Talk::joining();
     talk.pass(JOIN_TIMEOUT / 2);
     talk.hear([TEXT]);
     is_refused_in(talk, JOIN_TIMEOUT / 2);
@@ -71,14 +71,14 @@ fn who_is_not_admitted_gets_no_more_time_by_beginning_a_message() {
 fn the_time_in_which_it_is_not_listened_to_does_not_count() {
     // Because it does not read.
     let mut talk = Talk::open();
-    talk.wire().room = Some(0);
+    talk.wire().window = Some(0);
     talk.hear([frame(TEXT, "one"), frame(TEXT_BEGINS, "tw")].concat());
     for _ in 0..5 {
         talk.pass(MESSAGE_TIMEOUT / 2);
-        talk.set_room(1);
+        talk.set_window(1);
     }
     assert!(!talk.connection.is_gone());
-    talk.set_room(None);
+    talk.set_window(None);
     is_refused_in(talk, MESSAGE_TIMEOUT);
 
     // Because it talks too fast: a line a second.
@@ -107,31 +107,31 @@ fn a_pause_is_no_silence_and_ends_when_the_debt_is_paid() {
 #[test]
 fn a_pause_does_not_end_because_bytes_have_left() {
     let mut talk = Talk::open();
-    talk.wire().room = Some(3);
+    talk.wire().window = Some(3);
     talk.hear(frame(TEXT, "one"));
     talk.connection.charge(1 + 5, talk.now, &talk.shared);
     talk.hear(frame(TEXT, "two"));
     talk.pass(Duration::from_secs(4));
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.heard, [text("one")]);
     talk.is_due_in(Duration::from_secs(1));
     assert_eq!(talk.heard, [text("one"), text("two")]);
 
     // Nor is it forgotten when it ends first.
     let mut talk = Talk::open();
-    talk.wire().room = Some(3);
+    talk.wire().window = Some(3);
     talk.hear(frame(TEXT, "one"));
     talk.connection.charge(1 + 5, talk.now, &talk.shared);
     talk.hear(frame(TEXT, "two"));
     talk.is_due_in(Duration::from_secs(5));
     assert!(!talk.connection.is_paused());
-    talk.set_room(None);
+    talk.set_window(None);
     assert_eq!(talk.heard, [text("one"), text("two")]);
 }
 
 #[test]
 fn who_is_not_admitted_gets_no_more_time_by_talking_too_fast() {
-    let mut talk = Talk::unadmitted();
+    let mut talk = Talk::joining();
     talk.connection.charge(1000, talk.now, &talk.shared);
     is_refused_in(talk, JOIN_TIMEOUT);
 }
