@@ -1,9 +1,9 @@
 //! A line echo server from mio, a slab and the byte pump: non-blocking I/O with nothing hidden.
 //!
-//! `cargo run --example lines -- 127.0.0.1:9000`, then `nc 127.0.0.1 9000`. Each line comes back when
-//! it is whole. Start reading sotto here: the five things that every such server has to get right
-//! are marked *edge*, *short read*, *`WouldBlock`*, *partial write* and *owed visit*. `src/net/pipe.rs`
-//! does the reading and writing; `examples/echo.rs` puts WebSocket on top.
+//! `cargo run --example lines -- 127.0.0.1:9000`, then `nc 127.0.0.1 9000`. Each line comes back
+//! when it is whole. Start reading sotto here: the five things that every such server has to get
+//! right are marked *edge*, *short read*, *`WouldBlock`*, *partial write* and *owed visit*.
+//! `src/net/pipe.rs` does the reading and writing; `examples/echo.rs` puts WebSocket on top.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -65,8 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             match visit(client) {
                 Visit::Done => {}
                 Visit::Owed => owed.push(key),
-                // A key on `owed` may find a new client from now on. Here that costs a look in vain;
-                // sotto's tokens tell the two apart.
+                // A key on `owed` may find a new client from now on. Here that costs a look in
+                // vain; sotto's tokens tell the two apart.
                 Visit::Over => drop(clients.remove(key)),
             }
         }

@@ -7,37 +7,47 @@
 //!
 //! mio reports *edges*. Side by side with the other way, *level-triggered* readiness:
 //!
-//! | | level-triggered: poll(2) | edge-triggered: mio |
-//! |---|---|---|
-//! | an event comes | at every wait, as long as input is unread | once, when new input arrives |
-//! | after a part is read | nothing to remember: the next wait reports the rest | the rest is *owed a visit*: no event reports it |
-//! | output | interest has to be switched on and off with it | one event after a write was refused |
+//! ```text
+//!                        level-triggered: poll(2)          edge-triggered: mio
+//! an event comes         at every wait while input is      once, when new input arrives
+//!                        unread
+//! after a part is read   nothing to remember: the next     the rest is owed a visit: no
+//!                        wait reports the rest             event reports it
+//! interest in output     is switched on and off with it    stays on: one event comes after
+//!                                                          a refused write
+//! ```
 //!
-//! So whoever stops before `WouldBlock`, or before a short read, owes that socket a visit. Each such
-//! debt is kept here as a token on a list, and while there is one, the loop does not sleep.
+//! A thread that stops before `WouldBlock`, or before a short read, owes that socket a visit. Each
+//! such debt is kept here as a token on a list, and while there is one, the loop does not sleep.
 //!
 //! One pass is a *turn* ([`Server::turn`]): dispatch → expire → flush → sweep. Each stage works off
 //! lists of tokens:
 //!
-//! | list | a token is put on by | and taken off by | twice? |
-//! |---|---|---|---|
-//! | `pending_read` | `enlist`: a read is owed | `dispatch`: one read for each, at most | no: `Slot::is_on_read_list` |
-//! | `pending_low` | `enlist`: likewise, but a handshake, or the end was reported | `dispatch`: at most `ENDS_PER_TURN`, and `HANDSHAKES_PER_TURN` of them handshakes | no: likewise |
-//! | `pending_write` | `enlist`: output is unsent; `dispatch`: writable again; `flush`: the hub's list | `flush`: all | yes: the second write finds nothing |
-//! | `pending_removal` | `settle`: the connection is gone | `sweep`: all | yes: the second look-up finds nothing |
-//! | the hub's clients to write to | the hub: a line for a client | `flush` | no |
-//! | the hub's pressing clients | the hub: an outbox is more than half full | `flush_pressing`: all | yes: likewise |
-//! | the hub's disconnects | the hub: a client has to go | `send_disconnects`: all | no: a client is taken out once |
-//! | `deadlines` | `settle` | `expire`: at most `DEADLINES_PER_TURN` | yes: only the live entry counts |
+//! ```text
+//! list             a token is put on by           and taken off by            may stand twice?
+//! pending_read     enlist: a read is owed         dispatch: one read each     no: is_on_read_list
+//! pending_low      enlist: likewise, during a     dispatch_low: some a turn,  no: likewise
+//!                  handshake or near the end      longest waiting first
+//! pending_write    enlist: output is unsent;      flush: all                  yes: a 2nd write
+//!                  dispatch: writable again;                                  finds nothing
+//!                  the hub: a line to deliver
+//! pending_removal  settle: the connection is      sweep: all                  yes: a 2nd
+//!                  gone                                                       look-up is in vain
+//! deadlines        enlist: an earlier deadline    expire: some a turn         yes: one is live
+//! pressing (hub)   the hub: an outbox is more     flush_pressing: all         yes: a 2nd write
+//!                  than half full                                             finds nothing
+//! disconnects      the hub: a client has to go    send_disconnects: all       no: a client goes
+//! (hub)                                                                       once
+//! ```
 //!
 //! Invariants:
 //! - Nothing blocks, and no client's trouble leaves its connection.
 //! - A connection is *marked* as ended anywhere and *removed* in `sweep`, so no key changes hands
 //!   within a turn. The hub hears of the end where it is marked.
-//! - Output is not written where it is made: `flush` writes once a turn, and all lines that wait for
-//!   a client leave as one message. Earlier writes happen only where waiting would do harm: to a
-//!   client whose outbox would overflow (`flush_pressing`), after a read that queued many answers
-//!   (`read`), and before a deadline is acted upon (`expire`).
+//! - Output is not written where it is made: `flush` writes once a turn, and all lines that wait
+//!   for a client leave as one message. Earlier writes happen only where waiting would do harm: to
+//!   a client with an outbox about to overflow (`flush_pressing`), after a read that queued many
+//!   answers (`read`), and before a deadline is acted upon (`expire`).
 //!
 //! Where readiness and new connections come from is not known here ([`crate::event_loop`]), so a
 //! test can play the kernel.
@@ -181,7 +191,8 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Makes one turn: reads what the kernel reported, acts on deadlines, writes, and removes.
+    /// Makes one turn: reads where the kernel reported input, acts on deadlines, writes, and
+    /// removes.
     pub fn turn(&mut self, now: Now, ready: &[Ready]) {
         self.dispatch(now, ready);
         self.expire(now);
@@ -387,7 +398,7 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Writes at once to clients whose outboxes are more than half full. The rest of the turn may
+    /// Writes at once to clients with outboxes more than half full. The rest of the turn may
     /// bring more lines than fit, and their sockets may be writable. A client is written to after
     /// each line that presses, so none is taken for slow without a try.
     fn flush_pressing(&mut self, now: Now) {
@@ -433,7 +444,7 @@ impl<S: Stream> Server<S> {
         let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
         if connection.is_due(now, &self.shared) {
             // The machine may have slept. Bytes that arrived meanwhile, or can leave now, count
-            // first; but a handshake is over, whatever has arrived of it.
+            // first; but a handshake is over, even if more of it has arrived.
             let is_handshaking = connection.is_handshaking();
             connection.note_readable();
             self.write(token, now);

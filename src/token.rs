@@ -1,7 +1,7 @@
 //! Tokens, and the tables that are looked up by token.
 //!
-//! A slab gives the key of a removed value to the next one, while an event, a deadline or a list may
-//! still name the old value. So a token is key *and* generation, and every table checks both.
+//! A slab gives the key of a removed value to the next one, while an event, a deadline or a list
+//! may still name the old value. So a token is key *and* generation, and every table checks both.
 //!
 //! Invariants:
 //! - No two values that are in one [`Slots`] at a time have the same token. Over time a token comes
@@ -68,7 +68,7 @@ pub struct Slots<T> {
     generation: u32,
 }
 
-/// A free slot of [`Slots`], whose token is already known.
+/// A free slot of [`Slots`]. Its token is known before its value.
 pub struct VacantSlot<'s, T> {
     entry: VacantEntry<'s, Entry<T>>,
     token: Token,
@@ -197,7 +197,7 @@ impl<T> TokenMap<T> {
         Some(entry.value)
     }
 
-    /// Returns the value whose token has this key, whatever its generation.
+    /// Returns the value with this key, of any generation, and its token.
     pub fn at_key(&self, key: usize) -> Option<(Token, &T)> {
         self.entries.get(key)?.as_ref().map(|entry| (entry.token, &entry.value))
     }

@@ -20,7 +20,7 @@
 //! |---|---|---|---|
 //! | Http | requests, one at a time | the response to the last one | a whole head in time |
 //! | WebSocket | messages | frames | a join in time, then liveness |
-//! | Closing | read and thrown away | what was queued leaves, nothing more is queued | `WRITE_STALL` |
+//! | Closing | read and thrown away | queued bytes leave, no more are queued | `WRITE_STALL` |
 //! | Lingering | read and thrown away | our side is shut | `LINGER` |
 //! | Gone | none | none | none: [`Server`](crate::server::Server) removes it |
 //!
@@ -255,7 +255,7 @@ impl<S: Stream> Connection<S> {
         Input::new(&mut buffer[..kept + got])
     }
 
-    /// Reads once, and counts what the stream keeps of input that is not readable yet.
+    /// Reads once, and counts the input that the stream keeps because it is not readable yet.
     fn read(&mut self, buffer: &mut [u8], now: Now, shared: &mut Shared) -> usize {
         if buffer.is_empty() || !self.pipe.is_readable() {
             return 0;

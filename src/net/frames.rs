@@ -1,11 +1,11 @@
 //! WebSocket frames: bytes as they arrive → whole messages (RFC 6455, section 5), by tungstenite.
 //!
-//! A frame is a header of 2 to 14 bytes and a payload. The first byte has a bit that says whether
-//! this frame ends its message, three reserved bits, and the opcode: text, binary, continuation, or
-//! a control frame (close, ping, pong). The second has a bit that says whether the payload is masked,
-//! as a client's has to be, and 7 bits of length; 126 and 127 mean that the length follows in 2 or 8
-//! bytes. Then come 4 bytes of mask: byte `n` of the payload was combined with byte `n % 4` of it by
-//! exclusive or.
+//! A frame is a header of 2 to 14 bytes and a payload. The first byte has a bit for the last frame
+//! of a message, three reserved bits, and the opcode: text, binary, continuation, or a control
+//! frame (close, ping, pong). The second has a bit for a masked payload, which a client's has to
+//! be, and 7 bits of length; 126 and 127 mean that the length follows in 2 or 8 bytes. Then come 4
+//! bytes of mask: byte `n` of the payload was combined with byte `n % 4` of the mask by exclusive
+//! or.
 //!
 //! Invariants:
 //! - Only whole frames reach tungstenite, which allocates for a frame as soon as it has seen the
@@ -18,7 +18,7 @@
 //!   where it came. Its meaning is the same either way.
 //! - No other file names a type of tungstenite's.
 //!
-//! Which connection a frame belongs to, and what its message means, is not known here.
+//! The connection of a frame, and the meaning of its message, are not known here.
 
 use std::fmt;
 use std::io::{self, Cursor, ErrorKind, Read, Write};
@@ -69,11 +69,11 @@ pub enum Message<'b> {
     Text(Text<'b>),
     /// Bytes.
     Binary(Vec<u8>),
-    /// A ping, whose answer is queued.
+    /// A ping. Its answer is queued.
     Ping,
     /// A pong.
     Pong,
-    /// A close frame, whose answer is queued: its code, or 1005 if it had none.
+    /// A close frame: its code, or 1005 if it had none. Its answer is queued.
     Close(u16),
 }
 
@@ -412,8 +412,8 @@ impl Frames {
 }
 
 /// Returns the text of the first frame of the input, if that is a whole text message and not too
-/// long. For a hundred bytes this takes a quarter of the time of a context, which copies them twice,
-/// and into a buffer filled with zeros.
+/// long. For a hundred bytes this takes a quarter of the time of a context, which copies them
+/// twice, and into a buffer filled with zeros.
 fn whole_text<'b>(input: &mut Input<'b>, codec: &mut Codec) -> Option<Result<&'b str, CloseCode>> {
     const FINAL_TEXT: u8 = 0x81;
     // The mask bit is the highest of the byte that has the length.

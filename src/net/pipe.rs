@@ -1,13 +1,13 @@
-//! A byte pump over one non-blocking stream: which input may be unread, which output is unsent.
+//! A byte pump over one non-blocking stream: its unread input and its unsent output.
 //!
 //! The kernel reports *edges*: one event when a socket becomes readable, one when it becomes
-//! writable again. So this is the state to keep between two events. After an edge the socket may be
+//! writable again. This is the state to keep between two events. After an edge the socket may be
 //! read until a read fails with `WouldBlock`, or comes back short. After a refused write there will
-//! be an edge; until it comes, trying again is in vain.
+//! be an edge; until it comes, another try is in vain.
 //!
 //! Invariants:
-//! - `readable` is `false` only if an event will report the next input. Whatever stops the caller
-//!   from reading now, the edge is not lost.
+//! - `readable` is `false` only if an event will report the next input. The edge is not lost,
+//!   whether or not the caller may read now.
 //! - The end of the stream is kept until it has been read, because it is reported once, too.
 //! - Output leaves in the order in which it was queued, and none of it is dropped.
 //! - `stalled_since` is `Some` only after the kernel refused output, so an event will report when
@@ -68,7 +68,7 @@ pub enum WriteOutcome {
 }
 
 impl<S: Stream> Pipe<S> {
-    /// Wraps a stream. The first event reports what may have arrived already.
+    /// Wraps a stream. The first event reports input that has arrived before.
     pub fn new(stream: S) -> Pipe<S> {
         Pipe {
             stream,
@@ -203,7 +203,8 @@ impl<S: Stream> Pipe<S> {
     }
 
     /// Tries once to write two pieces without a copy; returns how many bytes were taken. Nothing
-    /// may be queued. The caller queues the rest; a flush then finds out whether the kernel is full.
+    /// may be queued. The caller queues the rest; a flush then finds out whether the kernel is
+    /// full.
     ///
     /// # Errors
     /// The stream broke.

@@ -1,7 +1,7 @@
 //! The seam between a connection and its bytes: a non-blocking stream of any kind.
 //!
-//! A socket, TLS over a socket, and a script in a test are all a [`Stream`]. Nothing is known here
-//! of what the bytes mean.
+//! A socket, TLS over a socket, and a script in a test are all a [`Stream`]. The meaning of the
+//! bytes is not known here.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;

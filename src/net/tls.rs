@@ -1,15 +1,18 @@
-//! TLS between a connection and its socket: what comes goes through a session before the connection
-//! sees it, and what leaves goes through it before the kernel does. Neither side knows: this is a
-//! [`Stream`] over another.
+//! TLS between a connection and its socket: a [`Stream`] over another [`Stream`].
+//!
+//! Input goes through a rustls session before the connection sees it, and output before the kernel
+//! does. Neither side knows.
 //!
 //! Invariants:
-//! - The session keeps nothing that is to leave, but its answer to new keys until the next write.
-//!   What the kernel refuses lies in `refused`, is counted, and has to go before more is taken.
-//! - `read` says `WouldBlock` only when the socket did: whatever stops it sooner, bytes or the end,
-//!   is told by [`Stream::may_have_more`].
-//! - A peer that says much and means nothing is refused: what the session keeps of it has a bound.
+//! - rustls buffers no outgoing ciphertext between calls, except a KeyUpdate reply, which leaves
+//!   with the next write. Ciphertext that the kernel refused is kept in `refused`, counted, and
+//!   flushed before more plaintext is accepted.
+//! - `read` fails with `WouldBlock` only when the socket did. If a full buffer or the end stops it
+//!   sooner, [`Stream::may_have_more`] says so.
+//! - The input that a session keeps has a bound, however much a peer sends without completing a
+//!   record.
 //!
-//! What is said in plain, by whom, and until when, is not known here.
+//! Which connections speak TLS, and the meaning of the plaintext, are not known here.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::path::Path;
@@ -26,31 +29,31 @@ use crate::limits::{TLS_READ_BYTES, TLS_RECORD_BYTES_MAX, TLS_UNREAD_BYTES_MAX, 
 use crate::memory::extend_tightly;
 use crate::net::stream::Stream;
 
-/// The first byte of a TLS connection: a handshake record (RFC 8446, 5.1). No request of HTTP
-/// begins with it.
+/// The first byte of a TLS connection: the type of a handshake record (RFC 8446, 5.1). No HTTP
+/// request begins with it.
 const HANDSHAKE: u8 = 0x16;
-/// Bytes of a record's header: its type, its version, and its length in two.
+/// Bytes of a record header: type, version and length (RFC 8446, 5.1).
 const RECORD_HEADER_BYTES: u8 = 5;
 
-/// Certificate and key, and all that new sessions begin with.
+/// The certificate, its key, and the rest of what new sessions are made from.
 #[derive(Clone)]
 pub struct Identity(Arc<ServerConfig>);
 
 impl Identity {
-    /// Reads a certificate with its chain, and its key. This waits for a disk.
+    /// Reads a certificate with its chain, and its key. This blocks on the disk.
     ///
     /// # Errors
-    /// One sentence for the person who runs the server, naming the option whose file is to blame.
+    /// One sentence for the operator that names the option with the wrong file.
     pub fn load(certificate: &Path, key: &Path) -> Result<Identity, String> {
         let tickets =
             ring::Ticketer::new().map_err(|error| format!("no keys for tickets: {error}"))?;
         Identity::with_tickets(certificate, key, tickets)
     }
 
-    /// The same files as they are now. Who has a ticket from before can go on using it.
+    /// Reads the same files again. Tickets that were given out before stay valid.
     ///
     /// # Errors
-    /// Those of [`Identity::load`]; this identity is as good as before.
+    /// Those of [`Identity::load`]; this identity can still be used.
     pub fn reload(&self, certificate: &Path, key: &Path) -> Result<Identity, String> {
         Identity::with_tickets(certificate, key, Arc::clone(&self.0.ticketer))
     }
@@ -80,15 +83,14 @@ impl Identity {
                 error => format!("--tls-cert and --tls-key cannot be used: {error}"),
             })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // What is needed to resume a session is in the client's ticket; nothing is kept for it
-        // here.
+        // The state of a session to resume is in the client's ticket; none is kept here.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = tickets;
         Ok(Identity(Arc::new(config)))
     }
 }
 
-/// Nothing of what stands in the file: it may be the key.
+/// Tells why a file cannot be used. None of its bytes are in the sentence: they may be the key.
 fn unreadable(path: &Path, what: &str, error: &PemError) -> String {
     match error {
         PemError::Io(error) => format!("{} cannot be read: {error}", path.display()),
@@ -96,10 +98,10 @@ fn unreadable(path: &Path, what: &str, error: &PemError) -> String {
     }
 }
 
-/// A stream over a socket, with TLS or without.
+/// A socket with TLS over it, or without.
 pub struct TlsStream<S: Stream> {
     socket: S,
-    /// In a box, because who has none should not pay for it.
+    /// In a box, so that a plain connection does not pay for it.
     session: Option<Box<Session>>,
 }
 
@@ -107,36 +109,36 @@ struct Session {
     tls: ServerConnection,
     peer: Peer,
     records: Records,
-    /// Ciphertext that the kernel has refused.
+    /// Ciphertext that the kernel refused.
     refused: Vec<u8>,
-    /// Bytes that can be read without the socket.
+    /// Plaintext bytes that can be read without the socket.
     plain: usize,
-    /// The socket may have more, or an end, that no event will tell of.
+    /// The socket may have more input, or an end, that no event will report.
     more: bool,
-    /// The peer has said close, or what it said was no TLS.
+    /// The peer sent close_notify, or broke the protocol.
     closed: bool,
-    /// Bytes that have come since any could be read.
-    unheard: usize,
-    /// As many of what has come rustls may still keep.
+    /// Bytes that arrived since the last plaintext.
+    unread: usize,
+    /// The most bytes of input that rustls may still keep.
     kept: usize,
 }
 
-/// What the first byte has shown.
+/// The peer's language, as its first byte shows.
 #[derive(Clone, Copy, PartialEq)]
 enum Peer {
     Unknown,
     SpeaksTls,
-    /// Then so do we.
-    SpeaksPlainly,
+    /// It is answered in plain text.
+    SpeaksPlaintext,
 }
 
 impl<S: Stream> TlsStream<S> {
-    /// A stream that changes nothing.
+    /// Wraps a socket without TLS.
     pub fn plain(socket: S) -> TlsStream<S> {
         TlsStream { socket, session: None }
     }
 
-    /// A stream whose peer has to speak TLS.
+    /// Wraps a socket with a peer that has to speak TLS.
     ///
     /// # Errors
     /// Those of rustls, which has none for an [`Identity`].
@@ -151,21 +153,21 @@ impl<S: Stream> TlsStream<S> {
             plain: 0,
             more: false,
             closed: false,
-            unheard: 0,
+            unread: 0,
             kept: 0,
         };
         Ok(TlsStream { socket, session: Some(Box::new(session)) })
     }
 
-    /// The socket below.
+    /// Returns the socket.
     pub fn socket_mut(&mut self) -> &mut S {
         &mut self.socket
     }
 
-    /// The session, and the socket for it; none: bytes are what they are.
+    /// Returns the session and its socket, or `None` if bytes pass unchanged.
     fn session(&mut self) -> Option<(&mut Session, &mut S)> {
         let session =
-            self.session.as_deref_mut().filter(|session| session.peer != Peer::SpeaksPlainly)?;
+            self.session.as_deref_mut().filter(|session| session.peer != Peer::SpeaksPlaintext)?;
         Some((session, &mut self.socket))
     }
 }
@@ -174,13 +176,13 @@ impl<S: Stream> Read for TlsStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some((session, socket)) = self.session() else { return self.socket.read(buffer) };
         if session.peer == Peer::Unknown {
-            // By itself: behind it all is TLS, or nothing.
+            // A read of its own, because the first byte decides how the rest is read.
             let mut first = [0];
             if socket.read(&mut first)? == 0 {
                 return Ok(0);
             }
             if first != [HANDSHAKE] {
-                (session.peer, session.more) = (Peer::SpeaksPlainly, true);
+                (session.peer, session.more) = (Peer::SpeaksPlaintext, true);
                 buffer[..1].copy_from_slice(&first);
                 return Ok(1);
             }
@@ -191,19 +193,19 @@ impl<S: Stream> Read for TlsStream<S> {
         let (mut got, mut taken) = (0, 0);
         loop {
             got += session.take_plain(&mut buffer[got..])?;
-            // Records of one byte each are 23 times the work: what comes has the same bound as what
-            // it says.
+            // The ciphertext has the same bound as the plaintext: in records of one byte it is 23
+            // times as long.
             let is_enough = got == buffer.len() || taken >= buffer.len();
             if got > 0 && (is_enough || !session.more) {
-                session.give_back();
+                session.free_record_buffer();
                 return Ok(got);
             }
             match session.receive(socket) {
                 Ok(len) if len > 0 => taken += len,
                 result if got == 0 => return result,
                 result => {
-                    // The end and what breaks the stream come behind what was said before; what
-                    // came in the very read that breaks it is not heard.
+                    // Plaintext comes first; the next read finds the end or the error. Records that
+                    // came in the same read as a broken one are lost.
                     session.more =
                         !matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock);
                     return Ok(got);
@@ -227,7 +229,7 @@ impl<S: Stream> Write for TlsStream<S> {
             return self.socket.write_vectored(parts);
         };
         session.check_writable()?;
-        // Behind each other in the same records.
+        // One behind the other, in the same records.
         let taken = session.tls.writer().write_vectored(parts)?;
         session.send(socket)?;
         Ok(taken)
@@ -238,7 +240,7 @@ impl<S: Stream> Write for TlsStream<S> {
         while !session.refused.is_empty() {
             match socket.write(&session.refused)? {
                 0 => return Err(ErrorKind::WriteZero.into()),
-                // Moves the rest, which is short, and gives back what it no longer needs.
+                // Moves the rest, which is short, into a buffer of its length.
                 taken => session.refused = session.refused.split_off(taken),
             }
         }
@@ -265,12 +267,12 @@ impl<S: Stream> Stream for TlsStream<S> {
     fn is_handshaking(&self) -> bool {
         let session = self.session.as_ref();
         session.is_some_and(|session| {
-            session.peer != Peer::SpeaksPlainly && session.tls.is_handshaking()
+            session.peer != Peer::SpeaksPlaintext && session.tls.is_handshaking()
         })
     }
 
     fn spoke_plaintext(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.peer == Peer::SpeaksPlainly)
+        self.session.as_ref().is_some_and(|session| session.peer == Peer::SpeaksPlaintext)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -281,15 +283,15 @@ impl<S: Stream> Stream for TlsStream<S> {
                 return Err(ErrorKind::WouldBlock.into());
             }
         }
-        // Nobody hears what still comes, so nobody has to understand it.
+        // Further input is thrown away, so it need not be decrypted.
         self.session = None;
         self.socket.shutdown_write()
     }
 }
 
 impl<S: Stream> Drop for TlsStream<S> {
-    /// However it ends: nothing was cut off by somebody on the way. If that cannot be said at once
-    /// it is not said.
+    /// Sends close_notify, so that the peer knows that nothing was cut off on the way; but only if
+    /// that can be written at once.
     fn drop(&mut self) {
         if let Some((session, socket)) = self.session()
             && session.check_writable().is_ok()
@@ -301,7 +303,7 @@ impl<S: Stream> Drop for TlsStream<S> {
 }
 
 impl Session {
-    /// Hands on what can be read in plain.
+    /// Moves plaintext into `buffer`.
     fn take_plain(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.plain.min(buffer.len());
         self.tls.reader().read_exact(&mut buffer[..len])?;
@@ -309,8 +311,7 @@ impl Session {
         Ok(len)
     }
 
-    /// Reads from the socket once, as much as rustls takes at once, and works out what it means. 0:
-    /// the end.
+    /// Reads from the socket once, at most as much as rustls takes, and decrypts; 0 is the end.
     fn receive<S: Stream>(&mut self, socket: &mut S) -> io::Result<usize> {
         if self.closed {
             return Ok(0);
@@ -319,21 +320,21 @@ impl Session {
         let got = self.tls.read_tls(&mut tap)?;
         let more = tap.more;
         let state = self.tls.process_new_packets();
-        // Answers of the handshake, or an alert that says what is wrong.
+        // The next message of the handshake, or an alert.
         self.send(socket)?;
         let state = state.map_err(|error| self.broken(error))?;
         (self.plain, self.closed) = (state.plaintext_bytes_to_read(), state.peer_has_closed());
         self.more = more || self.closed;
-        self.unheard = if self.plain > 0 { 0 } else { self.unheard + got };
-        if self.unheard > TLS_UNREAD_BYTES_MAX {
-            return Err(self.broken("the peer sends much and says nothing"));
+        self.unread = if self.plain > 0 { 0 } else { self.unread + got };
+        if self.unread > TLS_UNREAD_BYTES_MAX {
+            return Err(self.broken("the peer sends much without completing a record"));
         }
         let is_at_rest = self.plain > 0 && self.records.is_whole();
         self.kept = if is_at_rest { 0 } else { (self.kept + got).min(TLS_UNREAD_BYTES_MAX) };
         Ok(got)
     }
 
-    /// Nothing more is heard.
+    /// Ends the input with an error.
     fn broken(&mut self, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
         self.closed = true;
         let error = io::Error::new(ErrorKind::InvalidData, why);
@@ -341,14 +342,14 @@ impl Session {
         error
     }
 
-    /// rustls gives back what a long record took when it reads again, and with that it waits for
-    /// the next record.
-    fn give_back(&mut self) {
-        let _ = self.tls.read_tls(&mut Nothing);
+    /// Lets rustls free the buffer of a long record. It does that only at its next read, which may
+    /// be far away.
+    fn free_record_buffer(&mut self) {
+        let _ = self.tls.read_tls(&mut Drained);
     }
 
-    /// Is this the time to write? What was refused goes first, and in the handshake it would only
-    /// be kept.
+    /// Fails with `WouldBlock` while no plaintext may be accepted: refused ciphertext goes first,
+    /// and during the handshake rustls would only buffer it.
     fn check_writable(&self) -> io::Result<()> {
         if self.refused.is_empty() && !self.tls.is_handshaking() {
             return Ok(());
@@ -356,7 +357,7 @@ impl Session {
         Err(ErrorKind::WouldBlock.into())
     }
 
-    /// Hands all records that wait to the kernel in one write, and keeps what it refuses.
+    /// Hands all pending records to the kernel in one write, and keeps the refused bytes.
     fn send<S: Stream>(&mut self, socket: &mut S) -> io::Result<()> {
         while self.tls.wants_write() {
             self.tls.write_tls(&mut Valve { socket, refused: &mut self.refused })?;
@@ -364,15 +365,15 @@ impl Session {
         Ok(())
     }
 
-    /// Bytes of memory that are kept of what has come.
+    /// Returns the memory, in bytes, that the session keeps of its input.
     fn buffered_bytes(&self) -> usize {
-        // A buffer may be twice as long as what is in it; a record may have been handed on but for
-        // its last byte.
+        // A buffer may be twice as long as its content, and all of a record but its last byte may
+        // have been read.
         2 * self.kept + if self.plain > 0 { TLS_RECORD_BYTES_MAX } else { 0 }
     }
 }
 
-/// The socket as rustls reads from it.
+/// The socket as rustls reads from it: at most [`TLS_READ_BYTES`] at once.
 struct Tap<'a, S> {
     socket: &'a mut S,
     records: &'a mut Records,
@@ -389,16 +390,16 @@ impl<S: Stream> Read for Tap<'_, S> {
     }
 }
 
-/// A socket with nothing to read.
-struct Nothing;
+/// A socket without input.
+struct Drained;
 
-impl Read for Nothing {
+impl Read for Drained {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(ErrorKind::WouldBlock.into())
     }
 }
 
-/// The socket as rustls writes to it: all is taken.
+/// The socket as rustls writes to it: every byte is accepted, and a refused one kept.
 struct Valve<'a, S> {
     socket: &'a mut S,
     refused: &'a mut Vec<u8>,
@@ -433,12 +434,12 @@ impl<S: Stream> Write for Valve<'_, S> {
     }
 }
 
-/// Where records end in what has come.
+/// The position in the stream of records.
 #[derive(Default)]
 struct Records {
-    /// Bytes of the header that have come.
+    /// Bytes of the current header that have arrived.
     header: u8,
-    /// Bytes of the record that are to come behind it.
+    /// Bytes of the current record that have not arrived.
     left: u16,
 }
 
@@ -446,7 +447,7 @@ impl Records {
     fn pass(&mut self, mut bytes: &[u8]) {
         while let Some((&first, rest)) = bytes.split_first() {
             if self.header < RECORD_HEADER_BYTES {
-                // The length stands last; what was shifted in before it is shifted out.
+                // The length is the last field: earlier bytes are shifted out.
                 self.left = self.left << 8 | u16::from(first);
                 self.header += 1;
                 bytes = rest;
@@ -461,7 +462,7 @@ impl Records {
         }
     }
 
-    /// Has no record begun that has not ended?
+    /// Returns `true` between two records.
     fn is_whole(&self) -> bool {
         self.header == 0
     }

@@ -1,11 +1,12 @@
-//! The deadlines of a [`Connection`]: which one is next, and what happens when it has passed.
+//! The deadlines of a [`Connection`]: the next one, and the action when it has passed.
 //!
 //! Invariants:
 //! - While the kernel refuses output, only [`WRITE_STALL`] counts, and the deadlines that a peer
-//!   cannot extend: to join, and to be gone. The peer is not read then, so its silence means nothing.
+//!   cannot extend: to join, and to be gone. The peer is not read then, so its silence means
+//!   nothing.
 //! - [`Connection::expire`] does nothing before a deadline has passed, so it may be called early.
 //!
-//! Who calls it, and when, is not known here.
+//! The clock, and the queue of all deadlines, are not known here.
 
 use std::time::Instant;
 

@@ -26,7 +26,8 @@ pub struct Http {
     pub head: Vec<u8>,
     /// `head` may hold a whole request, which waits for the response before it to leave.
     pub pipelined: bool,
-    /// The time by which the head has to be whole, or a kept-alive connection has to send something.
+    /// The time by which the head has to be whole. A kept-alive connection has to begin one by
+    /// then.
     pub deadline: Instant,
     /// A head has begun, or is due because the connection is new.
     pub started: bool,
@@ -46,7 +47,7 @@ pub struct Body {
 }
 
 impl Http {
-    /// Waits for the first request, whose head has to be whole by `deadline`.
+    /// Waits for the first request. Its head has to be whole by `deadline`.
     pub fn new(view: View, deadline: Instant) -> Http {
         Http {
             head: Vec::new(),

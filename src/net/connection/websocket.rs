@@ -3,7 +3,7 @@
 //! Invariant: while the peer is not read, because the kernel refuses our output or because it is in
 //! debt, neither its silence counts nor the time for its incomplete message.
 //!
-//! What is done when a deadline has passed is decided by the connection.
+//! The connection decides how to act on a deadline that has passed.
 
 use std::time::Instant;
 
@@ -67,7 +67,7 @@ impl Liveness {
 }
 
 impl WebSocket {
-    /// Begins a WebSocket whose peer has to join by `join_by`.
+    /// Begins a WebSocket. Its peer has to join by `join_by`.
     pub fn new(join_by: Instant, now: Now) -> WebSocket {
         WebSocket {
             liveness: Liveness::Joining(join_by),
@@ -143,7 +143,7 @@ impl WebSocket {
         silent.into_iter().chain(partial).min()
     }
 
-    /// Returns what is due, after a deadline has passed.
+    /// Returns the action that is due, after a deadline has passed.
     pub fn due(&self, now: Now, limits: &Limits) -> Due {
         let is_late = |partial: &PartialMessage| partial.since + MESSAGE_TIMEOUT <= now.instant;
         let is_in_debt = limits.rate.is_some_and(|rate| self.bucket.is_in_debt(rate, now.instant));
