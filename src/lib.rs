@@ -23,3 +23,5 @@ pub mod metrics;
 pub mod server;
 
 pub mod event_loop;
+
+pub mod guide;
