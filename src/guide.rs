@@ -115,15 +115,17 @@ mod tests {
     #[test]
     fn each_link_between_files_leads_to_a_file_and_its_heading() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        if !root.join(".github").exists() {
+            return; // A package has neither this folder nor the pictures.
+        }
         for (page, text) in PAGES {
             println!("{page}");
             check_links(&root.join("src/guide"), text);
         }
         for path in ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md"] {
+            println!("{path}");
             let path = root.join(path);
-            println!("{}", path.display());
-            // A package has no `.github`.
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            let text = std::fs::read_to_string(&path).expect("a page");
             check_links(path.parent().expect("a folder"), &text);
         }
     }
