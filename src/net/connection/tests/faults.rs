@@ -1,0 +1,126 @@
+//! A reset in every state, and one conversation with a fault at every step.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn a_reset_in_any_state_is_the_end_and_nothing_is_left() {
+    type Step = fn(&mut Talk);
+    let states: [(fn() -> Talk, Step); 9] = [
+        (Talk::new, |_| {}),
+        (Talk::new, |talk| talk.hear(&HEALTH[..20])),
+        (Talk::new, |talk| talk.hear(HEALTH)),
+        (Talk::joining, |_| {}),
+        (Talk::open, |_| {}),
+        (Talk::open, |talk| talk.hear(frame(TEXT_BEGINS, "one"))),
+        (Talk::open, |talk| talk.hear(&frame(TEXT, "one")[..7])),
+        (Talk::open, |talk| {
+            talk.wire().window = Some(0);
+            talk.hear([frame(TEXT, "one"), frame(TEXT_BEGINS, "two")].concat());
+        }),
+        (Talk::new, |talk| {
+            talk.wire().window = Some(0);
+            talk.hear(HEALTH.repeat(2));
+        }),
+    ];
+    for (begin, step) in states {
+        let mut talk = begin();
+        step(&mut talk);
+        talk.wire().reset = true;
+        talk.event(true);
+        talk.is_gone(RESET);
+    }
+}
+
+#[test]
+fn a_reset_after_the_last_word_does_not_change_why_it_ended() {
+    let mut talk = Talk::open();
+    talk.close(1001);
+    talk.visit();
+    talk.wire().reset = true;
+    talk.event(true);
+    talk.is_gone(End::Refused(1001));
+
+    let mut talk = Talk::open();
+    talk.wire().window = Some(0);
+    talk.hear(frame(CLOSE, b"\x03\xe8"));
+    talk.wire().reset = true;
+    talk.event(true);
+    talk.is_gone(End::Closed(1000));
+}
+
+/// What a peer says from its first byte to its last, in segments that cut everything there is to
+/// cut.
+fn conversation() -> Vec<Vec<u8>> {
+    let letters = "x".repeat(300);
+    let frames = [
+        frame(TEXT, "one"),
+        frame(TEXT_BEGINS, "tw"),
+        frame(PING_FRAME, "?"),
+        frame(0x80, "o"),
+        frame(0x82, &letters),
+        frame(CLOSE, b"\x03\xe8"),
+    ];
+    let all = [HEALTH.repeat(2).as_bytes(), UPGRADE.as_bytes(), &frames.concat()].concat();
+    all.chunks(7).map(<[u8]>::to_vec).collect()
+}
+
+/// The conversation with these faults; the kernel reports readiness as long as there is any.
+fn converse(faults: impl IntoIterator<Item = (usize, Fault)>) -> Talk {
+    let mut talk = Talk::new();
+    talk.buffer.truncate(HEAD_BYTES_MAX);
+    talk.wire().faults.extend(faults);
+    for segment in conversation() {
+        talk.hear(segment);
+    }
+    let mut events = 0;
+    while !talk.connection.is_gone() {
+        talk.wire().end = events > 2;
+        talk.event(events > 2);
+        events += 1;
+        assert!(events < 100, "it hangs");
+    }
+    talk
+}
+
+/// The conversation comes to the same with these faults, none of which is a reset.
+#[track_caller]
+fn check_faults(smooth: &Talk, faults: Vec<(usize, Fault)>) {
+    let talk = converse(faults);
+    talk.is_gone(End::Closed(1000));
+    assert_eq!(talk.heard, smooth.heard);
+    assert!(talk.wire().taken == smooth.wire().taken, "something else left");
+}
+
+#[test]
+fn a_fault_at_any_step_of_a_conversation_changes_nothing_but_a_reset_that_ends_it() {
+    let smooth = converse([]);
+    smooth.is_gone(End::Closed(1000));
+    let binary = Incoming::Binary("x".repeat(300).into());
+    assert_eq!(smooth.heard, [Incoming::Open, text("one"), text("two"), binary]);
+
+    let calls = smooth.wire().calls;
+    for step in 0..calls {
+        for fault in [Fault::Blocks, Fault::IsInterrupted, Fault::TakesOneByte] {
+            check_faults(&smooth, vec![(step, fault)]);
+        }
+        let talk = converse([(step, Fault::Resets)]);
+        talk.is_gone(talk.connection.end().unwrap());
+        assert!(smooth.heard.starts_with(&talk.heard));
+        assert!(smooth.wire().taken.starts_with(&talk.wire().taken));
+    }
+}
+
+proptest! {
+    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_faults_that_are_no_resets_change_nothing(
+        faults in prop::collection::vec((0..200usize, 0..3usize), 0..100),
+    ) {
+        let fault = |n| [Fault::Blocks, Fault::IsInterrupted, Fault::TakesOneByte][n];
+        check_faults(&converse([]), faults.into_iter().map(|(step, n)| (step, fault(n))).collect());
+    }
+}
