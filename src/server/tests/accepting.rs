@@ -1,0 +1,45 @@
+//! Connections over a quota.
+
+use super::*;
+use crate::limits::LINGER;
+
+#[test]
+fn with_too_many_connections_the_next_is_answered_503_and_a_crowd_is_dropped() {
+    let mut play = Play::with(2, |_| {});
+    let [alice, _bob] = play.join(["alice", "bob"]);
+    let refused: Vec<Client> = (0..REFUSALS_MAX).map(|_| play.connect()).collect();
+    assert!(play.connect().is_dropped());
+    assert_eq!(play.server.counters.accept_failures, 1);
+    play.run();
+    for client in &refused {
+        assert!(client.read().starts_with(b"HTTP/1.1 503 "));
+    }
+    play.pass(LINGER);
+    play.run();
+    assert_eq!(play.server.len(), 2);
+    alice.end();
+    play.run();
+    play.join(["carol"]);
+}
+
+#[test]
+fn more_connections_from_one_address_than_allowed_are_answered_503_and_others_are_not() {
+    let mut play = Play::with(100, |config| config.per_address = 2);
+    let first = play.connect_from("2001:db8::1");
+    play.connect_from("2001:db8::2");
+    let refused = play.connect_from("2001:db8::3");
+    let other = play.connect_from("2001:db8:0:1::1");
+    play.run();
+    assert!(refused.read().starts_with(b"HTTP/1.1 503 "));
+    assert!(other.read().is_empty());
+    // One who was refused leaves no room, one who was here does.
+    refused.end();
+    play.run();
+    let refused = play.connect_from("2001:db8::3");
+    first.end();
+    play.run();
+    assert!(refused.read().starts_with(b"HTTP/1.1 503 ") && first.is_dropped());
+    let next = play.connect_from("2001:db8::3");
+    play.run();
+    assert!(next.read().is_empty());
+}
