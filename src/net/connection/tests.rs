@@ -21,7 +21,7 @@ mod reading;
 mod requests;
 mod writing;
 
-const LIMIT: usize = 65_536;
+const MESSAGE_BYTES_MAX: usize = 65_536;
 const PING: Duration = Duration::from_secs(25);
 const TIMEOUT: Duration = Duration::from_secs(40);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ struct Talk {
     shared: Shared,
     buffer: Vec<u8>,
     now: Now,
-    heard: Vec<Incoming<'static>>,
+    received: Vec<Incoming<'static>>,
     /// The most that ever waited to be written.
     unsent_max: usize,
 }
@@ -56,7 +56,7 @@ impl Talk {
         let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
         let site = Site::new(Files::BuiltIn, Access::Anyone, endpoint);
         let limits = Limits {
-            message_bytes_max: LIMIT,
+            message_bytes_max: MESSAGE_BYTES_MAX,
             incomplete_bytes_total,
             ping: PING,
             timeout: TIMEOUT,
@@ -68,7 +68,7 @@ impl Talk {
         let wire = Rc::new(RefCell::new(Wire::default()));
         let connection = Connection::new(Scripted(wire.clone()), View::Page, now, &shared);
         let buffer = vec![0; READ_BYTES];
-        Talk { wire, connection, shared, buffer, now, heard: Vec::new(), unsent_max: 0 }
+        Talk { wire, connection, shared, buffer, now, received: Vec::new(), unsent_max: 0 }
     }
 
     /// Upgraded and admitted.
@@ -80,9 +80,9 @@ impl Talk {
 
     fn joining() -> Talk {
         let mut talk = Talk::new();
-        talk.hear(UPGRADE);
+        talk.arrive(UPGRADE);
         assert!(talk.taken().starts_with(b"HTTP/1.1 101 "));
-        assert_eq!(std::mem::take(&mut talk.heard), [Incoming::Open]);
+        assert_eq!(std::mem::take(&mut talk.received), [Incoming::Open]);
         talk
     }
 
@@ -90,10 +90,11 @@ impl Talk {
         self.wire.borrow_mut()
     }
 
-    /// The kernel reports readiness, once.
-    fn event(&mut self, closed: bool) {
+    /// The kernel reports readiness once, and the end of the stream or a reset with it.
+    fn event(&mut self) {
         self.connection.note_readable();
-        if closed {
+        let is_closed = self.wire().end || self.wire().reset;
+        if is_closed {
             self.connection.note_read_closed();
         }
         self.visit();
@@ -109,7 +110,7 @@ impl Talk {
     }
 
     fn read(&mut self) {
-        let Talk { connection, shared, buffer, now, heard, .. } = self;
+        let Talk { connection, shared, buffer, now, received, .. } = self;
         let mut input = connection.receive(buffer, *now, shared);
         while let Some(incoming) = connection.next(&mut input, *now, shared) {
             match &incoming {
@@ -117,9 +118,9 @@ impl Talk {
                 Incoming::Text(text) => connection.send_text(text.as_bytes(), shared),
                 Incoming::Binary(bytes) => connection.send(Opcode::Binary, bytes, shared),
             }
-            heard.push(match incoming {
+            received.push(match incoming {
                 Incoming::Open => Incoming::Open,
-                Incoming::Text(said) => text(&said),
+                Incoming::Text(payload) => text(&payload),
                 Incoming::Binary(bytes) => Incoming::Binary(bytes),
             });
         }
@@ -132,20 +133,20 @@ impl Talk {
     }
 
     /// One segment comes.
-    fn hear(&mut self, bytes: impl AsRef<[u8]>) {
+    fn arrive(&mut self, bytes: impl AsRef<[u8]>) {
         self.wire().coming.extend(bytes.as_ref());
-        self.event(false);
+        self.event();
     }
 
     /// One segment comes, and with it the end of the stream: one event tells of both.
-    fn hear_last(&mut self, bytes: impl AsRef<[u8]>) {
+    fn arrive_with_end(&mut self, bytes: impl AsRef<[u8]>) {
         self.wire().coming.extend(bytes.as_ref());
-        self.hear_end();
+        self.arrive_end();
     }
 
-    fn hear_end(&mut self) {
+    fn arrive_end(&mut self) {
         self.wire().end = true;
-        self.event(true);
+        self.event();
     }
 
     /// From now on the kernel takes so many bytes more; none: as many as there are.
@@ -172,11 +173,20 @@ impl Talk {
 
     /// Nothing happens until this time has passed: then what is due is done.
     #[track_caller]
-    fn is_due_in(&mut self, time: Duration) {
+    fn expire_after(&mut self, time: Duration) {
         assert_eq!(self.deadline(), Some(time));
         self.pass(time - MOMENT);
         assert_eq!(self.deadline(), Some(MOMENT), "it did not wait");
         self.pass(MOMENT);
+    }
+
+    /// The same, and it closes the connection with 1008.
+    #[track_caller]
+    fn expire_with_1008(mut self, time: Duration) {
+        self.taken();
+        self.expire_after(time);
+        assert_eq!(self.taken(), close_frame(1008));
+        self.assert_lingering();
     }
 
     fn deadline(&self) -> Option<Duration> {
@@ -185,7 +195,7 @@ impl Talk {
 
     /// It is over, for this reason, and nothing is left.
     #[track_caller]
-    fn is_gone(&self, end: End) {
+    fn assert_gone(&self, end: End) {
         assert!(self.connection.is_gone());
         assert_eq!(self.connection.end(), Some(end));
         assert_eq!(self.shared.incomplete_bytes(), 0);
@@ -196,21 +206,12 @@ impl Talk {
 
     /// Our last word has left, our end is shut, and the peer's is waited for.
     #[track_caller]
-    fn is_lingering(&self) {
+    fn assert_lingering(&self) {
         assert!(!self.connection.is_gone());
         assert!(self.wire().shut);
         assert_eq!(self.deadline(), Some(LINGER));
         assert_eq!(self.shared.incomplete_bytes(), 0);
     }
-}
-
-/// What is due comes when the message is this old, and is our goodbye.
-#[track_caller]
-fn is_refused_in(mut talk: Talk, time: Duration) {
-    talk.taken();
-    talk.is_due_in(time);
-    assert_eq!(talk.taken(), goodbye(1008));
-    talk.is_lingering();
 }
 
 const RESET: End = End::Lost(ErrorKind::ConnectionReset);
@@ -219,7 +220,7 @@ const END_OF_STREAM: End = End::Lost(ErrorKind::UnexpectedEof);
 // ---- what is said ----
 
 pub(crate) const TEXT: u8 = 0x81;
-const TEXT_BEGINS: u8 = 0x01;
+const FIRST_FRAGMENT: u8 = 0x01;
 pub(crate) const CLOSE: u8 = 0x88;
 const PING_FRAME: u8 = 0x89;
 const PONG: u8 = 0x8a;
@@ -227,15 +228,15 @@ const OUR_PING: &[u8] = &[PING_FRAME, 0];
 
 /// A frame from a client. Masked with zeros, so that it can be read.
 pub(crate) fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
-    put(first, 0x80, &[0; 4], payload.as_ref())
+    encode(first, 0x80, &[0; 4], payload.as_ref())
 }
 
 /// A frame from us.
 pub(crate) fn ours(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
-    put(first, 0, &[], payload.as_ref())
+    encode(first, 0, &[], payload.as_ref())
 }
 
-fn put(first: u8, masked: u8, mask: &[u8], payload: &[u8]) -> Vec<u8> {
+fn encode(first: u8, masked: u8, mask: &[u8], payload: &[u8]) -> Vec<u8> {
     let long = (payload.len() as u16).to_be_bytes();
     match payload.len() {
         len @ 0..=125 => [&[first, masked | len as u8], mask, payload].concat(),
@@ -244,7 +245,7 @@ fn put(first: u8, masked: u8, mask: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 /// Our close frame.
-fn goodbye(code: u16) -> Vec<u8> {
+fn close_frame(code: u16) -> Vec<u8> {
     ours(CLOSE, code.to_be_bytes())
 }
 
@@ -252,7 +253,7 @@ fn text(text: &str) -> Incoming<'static> {
     Incoming::Text(text.to_owned().into())
 }
 
-fn starts(response: &[u8]) -> String {
+fn status_line(response: &[u8]) -> String {
     String::from_utf8_lossy(&response[..response.len().min(12)]).into_owned()
 }
 

@@ -5,49 +5,49 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn a_reset_in_any_state_is_the_end_and_nothing_is_left() {
+fn reset_in_any_state_is_the_end_and_leaves_nothing_behind() {
     type Step = fn(&mut Talk);
     let states: [(fn() -> Talk, Step); 9] = [
         (Talk::new, |_| {}),
-        (Talk::new, |talk| talk.hear(&HEALTH[..20])),
-        (Talk::new, |talk| talk.hear(HEALTH)),
+        (Talk::new, |talk| talk.arrive(&HEALTH[..20])),
+        (Talk::new, |talk| talk.arrive(HEALTH)),
         (Talk::joining, |_| {}),
         (Talk::open, |_| {}),
-        (Talk::open, |talk| talk.hear(frame(TEXT_BEGINS, "one"))),
-        (Talk::open, |talk| talk.hear(&frame(TEXT, "one")[..7])),
+        (Talk::open, |talk| talk.arrive(frame(FIRST_FRAGMENT, "one"))),
+        (Talk::open, |talk| talk.arrive(&frame(TEXT, "one")[..7])),
         (Talk::open, |talk| {
             talk.wire().window = Some(0);
-            talk.hear([frame(TEXT, "one"), frame(TEXT_BEGINS, "two")].concat());
+            talk.arrive([frame(TEXT, "one"), frame(FIRST_FRAGMENT, "two")].concat());
         }),
         (Talk::new, |talk| {
             talk.wire().window = Some(0);
-            talk.hear(HEALTH.repeat(2));
+            talk.arrive(HEALTH.repeat(2));
         }),
     ];
     for (begin, step) in states {
         let mut talk = begin();
         step(&mut talk);
         talk.wire().reset = true;
-        talk.event(true);
-        talk.is_gone(RESET);
+        talk.event();
+        talk.assert_gone(RESET);
     }
 }
 
 #[test]
-fn a_reset_after_the_last_word_does_not_change_why_it_ended() {
+fn reset_after_a_close_frame_keeps_the_first_reason() {
     let mut talk = Talk::open();
     talk.close(1001);
     talk.visit();
     talk.wire().reset = true;
-    talk.event(true);
-    talk.is_gone(End::Refused(1001));
+    talk.event();
+    talk.assert_gone(End::Refused(1001));
 
     let mut talk = Talk::open();
     talk.wire().window = Some(0);
-    talk.hear(frame(CLOSE, b"\x03\xe8"));
+    talk.arrive(frame(CLOSE, b"\x03\xe8"));
     talk.wire().reset = true;
-    talk.event(true);
-    talk.is_gone(End::Closed(1000));
+    talk.event();
+    talk.assert_gone(End::Closed(1000));
 }
 
 /// What a peer says from its first byte to its last, in segments that cut everything there is to
@@ -56,7 +56,7 @@ fn conversation() -> Vec<Vec<u8>> {
     let letters = "x".repeat(300);
     let frames = [
         frame(TEXT, "one"),
-        frame(TEXT_BEGINS, "tw"),
+        frame(FIRST_FRAGMENT, "tw"),
         frame(PING_FRAME, "?"),
         frame(0x80, "o"),
         frame(0x82, &letters),
@@ -72,12 +72,12 @@ fn converse(faults: impl IntoIterator<Item = (usize, Fault)>) -> Talk {
     talk.buffer.truncate(HEAD_BYTES_MAX);
     talk.wire().faults.extend(faults);
     for segment in conversation() {
-        talk.hear(segment);
+        talk.arrive(segment);
     }
     let mut events = 0;
     while !talk.connection.is_gone() {
         talk.wire().end = events > 2;
-        talk.event(events > 2);
+        talk.event();
         events += 1;
         assert!(events < 100, "it hangs");
     }
@@ -86,29 +86,29 @@ fn converse(faults: impl IntoIterator<Item = (usize, Fault)>) -> Talk {
 
 /// The conversation comes to the same with these faults, none of which is a reset.
 #[track_caller]
-fn check_faults(smooth: &Talk, faults: Vec<(usize, Fault)>) {
+fn check_faults(faultless: &Talk, faults: Vec<(usize, Fault)>) {
     let talk = converse(faults);
-    talk.is_gone(End::Closed(1000));
-    assert_eq!(talk.heard, smooth.heard);
-    assert!(talk.wire().taken == smooth.wire().taken, "something else left");
+    talk.assert_gone(End::Closed(1000));
+    assert_eq!(talk.received, faultless.received);
+    assert!(talk.wire().taken == faultless.wire().taken, "something else left");
 }
 
 #[test]
-fn a_fault_at_any_step_of_a_conversation_changes_nothing_but_a_reset_that_ends_it() {
-    let smooth = converse([]);
-    smooth.is_gone(End::Closed(1000));
+fn fault_at_any_step_changes_nothing_unless_it_is_a_reset() {
+    let faultless = converse([]);
+    faultless.assert_gone(End::Closed(1000));
     let binary = Incoming::Binary("x".repeat(300).into());
-    assert_eq!(smooth.heard, [Incoming::Open, text("one"), text("two"), binary]);
+    assert_eq!(faultless.received, [Incoming::Open, text("one"), text("two"), binary]);
 
-    let calls = smooth.wire().calls;
+    let calls = faultless.wire().calls;
     for step in 0..calls {
         for fault in [Fault::Blocks, Fault::IsInterrupted, Fault::TakesOneByte] {
-            check_faults(&smooth, vec![(step, fault)]);
+            check_faults(&faultless, vec![(step, fault)]);
         }
         let talk = converse([(step, Fault::Resets)]);
-        talk.is_gone(talk.connection.end().unwrap());
-        assert!(smooth.heard.starts_with(&talk.heard));
-        assert!(smooth.wire().taken.starts_with(&talk.wire().taken));
+        talk.assert_gone(talk.connection.end().unwrap());
+        assert!(faultless.received.starts_with(&talk.received));
+        assert!(faultless.wire().taken.starts_with(&talk.wire().taken));
     }
 }
 
@@ -117,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_faults_that_are_no_resets_change_nothing(
+    fn random_faults_without_resets_change_nothing(
         faults in prop::collection::vec((0..200usize, 0..3usize), 0..100),
     ) {
         let fault = |n| [Fault::Blocks, Fault::IsInterrupted, Fault::TakesOneByte][n];

@@ -3,11 +3,11 @@
 use super::*;
 
 #[test]
-fn a_write_that_takes_a_part_is_resumed_where_it_stopped() {
+fn partial_write_resumes_where_it_stopped() {
     let mut talk = Talk::open();
     let letters = "x".repeat(1000);
     talk.wire().window = Some(0);
-    talk.hear(frame(TEXT, &letters));
+    talk.arrive(frame(TEXT, &letters));
     for left in (0..1004).rev() {
         assert!(talk.connection.is_stalled());
         talk.set_window(1);
@@ -18,10 +18,10 @@ fn a_write_that_takes_a_part_is_resumed_where_it_stopped() {
 }
 
 #[test]
-fn what_was_refused_is_kept_with_little_room_to_spare() {
+fn unsent_output_is_kept_with_little_spare_capacity() {
     let mut talk = Talk::open();
     talk.wire().window = Some(0);
-    talk.hear(frame(TEXT, "x".repeat(10_000)));
+    talk.arrive(frame(TEXT, "x".repeat(10_000)));
     while talk.connection.unsent() > 8 {
         let (left, room) = (talk.connection.unsent(), talk.connection.pipe.out_capacity());
         assert!(room <= left / 7 * 8 + 16, "{room} bytes for {left}");
@@ -30,10 +30,10 @@ fn what_was_refused_is_kept_with_little_room_to_spare() {
 }
 
 #[test]
-fn a_pong_leaves_behind_what_was_refused_before_it() {
+fn pong_leaves_in_order_behind_unsent_output() {
     let mut talk = Talk::open();
     talk.wire().window = Some(2);
-    talk.hear([frame(TEXT, "one"), frame(PING_FRAME, "?")].concat());
+    talk.arrive([frame(TEXT, "one"), frame(PING_FRAME, "?")].concat());
     talk.connection.send_text(b"two", &mut talk.shared);
     assert_eq!(talk.taken(), ours(TEXT, "one")[..2]);
     talk.set_window(None);
@@ -44,12 +44,12 @@ fn a_pong_leaves_behind_what_was_refused_before_it() {
 }
 
 #[test]
-fn pings_of_one_read_cannot_pile_up_answers_over_several() {
+fn stalled_connection_queues_the_pongs_of_one_read_only() {
     let mut talk = Talk::open();
     talk.wire().window = Some(0);
     let pings = frame(PING_FRAME, "").repeat(READ_BYTES / 6);
     for _ in 0..10 {
-        talk.hear(&pings);
+        talk.arrive(&pings);
     }
     assert_eq!(talk.unsent_max, READ_BYTES / 6 * 2);
     talk.set_window(None);
@@ -57,18 +57,18 @@ fn pings_of_one_read_cannot_pile_up_answers_over_several() {
 }
 
 #[test]
-fn a_quiet_connection_owns_no_buffers_whatever_it_did_before() {
+fn idle_connection_owns_no_buffers_after_traffic() {
     let mut talk = Talk::open();
     talk.wire().window = Some(1000);
-    talk.hear(frame(TEXT, "x".repeat(20_000)));
-    talk.hear(frame(PING_FRAME, "?"));
+    talk.arrive(frame(TEXT, "x".repeat(20_000)));
+    talk.arrive(frame(PING_FRAME, "?"));
     talk.set_window(None);
     assert_eq!(talk.connection.pipe.out_capacity(), 0);
     assert!(talk.shared.out.is_empty() && talk.shared.out.capacity() > 0, "it goes round");
 
     let mut talk = Talk::new();
-    talk.hear([HEALTH, &HEALTH[..20]].concat());
-    talk.hear(&HEALTH[20..]);
+    talk.arrive([HEALTH, &HEALTH[..20]].concat());
+    talk.arrive(&HEALTH[20..]);
     assert_eq!(talk.connection.pipe.out_capacity(), 0);
     let State::Http(http) = &talk.connection.state else { panic!("it speaks HTTP") };
     assert!(http.head.capacity() == 0 && http.body.is_none());
