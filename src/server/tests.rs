@@ -33,12 +33,13 @@ const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websock
 // ---- the kernel ----
 
 /// What the kernel has of one connection.
+#[derive(Default)]
 struct Socket {
     /// Sent by the client and not yet read by the server.
-    inward: VecDeque<u8>,
+    to_server: VecDeque<u8>,
     /// Written by the server and not yet read by the client.
-    outward: Vec<u8>,
-    /// How long `outward` may become.
+    to_client: Vec<u8>,
+    /// How long `to_client` may become.
     window: usize,
     /// The client has said that nothing more comes.
     ended: bool,
@@ -56,15 +57,15 @@ struct Socket {
     closed: bool,
     /// So many more calls, and then the client is gone.
     calls_left: Option<usize>,
-    dice: Option<faults::Dice>,
+    faults: Option<faults::Faults>,
 }
 
 /// The server's end of a connection.
-struct Wire(Rc<RefCell<Socket>>);
+struct ServerEnd(Rc<RefCell<Socket>>);
 
 impl Socket {
     /// What befalls any call, if something does.
-    fn befall(&mut self) -> io::Result<()> {
+    fn call(&mut self) -> io::Result<()> {
         if self.calls_left == Some(0) {
             self.reset = true;
         }
@@ -72,47 +73,47 @@ impl Socket {
         if self.reset {
             return Err(ErrorKind::ConnectionReset.into());
         }
-        let interrupted = self.dice.as_mut().is_some_and(faults::Dice::interrupts);
+        let interrupted = self.faults.as_mut().is_some_and(faults::Faults::interrupts);
         if interrupted { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 
     fn shorten(&mut self, len: usize) -> usize {
-        self.dice.as_mut().map_or(len, |dice| dice.shorten(len))
+        self.faults.as_mut().map_or(len, |faults| faults.shorten(len))
     }
 }
 
-impl Read for Wire {
+impl Read for ServerEnd {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut socket = self.0.borrow_mut();
-        socket.befall()?;
-        if socket.inward.is_empty() {
+        socket.call()?;
+        if socket.to_server.is_empty() {
             return if socket.ended { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
         }
-        let len = buffer.len().min(socket.inward.len());
+        let len = buffer.len().min(socket.to_server.len());
         let len = socket.shorten(len);
-        for (to, from) in buffer.iter_mut().zip(socket.inward.drain(..len)) {
+        for (to, from) in buffer.iter_mut().zip(socket.to_server.drain(..len)) {
             *to = from;
         }
         Ok(len)
     }
 }
 
-impl Write for Wire {
+impl Write for ServerEnd {
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         self.write(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>().concat())
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut socket = self.0.borrow_mut();
-        socket.befall()?;
+        socket.call()?;
         assert!(!socket.shut, "nothing is written after the end");
-        let left = socket.window.saturating_sub(socket.outward.len());
-        if left == 0 || socket.dice.as_mut().is_some_and(faults::Dice::refuses) {
+        let left = socket.window.saturating_sub(socket.to_client.len());
+        if left == 0 || socket.faults.as_mut().is_some_and(faults::Faults::refuses) {
             socket.refused = true;
             return Err(ErrorKind::WouldBlock.into());
         }
         let len = socket.shorten(bytes.len().min(left));
-        socket.outward.extend_from_slice(&bytes[..len]);
+        socket.to_client.extend_from_slice(&bytes[..len]);
         Ok(len)
     }
 
@@ -121,10 +122,10 @@ impl Write for Wire {
     }
 }
 
-impl Stream for Wire {
+impl Stream for ServerEnd {
     fn may_have_more(&self, asked: usize, got: usize) -> bool {
         let socket = self.0.borrow();
-        asked == got || (socket.dice.is_some() && !socket.inward.is_empty())
+        asked == got || (socket.faults.is_some() && !socket.to_server.is_empty())
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -133,7 +134,7 @@ impl Stream for Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for ServerEnd {
     fn drop(&mut self) {
         self.0.borrow_mut().dropped = true;
     }
@@ -151,19 +152,19 @@ struct Client {
 impl Client {
     fn send_bytes(&self, bytes: &[u8]) {
         let mut socket = self.socket.borrow_mut();
-        socket.inward.extend(bytes);
+        socket.to_server.extend(bytes);
         socket.readable = true;
     }
 
     /// Says a text of these lines in one frame.
-    fn say(&self, text: &str) {
+    fn send_text(&self, text: &str) {
         self.send_bytes(&frame(TEXT, text.as_bytes()));
     }
 
     /// Takes all that was written to it. If the server waits for room, there is an edge.
     fn read(&self) -> Vec<u8> {
         let mut socket = self.socket.borrow_mut();
-        let bytes = std::mem::take(&mut socket.outward);
+        let bytes = std::mem::take(&mut socket.to_client);
         if socket.refused && socket.window > 0 {
             (socket.refused, socket.writable) = (false, true);
         }
@@ -172,11 +173,11 @@ impl Client {
 
     /// Reads whole frames: a text as it is, errors without what they say to people; anything else
     /// by its name.
-    fn hears(&self) -> Vec<String> {
+    fn receive(&self) -> Vec<String> {
         let bytes = self.read();
-        let (heard, rest) = split_frames(&bytes);
+        let (received, rest) = split_frames(&bytes);
         assert!(rest.is_empty(), "half a frame");
-        heard
+        received
     }
 
     /// From now on its socket holds so many bytes.
@@ -218,13 +219,13 @@ fn frame_of(opcode: OpCode, payload: &[u8], is_final: bool) -> Vec<u8> {
 
 /// The whole frames that `bytes` begins with, and what stands behind them.
 fn split_frames(mut bytes: &[u8]) -> (Vec<String>, &[u8]) {
-    let mut heard = Vec::new();
+    let mut frames = Vec::new();
     loop {
         let mut cursor = Cursor::new(bytes);
         let Some((header, len)) = FrameHeader::parse(&mut cursor).expect("a frame") else { break };
         let (at, len) = (cursor.position() as usize, len as usize);
         let Some(payload) = bytes.get(at..at + len) else { break };
-        heard.push(match header.opcode {
+        frames.push(match header.opcode {
             TEXT => String::from_utf8(payload.to_vec()).expect("UTF-8"),
             OpCode::Control(Control::Close) => {
                 format!("close {}", u16::from_be_bytes([payload[0], payload[1]]))
@@ -235,14 +236,14 @@ fn split_frames(mut bytes: &[u8]) -> (Vec<String>, &[u8]) {
         });
         bytes = &bytes[at + len..];
     }
-    (heard, bytes)
+    (frames, bytes)
 }
 
 // ---- the play ----
 
 /// A server, its clients, and the time.
 struct Play {
-    server: Server<Wire>,
+    server: Server<ServerEnd>,
     clients: Vec<Client>,
     now: Now,
 }
@@ -269,29 +270,16 @@ impl Play {
     }
 
     fn connect_from(&mut self, address: &str) -> Client {
-        let socket = Rc::new(RefCell::new(Socket {
-            inward: VecDeque::new(),
-            outward: Vec::new(),
-            window: usize::MAX,
-            ended: false,
-            reset: false,
-            shut: false,
-            dropped: false,
-            refused: false,
-            readable: false,
-            writable: false,
-            closed: false,
-            calls_left: None,
-            dice: None,
-        }));
+        let socket = Socket { window: usize::MAX, ..Socket::default() };
+        let socket = Rc::new(RefCell::new(socket));
         let mut registered = None;
-        let register = |_: &mut Wire, token| {
+        let register = |_: &mut ServerEnd, token| {
             registered = Some(token);
             Ok(())
         };
         let address = address.parse().expect("an address");
         self.server
-            .accept(Wire(socket.clone()), address, View::Page, self.now, register)
+            .accept(ServerEnd(socket.clone()), address, View::Page, self.now, register)
             .expect("nothing to refuse");
         let client = Client { token: registered.unwrap_or(Token::new(0, 0)), socket };
         self.clients.push(client.clone());
@@ -311,9 +299,9 @@ impl Play {
     fn join<const N: usize>(&mut self, ids: [&str; N]) -> [Client; N] {
         ids.map(|id| {
             let client = self.open();
-            client.say(&join(id));
+            client.send_text(&join(id));
             self.run();
-            assert_eq!(client.hears(), [joined(id)]);
+            assert_eq!(client.receive(), [joined(id)]);
             client
         })
     }
@@ -324,7 +312,7 @@ impl Play {
         self.server.turn(self.now, &ready);
     }
 
-    /// One turn in which these are heard of, in this order.
+    /// One turn in which these are received of, in this order.
     fn turn_in_order(&mut self, clients: &[&Client]) {
         let ready: Vec<Ready> = clients.iter().filter_map(|client| edges(client)).collect();
         self.server.turn(self.now, &ready);
@@ -334,11 +322,16 @@ impl Play {
     fn run(&mut self) {
         for _ in 0..1000 {
             self.turn();
-            if self.server.sleep(self.now.instant) != Some(Duration::ZERO) {
+            if self.sleep() != Some(Duration::ZERO) {
                 return;
             }
         }
         panic!("the loop never sleeps");
+    }
+
+    /// How long the loop may sleep now.
+    fn sleep(&self) -> Option<Duration> {
+        self.server.sleep(self.now.instant)
     }
 
     fn pass(&mut self, time: Duration) {
@@ -346,7 +339,7 @@ impl Play {
     }
 
     /// What is held for clients, lines and incomplete messages.
-    fn held(&self) -> (usize, usize) {
+    fn buffered_bytes(&self) -> (usize, usize) {
         (self.server.hub.clients.waiting_bytes(), self.server.shared.incomplete_bytes())
     }
 }
@@ -388,10 +381,14 @@ fn message(from: &str, body: &str, mid: usize) -> String {
     )
 }
 
+fn count_lines(texts: &[String]) -> usize {
+    texts.iter().map(|text| text.lines().count()).sum()
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn what_a_slot_costs() {
+fn slot_costs_152_bytes() {
     // What mio adds to a descriptor in a debug build is not in it.
     type Tcp = std::net::TcpStream;
     assert_size!(Slot<Tcp> = 152: Slot {

@@ -4,38 +4,38 @@ use super::*;
 use crate::limits::NOTICES_PER_TURN;
 
 #[test]
-fn a_popular_id_that_comes_and_goes_stops_nobody_elses_chat() {
+fn popular_id_that_comes_and_goes_delays_no_other_chat() {
     const WATCHERS: usize = 2000;
     let mut play = Play::with(WATCHERS + 10, |_| {});
     let [alice, bob] = play.join(["alice", "bob"]);
     let watchers: Vec<Client> =
         (0..WATCHERS).map(|n| play.join([&*format!("w{n}")])).map(|[client]| client).collect();
-    watchers.iter().for_each(|watcher| watcher.say(r#"{"type":"watch","ids":["star"]}"#));
+    watchers.iter().for_each(|watcher| watcher.send_text(r#"{"type":"watch","ids":["star"]}"#));
     play.run();
-    watchers.iter().for_each(|watcher| drop(watcher.hears()));
+    watchers.iter().for_each(|watcher| drop(watcher.receive()));
 
-    let mut told = 0;
+    let mut notices = 0;
     for turn in 1..=4 {
         let star = play.connect();
         star.send_bytes(&[HANDSHAKE.as_bytes(), &frame(TEXT, join("star").as_bytes())].concat());
         play.turn();
         star.end();
-        alice.say(&send("bob", "meanwhile"));
+        alice.send_text(&send("bob", "meanwhile"));
         play.turn();
-        assert_eq!(bob.hears(), [message("alice", "meanwhile", turn)], "in the very turn");
-        let now: usize = watchers.iter().map(|watcher| watcher.hears().len()).sum();
-        assert!(now <= 2 * NOTICES_PER_TURN, "{now} were told in two turns");
-        told += now;
+        assert_eq!(bob.receive(), [message("alice", "meanwhile", turn)], "in the very turn");
+        let now: usize = watchers.iter().map(|watcher| watcher.receive().len()).sum();
+        assert!(now <= 2 * NOTICES_PER_TURN, "{now} notices in two turns");
+        notices += now;
     }
-    assert!(told > 0);
+    assert!(notices > 0);
     let [_star] = play.join(["star"]);
     let is_last =
-        |watcher: &Client| watcher.hears().concat().ends_with(r#""id":"star","online":true}"#);
+        |watcher: &Client| watcher.receive().concat().ends_with(r#""id":"star","online":true}"#);
     assert!(watchers.iter().all(is_last), "each is told what lasts");
 }
 
 #[test]
-fn ten_thousand_frames_that_are_announced_take_the_memory_of_their_headers() {
+fn announced_frames_take_only_the_memory_of_their_headers() {
     let mut play = Play::with(10_000, |_| {});
     let announced = &frame(TEXT, &[b'x'; 65_536])[..14];
     for _ in 0..10_000 {
@@ -43,22 +43,22 @@ fn ten_thousand_frames_that_are_announced_take_the_memory_of_their_headers() {
         client.send_bytes(&[HANDSHAKE.as_bytes(), announced].concat());
     }
     play.run();
-    assert_eq!(play.held(), (0, 10_000 * announced.len()));
+    assert_eq!(play.buffered_bytes(), (0, 10_000 * announced.len()));
     // Nobody has joined, nor ended what it began.
     play.pass(10 * SECOND);
     play.run();
     assert!(play.clients.iter().all(|client| client.read().ends_with(&1008u16.to_be_bytes())));
-    assert_eq!(play.held(), (0, 0));
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 #[test]
-fn a_reader_that_takes_a_byte_a_second_for_ever_is_dropped_when_its_outbox_is_full() {
+fn reader_of_one_byte_a_second_is_dropped_at_a_full_outbox() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
     bob.set_window(1);
     let mut seconds = 0;
     while !bob.is_dropped() {
-        alice.say(&send("bob", &"x".repeat(10_000)));
+        alice.send_text(&send("bob", &"x".repeat(10_000)));
         play.run();
         bob.read();
         play.pass(SECOND);
@@ -66,6 +66,6 @@ fn a_reader_that_takes_a_byte_a_second_for_ever_is_dropped_when_its_outbox_is_fu
         assert!(seconds < 60, "more than an outbox waits for him");
     }
     assert!(seconds > 50, "it takes something all the while");
-    assert!(alice.hears().concat().contains(r#""code":"slow","to":"bob""#));
-    assert_eq!(play.held(), (0, 0));
+    assert!(alice.receive().concat().contains(r#""code":"slow","to":"bob""#));
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }

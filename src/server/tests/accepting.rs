@@ -4,7 +4,7 @@ use super::*;
 use crate::limits::LINGER;
 
 #[test]
-fn with_too_many_connections_the_next_is_answered_503_and_a_crowd_is_dropped() {
+fn connection_over_the_maximum_gets_503_and_a_crowd_is_dropped() {
     let mut play = Play::with(2, |_| {});
     let [alice, _bob] = play.join(["alice", "bob"]);
     let refused: Vec<Client> = (0..REFUSALS_MAX).map(|_| play.connect()).collect();
@@ -23,7 +23,7 @@ fn with_too_many_connections_the_next_is_answered_503_and_a_crowd_is_dropped() {
 }
 
 #[test]
-fn more_connections_from_one_address_than_allowed_are_answered_503_and_others_are_not() {
+fn connection_over_the_quota_of_its_address_gets_503() {
     let mut play = Play::with(100, |config| config.per_address = 2);
     let first = play.connect_from("2001:db8::1");
     play.connect_from("2001:db8::2");

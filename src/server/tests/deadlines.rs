@@ -3,31 +3,31 @@
 use super::*;
 
 #[test]
-fn a_client_that_does_not_join_in_time_hears_1008() {
+fn client_that_does_not_join_in_time_is_closed_with_1008() {
     let mut play = Play::new();
     let client = play.open();
-    client.say(&join("not an id"));
+    client.send_text(&join("not an id"));
     play.run();
-    client.hears();
+    client.receive();
     play.pass(9 * SECOND);
     play.run();
-    assert_eq!(client.hears(), [""; 0]);
+    assert_eq!(client.receive(), [""; 0]);
     play.pass(SECOND);
     play.run();
-    assert_eq!(client.hears(), ["close 1008"]);
+    assert_eq!(client.receive(), ["close 1008"]);
 }
 
 #[test]
-fn a_silent_client_is_pinged_and_then_gone() {
+fn silent_client_is_pinged_and_then_dropped() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
-    bob.say(r#"{"type":"watch","ids":["alice"]}"#);
+    bob.send_text(r#"{"type":"watch","ids":["alice"]}"#);
     play.run();
-    bob.hears();
+    bob.receive();
     play.pass(25 * SECOND);
     play.run();
-    assert_eq!(alice.hears(), ["ping"]);
-    assert_eq!(bob.hears(), ["ping"]);
+    assert_eq!(alice.receive(), ["ping"]);
+    assert_eq!(bob.receive(), ["ping"]);
     bob.send_bytes(&frame(OpCode::Control(Control::Pong), b""));
     play.run();
     play.pass(14 * SECOND);
@@ -36,32 +36,32 @@ fn a_silent_client_is_pinged_and_then_gone() {
     play.pass(SECOND);
     play.run();
     assert!(alice.is_dropped() && alice.read().is_empty(), "without a close frame");
-    assert_eq!(bob.hears(), [r#"{"type":"presence","id":"alice","online":false}"#]);
+    assert_eq!(bob.receive(), [r#"{"type":"presence","id":"alice","online":false}"#]);
 }
 
 #[test]
-fn nobody_is_dropped_for_a_pause_of_the_servers() {
+fn pause_of_the_server_drops_no_client_that_sent_in_time() {
     let mut play = Play::new();
     let [alice] = play.join(["alice"]);
     let late = play.connect();
     play.run();
     play.pass(Duration::from_secs(26));
     play.run();
-    assert_eq!(alice.hears(), ["ping"]);
+    assert_eq!(alice.receive(), ["ping"]);
     let [bob] = play.join(["bob"]);
     play.pass(Duration::from_secs(60));
     // What was said in time lies in the kernel, which has not told of it: the first turn has no
     // events.
     alice.send_bytes(&frame(OpCode::Control(Control::Pong), b""));
-    bob.say(&send("alice", "still there?"));
+    bob.send_text(&send("alice", "still there?"));
     play.server.turn(play.now, &[]);
     assert!(!alice.is_dropped() && !bob.is_dropped() && late.is_dropped());
     play.run();
-    assert_eq!(alice.hears(), [message("bob", "still there?", 1)]);
+    assert_eq!(alice.receive(), [message("bob", "still there?", 1)]);
 }
 
 #[test]
-fn deadlines_of_those_who_are_gone_do_not_pile_up() {
+fn deadlines_of_removed_connections_do_not_pile_up() {
     let mut play = Play::new();
     for _ in 0..5000 {
         let client = play.connect();
@@ -74,12 +74,12 @@ fn deadlines_of_those_who_are_gone_do_not_pile_up() {
 
 /// The machine slept, say. Who talks does not wait until all others have been pinged.
 #[test]
-fn deadlines_that_come_up_all_at_once_are_looked_at_a_few_at_a_time() {
+fn deadlines_due_at_once_are_spread_over_several_turns() {
     let mut play = Play::with(1000, |_| {});
     let silent: Vec<Client> = (0..2 * DEADLINES_PER_TURN)
         .map(|n| {
             let client = play.open();
-            client.say(&join(&format!("silent{n}")));
+            client.send_text(&join(&format!("silent{n}")));
             play.run();
             client.read();
             client
@@ -102,20 +102,21 @@ fn deadlines_that_come_up_all_at_once_are_looked_at_a_few_at_a_time() {
 }
 
 #[test]
-fn clocks_that_are_set_change_no_deadline_and_repeat_no_mid() {
+fn clock_changes_move_no_deadline_and_repeat_no_mid() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
     let (hour, year) = (3_600_000, 365 * 24 * 3_600_000);
     let mut mids = std::collections::HashSet::new();
     for unix_ms in [2 * hour, hour, hour + year, 0, hour] {
         play.now.unix_ms = unix_ms;
-        let due = play.server.sleep(play.now.instant);
-        alice.say(&send("bob", "what time is it?"));
+        let due = play.sleep();
+        alice.send_text(&send("bob", "what time is it?"));
         play.run();
-        assert_eq!(play.server.sleep(play.now.instant), due);
-        let heard: serde_json::Value = serde_json::from_str(&bob.hears().concat()).expect("JSON");
-        assert_eq!(heard["at"], unix_ms);
-        assert!(mids.insert(heard["mid"].clone()), "{heard}");
+        assert_eq!(play.sleep(), due);
+        let received: serde_json::Value =
+            serde_json::from_str(&bob.receive().concat()).expect("JSON");
+        assert_eq!(received["at"], unix_ms);
+        assert!(mids.insert(received["mid"].clone()), "{received}");
     }
     assert!(!alice.is_dropped() && !bob.is_dropped());
 }

@@ -6,20 +6,20 @@ use crate::limits::{LINGER, WRITE_STALL};
 #[test]
 fn each_end_has_its_close_code() {
     #[track_caller]
-    fn check(said: &[u8], close: &str) {
+    fn check(input: &[u8], close: &str) {
         let mut play = Play::new();
         let [alice, bob] = play.join(["alice", "bob"]);
-        alice.send_bytes(said);
+        alice.send_bytes(input);
         alice.send_bytes(&frame(TEXT, send("bob", "behind the end").as_bytes()));
-        bob.say(r#"{"type":"watch","ids":["alice"]}"#);
+        bob.send_text(r#"{"type":"watch","ids":["alice"]}"#);
         play.run();
-        assert_eq!(alice.hears(), [close]);
-        assert!(bob.hears().concat().ends_with(r#""online":false}"#));
+        assert_eq!(alice.receive(), [close]);
+        assert!(bob.receive().concat().ends_with(r#""online":false}"#));
         assert!(!alice.is_dropped() && alice.socket.borrow().shut, "it reads on for a while");
         play.pass(LINGER);
         play.run();
         assert!(alice.is_dropped());
-        assert_eq!(play.held(), (0, 0));
+        assert_eq!(play.buffered_bytes(), (0, 0));
     }
     check(&frame(TEXT, br#"{"type":"leave"}"#), "close 1000");
     check(&frame(OpCode::Data(Data::Binary), b""), "close 1003");
@@ -31,29 +31,31 @@ fn each_end_has_its_close_code() {
 }
 
 #[test]
-fn lines_said_before_an_end_leave_in_front_of_the_close_frame() {
+fn lines_before_an_end_leave_before_the_close_frame() {
     let mut play = Play::new();
     let [alice] = play.join(["alice"]);
-    alice.say(&[send("alice", "1"), r#"{"type":"leave"}"#.into(), send("alice", "2")].join("\n"));
+    alice.send_text(
+        &[send("alice", "1"), r#"{"type":"leave"}"#.into(), send("alice", "2")].join("\n"),
+    );
     play.turn();
-    assert_eq!(alice.hears(), [message("alice", "1", 1), "close 1000".into()]);
+    assert_eq!(alice.receive(), [message("alice", "1", 1), "close 1000".into()]);
 }
 
 #[test]
-fn when_the_server_stops_everybody_hears_1001_and_those_who_never_read_keep_it_for_a_while_only() {
+fn shutdown_sends_1001_and_drops_stalled_clients_in_time() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
     let [half, http] = [play.open(), play.connect()];
     bob.set_window(0);
-    alice.say(&[send("bob", "1"), send("alice", "2")].join("\n"));
+    alice.send_text(&[send("bob", "1"), send("alice", "2")].join("\n"));
     play.turn();
-    assert_eq!(play.held().0, 2 + message("alice", "1", 1).len());
-    alice.hears();
+    assert_eq!(play.buffered_bytes().0, 2 + message("alice", "1", 1).len());
+    alice.receive();
     play.server.shut_down(play.now);
-    assert_eq!(play.server.sleep(play.now.instant), Some(Duration::ZERO));
+    assert_eq!(play.sleep(), Some(Duration::ZERO));
     play.turn();
-    assert_eq!(alice.hears(), ["close 1001"]);
-    assert_eq!(half.hears(), ["close 1001"]);
+    assert_eq!(alice.receive(), ["close 1001"]);
+    assert_eq!(half.receive(), ["close 1001"]);
     assert!(http.is_dropped());
     for client in [&alice, &half] {
         client.send_bytes(&frame(OpCode::Control(Control::Close), &1001u16.to_be_bytes()));
@@ -64,24 +66,24 @@ fn when_the_server_stops_everybody_hears_1001_and_those_who_never_read_keep_it_f
     play.pass(WRITE_STALL);
     play.run();
     assert!(play.server.is_empty());
-    assert_eq!(play.held(), (0, 0));
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 #[test]
-fn a_reset_at_any_call_ends_one_connection_and_no_other() {
+fn reset_at_any_call_ends_that_connection_alone() {
     let talk = |play: &mut Play, alice: &Client, bob: &Client| {
-        bob.say(&join("bob"));
+        bob.send_text(&join("bob"));
         play.turn();
         bob.send_bytes(&frame_of(TEXT, send("alice", "1").as_bytes(), true));
-        alice.say(&send("bob", "2"));
+        alice.send_text(&send("bob", "2"));
         play.turn();
         bob.send_bytes(&frame_of(TEXT, b" ", false));
         bob.send_bytes(&frame(OpCode::Control(Control::Ping), b""));
         bob.send_bytes(&frame(TEXT, b" ")[..3]);
         bob.set_window(5);
-        alice.say(&send("bob", "3"));
+        alice.send_text(&send("bob", "3"));
         play.turn();
-        alice.say(&send("bob", "4"));
+        alice.send_text(&send("bob", "4"));
         play.turn();
         bob.read();
         play.turn();
@@ -97,17 +99,17 @@ fn a_reset_at_any_call_ends_one_connection_and_no_other() {
         bob.reset();
         play.run();
         assert!(bob.is_dropped(), "{calls}");
-        assert_eq!((play.server.len(), play.held()), (1, (0, 0)), "{calls}");
-        alice.hears();
-        alice.say(&send("alice", "still here"));
+        assert_eq!((play.server.len(), play.buffered_bytes()), (1, (0, 0)), "{calls}");
+        alice.receive();
+        alice.send_text(&send("alice", "still here"));
         play.run();
-        assert!(alice.hears().concat().contains("still here"), "{calls}");
+        assert!(alice.receive().concat().contains("still here"), "{calls}");
         play.join(["bob"]);
     }
 }
 
 /// What a client says in its life, with everything that a state can be cut in.
-fn life() -> Vec<u8> {
+fn conversation() -> Vec<u8> {
     let ping = frame(OpCode::Control(Control::Ping), b"?");
     let watch = r#"{"type":"watch","ids":["alice"]}"#;
     let frames = [
@@ -123,14 +125,14 @@ fn life() -> Vec<u8> {
 }
 
 #[test]
-fn an_end_behind_any_byte_of_a_life_is_the_end_of_one_connection() {
-    let life = life();
-    for at in 0..=life.len() {
+fn end_behind_any_byte_ends_that_connection_alone() {
+    let conversation = conversation();
+    for at in 0..=conversation.len() {
         for is_reset in [false, true] {
             let mut play = Play::new();
             let [alice] = play.join(["alice"]);
             let bob = play.connect();
-            bob.send_bytes(&life[..at]);
+            bob.send_bytes(&conversation[..at]);
             if !is_reset {
                 bob.end();
             }
@@ -140,16 +142,16 @@ fn an_end_behind_any_byte_of_a_life_is_the_end_of_one_connection() {
                 play.run();
             }
             assert!(bob.is_dropped(), "{at}");
-            assert_eq!((play.server.len(), play.held().1), (1, 0), "{at}");
-            alice.hears();
-            alice.say(&send("alice", "still here"));
+            assert_eq!((play.server.len(), play.buffered_bytes().1), (1, 0), "{at}");
+            alice.receive();
+            alice.send_text(&send("alice", "still here"));
             play.run();
-            assert!(alice.hears().concat().contains("still here"), "{at}");
+            assert!(alice.receive().concat().contains("still here"), "{at}");
             // The id is free, or its owner's.
             let again = play.open();
-            again.say(&join_with_key("bob"));
+            again.send_text(&join_with_key("bob"));
             play.run();
-            assert!(again.hears().concat().contains(r#""type":"joined""#), "{at}");
+            assert!(again.receive().concat().contains(r#""type":"joined""#), "{at}");
         }
     }
 }

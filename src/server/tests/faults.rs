@@ -32,16 +32,16 @@ impl Random {
 }
 
 /// What goes wrong on a socket, and how often.
-pub(super) struct Dice {
+pub(super) struct Faults {
     random: Random,
     percent_interrupted: usize,
     percent_short: usize,
     percent_refused: usize,
 }
 
-impl Dice {
-    fn new(random: &mut Random) -> Dice {
-        Dice {
+impl Faults {
+    fn new(random: &mut Random) -> Faults {
+        Faults {
             percent_interrupted: random.below(50),
             percent_short: random.below(100),
             percent_refused: random.below(60),
@@ -74,19 +74,19 @@ impl Drop for Seed {
 }
 
 /// One who talks and listens.
-struct Talker {
+struct Participant {
     client: Client,
     /// Bytes it has still to send.
     script: VecDeque<u8>,
     /// What it has read and not yet understood.
     unread: Vec<u8>,
     /// By sender the numbers of its messages, as they came.
-    heard: BTreeMap<String, Vec<usize>>,
+    received: BTreeMap<String, Vec<usize>>,
     /// The numbers of its own messages, as they were answered.
     sent: Vec<usize>,
 }
 
-impl Talker {
+impl Participant {
     /// Sends some of its bytes, and reads what there is or leaves it for later.
     fn act(&mut self, random: &mut Random) {
         if !self.script.is_empty() && random.happens(50) {
@@ -96,39 +96,40 @@ impl Talker {
         }
         if random.happens(50) {
             self.unread.extend(self.client.read());
-            let (heard, rest) = split_frames(&self.unread);
+            let (received, rest) = split_frames(&self.unread);
             self.unread = rest.to_vec();
-            heard
+            received
                 .iter()
                 .filter(|frame| *frame != "pong")
-                .for_each(|text| text.lines().for_each(|line| self.hear(line)));
+                .for_each(|text| text.lines().for_each(|line| self.receive(line)));
         }
     }
 
-    fn hear(&mut self, line: &str) {
+    fn receive(&mut self, line: &str) {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
         let text = |key: &str| line[key].as_str().expect("a string").to_owned();
         match &*text("type") {
             "message" => {
                 let number = line["body"][0].as_u64().expect("a number") as usize;
-                self.heard.entry(text("from")).or_default().push(number);
+                self.received.entry(text("from")).or_default().push(number);
             }
             "sent" => self.sent.push(text("ref").parse().expect("a number")),
             _ => panic!("nobody is refused anything: {line}"),
         }
     }
 
-    fn heard_count(&self) -> usize {
-        self.sent.len() + self.heard.values().map(Vec::len).sum::<usize>()
+    fn received_count(&self) -> usize {
+        self.sent.len() + self.received.values().map(Vec::len).sum::<usize>()
     }
 }
 
-/// The bytes of messages to some of `talkers`, lines alone or together, frames whole or in
+/// The bytes of messages to some of `participants`, lines alone or together, frames whole or in
 /// fragments, pings between; and for each message whom it is for.
-fn script(talkers: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String>) {
+fn script(participants: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String>) {
     let (mut bytes, mut recipients, mut text) = (VecDeque::new(), Vec::new(), String::new());
     for number in 0..MESSAGES {
-        let (to, padding) = (format!("t{}", random.below(talkers)), "x".repeat(random.below(300)));
+        let (to, padding) =
+            (format!("t{}", random.below(participants)), "x".repeat(random.below(300)));
         text += &format!(
             r#"{{"type":"send","to":"{to}","body":[{number},"{padding}"],"ref":"{number}"}}"#
         );
@@ -191,41 +192,42 @@ fn run(seed: u64) {
     let rate = if seed.is_multiple_of(2) { 0 } else { 100 };
     let mut play = Play::with(100, |config| (config.rate, config.burst) = (rate, 5));
     let count = 2 + random.below(5);
-    let mut talkers = Vec::new();
+    let mut participants = Vec::new();
     // By recipient and sender.
     let mut expected = BTreeMap::<(String, String), Vec<usize>>::new();
     for from in (0..count).map(|n| format!("t{n}")) {
         let [client] = play.join([&*from]);
         client.set_window(50 + random.below(3000));
-        client.socket.borrow_mut().dice = Some(Dice::new(&mut random));
+        client.socket.borrow_mut().faults = Some(Faults::new(&mut random));
         let (script, recipients) = script(count, &mut random);
         for (number, to) in recipients.into_iter().enumerate() {
             expected.entry((to, from.clone())).or_default().push(number);
         }
-        talkers.push(Talker {
+        participants.push(Participant {
             client,
             script,
             unread: Vec::new(),
-            heard: BTreeMap::new(),
+            received: BTreeMap::new(),
             sent: Vec::new(),
         });
     }
 
     let (mut ghost, mut turns) = (None, 0);
-    while talkers.iter().map(Talker::heard_count).sum::<usize>() < 2 * count * MESSAGES {
+    while participants.iter().map(Participant::received_count).sum::<usize>() < 2 * count * MESSAGES
+    {
         turns += 1;
         // So few milliseconds that nobody is pinged.
         assert!(turns < 20_000, "it does not end");
-        talkers.iter_mut().for_each(|talker| talker.act(&mut random));
+        participants.iter_mut().for_each(|participant| participant.act(&mut random));
         haunt(&mut play, &mut ghost, &mut random);
         let ready = events(&play, &mut random);
         play.pass(Duration::from_millis(1));
         play.server.turn(play.now, &ready);
     }
 
-    for (n, talker) in talkers.into_iter().enumerate() {
-        assert!(talker.sent.into_iter().eq(0..MESSAGES));
-        for (from, numbers) in talker.heard {
+    for (n, participant) in participants.into_iter().enumerate() {
+        assert!(participant.sent.into_iter().eq(0..MESSAGES));
+        for (from, numbers) in participant.received {
             assert_eq!(Some(numbers), expected.remove(&(format!("t{n}"), from)));
         }
     }
@@ -236,10 +238,10 @@ fn run(seed: u64) {
     play.pass(60 * SECOND);
     play.run();
     assert!(play.server.is_empty());
-    assert_eq!(play.held(), (0, 0));
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 #[test]
-fn every_message_arrives_once_and_in_order_whatever_sockets_do() {
+fn every_message_arrives_once_in_order_over_faulty_sockets() {
     SEEDS.for_each(run);
 }

@@ -6,17 +6,17 @@ use super::*;
 use crate::limits::WRITE_STALL;
 
 #[test]
-fn while_a_socket_takes_nothing_lines_wait_as_lines_and_leave_together() {
+fn lines_for_a_stalled_client_wait_and_leave_together() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
     bob.set_window(10);
     for n in 1..=4 {
-        alice.say(&send("bob", &n.to_string()));
+        alice.send_text(&send("bob", &n.to_string()));
         play.run();
     }
     let len = message("alice", "1", 1).len();
     assert_eq!(
-        play.held().0,
+        play.buffered_bytes().0,
         2 + len - 10 + 3 * len + 2,
         "a header, four lines and two newlines, less what left"
     );
@@ -30,7 +30,7 @@ fn while_a_socket_takes_nothing_lines_wait_as_lines_and_leave_together() {
     let [first, rest] = &*split_frames(&bytes).0 else { panic!("two messages") };
     assert_eq!(*first, message("alice", "1", 1));
     assert_eq!(*rest, [2, 3, 4].map(|n| message("alice", &n.to_string(), n)).join("\n"));
-    assert_eq!(play.held(), (0, 0));
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 /// Short lines, so many that one read is full of them and they grow a lot on their way.
@@ -39,70 +39,73 @@ fn flood(to: &str, lines: usize) -> String {
 }
 
 #[test]
-fn a_healthy_reader_to_whom_hundreds_write_in_one_turn_is_never_taken_for_slow() {
+fn reader_flooded_by_200_senders_in_one_turn_is_not_slow() {
     let mut play = Play::with(500, |_| {});
     let [bob] = play.join(["bob"]);
     let senders: Vec<Client> =
         (0..200).map(|n| play.join([&*format!("sender{n}")])).map(|[client]| client).collect();
-    senders.iter().for_each(|sender| sender.say(&flood("bob", 700)));
+    senders.iter().for_each(|sender| sender.send_text(&flood("bob", 700)));
     play.turn();
     play.run();
-    let heard = bob.hears();
-    assert_eq!(heard.iter().map(|text| text.lines().count()).sum::<usize>(), 200 * 700);
-    assert!(heard.iter().map(String::len).sum::<usize>() > 20 * Config::default().outbox);
-    assert!(heard.len() < 500, "{} messages are not what coalescing means", heard.len());
-    assert!(senders.iter().all(|sender| sender.hears().is_empty()), "nobody is told slow");
-    assert_eq!(play.held(), (0, 0));
+    let received = bob.receive();
+    assert_eq!(count_lines(&received), 200 * 700);
+    assert!(received.iter().map(String::len).sum::<usize>() > 20 * Config::default().outbox);
+    assert!(received.len() < 500, "{} messages are not what coalescing means", received.len());
+    assert!(senders.iter().all(|sender| sender.receive().is_empty()), "nobody is told slow");
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 #[test]
-fn a_healthy_reader_is_never_taken_for_slow_because_much_waits_for_others() {
+fn reader_is_not_slow_because_others_fill_the_outbox_total() {
     let outbox = 262_144;
     let mut play =
         Play::with(100, |config| (config.outbox, config.outbox_total) = (outbox, 4 * outbox));
     let [alice, bob, last] = play.join(["alice", "bob", "last"]);
     let pairs: Vec<[Client; 2]> =
         (0..20).map(|n| play.join([&*format!("from{n}"), &*format!("to{n}")])).collect();
-    alice.say(&flood("bob", 1500));
-    pairs.iter().enumerate().for_each(|(n, [from, _])| from.say(&flood(&format!("to{n}"), 750)));
-    last.say(&send("bob", "one line more"));
+    alice.send_text(&flood("bob", 1500));
+    pairs
+        .iter()
+        .enumerate()
+        .for_each(|(n, [from, _])| from.send_text(&flood(&format!("to{n}"), 750)));
+    last.send_text(&send("bob", "one line more"));
     let first: Vec<&Client> =
         iter::once(&alice).chain(pairs.iter().map(|[from, _]| from)).collect();
     play.turn_in_order(&[&*first, &[&last]].concat());
 
-    let said = bob.hears().join("\n");
-    assert_eq!(said.lines().count(), 1501);
-    assert!(said.len() < outbox / 2, "he is far from his own maximum");
-    assert_eq!(last.hears(), [""; 0], "nobody is told slow");
-    assert!(pairs.iter().all(|[from, to]| from.hears().is_empty() && !to.hears().is_empty()));
+    let received = bob.receive().join("\n");
+    assert_eq!(received.lines().count(), 1501);
+    assert!(received.len() < outbox / 2, "he is far from his own maximum");
+    assert_eq!(last.receive(), [""; 0], "nobody is told slow");
+    assert!(pairs.iter().all(|[from, to]| from.receive().is_empty() && !to.receive().is_empty()));
 }
 
 #[test]
-fn a_stuck_reader_is_taken_out_and_its_senders_are_told() {
+fn stuck_reader_is_dropped_and_its_senders_are_told() {
     let mut play = Play::new();
     let [alice, bob, carol, dave] = play.join(["alice", "bob", "carol", "dave"]);
     bob.set_window(1000);
     // A half message of his is held, too.
     bob.send_bytes(&frame(TEXT, send("carol", "half").as_bytes())[..20]);
     play.run();
-    assert_ne!(play.held().1, 0);
+    assert_ne!(play.buffered_bytes().1, 0);
     for _ in 0..10 {
-        alice.say(&flood("bob", 1500));
-        carol.say(&send("dave", "we go on"));
+        alice.send_text(&flood("bob", 1500));
+        carol.send_text(&send("dave", "we go on"));
         play.run();
     }
-    let told: Vec<String> = alice.hears();
-    assert!(told[0].starts_with(r#"{"type":"error","code":"slow","to":"bob""#), "{}", told[0]);
-    assert_eq!(told.join("\n").matches(r#""code":"slow""#).count(), 1);
-    assert!(told.join("\n").contains(r#""code":"offline","to":"bob""#));
+    let errors: Vec<String> = alice.receive();
+    assert!(errors[0].starts_with(r#"{"type":"error","code":"slow","to":"bob""#), "{}", errors[0]);
+    assert_eq!(errors.join("\n").matches(r#""code":"slow""#).count(), 1);
+    assert!(errors.join("\n").contains(r#""code":"offline","to":"bob""#));
     assert!(bob.is_dropped());
-    assert_eq!(dave.hears().len(), 10);
-    assert_eq!(carol.hears(), [""; 0]);
-    assert_eq!(play.held(), (0, 0));
+    assert_eq!(dave.receive().len(), 10);
+    assert_eq!(carol.receive(), [""; 0]);
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 #[test]
-fn what_replaced_connections_do_not_take_has_a_bound() {
+fn unsent_output_of_replaced_connections_is_bounded() {
     let mut play = Play::new();
     play.server.unsent = Budget::new(10_000);
     let [bob] = play.join(["bob"]);
@@ -110,8 +113,8 @@ fn what_replaced_connections_do_not_take_has_a_bound() {
     for _ in 0..20 {
         let alice = play.open();
         alice.set_window(1);
-        alice.say(&join_with_key("alice"));
-        bob.say(&send("alice", &"x".repeat(1000)));
+        alice.send_text(&join_with_key("alice"));
+        bob.send_text(&send("alice", &"x".repeat(1000)));
         play.run();
         stuck.push(alice);
     }
@@ -124,7 +127,7 @@ fn what_replaced_connections_do_not_take_has_a_bound() {
 }
 
 #[test]
-fn pongs_that_are_not_taken_have_a_bound_together() {
+fn unsent_pongs_of_all_connections_are_bounded_together() {
     let mut play = Play::new();
     play.server.unsent = Budget::new(10_000);
     let clients = play.join(["a", "b", "c", "d", "e", "f"]);
@@ -138,11 +141,11 @@ fn pongs_that_are_not_taken_have_a_bound_together() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_for_ten_seconds_is_dropped() {
+fn client_that_takes_nothing_for_10_seconds_is_dropped() {
     let mut play = Play::new();
     let [alice] = play.join(["alice"]);
     alice.set_window(0);
-    alice.say(&send("alice", "1"));
+    alice.send_text(&send("alice", "1"));
     play.run();
     play.pass(WRITE_STALL - SECOND);
     play.run();
@@ -152,15 +155,15 @@ fn a_client_that_takes_nothing_for_ten_seconds_is_dropped() {
     play.run();
     assert!(alice.is_dropped());
     assert_eq!(play.server.counters.slow, 1);
-    assert_eq!(play.held(), (0, 0));
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 #[test]
-fn a_client_that_takes_a_little_now_and_then_stays() {
+fn client_that_takes_a_little_now_and_then_stays() {
     let mut play = Play::new();
     let [alice] = play.join(["alice"]);
     alice.set_window(10);
-    alice.say(&send("alice", "1"));
+    alice.send_text(&send("alice", "1"));
     for _ in 0..5 {
         play.run();
         play.pass(WRITE_STALL - SECOND);
@@ -171,10 +174,10 @@ fn a_client_that_takes_a_little_now_and_then_stays() {
 }
 
 #[test]
-fn a_watcher_that_is_too_slow_for_presence_is_dropped_in_the_turn_in_which_that_is_found() {
+fn watcher_too_slow_for_presence_is_dropped_in_the_same_turn() {
     let mut play = Play::with(100, |config| config.outbox = 500);
     let [alice] = play.join(["alice"]);
-    alice.say(r#"{"type":"watch","ids":["bob"]}"#);
+    alice.send_text(r#"{"type":"watch","ids":["bob"]}"#);
     play.run();
     alice.set_window(0);
     while play.server.hub.has_joined(alice.token) {
