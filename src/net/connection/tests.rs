@@ -1,5 +1,7 @@
-//! A loop of one connection over a scripted stream: each trap of non-blocking I/O by itself, then
-//! one conversation with a fault at every step.
+//! One connection over a scripted stream, in a loop that echoes every message.
+//!
+//! A [`Talk`] plays the kernel, the peer and the clock. Each trap of non-blocking I/O has a test of
+//! its own, and a whole conversation is repeated with a fault at every step (`faults`).
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,6 +27,7 @@ const MESSAGE_BYTES_MAX: usize = 65_536;
 const PING: Duration = Duration::from_secs(25);
 const TIMEOUT: Duration = Duration::from_secs(40);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// A time shorter than all others here.
 const MOMENT: Duration = Duration::from_millis(1);
 
 pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -34,24 +37,26 @@ const CLOSE_REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnect
 
 // ---- the loop ----
 
-/// A loop of one connection, which sends back what it hears.
+/// A loop of one connection, which echoes every message, and the peer's end of its stream.
 struct Talk {
     wire: Rc<RefCell<Wire>>,
     connection: Connection<Scripted>,
     shared: Shared,
     buffer: Vec<u8>,
     now: Now,
+    /// Events of the conversation so far.
     received: Vec<Incoming<'static>>,
-    /// The most that ever waited to be written.
+    /// The most bytes that were ever unsent.
     unsent_max: usize,
 }
 
 impl Talk {
-    /// Just accepted.
+    /// Creates a connection that was just accepted.
     fn new() -> Talk {
         Talk::with_memory(1 << 20)
     }
 
+    /// Likewise, with this budget for incomplete input.
     fn with_memory(incomplete_bytes_total: usize) -> Talk {
         let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
         let site = Site::new(Files::BuiltIn, Access::Anyone, endpoint);
@@ -71,13 +76,14 @@ impl Talk {
         Talk { wire, connection, shared, buffer, now, received: Vec::new(), unsent_max: 0 }
     }
 
-    /// Upgraded and admitted.
+    /// Creates a connection with an open WebSocket, and a peer that has joined.
     fn open() -> Talk {
         let mut talk = Talk::joining();
         talk.connection.mark_joined(talk.now);
         talk
     }
 
+    /// Creates a connection with an open WebSocket, and a peer that has not joined yet.
     fn joining() -> Talk {
         let mut talk = Talk::new();
         talk.arrive(UPGRADE);
@@ -90,7 +96,7 @@ impl Talk {
         self.wire.borrow_mut()
     }
 
-    /// The kernel reports readiness once, and the end of the stream or a reset with it.
+    /// Reports readiness once, as the kernel does, and with it the end of the stream or a reset.
     fn event(&mut self) {
         self.connection.note_readable();
         let is_closed = self.wire().end || self.wire().reset;
@@ -100,7 +106,7 @@ impl Talk {
         self.visit();
     }
 
-    /// All that can be done without another event.
+    /// Does everything that needs no further event: writes, and reads as long as a read is owed.
     fn visit(&mut self) {
         self.flush();
         while self.connection.wants_read() {
@@ -109,6 +115,7 @@ impl Talk {
         }
     }
 
+    /// Reads once, and echoes the messages that the input completes.
     fn read(&mut self) {
         let Talk { connection, shared, buffer, now, received, .. } = self;
         let mut input = connection.receive(buffer, *now, shared);
@@ -124,7 +131,7 @@ impl Talk {
                 Incoming::Binary(bytes) => Incoming::Binary(bytes),
             });
         }
-        assert!(connection.is_gone() || input.rest().is_empty(), "it stopped too soon");
+        assert!(connection.is_gone() || input.rest().is_empty(), "input is left behind");
     }
 
     fn flush(&mut self) {
@@ -132,30 +139,32 @@ impl Talk {
         self.connection.flush(self.now, &mut self.shared);
     }
 
-    /// One segment comes.
+    /// One segment arrives, and an event reports it.
     fn arrive(&mut self, bytes: impl AsRef<[u8]>) {
         self.wire().coming.extend(bytes.as_ref());
         self.event();
     }
 
-    /// One segment comes, and with it the end of the stream: one event tells of both.
+    /// One segment arrives with the end of the stream behind it, and one event reports both.
     fn arrive_with_end(&mut self, bytes: impl AsRef<[u8]>) {
         self.wire().coming.extend(bytes.as_ref());
         self.arrive_end();
     }
 
+    /// The end of the stream arrives, and an event reports it.
     fn arrive_end(&mut self) {
         self.wire().end = true;
         self.event();
     }
 
-    /// From now on the kernel takes so many bytes more; none: as many as there are.
+    /// Lets the kernel take this many bytes more, or any number, and visits the connection as after
+    /// a writable event.
     fn set_window(&mut self, window: impl Into<Option<usize>>) {
         self.wire().window = window.into();
         self.visit();
     }
 
-    /// What has reached the peer since it was last asked.
+    /// Returns the bytes that reached the peer since the last call.
     fn taken(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.wire().taken)
     }
@@ -164,23 +173,23 @@ impl Talk {
         self.connection.close(code, self.now, &mut self.shared);
     }
 
-    /// Time passes, and what is due is done.
+    /// Lets time pass, and acts on the deadline if it has passed.
     fn pass(&mut self, time: Duration) {
         self.now.instant += time;
         self.connection.expire(self.now, &mut self.shared);
         self.visit();
     }
 
-    /// Nothing happens until this time has passed: then what is due is done.
+    /// Asserts that the deadline is this far away and not acted upon early; then lets it pass.
     #[track_caller]
     fn expire_after(&mut self, time: Duration) {
         assert_eq!(self.deadline(), Some(time));
         self.pass(time - MOMENT);
-        assert_eq!(self.deadline(), Some(MOMENT), "it did not wait");
+        assert_eq!(self.deadline(), Some(MOMENT), "the deadline moved, or was acted upon too soon");
         self.pass(MOMENT);
     }
 
-    /// The same, and it closes the connection with 1008.
+    /// Likewise, and asserts that the deadline closes the connection with 1008.
     #[track_caller]
     fn expire_with_1008(mut self, time: Duration) {
         self.taken();
@@ -189,11 +198,12 @@ impl Talk {
         self.assert_lingering();
     }
 
+    /// Returns the time that is left until the deadline.
     fn deadline(&self) -> Option<Duration> {
         self.connection.deadline(&self.shared).map(|due| due - self.now.instant)
     }
 
-    /// It is over, for this reason, and nothing is left.
+    /// Asserts that the connection is gone for this reason, and owns and owes nothing.
     #[track_caller]
     fn assert_gone(&self, end: End) {
         assert!(self.connection.is_gone());
@@ -204,7 +214,7 @@ impl Talk {
         assert!(!self.connection.wants_read());
     }
 
-    /// Our last word has left, our end is shut, and the peer's is waited for.
+    /// Asserts that our side is shut, and that the connection reads on for [`LINGER`].
     #[track_caller]
     fn assert_lingering(&self) {
         assert!(!self.connection.is_gone());
@@ -217,8 +227,9 @@ impl Talk {
 const RESET: End = End::Lost(ErrorKind::ConnectionReset);
 const END_OF_STREAM: End = End::Lost(ErrorKind::UnexpectedEof);
 
-// ---- what is said ----
+// ---- frames ----
 
+/// The first bytes of frames: a bit that says that no fragment follows, and the opcode.
 pub(crate) const TEXT: u8 = 0x81;
 const FIRST_FRAGMENT: u8 = 0x01;
 pub(crate) const CLOSE: u8 = 0x88;
@@ -226,12 +237,12 @@ const PING_FRAME: u8 = 0x89;
 const PONG: u8 = 0x8a;
 const OUR_PING: &[u8] = &[PING_FRAME, 0];
 
-/// A frame from a client. Masked with zeros, so that it can be read.
+/// Returns a frame from a client, masked with zeros, so that its payload stays legible.
 pub(crate) fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     encode(first, 0x80, &[0; 4], payload.as_ref())
 }
 
-/// A frame from us.
+/// Returns a frame from the server, which is not masked.
 pub(crate) fn ours(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     encode(first, 0, &[], payload.as_ref())
 }
@@ -244,7 +255,7 @@ fn encode(first: u8, masked: u8, mask: &[u8], payload: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Our close frame.
+/// Returns our close frame with this code.
 fn close_frame(code: u16) -> Vec<u8> {
     ours(CLOSE, code.to_be_bytes())
 }
@@ -253,6 +264,7 @@ fn text(text: &str) -> Incoming<'static> {
     Incoming::Text(text.to_owned().into())
 }
 
+/// Returns the beginning of a response, up to its status.
 fn status_line(response: &[u8]) -> String {
     String::from_utf8_lossy(&response[..response.len().min(12)]).into_owned()
 }

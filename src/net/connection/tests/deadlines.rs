@@ -9,7 +9,7 @@ fn peer_that_does_not_join_in_time_is_closed_with_1008() {
     talk.arrive(UPGRADE);
     talk.taken();
     talk.pass(MOMENT);
-    // Neither talking nor not reading gives more time.
+    // Neither the peer's messages nor its unread output extend the join timeout.
     talk.wire().window = Some(2);
     talk.arrive(frame(TEXT, "one"));
     talk.expire_after(JOIN_TIMEOUT / 2 - MOMENT);
@@ -23,7 +23,7 @@ fn incomplete_head_is_answered_408_after_the_join_timeout() {
     let mut talk = Talk::new();
     talk.arrive("GET / HT");
     talk.pass(JOIN_TIMEOUT / 2);
-    // A trickle gives no more time.
+    // More bytes of the head do not extend the timeout.
     talk.arrive("TP/1.1\r\n");
     talk.expire_after(JOIN_TIMEOUT / 2);
     assert_eq!(status_line(&talk.taken()), "HTTP/1.1 408");
@@ -56,7 +56,7 @@ fn each_request_of_a_connection_has_the_whole_join_timeout() {
     talk.expire_after(JOIN_TIMEOUT);
     assert_eq!(status_line(&talk.taken()), "HTTP/1.1 408");
 
-    // The time in which it takes an answer is not its own.
+    // The join timeout starts when the response has left, however long the peer took to read it.
     let mut talk = Talk::new();
     talk.wire().window = Some(0);
     talk.arrive(HEALTH);
@@ -83,7 +83,7 @@ fn silent_peer_is_pinged_and_stays_if_it_sends_a_pong() {
 #[test]
 fn peer_still_silent_after_a_ping_is_gone() {
     let mut talk = Talk::open();
-    // The loop was late: what counts is when the ping left.
+    // The loop is late. The time to answer starts with the ping, not with the last byte.
     talk.pass(PING + TIMEOUT);
     assert_eq!(talk.taken(), OUR_PING);
     talk.expire_after(TIMEOUT - PING);
@@ -115,7 +115,7 @@ fn silence_does_not_count_while_output_is_unsent() {
     talk.wire().window = Some(0);
     talk.arrive(frame(TEXT, "0123456789"));
     for _ in 0..10 {
-        // Slow, but it takes something.
+        // A byte before the write stall counts as progress.
         assert_eq!(talk.deadline(), Some(WRITE_STALL));
         talk.pass(WRITE_STALL - MOMENT);
         talk.set_window(1);

@@ -50,8 +50,8 @@ fn reset_after_a_close_frame_keeps_the_first_reason() {
     talk.assert_gone(End::Closed(1000));
 }
 
-/// What a peer says from its first byte to its last, in segments that cut everything there is to
-/// cut.
+/// Returns a peer's whole input, in segments of 7 bytes, which cut every part of it: two requests,
+/// the upgrade, messages of each kind, and a close frame.
 fn conversation() -> Vec<Vec<u8>> {
     let letters = "x".repeat(300);
     let frames = [
@@ -66,7 +66,9 @@ fn conversation() -> Vec<Vec<u8>> {
     all.chunks(7).map(<[u8]>::to_vec).collect()
 }
 
-/// The conversation with these faults; the kernel reports readiness as long as there is any.
+/// Plays the conversation with these faults, numbered by the call that meets them. After the last
+/// segment readiness is reported until the connection is gone, because a fault may have used up an
+/// event; from the fourth report on the stream has ended.
 fn converse(faults: impl IntoIterator<Item = (usize, Fault)>) -> Talk {
     let mut talk = Talk::new();
     talk.buffer.truncate(HEAD_BYTES_MAX);
@@ -79,18 +81,18 @@ fn converse(faults: impl IntoIterator<Item = (usize, Fault)>) -> Talk {
         talk.wire().end = events > 2;
         talk.event();
         events += 1;
-        assert!(events < 100, "it hangs");
+        assert!(events < 100, "the connection hangs");
     }
     talk
 }
 
-/// The conversation comes to the same with these faults, none of which is a reset.
+/// Asserts that these faults, none of which is a reset, change neither input nor output.
 #[track_caller]
 fn check_faults(faultless: &Talk, faults: Vec<(usize, Fault)>) {
     let talk = converse(faults);
     talk.assert_gone(End::Closed(1000));
     assert_eq!(talk.received, faultless.received);
-    assert!(talk.wire().taken == faultless.wire().taken, "something else left");
+    assert!(talk.wire().taken == faultless.wire().taken, "the output differs");
 }
 
 #[test]
@@ -113,7 +115,7 @@ fn fault_at_any_step_changes_nothing_unless_it_is_a_reset() {
 }
 
 proptest! {
-    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    // A failing case is printed, and becomes an ordinary test instead of a file.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

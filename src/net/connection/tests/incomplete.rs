@@ -1,5 +1,5 @@
-//! Messages that begin and do not end: their time runs from the first byte on, while they are
-//! listened to.
+//! Messages that begin and do not end: each has 10 seconds from its first byte, counted while the
+//! peer is read.
 
 use super::*;
 use crate::limits::MESSAGE_TIMEOUT;
@@ -25,7 +25,7 @@ fn fragmented_message_has_10_seconds_from_its_first_byte() {
     talk.pass(MESSAGE_TIMEOUT / 2);
     talk.arrive(&frame(FIRST_FRAGMENT, "one")[3..]);
     talk.pass(MESSAGE_TIMEOUT / 4);
-    // Neither fragments nor pings between them give more time.
+    // Neither further fragments nor a ping between them give more time.
     talk.arrive(
         [frame(CONTINUATION, ""), frame(PING_FRAME, "?"), frame(CONTINUATION, "two")[..4].to_vec()]
             .concat(),
@@ -41,13 +41,13 @@ fn each_message_has_10_seconds_of_its_own() {
         let (begins, ends) = cut(at);
         talk.arrive(&begins);
         talk.pass(MESSAGE_TIMEOUT - MOMENT);
-        // The end of this one and the beginning of the next in one segment.
+        // The end of this message and the beginning of the next arrive in one segment.
         talk.arrive([&ends[..], &begins].concat());
         talk.pass(MESSAGE_TIMEOUT - MOMENT);
         talk.arrive(&ends);
     }
     assert_eq!(talk.received.len(), 16);
-    assert_eq!(talk.deadline(), Some(PING), "nothing is left of them");
+    assert_eq!(talk.deadline(), Some(PING), "no message is incomplete");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn incomplete_message_does_not_extend_the_join_timeout() {
 
 #[test]
 fn time_in_which_the_peer_is_not_read_does_not_count() {
-    // Because it does not read.
+    // Not read because its output is unsent.
     let mut talk = Talk::open();
     talk.wire().window = Some(0);
     talk.arrive([frame(TEXT, "one"), frame(FIRST_FRAGMENT, "tw")].concat());
@@ -72,7 +72,7 @@ fn time_in_which_the_peer_is_not_read_does_not_count() {
     talk.set_window(None);
     talk.expire_with_1008(MESSAGE_TIMEOUT);
 
-    // Because it talks too fast: a line a second.
+    // Not read because it is in debt: 31 lines, at one a second and a burst of one, are 30 seconds.
     let mut talk = Talk::open();
     talk.arrive(frame(FIRST_FRAGMENT, "one"));
     talk.connection.charge(31, talk.now, &talk.shared);

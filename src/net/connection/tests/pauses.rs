@@ -1,4 +1,4 @@
-//! Peers in debt, which are not read until the debt is paid.
+//! Pauses: a peer that sent faster than its rate is not read until the debt is paid.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn paused_peer_is_not_pinged_and_is_read_once_debt_is_paid() {
     talk.arrive(frame(TEXT, "one"));
     assert!(talk.received.is_empty());
     talk.expire_after(debt);
-    assert_eq!(talk.received, [text("one")], "received without another event");
+    assert_eq!(talk.received, [text("one")], "read without another event");
     assert_eq!(talk.taken(), ours(TEXT, "one"), "and no ping");
     assert_eq!(talk.deadline(), Some(PING));
 }
@@ -29,7 +29,7 @@ fn peer_is_read_only_after_both_its_pause_and_its_stall() {
     talk.expire_after(Duration::from_secs(1));
     assert_eq!(talk.received, [text("one"), text("two")]);
 
-    // Nor is it forgotten when it ends first.
+    // Here the pause ends before the stall, which still keeps the peer from being read.
     let mut talk = Talk::open();
     talk.wire().window = Some(3);
     talk.arrive(frame(TEXT, "one"));

@@ -1,16 +1,18 @@
-//! Input: full reads, pieces, segments with more than one thing in them, and the end of the stream.
+//! Input: full reads, frames in pieces, segments with several frames, and the end of the stream.
 
 use super::*;
 
 #[test]
 fn input_left_by_a_full_read_is_read_without_an_event() {
     let mut talk = Talk::open();
+    // One event reports 106 bytes. Reads of 16 bytes leave some, which no other event reports.
     talk.buffer.truncate(16);
     let letters = "x".repeat(100);
     talk.arrive(frame(TEXT, &letters));
     assert_eq!(talk.received, [text(&letters)]);
 
-    // A read that the end of what came fills exactly has to be followed by one that finds nothing.
+    // Here the input fills the buffer exactly. The read cannot know that nothing is left, so one
+    // more has to follow, which finds nothing.
     talk.arrive(frame(TEXT, "0123456789"));
     assert_eq!(talk.received[1..], [text("0123456789")]);
     assert!(!talk.connection.wants_read());
@@ -58,6 +60,7 @@ fn end_of_stream_is_found_after_unsent_output_has_left() {
 #[test]
 fn connection_with_unsent_output_is_not_read() {
     let mut talk = Talk::open();
+    // Backpressure: the peer does not take its echo, so its second message stays in the kernel.
     talk.wire().window = Some(1);
     talk.arrive(frame(TEXT, "one"));
     talk.arrive(frame(TEXT, "two"));

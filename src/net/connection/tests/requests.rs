@@ -42,7 +42,7 @@ fn pipelined_requests_are_answered_one_at_a_time() {
     assert_eq!(talk.unsent_max, answer.len());
     assert!(talk.shared.incomplete_bytes() == 0 && talk.taken() == answer.repeat(5000));
 
-    // Refused at every byte, too.
+    // The same with a kernel that takes one byte at a time.
     talk.unsent_max = 0;
     talk.wire().window = Some(0);
     talk.arrive([HEALTH.repeat(20), UPGRADE.into()].concat());
@@ -70,7 +70,7 @@ fn requests_before_the_end_of_the_stream_are_answered() {
 
 #[test]
 fn close_frame_before_the_end_of_the_stream_is_answered() {
-    // One request in front keeps the rest for a read that finds the end.
+    // The response to the first request keeps the rest for a read that also finds the end.
     let mut talk = Talk::new();
     talk.arrive_with_end([HEALTH.as_bytes(), UPGRADE.as_bytes(), &frame(CLOSE, b"")].concat());
     assert!(talk.taken().ends_with(&[b"\r\n\r\n", &ours(CLOSE, b"")[..]].concat()));

@@ -6,6 +6,7 @@ use super::*;
 fn partial_write_resumes_where_it_stopped() {
     let mut talk = Talk::open();
     let letters = "x".repeat(1000);
+    // The kernel takes no byte of the echo, and then one at a time.
     talk.wire().window = Some(0);
     talk.arrive(frame(TEXT, &letters));
     for left in (0..1004).rev() {
@@ -23,8 +24,8 @@ fn unsent_output_is_kept_with_little_spare_capacity() {
     talk.wire().window = Some(0);
     talk.arrive(frame(TEXT, "x".repeat(10_000)));
     while talk.connection.unsent() > 8 {
-        let (left, room) = (talk.connection.unsent(), talk.connection.pipe.out_capacity());
-        assert!(room <= left / 7 * 8 + 16, "{room} bytes for {left}");
+        let (left, capacity) = (talk.connection.unsent(), talk.connection.pipe.out_capacity());
+        assert!(capacity <= left / 7 * 8 + 16, "{capacity} bytes for {left}");
         talk.set_window(left / 10 + 1);
     }
 }
@@ -64,12 +65,15 @@ fn idle_connection_owns_no_buffers_after_traffic() {
     talk.arrive(frame(PING_FRAME, "?"));
     talk.set_window(None);
     assert_eq!(talk.connection.pipe.out_capacity(), 0);
-    assert!(talk.shared.out.is_empty() && talk.shared.out.capacity() > 0, "it goes round");
+    assert!(
+        talk.shared.out.is_empty() && talk.shared.out.capacity() > 0,
+        "the buffer was given back to all connections"
+    );
 
     let mut talk = Talk::new();
     talk.arrive([HEALTH, &HEALTH[..20]].concat());
     talk.arrive(&HEALTH[20..]);
     assert_eq!(talk.connection.pipe.out_capacity(), 0);
-    let State::Http(http) = &talk.connection.state else { panic!("it speaks HTTP") };
+    let State::Http(http) = &talk.connection.state else { panic!("not HTTP") };
     assert!(http.head.capacity() == 0 && http.body.is_none());
 }
