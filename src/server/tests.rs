@@ -1,5 +1,7 @@
-//! Whole conversations over streams in memory, turn by turn: the test plays the kernel and all
-//! clients.
+//! Whole conversations over streams in memory, turn by turn.
+//!
+//! A [`Play`] has a server, and plays the kernel, all clients and the clock. To learn the loop,
+//! read `turns` first, then `slow_readers`.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -32,31 +34,32 @@ const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websock
 
 // ---- the kernel ----
 
-/// What the kernel has of one connection.
+/// One connection as the kernel knows it: bytes on their way, and events not yet reported.
 #[derive(Default)]
 struct Socket {
-    /// Sent by the client and not yet read by the server.
+    /// Bytes that the client sent and the server has not read.
     to_server: VecDeque<u8>,
-    /// Written by the server and not yet read by the client.
+    /// Bytes that the server wrote and the client has not read.
     to_client: Vec<u8>,
-    /// How long `to_client` may become.
+    /// Bytes that fit into `to_client`.
     window: usize,
-    /// The client has said that nothing more comes.
+    /// The client closed its side: the stream ends behind `to_server`.
     ended: bool,
-    /// The client is gone without a word.
+    /// The client reset the connection: every call fails.
     reset: bool,
-    /// The server has said that nothing more comes.
+    /// The server shut its side.
     shut: bool,
-    /// The server has dropped it.
+    /// The server dropped its end.
     dropped: bool,
-    /// A write was refused, so there will be an edge.
-    refused: bool,
-    /// Edges not yet told.
+    /// A write was blocked, so an event will report when the kernel takes more.
+    stalled: bool,
+    /// Edges, each of which the next event reports once.
     readable: bool,
     writable: bool,
     closed: bool,
-    /// So many more calls, and then the client is gone.
+    /// Calls that still succeed before the client resets the connection.
     calls_left: Option<usize>,
+    /// Random faults.
     faults: Option<faults::Faults>,
 }
 
@@ -64,7 +67,7 @@ struct Socket {
 struct ServerEnd(Rc<RefCell<Socket>>);
 
 impl Socket {
-    /// What befalls any call, if something does.
+    /// Counts a call, and fails it if a fault is due.
     fn call(&mut self) -> io::Result<()> {
         if self.calls_left == Some(0) {
             self.reset = true;
@@ -77,6 +80,7 @@ impl Socket {
         if interrupted { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 
+    /// Returns how many of `len` bytes a call moves.
     fn shorten(&mut self, len: usize) -> usize {
         self.faults.as_mut().map_or(len, |faults| faults.shorten(len))
     }
@@ -106,10 +110,10 @@ impl Write for ServerEnd {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut socket = self.0.borrow_mut();
         socket.call()?;
-        assert!(!socket.shut, "nothing is written after the end");
+        assert!(!socket.shut, "a write behind the end");
         let left = socket.window.saturating_sub(socket.to_client.len());
-        if left == 0 || socket.faults.as_mut().is_some_and(faults::Faults::refuses) {
-            socket.refused = true;
+        if left == 0 || socket.faults.as_mut().is_some_and(faults::Faults::blocks) {
+            socket.stalled = true;
             return Err(ErrorKind::WouldBlock.into());
         }
         let len = socket.shorten(bytes.len().min(left));
@@ -142,7 +146,7 @@ impl Drop for ServerEnd {
 
 // ---- the clients ----
 
-/// Somebody at the other end of a connection.
+/// The client at the other end of a connection.
 #[derive(Clone)]
 struct Client {
     token: Token,
@@ -150,64 +154,65 @@ struct Client {
 }
 
 impl Client {
+    /// Sends bytes, and raises an edge for them.
     fn send_bytes(&self, bytes: &[u8]) {
         let mut socket = self.socket.borrow_mut();
         socket.to_server.extend(bytes);
         socket.readable = true;
     }
 
-    /// Says a text of these lines in one frame.
+    /// Sends a text in one frame. It may have several lines.
     fn send_text(&self, text: &str) {
         self.send_bytes(&frame(TEXT, text.as_bytes()));
     }
 
-    /// Takes all that was written to it. If the server waits for room, there is an edge.
+    /// Reads all bytes that the server wrote. If the server is stalled, that raises an edge.
     fn read(&self) -> Vec<u8> {
         let mut socket = self.socket.borrow_mut();
         let bytes = std::mem::take(&mut socket.to_client);
-        if socket.refused && socket.window > 0 {
-            (socket.refused, socket.writable) = (false, true);
+        if socket.stalled && socket.window > 0 {
+            (socket.stalled, socket.writable) = (false, true);
         }
         bytes
     }
 
-    /// Reads whole frames: a text as it is, errors without what they say to people; anything else
-    /// by its name.
+    /// Reads whole frames: the payload of a text; the name of a ping, a pong or a close frame.
     fn receive(&self) -> Vec<String> {
         let bytes = self.read();
         let (received, rest) = split_frames(&bytes);
-        assert!(rest.is_empty(), "half a frame");
+        assert!(rest.is_empty(), "a frame is cut off");
         received
     }
 
-    /// From now on its socket holds so many bytes.
+    /// Sets how many bytes that the client has not read fit into the kernel.
     fn set_window(&self, window: usize) {
         self.socket.borrow_mut().window = window;
     }
 
-    /// Says that nothing more comes.
+    /// Closes the client's side.
     fn end(&self) {
         let mut socket = self.socket.borrow_mut();
         (socket.ended, socket.readable, socket.closed) = (true, true, true);
     }
 
-    /// Is gone without a word. The kernel reports all there is to report.
+    /// Resets the connection. The kernel reports that as every kind of readiness.
     fn reset(&self) {
         let mut socket = self.socket.borrow_mut();
         (socket.reset, socket.readable, socket.writable, socket.closed) = (true, true, true, true);
     }
 
-    /// Has the server dropped its end?
+    /// Returns `true` if the server dropped its end.
     fn is_dropped(&self) -> bool {
         self.socket.borrow().dropped
     }
 }
 
-/// A frame as a client sends it.
+/// Returns a frame from a client, which is masked.
 fn frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
     frame_of(opcode, payload, true)
 }
 
+/// Likewise; more fragments of the message follow unless `is_final`.
 fn frame_of(opcode: OpCode, payload: &[u8], is_final: bool) -> Vec<u8> {
     let mask = [1, 2, 3, 4];
     let header = FrameHeader { opcode, is_final, mask: Some(mask), ..FrameHeader::default() };
@@ -217,7 +222,7 @@ fn frame_of(opcode: OpCode, payload: &[u8], is_final: bool) -> Vec<u8> {
     bytes
 }
 
-/// The whole frames that `bytes` begins with, and what stands behind them.
+/// Returns the whole frames that `bytes` begins with, and the rest behind them.
 fn split_frames(mut bytes: &[u8]) -> (Vec<String>, &[u8]) {
     let mut frames = Vec::new();
     loop {
@@ -232,7 +237,7 @@ fn split_frames(mut bytes: &[u8]) -> (Vec<String>, &[u8]) {
             }
             OpCode::Control(Control::Ping) => "ping".to_owned(),
             OpCode::Control(Control::Pong) => "pong".to_owned(),
-            opcode => panic!("a server says no {opcode:?}"),
+            opcode => panic!("a server sends no {opcode:?}"),
         });
         bytes = &bytes[at + len..];
     }
@@ -241,7 +246,7 @@ fn split_frames(mut bytes: &[u8]) -> (Vec<String>, &[u8]) {
 
 // ---- the play ----
 
-/// A server, its clients, and the time.
+/// A server, its clients, and the clock.
 struct Play {
     server: Server<ServerEnd>,
     clients: Vec<Client>,
@@ -253,8 +258,9 @@ impl Play {
         Play::with(100, |_| {})
     }
 
+    /// Creates a play with this many slots, and a changed configuration.
     fn with(connections_max: usize, change: impl FnOnce(&mut Config)) -> Play {
-        // Most of these say a lot at once.
+        // Without a rate, because most tests send many lines at once.
         let mut config = Config { rate: 0, ..Config::default() };
         change(&mut config);
         let (hub, connection) = limits(&config);
@@ -286,7 +292,7 @@ impl Play {
         client
     }
 
-    /// A client with its WebSocket open.
+    /// Connects a client, and opens its WebSocket.
     fn open(&mut self) -> Client {
         let client = self.connect();
         client.send_bytes(HANDSHAKE.as_bytes());
@@ -295,7 +301,7 @@ impl Play {
         client
     }
 
-    /// Clients that have joined.
+    /// Connects clients that join with these ids.
     fn join<const N: usize>(&mut self, ids: [&str; N]) -> [Client; N] {
         ids.map(|id| {
             let client = self.open();
@@ -306,19 +312,19 @@ impl Play {
         })
     }
 
-    /// One turn, with all edges that there are.
+    /// Makes one turn with all edges raised so far.
     fn turn(&mut self) {
         let ready: Vec<Ready> = self.clients.iter().filter_map(edges).collect();
         self.server.turn(self.now, &ready);
     }
 
-    /// One turn in which these are received of, in this order.
+    /// Makes one turn with the edges of these clients only, in this order.
     fn turn_in_order(&mut self, clients: &[&Client]) {
         let ready: Vec<Ready> = clients.iter().filter_map(|client| edges(client)).collect();
         self.server.turn(self.now, &ready);
     }
 
-    /// Turns until nobody is owed a visit.
+    /// Makes turns until no visit is owed.
     fn run(&mut self) {
         for _ in 0..1000 {
             self.turn();
@@ -329,7 +335,7 @@ impl Play {
         panic!("the loop never sleeps");
     }
 
-    /// How long the loop may sleep now.
+    /// Returns how long the loop may sleep now: not at all while a visit is owed.
     fn sleep(&self) -> Option<Duration> {
         self.server.sleep(self.now.instant)
     }
@@ -338,13 +344,13 @@ impl Play {
         self.now.instant += time;
     }
 
-    /// What is held for clients, lines and incomplete messages.
+    /// Returns the bytes of lines that wait in outboxes, and those of incomplete input.
     fn buffered_bytes(&self) -> (usize, usize) {
         (self.server.hub.clients.waiting_bytes(), self.server.shared.incomplete_bytes())
     }
 }
 
-/// What the kernel tells of a client, once.
+/// Returns the event that reports the edges of a client, and clears them.
 fn edges(client: &Client) -> Option<Ready> {
     let mut socket = client.socket.borrow_mut();
     let socket = &mut *socket;
@@ -389,18 +395,18 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn slot_costs_152_bytes() {
-    // What mio adds to a descriptor in a debug build is not in it.
+    // Over the standard library's stream: in a debug build mio's has more than a descriptor.
     type Tcp = std::net::TcpStream;
     assert_size!(Slot<Tcp> = 152: Slot {
         connection: 120 "the stream, and what is spoken on it",
-        timer: 16 "which of its deadlines is live",
-        is_on_read_list: 1 "it is read once a turn",
-        unsent: 8 "its part of the total of unsent bytes",
-        kind: 1 "what it was let in for, and makes room for when it goes",
+        timer: 16 "the entry of the deadline that counts",
+        is_on_read_list: 1 "it is on a read list, once",
+        unsent: 8 "its share of the total of unsent bytes",
+        kind: 1 "the quota that it counts against",
     } empty: 6);
     assert_eq!(
         size_of::<Option<Slot<Tcp>>>(),
         size_of::<Slot<Tcp>>(),
-        "a place in the slab costs no more"
+        "an empty slot costs no more"
     );
 }

@@ -1,4 +1,4 @@
-//! What no single client may do to the others, and what is the same however many there are.
+//! Abuse: a client, or many at once, that must not delay the others or take their memory.
 
 use super::*;
 use crate::limits::NOTICES_PER_TURN;
@@ -22,7 +22,11 @@ fn popular_id_that_comes_and_goes_delays_no_other_chat() {
         star.end();
         alice.send_text(&send("bob", "meanwhile"));
         play.turn();
-        assert_eq!(bob.receive(), [message("alice", "meanwhile", turn)], "in the very turn");
+        assert_eq!(
+            bob.receive(),
+            [message("alice", "meanwhile", turn)],
+            "delivered in the same turn"
+        );
         let now: usize = watchers.iter().map(|watcher| watcher.receive().len()).sum();
         assert!(now <= 2 * NOTICES_PER_TURN, "{now} notices in two turns");
         notices += now;
@@ -31,7 +35,7 @@ fn popular_id_that_comes_and_goes_delays_no_other_chat() {
     let [_star] = play.join(["star"]);
     let is_last =
         |watcher: &Client| watcher.receive().concat().ends_with(r#""id":"star","online":true}"#);
-    assert!(watchers.iter().all(is_last), "each is told what lasts");
+    assert!(watchers.iter().all(is_last), "each watcher ends with the final state");
 }
 
 #[test]
@@ -44,7 +48,7 @@ fn announced_frames_take_only_the_memory_of_their_headers() {
     }
     play.run();
     assert_eq!(play.buffered_bytes(), (0, 10_000 * announced.len()));
-    // Nobody has joined, nor ended what it began.
+    // No client has joined or completed its message, so all of them are closed.
     play.pass(10 * SECOND);
     play.run();
     assert!(play.clients.iter().all(|client| client.read().ends_with(&1008u16.to_be_bytes())));
@@ -63,9 +67,9 @@ fn reader_of_one_byte_a_second_is_dropped_at_a_full_outbox() {
         bob.read();
         play.pass(SECOND);
         seconds += 1;
-        assert!(seconds < 60, "more than an outbox waits for him");
+        assert!(seconds < 60, "more than an outbox is waiting");
     }
-    assert!(seconds > 50, "it takes something all the while");
+    assert!(seconds > 50, "dropped before the outbox was full");
     assert!(alice.receive().concat().contains(r#""code":"slow","to":"bob""#));
     assert_eq!(play.buffered_bytes(), (0, 0));
 }

@@ -1,4 +1,4 @@
-//! Connections over a quota.
+//! Connections over a quota, which are answered 503 or dropped.
 
 use super::*;
 use crate::limits::LINGER;
@@ -32,7 +32,7 @@ fn connection_over_the_quota_of_its_address_gets_503() {
     play.run();
     assert!(refused.read().starts_with(b"HTTP/1.1 503 "));
     assert!(other.read().is_empty());
-    // One who was refused leaves no room, one who was here does.
+    // A refused connection frees no slot of its address when it ends; an accepted one does.
     refused.end();
     play.run();
     let refused = play.connect_from("2001:db8::3");

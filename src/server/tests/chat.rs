@@ -59,7 +59,7 @@ fn delivered_lines_are_gathered_or_leave_with_other_lines() {
         format!(r#"{{"type":"delivered","from":"bob","mids":["{mid}"]}}"#)
     };
     let delivered = [deliver(&mut play, 1), deliver(&mut play, 2)];
-    assert_eq!(alice.receive(), [""; 0], "not yet");
+    assert_eq!(alice.receive(), [""; 0], "gathered, not sent yet");
     assert_eq!(play.sleep(), Some(GATHERING));
     play.pass(GATHERING);
     play.run();
@@ -71,16 +71,20 @@ fn delivered_lines_are_gathered_or_leave_with_other_lines() {
     assert_eq!(
         alice.receive(),
         [[delivered, message("bob", "thanks", 4)].join("\n")],
-        "there is company"
+        "with other lines they leave at once"
     );
     play.pass(GATHERING);
     play.run();
-    assert_eq!(alice.receive(), [""; 0], "and nothing is left");
+    assert_eq!(alice.receive(), [""; 0], "they were sent already");
 
     let delivered = deliver(&mut play, 5);
     play.server.shut_down(play.now);
     play.run();
-    assert_eq!(alice.receive(), [delivered, "close 1001".into()], "nor is it lost at an end");
+    assert_eq!(
+        alice.receive(),
+        [delivered, "close 1001".into()],
+        "gathered lines leave before a close frame"
+    );
 }
 
 #[test]
@@ -112,11 +116,11 @@ fn equal_key_takes_an_id_over_within_one_turn() {
     play.turn_in_order(&[&bob, &new, &old]);
     play.run();
     assert_eq!(old.receive(), [message("bob", "to the old", 1), "close 4001".into()]);
-    // What was said to the old connection is held, and said to the new one, too.
+    // The message to the old connection was not acknowledged, so the new one gets it, too.
     let resumed =
         joined("alice").replace(r#""resumed":false,"held":0"#, r#""resumed":true,"held":1"#);
     assert_eq!(new.receive(), [[resumed, message("bob", "to the old", 1)].join("\n")]);
-    assert_eq!(bob.receive(), [""; 0], "neither a message nor a change");
+    assert_eq!(bob.receive(), [""; 0], "neither a message nor a change of presence");
     old.end();
     bob.send_text(&send("alice", "to the new"));
     play.run();

@@ -35,7 +35,7 @@ fn silent_client_is_pinged_and_then_dropped() {
     assert!(!alice.is_dropped());
     play.pass(SECOND);
     play.run();
-    assert!(alice.is_dropped() && alice.read().is_empty(), "without a close frame");
+    assert!(alice.is_dropped() && alice.read().is_empty(), "dropped without a close frame");
     assert_eq!(bob.receive(), [r#"{"type":"presence","id":"alice","online":false}"#]);
 }
 
@@ -50,8 +50,8 @@ fn pause_of_the_server_drops_no_client_that_sent_in_time() {
     assert_eq!(alice.receive(), ["ping"]);
     let [bob] = play.join(["bob"]);
     play.pass(Duration::from_secs(60));
-    // What was said in time lies in the kernel, which has not told of it: the first turn has no
-    // events.
+    // Bytes sent in time wait in the kernel, which has not reported them yet: the first turn after
+    // the pause has no events.
     alice.send_bytes(&frame(OpCode::Control(Control::Pong), b""));
     bob.send_text(&send("alice", "still there?"));
     play.server.turn(play.now, &[]);
@@ -72,7 +72,8 @@ fn deadlines_of_removed_connections_do_not_pile_up() {
     assert!(play.server.deadlines.len() <= DEADLINES_SPARE + 1);
 }
 
-/// The machine slept, say. Who talks does not wait until all others have been pinged.
+/// As after a sleep of the machine: a client that sends does not wait until all others have been
+/// pinged.
 #[test]
 fn deadlines_due_at_once_are_spread_over_several_turns() {
     let mut play = Play::with(1000, |_| {});
@@ -86,10 +87,11 @@ fn deadlines_due_at_once_are_spread_over_several_turns() {
         })
         .collect();
     let pinged = || silent.iter().filter(|client| client.read() == [0x89, 0]).count();
-    // Entries were made for the time to join in: they come up, and go in again for the pings.
+    // The entries in the list are those of the join timeout. They come up, and go in again for the
+    // pings.
     play.now.instant += Duration::from_secs(26);
     play.run();
-    assert_eq!(pinged(), silent.len(), "nobody is forgotten");
+    assert_eq!(pinged(), silent.len(), "every client is pinged");
     silent.iter().for_each(|client| client.send_bytes(&frame(OpCode::Control(Control::Pong), b"")));
     play.run();
     play.now.instant += Duration::from_secs(26);

@@ -1,4 +1,4 @@
-//! Connections that end: by our close code, by a reset or an end at any byte, with the server.
+//! Ends: with a close code of ours, by a reset or an end of the stream at any byte, by a shutdown.
 
 use super::*;
 use crate::limits::{LINGER, WRITE_STALL};
@@ -15,7 +15,10 @@ fn each_end_has_its_close_code() {
         play.run();
         assert_eq!(alice.receive(), [close]);
         assert!(bob.receive().concat().ends_with(r#""online":false}"#));
-        assert!(!alice.is_dropped() && alice.socket.borrow().shut, "it reads on for a while");
+        assert!(
+            !alice.is_dropped() && alice.socket.borrow().shut,
+            "lingering: our side is shut, and the peer is still read"
+        );
         play.pass(LINGER);
         play.run();
         assert!(alice.is_dropped());
@@ -26,7 +29,7 @@ fn each_end_has_its_close_code() {
     check(&frame(TEXT, b"\xff"), "close 1007");
     check(&frame(TEXT, " ".repeat(65_537).as_bytes()), "close 1009");
     check(&[0x81, 0], "close 1002");
-    // The first end counts, also when another stands behind it in the same segment.
+    // The first end counts, even if another follows in the same segment.
     check(&[frame(TEXT, br#"{"type":"leave"}"#), vec![0x81, 0]].concat(), "close 1000");
 }
 
@@ -62,7 +65,7 @@ fn shutdown_sends_1001_and_drops_stalled_clients_in_time() {
         client.end();
     }
     play.run();
-    assert_eq!(play.server.len(), 1, "bob");
+    assert_eq!(play.server.len(), 1, "bob is left");
     play.pass(WRITE_STALL);
     play.run();
     assert!(play.server.is_empty());
@@ -108,7 +111,8 @@ fn reset_at_any_call_ends_that_connection_alone() {
     }
 }
 
-/// What a client says in its life, with everything that a state can be cut in.
+/// Returns a client's whole input, with every state that an end can cut: a request, a handshake,
+/// lines, a fragmented message with a ping in it, and a close frame.
 fn conversation() -> Vec<u8> {
     let ping = frame(OpCode::Control(Control::Ping), b"?");
     let watch = r#"{"type":"watch","ids":["alice"]}"#;
@@ -147,7 +151,7 @@ fn end_behind_any_byte_ends_that_connection_alone() {
             alice.send_text(&send("alice", "still here"));
             play.run();
             assert!(alice.receive().concat().contains("still here"), "{at}");
-            // The id is free, or its owner's.
+            // The id is free again, or still owned under the same key.
             let again = play.open();
             again.send_text(&join_with_key("bob"));
             play.run();

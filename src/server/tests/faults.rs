@@ -1,15 +1,16 @@
-//! Numbered messages from everybody to everybody over sockets that cut, block and interrupt, and
-//! clients that vanish; until each message has arrived, once and in order.
+//! Random faults: numbered messages between all participants, over sockets that cut, block and
+//! interrupt, until each message has arrived, once and in order.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
-/// So many runs, each from a seed of its own.
+/// Seeds, one for each run.
 const SEEDS: std::ops::Range<u64> = 0..100;
+/// Messages that each participant sends.
 const MESSAGES: usize = 60;
 
-/// Chance that is the same at each run (splitmix64, by Sebastiano Vigna).
+/// A generator of random numbers that repeats them from its seed (splitmix64, by Sebastiano Vigna).
 struct Random(u64);
 
 impl Random {
@@ -21,22 +22,23 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// Any number below `end`.
+    /// Returns a number below `end`.
     fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
+    /// Returns `true` with this probability.
     fn happens(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
 
-/// What goes wrong on a socket, and how often.
+/// The faults of one socket, and the probability of each, in percent.
 pub(super) struct Faults {
     random: Random,
     percent_interrupted: usize,
     percent_short: usize,
-    percent_refused: usize,
+    percent_blocked: usize,
 }
 
 impl Faults {
@@ -44,7 +46,7 @@ impl Faults {
         Faults {
             percent_interrupted: random.below(50),
             percent_short: random.below(100),
-            percent_refused: random.below(60),
+            percent_blocked: random.below(60),
             random: Random(random.next()),
         }
     }
@@ -53,8 +55,8 @@ impl Faults {
         self.random.happens(self.percent_interrupted)
     }
 
-    pub(super) fn refuses(&mut self) -> bool {
-        self.random.happens(self.percent_refused)
+    pub(super) fn blocks(&mut self) -> bool {
+        self.random.happens(self.percent_blocked)
     }
 
     pub(super) fn shorten(&mut self, len: usize) -> usize {
@@ -62,7 +64,7 @@ impl Faults {
     }
 }
 
-/// Says which seed it was when a run fails.
+/// Prints the seed when a run fails.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -73,21 +75,21 @@ impl Drop for Seed {
     }
 }
 
-/// One who talks and listens.
+/// A client that sends numbered messages, and records those it receives.
 struct Participant {
     client: Client,
-    /// Bytes it has still to send.
+    /// Bytes still to be sent.
     script: VecDeque<u8>,
-    /// What it has read and not yet understood.
+    /// The beginning of a frame.
     unread: Vec<u8>,
-    /// By sender the numbers of its messages, as they came.
+    /// Numbers of the messages received, by sender.
     received: BTreeMap<String, Vec<usize>>,
-    /// The numbers of its own messages, as they were answered.
+    /// Numbers of its own messages that the server answered as sent.
     sent: Vec<usize>,
 }
 
 impl Participant {
-    /// Sends some of its bytes, and reads what there is or leaves it for later.
+    /// Sends some bytes or none, and reads all that arrived or nothing.
     fn act(&mut self, random: &mut Random) {
         if !self.script.is_empty() && random.happens(50) {
             let len = 1 + random.below(self.script.len().min(500));
@@ -114,7 +116,7 @@ impl Participant {
                 self.received.entry(text("from")).or_default().push(number);
             }
             "sent" => self.sent.push(text("ref").parse().expect("a number")),
-            _ => panic!("nobody is refused anything: {line}"),
+            _ => panic!("an error: {line}"),
         }
     }
 
@@ -123,8 +125,8 @@ impl Participant {
     }
 }
 
-/// The bytes of messages to some of `participants`, lines alone or together, frames whole or in
-/// fragments, pings between; and for each message whom it is for.
+/// Returns the bytes of messages to random participants, and the recipient of each message. A frame
+/// has one line or several, is whole or in fragments, and then has a ping in between.
 fn script(participants: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String>) {
     let (mut bytes, mut recipients, mut text) = (VecDeque::new(), Vec::new(), String::new());
     for number in 0..MESSAGES {
@@ -151,8 +153,8 @@ fn script(participants: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String
     (bytes, recipients)
 }
 
-/// Somebody who comes, says half a thing and vanishes, again and again, so that keys of slots are
-/// used again.
+/// Plays the ghost: a client that connects, sends a part of its input and resets, again and again,
+/// so that keys of slots are reused.
 fn haunt(play: &mut Play, ghost: &mut Option<Client>, random: &mut Random) {
     match ghost.take() {
         Some(client) if random.happens(30) => client.reset(),
@@ -172,8 +174,8 @@ fn haunt(play: &mut Play, ghost: &mut Option<Client>, random: &mut Random) {
     }
 }
 
-/// All that the kernel has to tell, in any order, and at times something behind which there is
-/// nothing, also about somebody who is gone.
+/// Returns all events, in random order, and at times a spurious one, which may have the stale token
+/// of a removed connection.
 fn events(play: &Play, random: &mut Random) -> Vec<Ready> {
     let mut ready: Vec<Ready> = play.clients.iter().filter_map(edges).collect();
     if random.happens(20) {
@@ -185,15 +187,16 @@ fn events(play: &Play, random: &mut Random) -> Vec<Ready> {
     ready
 }
 
+/// Runs one conversation until every message has arrived, and checks that nothing is left behind.
 fn run(seed: u64) {
     let _seed = Seed(seed);
     let mut random = Random(seed);
-    // In half of the runs they talk faster than they may.
+    // In half of the runs participants send faster than their rate.
     let rate = if seed.is_multiple_of(2) { 0 } else { 100 };
     let mut play = Play::with(100, |config| (config.rate, config.burst) = (rate, 5));
     let count = 2 + random.below(5);
     let mut participants = Vec::new();
-    // By recipient and sender.
+    // Numbers of messages, by recipient and sender.
     let mut expected = BTreeMap::<(String, String), Vec<usize>>::new();
     for from in (0..count).map(|n| format!("t{n}")) {
         let [client] = play.join([&*from]);
@@ -216,8 +219,8 @@ fn run(seed: u64) {
     while participants.iter().map(Participant::received_count).sum::<usize>() < 2 * count * MESSAGES
     {
         turns += 1;
-        // So few milliseconds that nobody is pinged.
-        assert!(turns < 20_000, "it does not end");
+        // A turn takes a millisecond, so within these no client is pinged.
+        assert!(turns < 20_000, "messages are missing");
         participants.iter_mut().for_each(|participant| participant.act(&mut random));
         haunt(&mut play, &mut ghost, &mut random);
         let ready = events(&play, &mut random);
@@ -234,7 +237,7 @@ fn run(seed: u64) {
     assert!(expected.is_empty());
     play.clients.iter().for_each(Client::reset);
     play.run();
-    // Of who is paused the end is found when it is read again.
+    // The end of a paused client is found when it is read again.
     play.pass(60 * SECOND);
     play.run();
     assert!(play.server.is_empty());

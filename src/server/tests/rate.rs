@@ -1,4 +1,4 @@
-//! Clients that talk faster than they may: slower, and nothing is lost.
+//! Clients that send faster than their rate: they are read more slowly, and lose nothing.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn play() -> Play {
     Play::with(100, |config| (config.rate, config.burst) = (RATE, BURST))
 }
 
-/// Time passes until the next deadline, and what is due then is done.
+/// Lets time pass until the next deadline, and acts on it. Returns that time.
 fn wait(play: &mut Play) -> Duration {
     let time = play.sleep().expect("there is a deadline");
     play.pass(time);
@@ -21,7 +21,7 @@ fn wait(play: &mut Play) -> Duration {
 fn fast_sender_is_read_at_the_rate_and_loses_nothing() {
     let mut play = Play::with(100, |config| {
         (config.rate, config.burst) = (RATE, BURST);
-        // Bob only listens.
+        // Bob only receives, so he must not be dropped for his silence.
         (config.ping, config.timeout) = (1000 * SECOND, 2000 * SECOND);
     });
     let [alice, bob] = play.join(["alice", "bob"]);
@@ -33,14 +33,14 @@ fn fast_sender_is_read_at_the_rate_and_loses_nothing() {
     let mut received = bob.receive();
     let first = count_lines(&received);
     let per_read = READ_BYTES / (sent.len() / 5000);
-    assert!((BURST..=BURST + per_read).contains(&first), "{first} at once");
+    assert!((BURST..=BURST + per_read).contains(&first), "{first} lines at once");
     assert!(alice.socket.borrow().to_server.len() > sent.len() / 2, "the rest waits in the kernel");
 
     let mut time = Duration::ZERO;
     while count_lines(&received) < 5000 {
         time += wait(&mut play);
         let now = bob.receive();
-        assert!(count_lines(&now) <= per_read + 1, "a read at a time");
+        assert!(count_lines(&now) <= per_read + 1, "more than one read at a time");
         received.extend(now);
     }
     let received = received.join("\n");
@@ -50,7 +50,8 @@ fn fast_sender_is_read_at_the_rate_and_loses_nothing() {
             .zip(1..)
             .all(|(line, n)| line == message("alice", &format!("{:0>100}", n - 1), n))
     );
-    // She has joined with one line, and the last read is in debt when it is received.
+    // Her join was a line, too. The lines of the last read arrive before their debt is paid, so the
+    // time may lack theirs.
     let (least, most) = (5001 - BURST - per_read, 5001 - BURST);
     assert!((least..=most).contains(&((time.as_secs_f64() * RATE as f64) as usize)), "{time:?}");
     assert_eq!(play.buffered_bytes(), (0, 0));
@@ -60,7 +61,8 @@ fn fast_sender_is_read_at_the_rate_and_loses_nothing() {
 fn paused_client_stays_unpinged_and_delays_no_others() {
     let mut play = play();
     let [alice, bob, carol] = play.join(["alice", "bob", "carol"]);
-    // Blank lines count: they are looked at. This is far longer in debt than the timeout.
+    // Blank lines are charged, because they are parsed. This debt lasts far longer than the
+    // timeout.
     alice.send_text(&"\n".repeat(60_000));
     play.run();
     alice.send_text(&send("bob", "at last"));
@@ -89,7 +91,7 @@ fn frame_without_a_line_counts_as_one_line() {
         let [alice] = play.join(["alice"]);
         alice.send_bytes(&flood);
         play.run();
-        // The burst is short of the line with which she joined.
+        // Her join was one line of the burst.
         assert_eq!(play.sleep(), Some((100 + 1) * SECOND / RATE as u32));
     }
 }
@@ -120,11 +122,11 @@ fn last_line_of_a_paused_client_is_read_before_its_end() {
     alice.end();
     play.run();
     assert!(!alice.is_dropped());
-    // Far behind the pause, so that there is no second one, which would look for an end by itself.
+    // Far behind the pause: no second pause follows, which would find the end by itself.
     play.pass(20 * SECOND);
     play.run();
     assert_eq!(bob.receive(), [message("alice", "my last words", BURST + 101)]);
-    assert!(alice.is_dropped(), "that its end had come was not forgotten");
+    assert!(alice.is_dropped(), "the end reported in the pause was forgotten");
 }
 
 #[test]

@@ -1,14 +1,21 @@
-//! Clients that read slowly or not at all, and others that must not be taken for them.
+//! Backpressure: clients that read slowly or not at all, and clients not to be mistaken for them.
 
 use std::iter;
 
 use super::*;
 use crate::limits::WRITE_STALL;
 
+/// Returns this many short lines. Hundreds fit into one read, and each grows on its way, by its
+/// sender, a mid and a time.
+fn flood(to: &str, lines: usize) -> String {
+    vec![format!(r#"{{"type":"send","to":"{to}","body":1}}"#); lines].join("\n")
+}
+
 #[test]
 fn lines_for_a_stalled_client_wait_and_leave_together() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
+    // The kernel takes 10 bytes of the first message, and no more.
     bob.set_window(10);
     for n in 1..=4 {
         alice.send_text(&send("bob", &n.to_string()));
@@ -18,10 +25,10 @@ fn lines_for_a_stalled_client_wait_and_leave_together() {
     assert_eq!(
         play.buffered_bytes().0,
         2 + len - 10 + 3 * len + 2,
-        "a header, four lines and two newlines, less what left"
+        "a header, four lines and two newlines, less the 10 bytes that left"
     );
 
-    // What was cut off leaves first, and the rest behind it as one message.
+    // The rest of the first message leaves first, and the other lines behind it as one message.
     let mut bytes = bob.read();
     bob.set_window(usize::MAX);
     bob.socket.borrow_mut().writable = true;
@@ -31,11 +38,6 @@ fn lines_for_a_stalled_client_wait_and_leave_together() {
     assert_eq!(*first, message("alice", "1", 1));
     assert_eq!(*rest, [2, 3, 4].map(|n| message("alice", &n.to_string(), n)).join("\n"));
     assert_eq!(play.buffered_bytes(), (0, 0));
-}
-
-/// Short lines, so many that one read is full of them and they grow a lot on their way.
-fn flood(to: &str, lines: usize) -> String {
-    vec![format!(r#"{{"type":"send","to":"{to}","body":1}}"#); lines].join("\n")
 }
 
 #[test]
@@ -50,8 +52,8 @@ fn reader_flooded_by_200_senders_in_one_turn_is_not_slow() {
     let received = bob.receive();
     assert_eq!(count_lines(&received), 200 * 700);
     assert!(received.iter().map(String::len).sum::<usize>() > 20 * Config::default().outbox);
-    assert!(received.len() < 500, "{} messages are not what coalescing means", received.len());
-    assert!(senders.iter().all(|sender| sender.receive().is_empty()), "nobody is told slow");
+    assert!(received.len() < 500, "{} messages: lines were not coalesced", received.len());
+    assert!(senders.iter().all(|sender| sender.receive().is_empty()), "no sender gets an error");
     assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
@@ -75,8 +77,8 @@ fn reader_is_not_slow_because_others_fill_the_outbox_total() {
 
     let received = bob.receive().join("\n");
     assert_eq!(received.lines().count(), 1501);
-    assert!(received.len() < outbox / 2, "he is far from his own maximum");
-    assert_eq!(last.receive(), [""; 0], "nobody is told slow");
+    assert!(received.len() < outbox / 2, "the outbox of bob was less than half full");
+    assert_eq!(last.receive(), [""; 0], "no sender gets an error");
     assert!(pairs.iter().all(|[from, to]| from.receive().is_empty() && !to.receive().is_empty()));
 }
 
@@ -85,7 +87,7 @@ fn stuck_reader_is_dropped_and_its_senders_are_told() {
     let mut play = Play::new();
     let [alice, bob, carol, dave] = play.join(["alice", "bob", "carol", "dave"]);
     bob.set_window(1000);
-    // A half message of his is held, too.
+    // The server also keeps the beginning of a message from bob.
     bob.send_bytes(&frame(TEXT, send("carol", "half").as_bytes())[..20]);
     play.run();
     assert_ne!(play.buffered_bytes().1, 0);
@@ -120,7 +122,7 @@ fn unsent_output_of_replaced_connections_is_bounded() {
     }
     assert!(play.server.unsent.used() <= 10_000);
     let dropped = stuck.iter().filter(|alice| alice.is_dropped()).count();
-    assert!((5..20).contains(&dropped), "{dropped} of 20 had no room for their last words");
+    assert!((5..20).contains(&dropped), "{dropped} of 20 were over the total of unsent bytes");
     play.pass(Duration::from_secs(60));
     play.run();
     assert_eq!(play.server.unsent.used(), 0);

@@ -1,4 +1,5 @@
-//! The rules of one turn: owed visits, stale tokens, removal at its end, and fairness.
+//! The rules of one turn: an edge is reported once and the rest is an owed visit, stale tokens,
+//! removal at the end of the turn, and fairness.
 
 use super::*;
 use crate::limits::WRITE_STALL;
@@ -14,7 +15,8 @@ fn busy_connection_is_read_once_a_turn_without_new_events() {
     play.turn();
     assert_eq!(frames.len() - alice.socket.borrow().to_server.len(), READ_BYTES);
     assert!(carol.receive().concat().contains("in between"));
-    assert_eq!(play.sleep(), Some(Duration::ZERO));
+    assert_eq!(play.sleep(), Some(Duration::ZERO), "a visit is owed to alice");
+    // No event reports the rest: it is read because a visit is owed.
     for _ in 0..frames.len() / READ_BYTES {
         play.server.turn(play.now, &[]);
     }
@@ -47,7 +49,8 @@ fn stale_token_does_not_reach_the_next_owner_of_its_key() {
     alice.end();
     play.run();
     let [carol] = play.join(["carol"]);
-    assert_eq!(carol.token.key(), alice.token.key(), "the slab gives its keys out again");
+    assert_eq!(carol.token.key(), alice.token.key(), "the slab reuses its keys");
+    // The kernel reported these before the old connection was removed.
     let spurious = Ready { token: alice.token, readable: true, writable: true, closed: true };
     play.server.turn(play.now, &[spurious, spurious]);
     bob.send_text(&send("carol", "still here"));
@@ -56,10 +59,10 @@ fn stale_token_does_not_reach_the_next_owner_of_its_key() {
 }
 
 #[test]
-fn key_is_not_reused_within_the_turn_that_frees_it() {
+fn id_left_and_rejoined_in_one_turn_reaches_the_new_client() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
-    // Alice leaves, joins again elsewhere, and is written to: all in one turn.
+    // In one turn alice leaves, joins over another connection, and is sent a message.
     let new = play.open();
     alice.send_text(r#"{"type":"leave"}"#);
     new.send_text(&join("alice"));
@@ -72,11 +75,11 @@ fn key_is_not_reused_within_the_turn_that_frees_it() {
 #[test]
 fn loop_sleeps_until_the_next_deadline_unless_a_visit_is_owed() {
     let mut play = Play::new();
-    assert_eq!(play.sleep(), None, "nobody is here");
+    assert_eq!(play.sleep(), None, "no connection, no deadline");
     let [alice] = play.join(["alice"]);
     play.pass(15 * SECOND);
     let client = play.connect();
-    // The entry of the join timeout comes up early, and goes in again as one for a ping.
+    // The entry of alice's join timeout comes up, and goes in again as one for a ping.
     play.run();
     assert_eq!(play.sleep(), Some(10 * SECOND));
     client.end();
@@ -85,7 +88,7 @@ fn loop_sleeps_until_the_next_deadline_unless_a_visit_is_owed() {
     assert!(client.is_dropped());
     play.pass(10 * SECOND);
     play.run();
-    assert_eq!(play.sleep(), Some(15 * SECOND), "alice spoke 10 seconds ago");
+    assert_eq!(play.sleep(), Some(15 * SECOND), "alice sent a line 10 seconds ago");
     alice.set_window(0);
     alice.read();
     alice.send_text(&send("alice", "1"));
@@ -101,6 +104,7 @@ fn end_found_while_writing_is_announced_in_the_next_turn() {
     play.run();
     alice.receive();
     alice.send_text(&send("bob", "1"));
+    // Without an edge, so only the write finds it.
     bob.socket.borrow_mut().reset = true;
     play.turn();
     assert_eq!(alice.receive(), [""; 0]);
@@ -120,7 +124,7 @@ fn many_ending_connections_do_not_delay_a_message() {
     assert_eq!(bob.receive().len(), 1);
     let gone = || leaving.iter().filter(|client| client.is_dropped()).count();
     assert_eq!(gone(), ENDS_PER_TURN);
-    assert_eq!(play.sleep(), Some(Duration::ZERO), "the others are not forgotten");
+    assert_eq!(play.sleep(), Some(Duration::ZERO), "visits are owed to the others");
     play.run();
     assert_eq!(gone(), leaving.len());
 }
