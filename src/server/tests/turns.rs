@@ -59,6 +59,21 @@ fn stale_token_does_not_reach_the_next_owner_of_its_key() {
 }
 
 #[test]
+fn ended_connection_is_removed_only_at_the_end_of_the_turn() {
+    let mut play = Play::new();
+    let [alice] = play.join(["alice"]);
+    alice.reset();
+    let ready = edges(&alice).expect("a reset raises edges");
+    play.server.dispatch(play.now, &[ready]);
+    // Marked as ended, and not removed: later stages may still have the token on their lists.
+    assert!(!play.server.hub.has_joined(alice.token) && !alice.is_dropped());
+    assert_ne!(play.connect().token.key(), alice.token.key(), "the key is taken");
+    play.server.sweep();
+    assert!(alice.is_dropped());
+    assert_eq!(play.connect().token.key(), alice.token.key(), "the key is free");
+}
+
+#[test]
 fn id_left_and_rejoined_in_one_turn_reaches_the_new_client() {
     let mut play = Play::new();
     let [alice, bob] = play.join(["alice", "bob"]);
