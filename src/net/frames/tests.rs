@@ -1,5 +1,5 @@
-//! Bytes in, messages and answers out. What one client says is heard whole, byte by byte, and with
-//! more behind it; what two say is cut and interleaved through one codec.
+//! Bytes in, messages and answers out. One client's bytes come whole, byte by byte, and with more
+//! bytes behind them; two clients' bytes are cut, and interleaved through one codec.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -51,7 +51,7 @@ fn close(code: u16, reason: &[u8]) -> Vec<u8> {
     [&code.to_be_bytes(), reason].concat()
 }
 
-// ---- what is heard ----
+// ---- a client and its messages ----
 
 fn codec() -> Codec {
     Codec::new(LIMIT, 1 << 30)
@@ -68,7 +68,7 @@ fn binary(bytes: &[u8]) -> Message<'static> {
 /// The message, with bytes of its own.
 fn owned(message: Message) -> Message<'static> {
     match message {
-        Message::Text(said) => text(&said),
+        Message::Text(payload) => text(&payload),
         Message::Binary(bytes) => Message::Binary(bytes),
         Message::Ping => Message::Ping,
         Message::Pong => Message::Pong,
@@ -85,37 +85,37 @@ fn pong(payload: &[u8]) -> Vec<u8> {
 #[derive(Default)]
 struct Client {
     frames: Frames,
-    heard: Heard,
+    received: Received,
 }
 
 #[derive(Debug, Default, PartialEq)]
-struct Heard {
+struct Received {
     messages: Vec<Message<'static>>,
     answers: Vec<u8>,
     refused: Option<CloseCode>,
 }
 
 impl Client {
-    /// One read, until there is nothing more in it, or nothing more to be heard.
-    fn hear(&mut self, bytes: &[u8], codec: &mut Codec) {
+    /// Receives the input of one read, until it is used up or the stream is over.
+    fn receive(&mut self, bytes: &[u8], codec: &mut Codec) {
         let mut bytes = bytes.to_vec();
         let mut input = Input::new(&mut bytes);
         while !self.is_over() {
-            match self.frames.next(&mut input, codec, &mut self.heard.answers) {
-                Ok(Some(message)) => self.heard.messages.push(owned(message)),
+            match self.frames.next(&mut input, codec, &mut self.received.answers) {
+                Ok(Some(message)) => self.received.messages.push(owned(message)),
                 Ok(None) => return assert!(input.rest().is_empty(), "it stopped too soon"),
-                Err(code) => self.heard.refused = Some(code),
+                Err(code) => self.received.refused = Some(code),
             }
         }
     }
 
     fn is_over(&self) -> bool {
-        self.heard.refused.is_some()
-            || matches!(self.heard.messages.last(), Some(Message::Close(_)))
+        self.received.refused.is_some()
+            || matches!(self.received.messages.last(), Some(Message::Close(_)))
     }
 
     /// Bytes that are kept of what is not whole.
-    fn held(&self) -> usize {
+    fn incomplete_bytes(&self) -> usize {
         self.frames.partial.len() + self.frames.open.as_ref().map_or(0, |open| open.counted())
     }
 
@@ -124,34 +124,34 @@ impl Client {
     }
 }
 
-/// What a client is heard to say that comes in these pieces. Nothing is left behind, whatever it
-/// was.
-fn hear_pieces<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> Heard {
+/// Returns the messages, answers and refusal that a stream in these pieces comes to. Nothing is left
+/// behind.
+fn receive_pieces<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> Received {
     let mut codec = codec();
     let mut client = Client::default();
     for piece in pieces {
-        client.hear(piece, &mut codec);
-        assert_eq!(codec.incomplete.used(), client.held());
+        client.receive(piece, &mut codec);
+        assert_eq!(codec.incomplete.used(), client.incomplete_bytes());
     }
     client.frames.release(&mut codec);
     assert!(client.owns_nothing());
     assert_eq!(codec.incomplete.used(), 0);
-    client.heard
+    client.received
 }
 
 /// The bytes come to these messages and answers, and to this refusal: whole, byte by byte, and with
 /// more behind them, cut before and after each byte of the first header.
 #[track_caller]
 fn check(bytes: &[u8], messages: &[Message<'static>], answers: &[u8], refused: Option<CloseCode>) {
-    let expected = Heard { messages: messages.to_vec(), answers: answers.to_vec(), refused };
-    assert_eq!(hear_pieces([bytes].into_iter()), expected, "whole");
-    assert_eq!(hear_pieces(bytes.chunks(1)), expected, "byte by byte");
+    let expected = Received { messages: messages.to_vec(), answers: answers.to_vec(), refused };
+    assert_eq!(receive_pieces([bytes].into_iter()), expected, "whole");
+    assert_eq!(receive_pieces(bytes.chunks(1)), expected, "byte by byte");
 
     let more = [bytes, &frame(PING, b"more")].concat();
     let is_over = refused.is_some() || matches!(messages.last(), Some(Message::Close(_)));
     let (last, answer) =
         if is_over { (vec![], vec![]) } else { (vec![Message::Ping], pong(b"more")) };
-    let expected = Heard {
+    let expected = Received {
         messages: [messages, &last].concat(),
         answers: [answers, &answer].concat(),
         refused,
@@ -159,7 +159,7 @@ fn check(bytes: &[u8], messages: &[Message<'static>], answers: &[u8], refused: O
     for cut in 0..bytes.len().min(16) {
         let (one, two) = more.split_at(cut);
         assert_eq!(
-            hear_pieces([one, two].into_iter()),
+            receive_pieces([one, two].into_iter()),
             expected,
             "cut at {cut}, with more behind it"
         );
@@ -179,7 +179,7 @@ fn check_refused(frames: &[Vec<u8>], code: CloseCode) {
 // ---- messages ----
 
 #[test]
-fn messages_of_every_form_of_length_come_as_they_are() {
+fn message_of_every_length_form_is_received_unchanged() {
     for len in [0, 1, 125, 126, 127, 4096, 4097, 65_535, 65_536, LIMIT] {
         let letters = "x".repeat(len);
         check_messages(&[frame(TEXT, letters.as_bytes())], &[text(&letters)]);
@@ -188,7 +188,7 @@ fn messages_of_every_form_of_length_come_as_they_are() {
 }
 
 #[test]
-fn a_length_may_be_longer_than_it_needs_to_be() {
+fn length_in_a_longer_form_than_needed_is_accepted() {
     // RFC 6455, 5.2, wants the shortest form, but no server is known to refuse the others.
     let header = |len: u8| [&[BINARY, 0xff, 0, 0, 0, 0, 0, 0, 0, len], &MASK[..]].concat();
     check_messages(&[header(0)], &[binary(b"")]);
@@ -196,7 +196,7 @@ fn a_length_may_be_longer_than_it_needs_to_be() {
 }
 
 #[test]
-fn fragments_come_as_one_message_and_control_frames_between_them_at_once() {
+fn control_frames_between_fragments_are_received_at_once() {
     let frames = [
         frame(TEXT & !FIN, b"one "),
         frame(PING, b"?"),
@@ -210,7 +210,7 @@ fn fragments_come_as_one_message_and_control_frames_between_them_at_once() {
 }
 
 #[test]
-fn a_ping_of_any_length_is_answered_with_what_it_said() {
+fn ping_of_any_length_is_answered_with_its_payload() {
     for len in [0, 1, 125] {
         let payload = vec![0xfe; len];
         check(&frame(PING, &payload), &[Message::Ping], &pong(&payload), None);
@@ -222,7 +222,7 @@ fn a_ping_of_any_length_is_answered_with_what_it_said() {
 }
 
 #[test]
-fn what_is_put_into_a_frame_gets_the_shortest_header() {
+fn put_frame_writes_the_shortest_header() {
     let check = |len: usize, header: &[u8]| {
         let mut out = b"before".to_vec();
         put_frame(&mut out, Opcode::Ping, &vec![7; len]);
@@ -238,7 +238,7 @@ fn what_is_put_into_a_frame_gets_the_shortest_header() {
 // ---- refusals ----
 
 #[test]
-fn a_header_that_is_wrong_is_refused_before_its_payload() {
+fn invalid_header_is_refused_before_its_payload_arrives() {
     let refused = |header: Vec<u8>, code| check_refused(&[header], code);
     for reserved_bit in [0x40, 0x20, 0x10] {
         refused(header(TEXT | reserved_bit, 5), CloseCode::Protocol);
@@ -265,7 +265,7 @@ fn a_header_that_is_wrong_is_refused_before_its_payload() {
 }
 
 #[test]
-fn fragments_that_are_too_long_together_are_refused_before_the_last_one_comes() {
+fn fragments_too_long_together_are_refused_by_a_header() {
     let beginning = frame(BINARY & !FIN, &[0; 60_000]);
     check_refused(&[beginning.clone(), header(CONTINUATION, 10_001)], CloseCode::TooLong);
     check_refused(&[beginning.clone(), header(CONTINUATION | FIN, 10_001)], CloseCode::TooLong);
@@ -287,7 +287,7 @@ fn fragments_out_of_order_are_refused() {
 }
 
 #[test]
-fn a_text_is_utf_8_however_it_is_cut() {
+fn text_cut_anywhere_is_still_valid_utf_8() {
     // A character of each length, and the last one of all.
     let whole = "µ€𐍈z\u{10ffff}";
     for cut in 0..=whole.len() {
@@ -301,7 +301,7 @@ fn a_text_is_utf_8_however_it_is_cut() {
 }
 
 #[test]
-fn a_text_that_is_not_utf_8_is_refused() {
+fn text_that_is_not_utf_8_is_refused() {
     for wrong in
         [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"ends early \xe2\x82"]
     {
@@ -322,13 +322,13 @@ fn a_text_that_is_not_utf_8_is_refused() {
 // ---- close frames ----
 
 #[track_caller]
-fn check_close(payload: &[u8], heard: u16, answer: &[u8]) {
+fn check_close(payload: &[u8], code: u16, answer: &[u8]) {
     let answer = [&[CLOSE, answer.len() as u8], answer].concat();
-    check(&frame(CLOSE, payload), &[Message::Close(heard)], &answer, None);
+    check(&frame(CLOSE, payload), &[Message::Close(code)], &answer, None);
 }
 
 #[test]
-fn a_close_frame_is_answered_with_what_it_said() {
+fn close_frame_is_answered_with_its_payload() {
     check_close(b"", 1005, b"");
     for code in (1000..=1003).chain(1007..=1013).chain([3000, 3999, 4000, 4999]) {
         for reason in ["", "later", &"é".repeat(61)] {
@@ -339,7 +339,7 @@ fn a_close_frame_is_answered_with_what_it_said() {
 }
 
 #[test]
-fn a_close_code_that_nobody_may_send_is_answered_with_1002() {
+fn close_code_that_may_not_be_sent_is_answered_with_1002() {
     // 1014, "bad gateway", came to the registry after the RFC and is allowed, but tungstenite does
     // not know it. Only what stands in front of a server says it, never a client, so nobody misses
     // the echo.
@@ -350,14 +350,14 @@ fn a_close_code_that_nobody_may_send_is_answered_with_1002() {
 }
 
 #[test]
-fn a_close_frame_that_is_broken_is_refused() {
+fn broken_close_frame_is_refused() {
     check_refused(&[frame(CLOSE, b"\x03")], CloseCode::Protocol);
     check_refused(&[frame(CLOSE, &close(1000, b"\xff"))], CloseCode::NotUtf8);
     check_refused(&[frame(CLOSE, &close(1000, b"ends early \xe2\x82"))], CloseCode::NotUtf8);
 }
 
 #[test]
-fn a_close_frame_ends_a_message_that_is_open() {
+fn close_frame_ends_an_open_message() {
     let frames = [frame(TEXT & !FIN, b"never whole"), frame(CLOSE, b"")];
     check(&frames.concat(), &[Message::Close(1005)], &[CLOSE, 0], None);
 }
@@ -365,12 +365,12 @@ fn a_close_frame_ends_a_message_that_is_open() {
 // ---- memory ----
 
 #[test]
-fn memory_follows_what_arrived_and_not_what_was_announced() {
+fn memory_follows_arrived_bytes_not_the_announced_length() {
     let mut codec = codec();
     let mut client = Client::default();
-    client.hear(&header(BINARY, 65_536), &mut codec);
+    client.receive(&header(BINARY, 65_536), &mut codec);
     assert_eq!(codec.incomplete.used(), 14);
-    client.hear(b"ten bytes.", &mut codec);
+    client.receive(b"ten bytes.", &mut codec);
     assert_eq!(codec.incomplete.used(), 24);
     assert!(client.frames.partial.capacity() < 64);
 
@@ -380,37 +380,37 @@ fn memory_follows_what_arrived_and_not_what_was_announced() {
 }
 
 #[test]
-fn a_frame_that_comes_in_segments_has_little_room_to_spare() {
+fn frame_in_segments_is_kept_with_little_spare_capacity() {
     let mut codec = codec();
     let mut client = Client::default();
     for segment in frame(BINARY, &[b'x'; 60_000])[..60_000].chunks(1448) {
-        client.hear(segment, &mut codec);
-        assert!(client.frames.partial.capacity() <= client.held() / 8 * 9 + 1448);
+        client.receive(segment, &mut codec);
+        assert!(client.frames.partial.capacity() <= client.incomplete_bytes() / 8 * 9 + 1448);
     }
     client.frames.release(&mut codec);
 }
 
 #[test]
-fn an_open_message_and_a_beginning_of_a_frame_are_both_given_back() {
+fn open_message_and_partial_frame_are_both_given_back() {
     let mut codec = codec();
     let mut client = Client::default();
-    client.hear(&frame(TEXT & !FIN, b"seven.."), &mut codec);
-    client.hear(&header(CONTINUATION, 100), &mut codec);
+    client.receive(&frame(TEXT & !FIN, b"seven.."), &mut codec);
+    client.receive(&header(CONTINUATION, 100), &mut codec);
     assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 7 + 6);
 
     client.frames.release(&mut codec);
     assert!(client.owns_nothing());
     assert_eq!(codec.incomplete.used(), 0);
-    client.hear(&frame(TEXT, b"from nothing"), &mut codec);
-    assert_eq!(client.heard.messages, [text("from nothing")]);
+    client.receive(&frame(TEXT, b"from nothing"), &mut codec);
+    assert_eq!(client.received.messages, [text("from nothing")]);
 }
 
 #[test]
-fn only_a_context_that_nothing_has_grown_or_ended_is_kept_as_the_spare() {
+fn context_is_kept_as_the_spare_unless_grown_or_ended() {
     let is_kept = |frames: &[Vec<u8>]| {
         let mut codec = codec();
         let mut client = Client::default();
-        client.hear(&frames.concat(), &mut codec);
+        client.receive(&frames.concat(), &mut codec);
         assert!(client.owns_nothing());
         codec.spare.is_some()
     };
@@ -424,42 +424,42 @@ fn only_a_context_that_nothing_has_grown_or_ended_is_kept_as_the_spare() {
 }
 
 #[test]
-fn a_spare_that_held_an_open_message_holds_nothing_for_the_next_one() {
+fn spare_context_counts_no_bytes_of_an_earlier_message() {
     let mut codec = codec();
     for _ in 0..3 {
         let mut client = Client::default();
-        client.hear(&frame(BINARY & !FIN, &[0; 4000]), &mut codec);
+        client.receive(&frame(BINARY & !FIN, &[0; 4000]), &mut codec);
         assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 4000);
-        client.hear(&frame(CONTINUATION | FIN, b"!"), &mut codec);
-        assert_eq!((codec.incomplete.used(), client.heard.messages.len()), (0, 1));
+        client.receive(&frame(CONTINUATION | FIN, b"!"), &mut codec);
+        assert_eq!((codec.incomplete.used(), client.received.messages.len()), (0, 1));
         assert!(codec.spare.is_some());
     }
 }
 
 #[test]
-fn when_memory_runs_short_whoever_grows_is_refused_and_nobody_else() {
+fn short_memory_refuses_only_the_input_that_grows() {
     let mut codec = Codec::new(LIMIT, 6000);
     let [mut open, mut grows, mut begins, mut whole] = [(); 4].map(|()| Client::default());
-    open.hear(&frame(TEXT & !FIN, &[b'x'; 150]), &mut codec);
+    open.receive(&frame(TEXT & !FIN, &[b'x'; 150]), &mut codec);
     let long = frame(BINARY, &[0; 2000]);
-    begins.hear(&long[..190], &mut codec);
+    begins.receive(&long[..190], &mut codec);
     assert_eq!(codec.incomplete.used(), OPEN_MESSAGE_BYTES + 2 * 150 + 190);
 
     // A quarter of what is left is 1121 bytes for each.
-    grows.hear(&long[..1122], &mut codec);
-    begins.hear(&long[190..1122], &mut codec);
+    grows.receive(&long[..1122], &mut codec);
+    begins.receive(&long[190..1122], &mut codec);
     for client in [&mut grows, &mut begins] {
-        assert_eq!(client.heard.refused, Some(CloseCode::TryAgainLater));
+        assert_eq!(client.received.refused, Some(CloseCode::TryAgainLater));
     }
-    whole.hear(&frame(BINARY, &[0; 2000]), &mut codec);
-    assert_eq!(whole.heard.messages, [binary(&[0; 2000])]);
+    whole.receive(&frame(BINARY, &[0; 2000]), &mut codec);
+    assert_eq!(whole.received.messages, [binary(&[0; 2000])]);
 
     // Now the rest of them hold so much that what is open could not begin.
     codec.incomplete.take(2000);
-    open.hear(&frame(PING, b"?"), &mut codec);
-    assert_eq!(open.heard.messages, [Message::Ping]);
-    open.hear(&frame(CONTINUATION, b"more"), &mut codec);
-    assert_eq!(open.heard.refused, Some(CloseCode::TryAgainLater));
+    open.receive(&frame(PING, b"?"), &mut codec);
+    assert_eq!(open.received.messages, [Message::Ping]);
+    open.receive(&frame(CONTINUATION, b"more"), &mut codec);
+    assert_eq!(open.received.refused, Some(CloseCode::TryAgainLater));
 }
 
 // ---- two clients, one codec ----
@@ -468,33 +468,33 @@ fn when_memory_runs_short_whoever_grows_is_refused_and_nobody_else() {
 #[derive(Debug, Default)]
 struct Script {
     stream: Vec<u8>,
-    heard: Heard,
+    expected: Received,
 }
 
 impl Script {
-    fn say(&mut self, frames: &[Vec<u8>], messages: &[Message<'static>], answers: &[u8]) {
+    fn push(&mut self, frames: &[Vec<u8>], messages: &[Message<'static>], answers: &[u8]) {
         self.stream.extend(frames.concat());
-        self.heard.messages.extend_from_slice(messages);
-        self.heard.answers.extend_from_slice(answers);
+        self.expected.messages.extend_from_slice(messages);
+        self.expected.answers.extend_from_slice(answers);
     }
 
-    fn say_ping(&mut self, payload: &[u8]) {
-        self.say(&[frame(PING, payload)], &[Message::Ping], &pong(payload));
+    fn push_ping(&mut self, payload: &[u8]) {
+        self.push(&[frame(PING, payload)], &[Message::Ping], &pong(payload));
     }
 
-    fn say_message(&mut self, is_text: bool, fragments: &[Vec<u8>], pings: &[u8]) {
+    fn push_message(&mut self, is_text: bool, fragments: &[Vec<u8>], pings: &[u8]) {
         let kind = if is_text { TEXT } else { BINARY };
         for (n, fragment) in fragments.iter().enumerate() {
             let first = if n == 0 { kind & !FIN } else { CONTINUATION };
             let last = n + 1 == fragments.len();
-            self.say(&[frame(first | if last { FIN } else { 0 }, fragment)], &[], b"");
+            self.push(&[frame(first | if last { FIN } else { 0 }, fragment)], &[], b"");
             if let (false, Some(&payload)) = (last, pings.get(n)) {
-                self.say_ping(&[payload]);
+                self.push_ping(&[payload]);
             }
         }
         let whole = fragments.concat();
         let message = if is_text { text(str::from_utf8(&whole).unwrap()) } else { binary(&whole) };
-        self.say(&[], &[message], b"");
+        self.push(&[], &[message], b"");
     }
 }
 
@@ -504,15 +504,18 @@ fn check_interleaved(scripts: [&Script; 2], cuts: impl IntoIterator<Item = (usiz
     let mut codec = codec();
     let mut clients = [Client::default(), Client::default()];
     let mut at = [0; 2];
-    for (who, len) in cuts.into_iter().chain([(0, LIMIT * 100), (1, LIMIT * 100)]) {
-        let rest = &scripts[who].stream[at[who]..];
+    for (client, len) in cuts.into_iter().chain([(0, LIMIT * 100), (1, LIMIT * 100)]) {
+        let rest = &scripts[client].stream[at[client]..];
         let piece = &rest[..len.min(rest.len())];
-        at[who] += piece.len();
-        clients[who].hear(piece, &mut codec);
-        assert_eq!(codec.incomplete.used(), clients[0].held() + clients[1].held());
+        at[client] += piece.len();
+        clients[client].receive(piece, &mut codec);
+        assert_eq!(
+            codec.incomplete.used(),
+            clients[0].incomplete_bytes() + clients[1].incomplete_bytes()
+        );
     }
     for (client, script) in clients.iter().zip(scripts) {
-        assert!(client.heard == script.heard, "they mixed");
+        assert!(client.received == script.expected, "they mixed");
         assert!(client.owns_nothing());
     }
 }
@@ -520,10 +523,10 @@ fn check_interleaved(scripts: [&Script; 2], cuts: impl IntoIterator<Item = (usiz
 fn small_script(name: &str) -> Script {
     let mut script = Script::default();
     let bytes = |text: &str| format!("{name}{text}").into_bytes();
-    script.say_ping(&bytes("1"));
-    script.say_message(true, &[bytes("é"), bytes("")], name.as_bytes());
-    script.say_message(false, &[bytes("2")], b"");
-    script.say(&[frame(CLOSE, b"")], &[Message::Close(1005)], &[CLOSE, 0]);
+    script.push_ping(&bytes("1"));
+    script.push_message(true, &[bytes("é"), bytes("")], name.as_bytes());
+    script.push_message(false, &[bytes("2")], b"");
+    script.push(&[frame(CLOSE, b"")], &[Message::Close(1005)], &[CLOSE, 0]);
     script
 }
 
@@ -552,7 +555,7 @@ fn size() -> impl Strategy<Value = usize> {
 
 /// One valid message, or one ping, at the end of a script. A text is cut where it may be in the
 /// middle of a character.
-fn speech() -> impl Strategy<Value = Script> {
+fn message_or_ping() -> impl Strategy<Value = Script> {
     let message =
         (any::<bool>(), any::<char>(), size(), prop::collection::vec(any::<Index>(), 0..4));
     let message = (message, prop::collection::vec(any::<u8>(), 0..3));
@@ -565,22 +568,22 @@ fn speech() -> impl Strategy<Value = Script> {
         let fragments: Vec<_> =
             starts.zip(ends).map(|(start, end)| whole[start..end].to_vec()).collect();
         let mut script = Script::default();
-        script.say_message(is_text, &fragments, &pings);
+        script.push_message(is_text, &fragments, &pings);
         script
     });
     let ping = prop::collection::vec(any::<u8>(), 0..=125).prop_map(|payload| {
         let mut script = Script::default();
-        script.say_ping(&payload);
+        script.push_ping(&payload);
         script
     });
     prop_oneof![3 => message, 1 => ping]
 }
 
 fn script() -> impl Strategy<Value = Script> {
-    prop::collection::vec(speech(), 1..8).prop_map(|speeches| {
+    prop::collection::vec(message_or_ping(), 1..8).prop_map(|scripts| {
         let mut all = Script::default();
-        for Script { stream, heard } in speeches {
-            all.say(&[stream], &heard.messages, &heard.answers);
+        for Script { stream, expected } in scripts {
+            all.push(&[stream], &expected.messages, &expected.answers);
         }
         all
     })
@@ -626,18 +629,18 @@ proptest! {
 
     /// Byte by byte no frame comes whole, so each goes through a context.
     #[test]
-    fn a_text_means_where_it_came_what_it_means_by_way_of_a_context(frames in prop::collection::vec(almost_text(), 1..4)) {
+    fn text_unmasked_in_place_equals_text_from_a_context(frames in prop::collection::vec(almost_text(), 1..4)) {
         let stream = frames.concat();
-        let where_it_came = hear_pieces([&stream[..]].into_iter());
-        prop_assert_eq!(hear_pieces(stream.chunks(1)), where_it_came);
+        let in_place = receive_pieces([&stream[..]].into_iter());
+        prop_assert_eq!(receive_pieces(stream.chunks(1)), in_place);
     }
 
     #[test]
-    fn nothing_makes_it_panic_and_nothing_is_left_behind(
+    fn arbitrary_bytes_never_panic_and_leave_nothing_behind(
         bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(vec![TEXT, PING, 0x80, 0x81])], 0..300),
         len in 1..20usize,
     ) {
-        let whole = hear_pieces([&bytes[..]].into_iter());
-        prop_assert_eq!(hear_pieces(bytes.chunks(len)), whole);
+        let whole = receive_pieces([&bytes[..]].into_iter());
+        prop_assert_eq!(receive_pieces(bytes.chunks(len)), whole);
     }
 }

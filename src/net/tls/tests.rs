@@ -79,11 +79,11 @@ struct Talk {
     now: Now,
     client: ClientConnection,
     /// What has reached the client, in plain.
-    told: Vec<u8>,
-    /// It has been told that nothing more comes.
-    told_end: bool,
+    delivered: Vec<u8>,
+    /// The end of our side has reached the client.
+    delivered_end: bool,
     /// What has reached the server.
-    heard: Vec<String>,
+    received: Vec<String>,
 }
 
 impl Talk {
@@ -109,20 +109,20 @@ impl Talk {
             buffer: vec![0; READ_BYTES],
             now,
             client: client(version),
-            told: Vec::new(),
-            told_end: false,
-            heard: Vec::new(),
+            delivered: Vec::new(),
+            delivered_end: false,
+            received: Vec::new(),
         }
     }
 
     /// Upgraded and admitted.
     fn open(version: &'static SupportedProtocolVersion) -> Talk {
         let mut talk = Talk::new(version);
-        talk.settle();
-        talk.say(UPGRADE);
-        assert!(talk.told.starts_with(b"HTTP/1.1 101 "));
+        talk.exchange();
+        talk.send(UPGRADE);
+        assert!(talk.delivered.starts_with(b"HTTP/1.1 101 "));
         talk.connection.mark_joined(talk.now);
-        talk.told.clear();
+        talk.delivered.clear();
         talk
     }
 
@@ -132,7 +132,7 @@ impl Talk {
 
     /// The kernel reports readiness, and all is done that can be done without another event.
     fn event(&mut self) {
-        let Talk { connection, shared, buffer, now, heard, wire, .. } = self;
+        let Talk { connection, shared, buffer, now, received, wire, .. } = self;
         connection.note_readable();
         if wire.borrow().end {
             connection.note_read_closed();
@@ -146,7 +146,7 @@ impl Talk {
                 while let Some(incoming) = connection.next(&mut input, *now, shared) {
                     if let Incoming::Text(text) = incoming {
                         connection.write_text(text.as_bytes(), *now, shared);
-                        heard.push(text.to_string());
+                        received.push(text.to_string());
                     }
                 }
             }
@@ -158,7 +158,7 @@ impl Talk {
 
     /// Carries bytes between the two until none move. Behind the first, an event comes only with
     /// something to tell.
-    fn settle(&mut self) {
+    fn exchange(&mut self) {
         loop {
             let ciphertext = ciphertext(&mut self.client);
             self.wire().coming.extend(&ciphertext);
@@ -177,26 +177,26 @@ impl Talk {
             let state = self.client.process_new_packets().expect("TLS");
             let mut plain = vec![0; state.plaintext_bytes_to_read()];
             self.client.reader().read_exact(&mut plain).expect("so many");
-            self.told.extend(plain);
+            self.delivered.extend(plain);
             if state.peer_has_closed() {
-                self.told_end = true;
+                self.delivered_end = true;
                 return;
             }
         }
     }
 
-    fn say(&mut self, bytes: impl AsRef<[u8]>) {
+    fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.client.writer().write_all(bytes.as_ref()).expect("its buffer takes it");
-        self.settle();
+        self.exchange();
     }
 
     fn end(&mut self) {
         self.wire().end = true;
-        self.settle();
+        self.exchange();
     }
 
     #[track_caller]
-    fn is_gone(&self, end: End) {
+    fn assert_gone(&self, end: End) {
         assert!(self.connection.is_gone());
         assert_eq!(self.connection.end(), Some(end));
         assert_eq!(self.shared.incomplete_bytes(), 0);
@@ -231,55 +231,62 @@ fn converse(
     let mut talk = Talk::new(version);
     talk.wire().faults.extend(faults);
     let long = "x".repeat(20_000);
-    let said =
+    let parts =
         [UPGRADE.as_bytes(), &frame(TEXT, "one"), &frame(TEXT, &long), &frame(CLOSE, b"\x03\xe8")];
-    for part in said {
+    for part in parts {
         if talk.client.writer().write_all(part).is_err() {
             break;
         }
-        talk.settle();
+        talk.exchange();
     }
     talk.client.send_close_notify();
-    talk.settle();
+    talk.exchange();
     talk.end();
     talk
 }
 
 #[test]
-fn a_fault_at_any_step_of_a_conversation_changes_nothing_but_a_reset_that_ends_it() {
+fn fault_at_any_step_changes_nothing_unless_it_is_a_reset() {
     for version in VERSIONS {
-        let smooth = converse(version, []);
-        smooth.is_gone(End::Closed(1000));
-        assert_eq!(smooth.heard, ["one", &"x".repeat(20_000)]);
-        assert!(smooth.told.ends_with(&ours(CLOSE, b"\x03\xe8")) && smooth.told_end);
-        for step in 0..smooth.wire().calls {
+        let faultless = converse(version, []);
+        faultless.assert_gone(End::Closed(1000));
+        assert_eq!(faultless.received, ["one", &"x".repeat(20_000)]);
+        assert!(
+            faultless.delivered.ends_with(&ours(CLOSE, b"\x03\xe8")) && faultless.delivered_end
+        );
+        for step in 0..faultless.wire().calls {
             for fault in [Fault::Blocks, Fault::IsInterrupted, Fault::TakesOneByte] {
                 let talk = converse(version, [(step, fault)]);
-                talk.is_gone(End::Closed(1000));
+                talk.assert_gone(End::Closed(1000));
                 assert!(
-                    talk.heard == smooth.heard && talk.told == smooth.told && talk.told_end,
+                    talk.received == faultless.received
+                        && talk.delivered == faultless.delivered
+                        && talk.delivered_end,
                     "{step} {fault:?}"
                 );
             }
             let talk = converse(version, [(step, Fault::Resets)]);
-            talk.is_gone(talk.connection.end().unwrap());
-            assert!(smooth.heard.starts_with(&talk.heard) && smooth.told.starts_with(&talk.told));
+            talk.assert_gone(talk.connection.end().unwrap());
+            assert!(
+                faultless.received.starts_with(&talk.received)
+                    && faultless.delivered.starts_with(&talk.delivered)
+            );
         }
     }
 }
 
 #[test]
-fn a_handshake_and_all_behind_it_may_come_and_go_in_pieces_of_one_byte() {
+fn conversation_in_pieces_of_one_byte_succeeds() {
     for version in VERSIONS {
         let talk = converse(version, (0..1_000_000).map(|step| (step, Fault::TakesOneByte)));
-        talk.is_gone(End::Closed(1000));
-        assert_eq!(talk.heard, ["one", &"x".repeat(20_000)]);
-        assert!(talk.told_end);
+        talk.assert_gone(End::Closed(1000));
+        assert_eq!(talk.received, ["one", &"x".repeat(20_000)]);
+        assert!(talk.delivered_end);
     }
 }
 
 #[test]
-fn lines_that_leave_together_leave_in_one_write_and_as_few_records_as_fit() {
+fn long_text_leaves_in_one_write_and_the_fewest_records() {
     for version in VERSIONS {
         for (len, count) in [(100, 1), (5000, 1), (16_000, 1), (40_000, 3), (60_000, 4)] {
             let mut talk = Talk::open(version);
@@ -289,13 +296,13 @@ fn lines_that_leave_together_leave_in_one_write_and_as_few_records_as_fit() {
             let taken = std::mem::take(&mut talk.wire().taken);
             assert_eq!((talk.wire().writes, records(&taken).len()), (1, count), "{len}");
             talk.deliver(&taken);
-            assert!(talk.told.ends_with(b"xxx") && talk.told.len() > len);
+            assert!(talk.delivered.ends_with(b"xxx") && talk.delivered.len() > len);
         }
     }
 }
 
 #[test]
-fn a_client_that_does_not_read_is_stalled_and_what_is_kept_for_it_is_counted() {
+fn output_for_a_stalled_client_is_counted_until_it_leaves() {
     let mut talk = Talk::open(&version::TLS13);
     talk.wire().window = Some(1000);
     let text = "x".repeat(500_000);
@@ -304,30 +311,30 @@ fn a_client_that_does_not_read_is_stalled_and_what_is_kept_for_it_is_counted() {
     // Four records lie encrypted, the rest as it was.
     let queued = talk.connection.queued();
     assert!((text.len() - 1000..text.len()).contains(&queued), "{queued}");
-    talk.say(frame(TEXT, "unheard"));
-    assert!(talk.heard.is_empty() && !talk.connection.wants_read());
+    talk.send(frame(TEXT, "unheard"));
+    assert!(talk.received.is_empty() && !talk.connection.wants_read());
     talk.now.instant += WRITE_STALL - Duration::from_millis(1);
     talk.wire().window = Some(1);
-    talk.settle();
+    talk.exchange();
     assert_eq!(talk.connection.queued(), queued - 1, "progress");
     talk.now.instant += WRITE_STALL - Duration::from_millis(1);
     talk.connection.expire(talk.now, &mut talk.shared);
     assert!(!talk.connection.is_gone());
     // It reads again, and gets everything.
     talk.wire().window = None;
-    talk.settle();
-    assert!(!talk.connection.is_stalled() && talk.heard == ["unheard"]);
-    assert!(talk.told.len() > text.len());
+    talk.exchange();
+    assert!(!talk.connection.is_stalled() && talk.received == ["unheard"]);
+    assert!(talk.delivered.len() > text.len());
 
     talk.wire().window = Some(0);
     talk.connection.write_text(text.as_bytes(), talk.now, &mut talk.shared);
     talk.now.instant += WRITE_STALL;
     talk.connection.expire(talk.now, &mut talk.shared);
-    talk.is_gone(End::Stalled);
+    talk.assert_gone(End::Stalled);
 }
 
 #[test]
-fn a_record_that_is_not_whole_is_counted_until_it_is() {
+fn partial_record_is_counted_until_it_is_whole() {
     for version in VERSIONS {
         let mut talk = Talk::open(version);
         assert_eq!(talk.shared.incomplete_bytes(), 0);
@@ -339,43 +346,43 @@ fn a_record_that_is_not_whole_is_counted_until_it_is() {
         let mut ciphertext = ciphertext(&mut talk.client);
         let last = ciphertext.pop().expect("much");
         talk.wire().coming.extend(&ciphertext);
-        talk.settle();
+        talk.exchange();
         assert!(talk.shared.incomplete_bytes() >= 2 * ciphertext.len());
         talk.wire().coming.push_back(last);
-        talk.settle();
-        assert_eq!((talk.heard.len(), talk.shared.incomplete_bytes()), (1, 0));
+        talk.exchange();
+        assert_eq!((talk.received.len(), talk.shared.incomplete_bytes()), (1, 0));
     }
 }
 
 #[test]
-fn where_there_is_no_memory_for_a_record_its_connection_ends() {
+fn partial_record_over_the_budget_ends_its_connection() {
     let mut talk = Talk::open(&version::TLS13);
-    // All but what the begun record would be counted as, four times.
+    // All but what the partial record would be counted as, four times.
     let mut others: Vec<Talk> = Vec::new();
-    let begun = [&[0x17, 3, 3, 0x40, 0][..], &[0; 16_000]].concat();
+    let partial_record = [&[0x17, 3, 3, 0x40, 0][..], &[0; 16_000]].concat();
     let mut ended = 0;
     while ended == 0 {
         let mut other = Talk::open(&version::TLS13);
         std::mem::swap(&mut other.shared, &mut talk.shared);
-        other.wire().coming.extend(&begun);
-        other.settle();
+        other.wire().coming.extend(&partial_record);
+        other.exchange();
         ended += usize::from(other.connection.is_gone());
         std::mem::swap(&mut other.shared, &mut talk.shared);
         others.push(other);
         assert!(others.len() < 100, "1 MiB was all there was");
     }
     assert!(others.len() > 10);
-    talk.say(frame(TEXT, "still here"));
-    assert_eq!(talk.heard, ["still here"]);
+    talk.send(frame(TEXT, "still here"));
+    assert_eq!(talk.received, ["still here"]);
 }
 
 #[test]
-fn a_read_takes_no_more_from_the_socket_than_it_may_give() {
+fn one_read_takes_a_bounded_amount_of_ciphertext() {
     let mut talk = Talk::open(&version::TLS13);
     talk.client.set_buffer_limit(None);
-    let said = frame(TEXT, "x".repeat(5000));
+    let plaintext = frame(TEXT, "x".repeat(5000));
     let mut ciphertext = Vec::new();
-    for byte in &said {
+    for byte in &plaintext {
         talk.client.writer().write_all(&[*byte]).expect("its buffer takes it");
         talk.client.write_tls(&mut ciphertext).expect("a vector takes all");
     }
@@ -388,13 +395,13 @@ fn a_read_takes_no_more_from_the_socket_than_it_may_give() {
     assert!((READ_BYTES..READ_BYTES + 4096).contains(&read), "{read} of {}", ciphertext.len());
     assert!(talk.connection.wants_read());
     talk.event();
-    assert_eq!(talk.heard, ["x".repeat(5000)]);
+    assert_eq!(talk.received, ["x".repeat(5000)]);
 }
 
 #[test]
-fn a_record_longer_than_a_request_head_may_be_is_used_up_without_another_event() {
+fn record_longer_than_a_head_is_used_without_an_event() {
     let mut talk = Talk::new(&version::TLS13);
-    talk.settle();
+    talk.exchange();
     let requests = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300);
     assert!((HEAD_BYTES_MAX..TLS_RECORD_BYTES_MAX).contains(&requests.len()));
     talk.client.writer().write_all(requests.as_bytes()).expect("its buffer takes it");
@@ -403,22 +410,22 @@ fn a_record_longer_than_a_request_head_may_be_is_used_up_without_another_event()
     talk.event();
     let taken = std::mem::take(&mut talk.wire().taken);
     talk.deliver(&taken);
-    assert_eq!(String::from_utf8_lossy(&talk.told).matches("HTTP/1.1 200 ").count(), 300);
+    assert_eq!(String::from_utf8_lossy(&talk.delivered).matches("HTTP/1.1 200 ").count(), 300);
 }
 
 #[test]
-fn keys_that_a_client_makes_anew_change_nothing_else() {
+fn key_update_by_the_client_changes_nothing_else() {
     let mut talk = Talk::open(&version::TLS13);
-    for said in ["one", "two"] {
+    for text in ["one", "two"] {
         talk.client.refresh_traffic_keys().expect("TLS 1.3 can");
-        talk.say(frame(TEXT, said));
-        assert_eq!(talk.heard.last().map(String::as_str), Some(said));
-        assert!(talk.told.ends_with(&ours(TEXT, said)));
+        talk.send(frame(TEXT, text));
+        assert_eq!(talk.received.last().map(String::as_str), Some(text));
+        assert!(talk.delivered.ends_with(&ours(TEXT, text)));
     }
 }
 
 #[test]
-fn much_that_says_nothing_is_not_kept() {
+fn handshake_message_of_64_kib_is_not_kept() {
     // A handshake message of 64 KiB, in records as long as they may be.
     let mut talk = Talk::new(&version::TLS13);
     let hello = [&[1, 0, 0xff, 0xff][..], &[0; 65_535]].concat();
@@ -426,19 +433,19 @@ fn much_that_says_nothing_is_not_kept() {
         let len = (part.len() as u16).to_be_bytes();
         talk.wire().coming.extend([&[0x16, 3, 1, len[0], len[1]], part].concat());
     }
-    talk.settle();
-    talk.is_gone(End::Lost(ErrorKind::InvalidData));
+    talk.exchange();
+    talk.assert_gone(End::Lost(ErrorKind::InvalidData));
     let read = hello.len() - talk.wire().coming.len();
     assert!(read < TLS_UNREAD_BYTES_MAX + 8192, "{read}");
 }
 
 #[test]
-fn a_handshake_has_the_time_to_a_join_and_what_comes_in_between_gives_no_more() {
+fn trickling_handshake_does_not_extend_the_join_timeout() {
     let mut silent = Talk::new(&version::TLS12);
     assert_eq!(silent.connection.deadline(&silent.shared), Some(silent.now.instant + JOIN_TIMEOUT));
     silent.now.instant += JOIN_TIMEOUT;
     silent.connection.expire(silent.now, &mut silent.shared);
-    silent.is_gone(End::Silent);
+    silent.assert_gone(End::Silent);
 
     let mut talk = Talk::new(&version::TLS12);
     let mut hello = Vec::new();
@@ -453,7 +460,7 @@ fn a_handshake_has_the_time_to_a_join_and_what_comes_in_between_gives_no_more() 
     assert!(talk.client.wants_write(), "it has an answer, and keeps it");
     talk.now.instant += JOIN_TIMEOUT;
     talk.connection.expire(talk.now, &mut talk.shared);
-    talk.is_gone(End::Silent);
+    talk.assert_gone(End::Silent);
 }
 
 /// A server, and so many clients who have each sent a ClientHello that they take three turns. It
@@ -496,7 +503,7 @@ impl Crowd {
 }
 
 #[test]
-fn a_crowd_that_shakes_hands_does_so_a_few_in_a_turn_and_nobody_is_forgotten() {
+fn crowd_of_handshakes_is_spread_over_several_turns() {
     for closed in [false, true] {
         let mut crowd = Crowd::new(closed);
         assert_eq!(crowd.turn(), (HANDSHAKES_PER_TURN, false), "{closed}");
@@ -506,7 +513,7 @@ fn a_crowd_that_shakes_hands_does_so_a_few_in_a_turn_and_nobody_is_forgotten() {
 }
 
 #[test]
-fn a_crowd_whose_time_is_over_shakes_no_hands() {
+fn expire_drops_due_handshakes_without_advancing_them() {
     let mut crowd = Crowd::new(false);
     crowd.now.instant += JOIN_TIMEOUT;
     assert_eq!(crowd.turn().0, HANDSHAKES_PER_TURN);
@@ -514,7 +521,7 @@ fn a_crowd_whose_time_is_over_shakes_no_hands() {
 }
 
 #[test]
-fn who_finds_no_room_is_told_so_once_behind_the_handshake() {
+fn refused_connection_gets_one_503_behind_the_handshake() {
     for version in VERSIONS {
         let mut talk = Talk::new(version);
         let stream = TlsStream::new(Scripted(talk.wire.clone()), &identity().0).expect("a session");
@@ -522,33 +529,33 @@ fn who_finds_no_room_is_told_so_once_behind_the_handshake() {
         assert!(!talk.connection.wants_write(), "nothing can leave yet");
         // The request comes with the end of the handshake.
         talk.client.writer().write_all(UPGRADE.as_bytes()).expect("its buffer takes it");
-        talk.settle();
-        assert!(talk.told.starts_with(b"HTTP/1.1 503 ") && talk.told_end);
-        assert_eq!(talk.told.windows(9).filter(|part| part == b"HTTP/1.1 ").count(), 1);
+        talk.exchange();
+        assert!(talk.delivered.starts_with(b"HTTP/1.1 503 ") && talk.delivered_end);
+        assert_eq!(talk.delivered.windows(9).filter(|part| part == b"HTTP/1.1 ").count(), 1);
         talk.end();
-        talk.is_gone(End::Refused(503));
+        talk.assert_gone(End::Refused(503));
     }
-    // Who is silent does not keep the place of another who could be told.
+    // Who is silent does not keep the place of another that could be answered.
     let mut talk = Talk::new(&version::TLS13);
     let stream = TlsStream::new(Scripted(talk.wire.clone()), &identity().0).expect("a session");
     talk.connection = Connection::refused(stream, talk.now, &mut talk.shared);
     talk.now.instant += LINGER;
     talk.connection.expire(talk.now, &mut talk.shared);
-    talk.is_gone(End::Silent);
+    talk.assert_gone(End::Silent);
 }
 
 #[test]
-fn a_goodbye_without_an_end_of_the_stream_is_an_end_and_is_answered() {
+fn close_notify_without_end_of_stream_is_an_answered_end() {
     for version in VERSIONS {
         let mut talk = Talk::open(version);
-        // In one segment with the last that is said.
+        // In one segment with the last that is sent.
         talk.client.writer().write_all(&frame(TEXT, "last")).expect("its buffer takes it");
         talk.client.send_close_notify();
         let ciphertext = ciphertext(&mut talk.client);
         talk.wire().coming.extend(&ciphertext);
         talk.event();
-        assert_eq!(talk.heard, ["last"]);
-        talk.is_gone(End::Lost(ErrorKind::UnexpectedEof));
+        assert_eq!(talk.received, ["last"]);
+        talk.assert_gone(End::Lost(ErrorKind::UnexpectedEof));
         let Talk { connection, wire, client, .. } = talk;
         drop(connection);
         let taken = std::mem::take(&mut wire.borrow_mut().taken);
@@ -559,43 +566,43 @@ fn a_goodbye_without_an_end_of_the_stream_is_an_end_and_is_answered() {
 }
 
 #[test]
-fn a_goodbye_that_the_kernel_refuses_leaves_before_the_end_of_the_stream() {
+fn unsent_close_notify_leaves_before_the_end_of_the_stream() {
     let mut talk = Talk::open(&version::TLS13);
     let Talk { connection, now, shared, .. } = &mut talk;
     connection.close(1000, *now, shared);
     // The close frame is a record of 26 bytes, and there is no room behind it.
     talk.wire().window = Some(26);
-    talk.settle();
+    talk.exchange();
     assert_eq!(
-        (talk.told.clone(), talk.told_end, talk.wire().shut),
+        (talk.delivered.clone(), talk.delivered_end, talk.wire().shut),
         (ours(CLOSE, b"\x03\xe8"), false, false)
     );
     talk.wire().window = None;
-    talk.settle();
-    assert!(talk.told_end && talk.wire().shut);
+    talk.exchange();
+    assert!(talk.delivered_end && talk.wire().shut);
 }
 
 #[test]
-fn what_comes_behind_our_goodbye_is_thrown_away_as_it_came() {
+fn input_after_our_close_notify_is_discarded_undecrypted() {
     let mut talk = Talk::open(&version::TLS13);
-    let begun = [&[0x17, 3, 3, 0x40, 0][..], &[0; 5000]].concat();
-    talk.wire().coming.extend(&begun);
-    talk.settle();
-    assert!(talk.shared.incomplete_bytes() > begun.len());
+    let partial_record = [&[0x17, 3, 3, 0x40, 0][..], &[0; 5000]].concat();
+    talk.wire().coming.extend(&partial_record);
+    talk.exchange();
+    assert!(talk.shared.incomplete_bytes() > partial_record.len());
     talk.connection.close(1000, talk.now, &mut talk.shared);
-    talk.settle();
-    assert!(talk.told_end && talk.wire().shut);
+    talk.exchange();
+    assert!(talk.delivered_end && talk.wire().shut);
     assert_eq!(talk.shared.incomplete_bytes(), 0);
     // The rest of it, which is no record of this session.
     talk.wire().coming.extend([0; 16_000]);
     talk.event();
     assert!(talk.wire().coming.is_empty() && !talk.connection.is_gone());
     talk.end();
-    talk.is_gone(End::Refused(1000));
+    talk.assert_gone(End::Refused(1000));
 }
 
 #[test]
-fn what_is_no_tls_is_answered_in_plain() {
+fn plain_text_is_answered_in_plain_text() {
     let mut talk = Talk::new(&version::TLS13);
     talk.wire().coming.extend(UPGRADE.as_bytes());
     talk.event();
@@ -604,7 +611,7 @@ fn what_is_no_tls_is_answered_in_plain() {
     assert!(talk.wire().shut && talk.wire().coming.is_empty());
     talk.wire().end = true;
     talk.event();
-    talk.is_gone(End::Refused(400));
+    talk.assert_gone(End::Refused(400));
 }
 
 proptest! {
@@ -612,7 +619,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn records_end_where_their_lengths_say_however_they_are_cut(
+    fn records_cut_anywhere_end_where_their_lengths_say(
         lengths in prop::collection::vec(0..300usize, 1..20), cut in 1..50usize,
     ) {
         let (mut bytes, mut ends) = (Vec::new(), vec![0]);

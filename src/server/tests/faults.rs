@@ -1,15 +1,16 @@
-//! Numbered messages from everybody to everybody over sockets that cut, block and interrupt, and
-//! clients that vanish; until each message has arrived, once and in order.
+//! Random faults: numbered messages between all participants, over sockets that cut, block and
+//! interrupt, until each message has arrived, once and in order.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
-/// So many runs, each from a seed of its own.
+/// Seeds, one for each run.
 const SEEDS: std::ops::Range<u64> = 0..100;
+/// Messages that each participant sends.
 const MESSAGES: usize = 60;
 
-/// Chance that is the same at each run (splitmix64, by Sebastiano Vigna).
+/// A generator of random numbers that repeats them from its seed (splitmix64, by Sebastiano Vigna).
 struct Random(u64);
 
 impl Random {
@@ -21,30 +22,31 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// Any number below `end`.
+    /// Returns a number below `end`.
     fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
+    /// Returns `true` with this probability.
     fn happens(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
 
-/// What goes wrong on a socket, and how often.
-pub(super) struct Dice {
+/// The faults of one socket, and the probability of each, in percent.
+pub(super) struct Faults {
     random: Random,
     percent_interrupted: usize,
     percent_short: usize,
-    percent_refused: usize,
+    percent_blocked: usize,
 }
 
-impl Dice {
-    fn new(random: &mut Random) -> Dice {
-        Dice {
+impl Faults {
+    fn new(random: &mut Random) -> Faults {
+        Faults {
             percent_interrupted: random.below(50),
             percent_short: random.below(100),
-            percent_refused: random.below(60),
+            percent_blocked: random.below(60),
             random: Random(random.next()),
         }
     }
@@ -53,8 +55,8 @@ impl Dice {
         self.random.happens(self.percent_interrupted)
     }
 
-    pub(super) fn refuses(&mut self) -> bool {
-        self.random.happens(self.percent_refused)
+    pub(super) fn blocks(&mut self) -> bool {
+        self.random.happens(self.percent_blocked)
     }
 
     pub(super) fn shorten(&mut self, len: usize) -> usize {
@@ -62,7 +64,7 @@ impl Dice {
     }
 }
 
-/// Says which seed it was when a run fails.
+/// Prints the seed when a run fails.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -73,21 +75,21 @@ impl Drop for Seed {
     }
 }
 
-/// One who talks and listens.
-struct Talker {
+/// A client that sends numbered messages, and records those it receives.
+struct Participant {
     client: Client,
-    /// Bytes it has still to send.
+    /// Bytes still to be sent.
     script: VecDeque<u8>,
-    /// What it has read and not yet understood.
+    /// The beginning of a frame.
     unread: Vec<u8>,
-    /// By sender the numbers of its messages, as they came.
-    heard: BTreeMap<String, Vec<usize>>,
-    /// The numbers of its own messages, as they were answered.
+    /// Numbers of the messages received, by sender.
+    received: BTreeMap<String, Vec<usize>>,
+    /// Numbers of its own messages that the server answered as sent.
     sent: Vec<usize>,
 }
 
-impl Talker {
-    /// Sends some of its bytes, and reads what there is or leaves it for later.
+impl Participant {
+    /// Sends some bytes or none, and reads all that arrived or nothing.
     fn act(&mut self, random: &mut Random) {
         if !self.script.is_empty() && random.happens(50) {
             let len = 1 + random.below(self.script.len().min(500));
@@ -96,39 +98,40 @@ impl Talker {
         }
         if random.happens(50) {
             self.unread.extend(self.client.read());
-            let (heard, rest) = split_frames(&self.unread);
+            let (received, rest) = split_frames(&self.unread);
             self.unread = rest.to_vec();
-            heard
+            received
                 .iter()
                 .filter(|frame| *frame != "pong")
-                .for_each(|text| text.lines().for_each(|line| self.hear(line)));
+                .for_each(|text| text.lines().for_each(|line| self.receive(line)));
         }
     }
 
-    fn hear(&mut self, line: &str) {
+    fn receive(&mut self, line: &str) {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
         let text = |key: &str| line[key].as_str().expect("a string").to_owned();
         match &*text("type") {
             "message" => {
                 let number = line["body"][0].as_u64().expect("a number") as usize;
-                self.heard.entry(text("from")).or_default().push(number);
+                self.received.entry(text("from")).or_default().push(number);
             }
             "sent" => self.sent.push(text("ref").parse().expect("a number")),
-            _ => panic!("nobody is refused anything: {line}"),
+            _ => panic!("an error: {line}"),
         }
     }
 
-    fn heard_count(&self) -> usize {
-        self.sent.len() + self.heard.values().map(Vec::len).sum::<usize>()
+    fn received_count(&self) -> usize {
+        self.sent.len() + self.received.values().map(Vec::len).sum::<usize>()
     }
 }
 
-/// The bytes of messages to some of `talkers`, lines alone or together, frames whole or in
-/// fragments, pings between; and for each message whom it is for.
-fn script(talkers: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String>) {
+/// Returns the bytes of messages to random participants, and the recipient of each message. A frame
+/// has one line or several, is whole or in fragments, and then has a ping in between.
+fn script(participants: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String>) {
     let (mut bytes, mut recipients, mut text) = (VecDeque::new(), Vec::new(), String::new());
     for number in 0..MESSAGES {
-        let (to, padding) = (format!("t{}", random.below(talkers)), "x".repeat(random.below(300)));
+        let (to, padding) =
+            (format!("t{}", random.below(participants)), "x".repeat(random.below(300)));
         text += &format!(
             r#"{{"type":"send","to":"{to}","body":[{number},"{padding}"],"ref":"{number}"}}"#
         );
@@ -150,8 +153,8 @@ fn script(talkers: usize, random: &mut Random) -> (VecDeque<u8>, Vec<String>) {
     (bytes, recipients)
 }
 
-/// Somebody who comes, says half a thing and vanishes, again and again, so that keys of slots are
-/// used again.
+/// Plays the ghost: a client that connects, sends a part of its input and resets, again and again,
+/// so that keys of slots are reused.
 fn haunt(play: &mut Play, ghost: &mut Option<Client>, random: &mut Random) {
     match ghost.take() {
         Some(client) if random.happens(30) => client.reset(),
@@ -171,8 +174,8 @@ fn haunt(play: &mut Play, ghost: &mut Option<Client>, random: &mut Random) {
     }
 }
 
-/// All that the kernel has to tell, in any order, and at times something behind which there is
-/// nothing, also about somebody who is gone.
+/// Returns all events, in random order, and at times a spurious one, which may have the stale token
+/// of a removed connection.
 fn events(play: &Play, random: &mut Random) -> Vec<Ready> {
     let mut ready: Vec<Ready> = play.clients.iter().filter_map(edges).collect();
     if random.happens(20) {
@@ -184,62 +187,64 @@ fn events(play: &Play, random: &mut Random) -> Vec<Ready> {
     ready
 }
 
+/// Runs one conversation until every message has arrived, and checks that nothing is left behind.
 fn run(seed: u64) {
     let _seed = Seed(seed);
     let mut random = Random(seed);
-    // In half of the runs they talk faster than they may.
+    // In half of the runs participants send faster than their rate.
     let rate = if seed.is_multiple_of(2) { 0 } else { 100 };
     let mut play = Play::with(100, |config| (config.rate, config.burst) = (rate, 5));
     let count = 2 + random.below(5);
-    let mut talkers = Vec::new();
-    // By recipient and sender.
+    let mut participants = Vec::new();
+    // Numbers of messages, by recipient and sender.
     let mut expected = BTreeMap::<(String, String), Vec<usize>>::new();
     for from in (0..count).map(|n| format!("t{n}")) {
         let [client] = play.join([&*from]);
         client.set_window(50 + random.below(3000));
-        client.socket.borrow_mut().dice = Some(Dice::new(&mut random));
+        client.socket.borrow_mut().faults = Some(Faults::new(&mut random));
         let (script, recipients) = script(count, &mut random);
         for (number, to) in recipients.into_iter().enumerate() {
             expected.entry((to, from.clone())).or_default().push(number);
         }
-        talkers.push(Talker {
+        participants.push(Participant {
             client,
             script,
             unread: Vec::new(),
-            heard: BTreeMap::new(),
+            received: BTreeMap::new(),
             sent: Vec::new(),
         });
     }
 
     let (mut ghost, mut turns) = (None, 0);
-    while talkers.iter().map(Talker::heard_count).sum::<usize>() < 2 * count * MESSAGES {
+    while participants.iter().map(Participant::received_count).sum::<usize>() < 2 * count * MESSAGES
+    {
         turns += 1;
-        // So few milliseconds that nobody is pinged.
-        assert!(turns < 20_000, "it does not end");
-        talkers.iter_mut().for_each(|talker| talker.act(&mut random));
+        // A turn takes a millisecond, so within these no client is pinged.
+        assert!(turns < 20_000, "messages are missing");
+        participants.iter_mut().for_each(|participant| participant.act(&mut random));
         haunt(&mut play, &mut ghost, &mut random);
         let ready = events(&play, &mut random);
         play.pass(Duration::from_millis(1));
         play.server.turn(play.now, &ready);
     }
 
-    for (n, talker) in talkers.into_iter().enumerate() {
-        assert!(talker.sent.into_iter().eq(0..MESSAGES));
-        for (from, numbers) in talker.heard {
+    for (n, participant) in participants.into_iter().enumerate() {
+        assert!(participant.sent.into_iter().eq(0..MESSAGES));
+        for (from, numbers) in participant.received {
             assert_eq!(Some(numbers), expected.remove(&(format!("t{n}"), from)));
         }
     }
     assert!(expected.is_empty());
     play.clients.iter().for_each(Client::reset);
     play.run();
-    // Of who is paused the end is found when it is read again.
+    // The end of a paused client is found when it is read again.
     play.pass(60 * SECOND);
     play.run();
     assert!(play.server.is_empty());
-    assert_eq!(play.held(), (0, 0));
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 #[test]
-fn every_message_arrives_once_and_in_order_whatever_sockets_do() {
+fn every_message_arrives_once_in_order_over_faulty_sockets() {
     SEEDS.for_each(run);
 }

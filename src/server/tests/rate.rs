@@ -1,4 +1,4 @@
-//! Clients that talk faster than they may: slower, and nothing is lost.
+//! Clients that send faster than their rate: they are read more slowly, and lose nothing.
 
 use super::*;
 
@@ -9,86 +9,79 @@ fn play() -> Play {
     Play::with(100, |config| (config.rate, config.burst) = (RATE, BURST))
 }
 
-/// How long the loop sleeps, whoever sends what.
-fn sleep(play: &Play) -> Duration {
-    play.server.sleep(play.now.instant).expect("there is a deadline")
-}
-
-/// Time passes until the next deadline, and what is due then is done.
+/// Lets time pass until the next deadline, and acts on it. Returns that time.
 fn wait(play: &mut Play) -> Duration {
-    let time = sleep(play);
+    let time = play.sleep().expect("there is a deadline");
     play.pass(time);
     play.run();
     time
 }
 
-fn lines(heard: Vec<String>) -> usize {
-    heard.iter().map(|text| text.lines().count()).sum()
-}
-
 #[test]
-fn a_sender_in_a_tight_loop_is_read_from_more_slowly_and_nothing_is_lost() {
+fn fast_sender_is_read_at_the_rate_and_loses_nothing() {
     let mut play = Play::with(100, |config| {
         (config.rate, config.burst) = (RATE, BURST);
-        // Bob only listens.
+        // Bob only receives, so he must not be dropped for his silence.
         (config.ping, config.timeout) = (1000 * SECOND, 2000 * SECOND);
     });
     let [alice, bob] = play.join(["alice", "bob"]);
-    let said: Vec<u8> = (0..5000)
+    let sent: Vec<u8> = (0..5000)
         .flat_map(|n| frame(TEXT, send("bob", &format!("{n:0>100}")).as_bytes()))
         .collect();
-    alice.send_bytes(&said);
+    alice.send_bytes(&sent);
     play.run();
-    let mut heard = bob.hears();
-    let first = lines(heard.clone());
-    let per_read = READ_BYTES / (said.len() / 5000);
-    assert!((BURST..=BURST + per_read).contains(&first), "{first} at once");
-    assert!(alice.socket.borrow().inward.len() > said.len() / 2, "the rest waits in the kernel");
+    let mut received = bob.receive();
+    let first = count_lines(&received);
+    let per_read = READ_BYTES / (sent.len() / 5000);
+    assert!((BURST..=BURST + per_read).contains(&first), "{first} lines at once");
+    assert!(alice.socket.borrow().to_server.len() > sent.len() / 2, "the rest waits in the kernel");
 
     let mut time = Duration::ZERO;
-    while heard.iter().map(|text| text.lines().count()).sum::<usize>() < 5000 {
+    while count_lines(&received) < 5000 {
         time += wait(&mut play);
-        let now = bob.hears();
-        assert!(lines(now.clone()) <= per_read + 1, "a read at a time");
-        heard.extend(now);
+        let now = bob.receive();
+        assert!(count_lines(&now) <= per_read + 1, "more than one read at a time");
+        received.extend(now);
     }
-    let heard = heard.join("\n");
+    let received = received.join("\n");
     assert!(
-        heard
+        received
             .lines()
             .zip(1..)
             .all(|(line, n)| line == message("alice", &format!("{:0>100}", n - 1), n))
     );
-    // She has joined with one line, and the last read is in debt when it is heard.
+    // Her join was a line, too. The lines of the last read arrive before their debt is paid, so the
+    // time may lack theirs.
     let (least, most) = (5001 - BURST - per_read, 5001 - BURST);
     assert!((least..=most).contains(&((time.as_secs_f64() * RATE as f64) as usize)), "{time:?}");
-    assert_eq!(play.held(), (0, 0));
+    assert_eq!(play.buffered_bytes(), (0, 0));
 }
 
 #[test]
-fn who_is_paused_is_not_pinged_and_stays_and_others_notice_nothing() {
+fn paused_client_stays_unpinged_and_delays_no_others() {
     let mut play = play();
     let [alice, bob, carol] = play.join(["alice", "bob", "carol"]);
-    // Blank lines count: they are looked at. This is far longer in debt than the timeout.
-    alice.say(&"\n".repeat(60_000));
+    // Blank lines are charged, because they are parsed. This debt lasts far longer than the
+    // timeout.
+    alice.send_text(&"\n".repeat(60_000));
     play.run();
-    alice.say(&send("bob", "at last"));
+    alice.send_text(&send("bob", "at last"));
     for _ in 0..60 {
         play.pass(9 * SECOND);
-        bob.say(&send("carol", "?"));
-        carol.say(&send("bob", "!"));
+        bob.send_text(&send("carol", "?"));
+        carol.send_text(&send("bob", "!"));
         play.run();
-        assert_eq!(alice.hears(), [""; 0]);
-        assert_eq!((lines(bob.hears()), lines(carol.hears())), (1, 1));
+        assert_eq!(alice.receive(), [""; 0]);
+        assert_eq!((count_lines(&bob.receive()), count_lines(&carol.receive())), (1, 1));
     }
     play.pass(60 * SECOND);
     play.run();
     assert!(!alice.is_dropped());
-    assert!(bob.hears().concat().contains("at last"));
+    assert!(bob.receive().concat().contains("at last"));
 }
 
 #[test]
-fn a_frame_without_a_line_counts_as_one() {
+fn frame_without_a_line_counts_as_one_line() {
     let mut floods = vec![frame(OpCode::Control(Control::Ping), b"").repeat(BURST + 100)];
     floods.push(frame(OpCode::Control(Control::Pong), b"").repeat(BURST + 100));
     let empty = frame_of(OpCode::Data(Data::Continue), b"", false);
@@ -98,52 +91,52 @@ fn a_frame_without_a_line_counts_as_one() {
         let [alice] = play.join(["alice"]);
         alice.send_bytes(&flood);
         play.run();
-        // The burst is short of the line with which she joined.
-        assert_eq!(sleep(&play), (100 + 1) * SECOND / RATE as u32);
+        // Her join was one line of the burst.
+        assert_eq!(play.sleep(), Some((100 + 1) * SECOND / RATE as u32));
     }
 }
 
 #[test]
-fn a_line_after_the_other_at_the_rate_is_never_late() {
+fn line_sent_at_the_rate_is_never_delayed() {
     let mut play = play();
     let [alice, bob] = play.join(["alice", "bob"]);
-    alice.say(&vec![send("bob", "?"); BURST - 1].join("\n"));
+    alice.send_text(&vec![send("bob", "?"); BURST - 1].join("\n"));
     play.run();
-    bob.hears();
+    bob.receive();
     for _ in 0..1000 {
         play.pass(SECOND / RATE as u32);
-        alice.say(&send("bob", "!"));
+        alice.send_text(&send("bob", "!"));
         play.turn();
-        assert_eq!(bob.hears().len(), 1);
+        assert_eq!(bob.receive().len(), 1);
     }
 }
 
 #[test]
-fn the_last_words_of_somebody_paused_are_heard_before_its_end() {
+fn last_line_of_a_paused_client_is_read_before_its_end() {
     let mut play = play();
     let [alice, bob] = play.join(["alice", "bob"]);
-    alice.say(&vec![send("bob", "?"); BURST + 100].join("\n"));
+    alice.send_text(&vec![send("bob", "?"); BURST + 100].join("\n"));
     play.run();
-    bob.hears();
-    alice.say(&send("bob", "my last words"));
+    bob.receive();
+    alice.send_text(&send("bob", "my last words"));
     alice.end();
     play.run();
     assert!(!alice.is_dropped());
-    // Far behind the pause, so that there is no second one, which would look for an end by itself.
+    // Far behind the pause: no second pause follows, which would find the end by itself.
     play.pass(20 * SECOND);
     play.run();
-    assert_eq!(bob.hears(), [message("alice", "my last words", BURST + 101)]);
-    assert!(alice.is_dropped(), "that its end had come was not forgotten");
+    assert_eq!(bob.receive(), [message("alice", "my last words", BURST + 101)]);
+    assert!(alice.is_dropped(), "the end reported in the pause was forgotten");
 }
 
 #[test]
-fn pauses_without_number_leave_no_deadlines_behind() {
+fn thousands_of_pauses_leave_no_deadlines_behind() {
     let mut play = play();
     let [alice] = play.join(["alice"]);
-    alice.say(&"\n".repeat(BURST));
+    alice.send_text(&"\n".repeat(BURST));
     play.run();
     for _ in 0..5000 {
-        alice.say("\n");
+        alice.send_text("\n");
         play.run();
         wait(&mut play);
     }

@@ -1,0 +1,71 @@
+//! Pauses: a peer that sent faster than its rate is not read until the debt is paid.
+
+use super::*;
+
+#[test]
+fn paused_peer_is_not_pinged_and_is_read_once_debt_is_paid() {
+    let mut talk = Talk::open();
+    talk.pass(PING - MOMENT);
+    let debt = 3 * TIMEOUT;
+    talk.connection.charge(1 + debt.as_secs() as usize, talk.now, &talk.shared);
+    talk.arrive(frame(TEXT, "one"));
+    assert!(talk.received.is_empty());
+    talk.expire_after(debt);
+    assert_eq!(talk.received, [text("one")], "read without another event");
+    assert_eq!(talk.taken(), ours(TEXT, "one"), "and no ping");
+    assert_eq!(talk.deadline(), Some(PING));
+}
+
+#[test]
+fn peer_is_read_only_after_both_its_pause_and_its_stall() {
+    let mut talk = Talk::open();
+    talk.wire().window = Some(3);
+    talk.arrive(frame(TEXT, "one"));
+    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.arrive(frame(TEXT, "two"));
+    talk.pass(Duration::from_secs(4));
+    talk.set_window(None);
+    assert_eq!(talk.received, [text("one")]);
+    talk.expire_after(Duration::from_secs(1));
+    assert_eq!(talk.received, [text("one"), text("two")]);
+
+    // Here the pause ends before the stall, which still keeps the peer from being read.
+    let mut talk = Talk::open();
+    talk.wire().window = Some(3);
+    talk.arrive(frame(TEXT, "one"));
+    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.arrive(frame(TEXT, "two"));
+    talk.expire_after(Duration::from_secs(5));
+    assert!(!talk.connection.is_paused());
+    talk.set_window(None);
+    assert_eq!(talk.received, [text("one"), text("two")]);
+}
+
+#[test]
+fn debt_does_not_extend_the_join_timeout() {
+    let mut talk = Talk::joining();
+    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.expire_with_1008(JOIN_TIMEOUT);
+}
+
+#[test]
+fn our_close_frame_ends_a_pause() {
+    let mut talk = Talk::open();
+    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.close(1001);
+    talk.visit();
+    talk.assert_lingering();
+    talk.arrive_end();
+    talk.assert_gone(End::Refused(1001));
+}
+
+#[test]
+fn end_of_stream_is_found_after_a_pause() {
+    let mut talk = Talk::open();
+    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.arrive_with_end(frame(TEXT, "last"));
+    assert!(talk.received.is_empty());
+    talk.expire_after(Duration::from_secs(5));
+    assert_eq!(talk.received, [text("last")]);
+    talk.assert_gone(END_OF_STREAM);
+}
