@@ -13,11 +13,11 @@ use crate::chat::protocol::{ErrorCode, Id};
 use crate::limits::{GATHERING, TABLE_CAPACITY_MIN};
 use crate::memory::Budget;
 use crate::memory::tighten;
-use crate::token::Token;
+use crate::token::{Token, TokenMap};
 
 /// All clients, by the key of their token.
 pub struct Clients {
-    table: Vec<Option<Client>>,
+    table: TokenMap<Client>,
     waiting: Budget,
     outbox_bytes_max: usize,
     pool: BufferPool,
@@ -50,7 +50,6 @@ pub struct Counters {
 
 /// One client. What is here is what it costs, ten thousand times over.
 pub struct Client {
-    token: Token,
     /// Set by `join`.
     pub id: Option<Id>,
     /// Set by `join` with a key.
@@ -69,9 +68,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// Who has its id, if it has one.
-    pub fn holder(&self) -> Holder {
-        self.owner.map_or(Holder::Client(self.token), Holder::Owner)
+    /// Who has the id of this client, whose token is `token`, if it has one.
+    pub fn holder(&self, token: Token) -> Holder {
+        self.owner.map_or(Holder::Client(token), Holder::Owner)
     }
 }
 
@@ -79,7 +78,7 @@ impl Clients {
     /// No clients; so many bytes may wait for one, and for all.
     pub fn new(outbox_bytes_max: usize, outbox_bytes_total: usize) -> Clients {
         Clients {
-            table: Vec::new(),
+            table: TokenMap::default(),
             waiting: Budget::new(outbox_bytes_total),
             outbox_bytes_max,
             pool: BufferPool::default(),
@@ -93,16 +92,7 @@ impl Clients {
 
     /// A new client.
     pub fn insert(&mut self, token: Token) {
-        let key = token.key();
-        if self.table.len() <= key {
-            self.table.resize_with(key + 1, || None);
-        }
-        debug_assert!(
-            self.table[key].is_none(),
-            "a key is used again before its client was taken out"
-        );
-        self.table[key] = Some(Client {
-            token,
+        let client = Client {
             id: None,
             owner: None,
             blocked: Blocked::default(),
@@ -111,13 +101,13 @@ impl Clients {
             is_pending: false,
             is_gathering: false,
             outbox: Outbox::default(),
-        });
+        };
+        self.table.insert(token, client);
     }
 
     /// Takes a client out, and with it the lines that wait for it, as one text.
     pub fn remove(&mut self, token: Token) -> Option<(Client, Vec<u8>)> {
-        let mut client =
-            self.table.get_mut(token.key())?.take_if(|client| client.token == token)?;
+        let mut client = self.table.remove(token)?;
         self.waiting.give(client.outbox.waiting());
         let text = client.outbox.take();
         Some((client, text))
@@ -125,26 +115,25 @@ impl Clients {
 
     /// No key is above these: gives back what the table has for others.
     pub fn truncate(&mut self, keys: usize) {
-        self.table.truncate(keys);
-        tighten(&mut self.table, TABLE_CAPACITY_MIN);
+        self.table.shrink(keys);
     }
 
     /// The client with this token.
     pub fn get(&self, token: Token) -> Option<&Client> {
-        self.table.get(token.key())?.as_ref().filter(|client| client.token == token)
+        self.table.get(token)
     }
 
     /// Who has the id `to`, if it is whom this client wrote to last. In a conversation it is, and a
     /// look at two places of a table costs a fifth of a look-up by name, most of which is SipHash.
     pub fn hinted(&self, from: Token, to: &str) -> Option<Holder> {
         let hint = self.get(from)?.wrote_to as usize;
-        let client = self.table.get(hint)?.as_ref()?;
-        (client.id.as_deref() == Some(to)).then(|| client.holder())
+        let (token, client) = self.table.at_key(hint)?;
+        (client.id.as_deref() == Some(to)).then(|| client.holder(token))
     }
 
     /// The client with this token.
     pub fn get_mut(&mut self, token: Token) -> Option<&mut Client> {
-        slot(&mut self.table, token)
+        self.table.get_mut(token)
     }
 
     /// Adds a line to what waits for a client; false: there is no room for it. A client that is
@@ -175,7 +164,7 @@ impl Clients {
 
     fn put(&mut self, to: Token, line: &[u8], is_half: bool, gather: Option<Instant>) -> bool {
         let limit = self.waiting.limit(self.outbox_bytes_max);
-        let Some(client) = slot(&mut self.table, to) else { return true };
+        let Some(client) = self.table.get_mut(to) else { return true };
         let before = client.outbox.waiting();
         let bytes_max = match is_half {
             true if before > 0 => limit / 2,
@@ -222,7 +211,7 @@ impl Clients {
         self.gathered_by = None;
         tighten(&mut self.gathering, TABLE_CAPACITY_MIN);
         for token in self.gathering.drain(..) {
-            let Some(client) = slot(&mut self.table, token) else { continue };
+            let Some(client) = self.table.get_mut(token) else { continue };
             client.is_gathering = false;
             // Something else may have taken it along.
             if !client.is_pending && !client.outbox.is_empty() {
@@ -235,7 +224,7 @@ impl Clients {
     /// Takes what waits for a client as one text, whose room is to be [given
     /// back](Clients::give_back).
     pub fn take(&mut self, token: Token) -> Vec<u8> {
-        let Some(client) = slot(&mut self.table, token) else { return Vec::new() };
+        let Some(client) = self.table.get_mut(token) else { return Vec::new() };
         client.is_pending = false;
         client.outbox.take()
     }
@@ -247,7 +236,7 @@ impl Clients {
 
     /// Of what was taken for this client, so many bytes have not left.
     pub fn set_unsent(&mut self, token: Token, bytes: usize) {
-        let Some(client) = slot(&mut self.table, token) else { return };
+        let Some(client) = self.table.get_mut(token) else { return };
         self.waiting.give(client.outbox.waiting());
         client.outbox.set_unsent(bytes);
         self.waiting.take(client.outbox.waiting());
@@ -259,11 +248,6 @@ impl Clients {
     }
 }
 
-/// The client with this token: a function of the table alone, so that the other fields stay free.
-fn slot(table: &mut [Option<Client>], token: Token) -> Option<&mut Client> {
-    table.get_mut(token.key())?.as_mut().filter(|client| client.token == token)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,8 +255,7 @@ mod tests {
 
     #[test]
     fn what_a_client_costs() {
-        assert_size!(Client = 88: Client {
-            token: 8 "whoever has the key later is not taken for it",
+        assert_size!(Client = 80: Client {
             id: 16 "it is said in each message; the text is shared with the table of ids",
             owner: 16 "what it does is done for its owned id",
             blocked: 8 "a pointer: most block nobody",
@@ -283,9 +266,9 @@ mod tests {
             outbox: 32 "its lines, which own nothing while none wait, and what has not left",
         } empty: 1);
         assert_eq!(
-            size_of::<Option<Client>>(),
-            size_of::<Client>(),
-            "a place in the table costs no more"
+            TokenMap::<Client>::slot_bytes(),
+            88,
+            "8 more for its token: whoever has the key later is not taken for it"
         );
     }
 
@@ -299,7 +282,7 @@ mod tests {
         /// bound.
         #[track_caller]
         pub fn checked(&self) -> impl Iterator<Item = (Token, &Client)> {
-            let clients = || self.table.iter().flatten();
+            let clients = || self.table.iter().map(|(_, client)| client);
             assert_eq!(
                 clients().map(|client| client.outbox.waiting()).sum::<usize>(),
                 self.waiting.used()
@@ -309,7 +292,7 @@ mod tests {
                 clients().filter(|client| client.id.is_some()).count(),
                 self.counters.joined
             );
-            clients().map(|client| (client.token, client))
+            self.table.iter()
         }
     }
 }

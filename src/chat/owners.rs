@@ -13,8 +13,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use slab::Slab;
-
 use crate::chat::blocked::Blocked;
 use crate::chat::protocol::Id;
 use crate::limits::{
@@ -24,7 +22,7 @@ use crate::limits::{
 use crate::memory::Budget;
 use crate::memory::tighten;
 use crate::time::{Deadlines, Timer};
-use crate::token::Token;
+use crate::token::{Slots, Token};
 
 mod held;
 
@@ -108,7 +106,6 @@ enum Whereabouts {
 }
 
 struct Owner {
-    key: OwnerKey,
     id: Id,
     hash: KeyHash,
     whereabouts: Whereabouts,
@@ -158,8 +155,7 @@ pub struct Owners {
     hold: Duration,
     bytes_max: usize,
     owned_max: usize,
-    slots: Slab<Owner>,
-    generation: u32,
+    slots: Slots<Owner>,
     budget: Budget,
     pool: HeldPool,
     /// Who may have gaps between held messages.
@@ -177,8 +173,7 @@ impl Owners {
             hold,
             bytes_max,
             owned_max,
-            slots: Slab::new(),
-            generation: 0,
+            slots: Slots::default(),
             budget: Budget::new(bytes_total),
             pool: HeldPool::default(),
             untidy: Vec::new(),
@@ -192,11 +187,7 @@ impl Owners {
 
     /// An id that nobody had is owned from now on. There has to be [room](Owners::vacancy) for it.
     pub fn claim(&mut self, id: Id, hash: KeyHash, token: Token) -> OwnerKey {
-        self.generation = self.generation.wrapping_add(1);
-        let entry = self.slots.vacant_entry();
-        let key = OwnerKey(Token::new(entry.key(), self.generation));
-        entry.insert(Owner {
-            key,
+        OwnerKey(self.slots.insert(Owner {
             id,
             hash,
             whereabouts: Whereabouts::Here(token),
@@ -205,8 +196,7 @@ impl Owners {
             hashes: VecDeque::new(),
             sends: VecDeque::new(),
             blocked: Blocked::default(),
-        });
-        key
+        }))
     }
 
     /// Is there room for one more?
@@ -239,9 +229,7 @@ impl Owners {
     pub fn depart(&mut self, key: OwnerKey, token: Token, at_once: bool, now: Instant) -> bool {
         let grace = AWAY_GRACE.min(self.hold);
         let shown = (!at_once).then(|| now + grace);
-        let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else {
-            return false;
-        };
+        let Some(owner) = self.slots.get_mut(key.0) else { return false };
         if owner.whereabouts != Whereabouts::Here(token) {
             return false;
         }
@@ -289,8 +277,7 @@ impl Owners {
     pub fn give_up(&mut self, key: OwnerKey) -> Option<GivenUp> {
         let was_shown = self.is_shown(key);
         self.forget_idle(key);
-        self.get(key)?;
-        let owner = self.slots.remove(key.0.key());
+        let owner = self.slots.remove(key.0)?;
         self.budget.give(owner.held.counted());
         self.remembered.give(SEND_BYTES * owner.sends.len());
         let expired = owner.held.iter().collect();
@@ -318,7 +305,7 @@ impl Owners {
                 return false;
             }
         }
-        let Some(owner) = self.slots.get_mut(key.0.key()) else { return false };
+        let Some(owner) = self.slots.get_mut(key.0) else { return false };
         if owner.held.is_empty()
             && let Whereabouts::Away { since, .. } = owner.whereabouts
         {
@@ -375,7 +362,7 @@ impl Owners {
     pub fn tidy(&mut self) {
         self.close_all_gaps();
         tighten(&mut self.untidy, TABLE_CAPACITY_MIN);
-        tighten(&mut self.slots, TABLE_CAPACITY_MIN);
+        self.slots.shrink();
     }
 
     fn close_all_gaps(&mut self) {
@@ -386,9 +373,7 @@ impl Owners {
 
     /// Closes the gaps between held messages if they are one part in `share` of all.
     fn close_gaps(&mut self, key: OwnerKey, share: usize) {
-        let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else {
-            return;
-        };
+        let Some(owner) = self.slots.get_mut(key.0) else { return };
         let counted = owner.held.counted();
         owner.held.close_gaps(share);
         self.budget.give(counted - owner.held.counted());
@@ -419,9 +404,7 @@ impl Owners {
 
     /// Remembers a send; the oldest of [`SENDS_MAX`] is forgotten for it.
     pub fn remember(&mut self, key: OwnerKey, hash: u64, sent: Sent) {
-        let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else {
-            return;
-        };
+        let Some(owner) = self.slots.get_mut(key.0) else { return };
         if owner.sends.len() == SENDS_MAX {
             owner.hashes.pop_front();
             owner.sends.pop_front();
@@ -479,20 +462,15 @@ impl Owners {
 
     fn schedule(&mut self, key: OwnerKey) {
         let hold = self.hold;
-        let Some(owner) = self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key) else {
-            return;
-        };
+        let Some(owner) = self.slots.get_mut(key.0) else { return };
         let due = owner.deadline(hold);
         self.deadlines.set(key, &mut owner.timer, due);
         // Whoever claims ids only to give them up leaves entries for as long as `hold`. Half of all
         // are dropped at least, so it costs O(1) each.
         if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
             let slots = &self.slots;
-            self.deadlines.retain(|at, key| {
-                slots
-                    .get(key.0.key())
-                    .is_some_and(|owner| owner.key == key && owner.timer.is_live(at))
-            });
+            self.deadlines
+                .retain(|at, key| slots.get(key.0).is_some_and(|owner| owner.timer.is_live(at)));
         }
     }
 
@@ -527,11 +505,11 @@ impl Owners {
     }
 
     fn get(&self, key: OwnerKey) -> Option<&Owner> {
-        self.slots.get(key.0.key()).filter(|owner| owner.key == key)
+        self.slots.get(key.0)
     }
 
     fn get_mut(&mut self, key: OwnerKey) -> Option<&mut Owner> {
-        self.slots.get_mut(key.0.key()).filter(|owner| owner.key == key)
+        self.slots.get_mut(key.0)
     }
 }
 

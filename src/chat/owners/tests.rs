@@ -12,14 +12,15 @@ impl Owners {
     #[track_caller]
     pub fn check_tables(&self) {
         let mut idle = BTreeSet::new();
-        for (_, owner) in &self.slots {
+        for (token, owner) in self.slots.iter() {
+            let key = OwnerKey(token);
             owner.held.check();
-            assert!(owner.held.is_tidy() || self.untidy.contains(&owner.key));
+            assert!(owner.held.is_tidy() || self.untidy.contains(&key));
             assert!(owner.held.counted() <= self.bytes_max);
             assert!(owner.sends.len() <= SENDS_MAX && owner.sends.len() == owner.hashes.len());
             if let Whereabouts::Away { since, .. } = owner.whereabouts {
                 assert!(owner.timer != Timer::default(), "{:?} is kept for ever", owner.id);
-                idle.extend(owner.held.is_empty().then_some((since, owner.key)));
+                idle.extend(owner.held.is_empty().then_some((since, key)));
             }
         }
         assert_eq!(idle, self.idle);
@@ -402,8 +403,7 @@ proptest! {
 
 #[test]
 fn what_an_owned_id_costs() {
-    assert_size!(Owner = 264: Owner {
-        key: 8 "whoever has the name later is not taken for it",
+    assert_size!(Owner = 256: Owner {
         id: 16 "the text is shared with the table of ids",
         hash: 32 "who knows its key may join under it",
         whereabouts: 32 "its connection; or since when it is away, and until when that is not shown",
@@ -413,5 +413,9 @@ fn what_an_owned_id_costs() {
         sends: 32 "and answered",
         blocked: 8 "a pointer: most block nobody",
     } empty: 0);
-    assert_eq!(size_of::<Option<Owner>>(), size_of::<Owner>(), "a place in the slab costs no more");
+    assert_eq!(
+        Slots::<Owner>::slot_bytes(),
+        264,
+        "8 more for its token: whoever has the name later is not taken for it"
+    );
 }
