@@ -302,7 +302,7 @@ impl<S: Stream> Server<S> {
                     metrics::text(&self.hub, &self.shared, &self.counters, connections, dropped);
                 self.shared.set_metrics(text);
             }
-            let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard);
+            let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard());
             let mut buffer = std::mem::take(&mut self.read_buffer);
             let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
             while let Some(speaker) = slot(&mut self.slots, token)
@@ -313,7 +313,7 @@ impl<S: Stream> Server<S> {
             self.read_buffer = buffer;
             let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { return };
             // A frame without a line, a ping or a fragment, is as much work as one with a line.
-            let said = (self.shared.frames_heard() - frames).max(self.hub.lines_heard - lines);
+            let said = (self.shared.frames_heard() - frames).max(self.hub.lines_heard() - lines);
             connection.charge(said as usize, now, &self.shared);
             if connection.queued() > QUEUED_BYTES_MAX {
                 self.write(token, now);
@@ -353,14 +353,14 @@ impl<S: Stream> Server<S> {
     /// them than fits, and their sockets may have room. Each time a line presses, so whoever is
     /// found slow has been tried before.
     fn flush_pressing(&mut self, now: Now) {
-        while let Some(token) = self.hub.clients.pressing.pop() {
+        while let Some(token) = self.hub.next_pressing() {
             self.write(token, now);
         }
     }
 
     /// Says the last words to those whom the hub has taken out.
     fn send_disconnects(&mut self, now: Now) {
-        while let Some(Disconnect { token, code, text }) = self.hub.disconnects.pop() {
+        while let Some(Disconnect { token, code, text }) = self.hub.next_disconnect() {
             let Some(Slot { connection, .. }) = slot(&mut self.slots, token) else { continue };
             if code == CloseCode::TryAgainLater {
                 self.counters.slow += 1;
@@ -408,10 +408,10 @@ impl<S: Stream> Server<S> {
     // ---- flush ----
 
     fn flush(&mut self, now: Now) {
-        self.hub.tell_notices(now);
+        self.hub.flush(now);
         self.flush_pressing(now);
         self.send_disconnects(now);
-        self.pending_write.append(&mut self.hub.clients.pending_write);
+        self.hub.drain_pending_write(&mut self.pending_write);
         while let Some(token) = self.pending_write.pop() {
             self.write(token, now);
         }
@@ -424,17 +424,17 @@ impl<S: Stream> Server<S> {
         if connection.is_stalled() {
             connection.flush(now, &mut self.shared);
         }
+        let mut text = Vec::new();
         if !connection.is_stalled() {
             if connection.is_open() {
-                let text = self.hub.clients.take(token);
+                text = self.hub.take_text(token);
                 if !text.is_empty() {
                     connection.write_text(&text, now, &mut self.shared);
                 }
-                self.hub.clients.give_back(text);
             }
             connection.flush(now, &mut self.shared);
         }
-        self.hub.set_unsent(token, connection.unsent());
+        self.hub.written(token, text, connection.unsent());
         self.settle(token, now);
     }
 
@@ -451,21 +451,12 @@ impl<S: Stream> Server<S> {
                 self.slots.remove(token.key());
             }
         }
-        let Server { pending_read, pending_write, gone, hub, .. } = self;
-        let lists = [
-            pending_read,
-            pending_write,
-            gone,
-            &mut hub.clients.pending_write,
-            &mut hub.clients.pressing,
-        ];
-        for list in lists {
+        for list in [&mut self.pending_read, &mut self.pending_write, &mut self.gone] {
             tighten(list, TABLE_CAPACITY_MIN);
         }
         tighten(&mut self.pending_low, TABLE_CAPACITY_MIN);
-        tighten(&mut self.hub.disconnects, TABLE_CAPACITY_MIN);
         tighten(&mut self.slots, TABLE_CAPACITY_MIN);
-        self.hub.clients.truncate(self.slots.capacity());
+        self.hub.sweep(self.slots.capacity());
         self.addresses.truncate(self.slots.capacity());
         // Whoever connects only to go leaves deadlines behind. Half of all are dropped at least, so
         // it costs O(1) each.

@@ -22,15 +22,15 @@ pub struct Clients {
     outbox_bytes_max: usize,
     pool: BufferPool,
     /// Clients that have got a line since they were last written to.
-    pub pending_write: Vec<Token>,
+    pub(super) pending_write: Vec<Token>,
     /// Clients that have got a line that may wait for others, each once; and by when they are
     /// written to.
     gathering: Vec<Token>,
     gathered_by: Option<Instant>,
     /// Clients for which more than half of what is allowed waits.
-    pub pressing: Vec<Token>,
+    pub(super) pressing: Vec<Token>,
     /// What has happened so far.
-    pub counters: Counters,
+    pub(super) counters: Counters,
 }
 
 /// What the chat counts for whoever watches the server; nothing depends on it.
@@ -113,9 +113,11 @@ impl Clients {
         Some((client, text))
     }
 
-    /// No key is above these: gives back what the table has for others.
-    pub fn truncate(&mut self, keys: usize) {
-        self.table.shrink(keys);
+    /// Gives unused capacity back. `key_end` is above the key of every token in use.
+    pub fn sweep(&mut self, key_end: usize) {
+        self.table.shrink(key_end);
+        tighten(&mut self.pending_write, TABLE_CAPACITY_MIN);
+        tighten(&mut self.pressing, TABLE_CAPACITY_MIN);
     }
 
     /// The client with this token.
@@ -222,23 +224,20 @@ impl Clients {
     }
 
     /// Takes what waits for a client as one text, whose room is to be [given
-    /// back](Clients::give_back).
-    pub fn take(&mut self, token: Token) -> Vec<u8> {
+    /// back](Clients::written).
+    pub fn take_text(&mut self, token: Token) -> Vec<u8> {
         let Some(client) = self.table.get_mut(token) else { return Vec::new() };
         client.is_pending = false;
         client.outbox.take()
     }
 
-    /// The text has left, or was copied.
-    pub fn give_back(&mut self, text: Vec<u8>) {
+    /// The text has left, or was copied. Of what was taken for this client, `unsent` bytes have
+    /// not left.
+    pub fn written(&mut self, token: Token, text: Vec<u8>, unsent: usize) {
         self.pool.put(text);
-    }
-
-    /// Of what was taken for this client, so many bytes have not left.
-    pub fn set_unsent(&mut self, token: Token, bytes: usize) {
         let Some(client) = self.table.get_mut(token) else { return };
         self.waiting.give(client.outbox.waiting());
-        client.outbox.set_unsent(bytes);
+        client.outbox.set_unsent(unsent);
         self.waiting.take(client.outbox.waiting());
     }
 

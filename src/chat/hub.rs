@@ -1,9 +1,9 @@
 //! Who is here, and what each line does: the chat without sockets.
 //!
 //! Texts come in with the token they came from and with the time; what the hub has to say goes to
-//! outboxes, and whom the loop has to look at to three lists: [`Clients::pending_write`],
-//! [`Clients::pressing`], [`Hub::disconnects`]. Functions return no answers, so one may come turns
-//! later.
+//! outboxes, and whom the loop has to look at to three lists, which it takes from one by one:
+//! [`Hub::drain_pending_write`], [`Hub::next_pressing`], [`Hub::next_disconnect`]. Functions return
+//! no answers, so one may come turns later.
 //!
 //! Invariants:
 //! - `ids` holds each id with its one holder: a client without a key, or an ownership. A client's
@@ -20,7 +20,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
-use crate::chat::clients::{Client, Clients};
+use crate::chat::clients::{Client, Clients, Counters};
 use crate::chat::owners::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Sent, Vacancy};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
@@ -90,11 +90,11 @@ pub struct Hub {
     fates: Vec<(Holder, u64)>,
     counts: Vec<u64>,
     /// Lines that clients have said, blank ones too.
-    pub lines_heard: u64,
+    lines_heard: u64,
     /// Who is connected, with their outboxes.
-    pub clients: Clients,
+    clients: Clients,
     /// Clients that have been taken out and have to be told.
-    pub disconnects: Vec<Disconnect>,
+    disconnects: Vec<Disconnect>,
 }
 
 /// A client that has joined, as its requests need to know it.
@@ -192,10 +192,16 @@ impl Hub {
         self.clients.get(token).is_some_and(|client| client.id.is_some())
     }
 
-    /// Of what was taken for this client, so many bytes have not left. What has left makes room for
-    /// what is held.
-    pub fn set_unsent(&mut self, token: Token, bytes: usize) {
-        self.clients.set_unsent(token, bytes);
+    /// Takes the lines that wait for a client, as one text. They go on waiting until
+    /// [`Hub::written`] says that they left.
+    pub fn take_text(&mut self, token: Token) -> Vec<u8> {
+        self.clients.take_text(token)
+    }
+
+    /// Gives back a text that was taken for this client, or an empty one, and says how many bytes
+    /// of what was taken have not left. What has left makes room for what is held.
+    pub fn written(&mut self, token: Token, text: Vec<u8>, unsent: usize) {
+        self.clients.written(token, text, unsent);
         if let Some(owner) = self.clients.get(token).and_then(|client| client.owner) {
             self.feed(owner);
         }
@@ -213,13 +219,11 @@ impl Hub {
         self.owners.next_deadline().into_iter().chain(self.clients.gathered_by()).min()
     }
 
-    /// Lets leave what has waited for company, gives back what tables have left over, lets some of
-    /// the owned ids look offline, and gives some up, whose time has come. What is left of these is
-    /// for the next turn, or, when somebody is pressing, for after writing to them.
+    /// Lets leave what has waited for company, lets some of the owned ids look offline, and gives
+    /// some up, whose time has come. What is left of these is for the next turn, or, when somebody
+    /// is pressing, for after writing to them.
     pub fn expire(&mut self, now: Now) {
         self.clients.gather(now.instant);
-        self.owners.tidy();
-        self.presence.tidy();
         let mut budget = EXPIRIES_PER_TURN;
         while budget > 0 && self.clients.pressing.is_empty() {
             budget -= 1;
@@ -235,7 +239,7 @@ impl Hub {
     }
 
     /// Tells some watchers who came and went; what is left over is for the next turn.
-    pub fn tell_notices(&mut self, now: Now) {
+    pub fn flush(&mut self, now: Now) {
         let mut budget = NOTICES_PER_TURN;
         let Hub { presence, clients, ids, owners, .. } = self;
         let sees = |watcher: Token, id: &Id, online: bool| {
@@ -248,6 +252,50 @@ impl Hub {
         for (token, id, online) in notices {
             self.answer(token, &ToClient::Presence { id: &id, online }, now);
         }
+    }
+
+    /// Gives unused capacity back, at the end of a turn: in the middle of one, more is often to
+    /// follow. `key_end` is above the key of every token in use.
+    pub fn sweep(&mut self, key_end: usize) {
+        self.owners.sweep();
+        self.presence.sweep();
+        self.clients.sweep(key_end);
+        tighten(&mut self.disconnects, TABLE_CAPACITY_MIN);
+    }
+
+    // ---- the loop's lists ----
+
+    /// Takes a client that has to be written to before anything else is done: more than half of
+    /// what is allowed waits for it.
+    pub fn next_pressing(&mut self) -> Option<Token> {
+        self.clients.pressing.pop()
+    }
+
+    /// Takes a client that has been taken out and has to be told.
+    pub fn next_disconnect(&mut self) -> Option<Disconnect> {
+        self.disconnects.pop()
+    }
+
+    /// Moves the clients that have got a line since they were last written to into `tokens`.
+    pub fn drain_pending_write(&mut self, tokens: &mut Vec<Token>) {
+        tokens.append(&mut self.clients.pending_write);
+    }
+
+    // ---- what is counted ----
+
+    /// What has happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.clients.counters
+    }
+
+    /// Lines that clients have said, blank ones too.
+    pub fn lines_heard(&self) -> u64 {
+        self.lines_heard
+    }
+
+    /// Bytes that wait for all clients.
+    pub fn waiting_bytes(&self) -> usize {
+        self.clients.waiting_bytes()
     }
 
     /// Bytes held for owned ids.

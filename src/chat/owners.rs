@@ -359,7 +359,7 @@ impl Owners {
 
     /// Gives back what acknowledged messages and given up ids have left, at the end of a turn: in
     /// the middle of one, more is often to follow.
-    pub fn tidy(&mut self) {
+    pub fn sweep(&mut self) {
         self.close_all_gaps();
         tighten(&mut self.untidy, TABLE_CAPACITY_MIN);
         self.slots.shrink();

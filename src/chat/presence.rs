@@ -124,7 +124,7 @@ impl Presence {
     }
 
     /// Gives back what ids that nobody watches any more have left, at the end of a turn.
-    pub fn tidy(&mut self) {
+    pub fn sweep(&mut self) {
         tighten(&mut self.watched, TABLE_CAPACITY_MIN);
     }
 

@@ -343,7 +343,7 @@ impl Play {
 
     /// What is held for clients, lines and incomplete messages.
     fn held(&self) -> (usize, usize) {
-        (self.server.hub.clients.waiting_bytes(), self.server.shared.incomplete_bytes())
+        (self.server.hub.waiting_bytes(), self.server.shared.incomplete_bytes())
     }
 }
 

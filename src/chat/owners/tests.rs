@@ -63,7 +63,7 @@ fn hold(owners: &mut Owners, key: OwnerKey, mid: u64) -> bool {
 fn acknowledge(owners: &mut Owners, key: OwnerKey, from: &str, mid: u64) -> Option<Holder> {
     let mut acknowledged = Vec::new();
     owners.acknowledge(key, from, [mid].into_iter(), &mut acknowledged);
-    owners.tidy();
+    owners.sweep();
     assert!(acknowledged.iter().all(|(_, other)| *other == mid));
     acknowledged.pop().map(|(sender, _)| sender)
 }

@@ -189,6 +189,7 @@ impl Model {
             Step::Pass { seconds } => {
                 self.now.instant += Duration::from_secs(seconds);
                 self.hub.expire(self.now);
+                self.hub.sweep(SLOTS);
                 self.hub.clients.pressing.clear();
             }
         }
@@ -295,11 +296,11 @@ impl Model {
         let Some(connection) = &mut self.connections[slot] else { return };
         if connection.unsent == 0 {
             connection.text =
-                String::from_utf8(self.hub.clients.take(connection.token)).expect("UTF-8");
+                String::from_utf8(self.hub.take_text(connection.token)).expect("UTF-8");
             connection.unsent = connection.text.len();
         }
         connection.unsent = connection.unsent.min(unsent);
-        self.hub.set_unsent(connection.token, connection.unsent);
+        self.hub.written(connection.token, Vec::new(), connection.unsent);
         if connection.unsent == 0 {
             let text = std::mem::take(&mut connection.text);
             self.hear(slot, &text);
@@ -309,8 +310,9 @@ impl Model {
     fn turn(&mut self) {
         // What was left over because somebody pressed.
         self.hub.expire(self.now);
+        self.hub.sweep(SLOTS);
         self.hub.clients.pressing.clear();
-        self.hub.tell_notices(self.now);
+        self.hub.flush(self.now);
         self.hub.clients.pending_write.clear();
     }
 
@@ -422,7 +424,7 @@ impl Model {
         }
         self.hub.check_tables();
         assert!(self.hub.ids.is_empty() && self.hub.owners.is_empty());
-        assert_eq!((self.hub.held_bytes(), self.hub.clients.waiting_bytes()), (0, 0));
+        assert_eq!((self.hub.held_bytes(), self.hub.waiting_bytes()), (0, 0));
         assert!(self.hub.clients.checked().next().is_none() && self.hub.disconnects.is_empty());
     }
 

@@ -105,7 +105,7 @@ impl Model {
             Step::Gone(slot) => self.gone(slot),
             Step::Say(slot, line) => self.say(slot, &line.replace('%', &self.count.to_string())),
             Step::Take(slot, unsent) => self.take(slot, unsent),
-            Step::Notices => self.hub.tell_notices(self.now),
+            Step::Notices => self.hub.flush(self.now),
         }
         self.part();
         self.check();
@@ -222,14 +222,14 @@ impl Model {
     fn take(&mut self, slot: usize, unsent: usize) {
         let Some(token) = self.slots[slot] else { return };
         let waiting = self.hub.clients.waiting(token);
-        let text = self.hub.clients.take(token);
+        let text = self.hub.take_text(token);
         self.hub.clients.pending_write.retain(|pending| *pending != token);
         if !self.peers.contains_key(&token) {
             return assert!(text.is_empty());
         }
         assert_eq!(waiting, self.peer(token).unsent + text.len());
         let unsent = unsent.min(waiting);
-        self.hub.set_unsent(token, unsent);
+        self.hub.written(token, Vec::new(), unsent);
         self.peer(token).unsent = unsent;
         let heard = self.hear(token, &text);
         assert_eq!(heard, std::mem::take(&mut self.peer(token).owed));
@@ -306,8 +306,9 @@ impl Model {
             self.now.instant += Duration::from_secs(10);
             while self.hub.is_busy(self.now.instant) {
                 self.hub.expire(self.now);
+                self.hub.sweep(SLOTS);
                 self.hub.clients.pressing.clear();
-                self.hub.tell_notices(self.now);
+                self.hub.flush(self.now);
                 self.part();
                 self.hub.clients.pending_write.clear();
                 (0..SLOTS).for_each(|slot| self.take(slot, 0));
@@ -321,13 +322,14 @@ impl Model {
                 assert_eq!(*told, Some(online), "{id}");
             }
         }
-        assert_eq!(self.hub.clients.waiting_bytes(), 0);
+        assert_eq!(self.hub.waiting_bytes(), 0);
         (0..SLOTS).for_each(|slot| self.gone(slot));
         self.now.instant += LIMITS.hold;
         while self.hub.is_busy(self.now.instant) {
             self.hub.expire(self.now);
+            self.hub.sweep(SLOTS);
             self.hub.clients.pressing.clear();
-            self.hub.tell_notices(self.now);
+            self.hub.flush(self.now);
         }
         assert!(
             self.hub.ids.is_empty() && self.hub.owners.is_empty() && self.hub.held_bytes() == 0
