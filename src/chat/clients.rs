@@ -48,6 +48,20 @@ pub struct Counters {
     pub refusals: [u64; ErrorCode::ALL.len()],
 }
 
+/// When a line leaves, and how much of its recipient's outbox it may fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Leaves in this turn, and may fill the outbox.
+    Now,
+    /// May fill the outbox, but is held back for up to [`GATHERING`], counted from this time, so
+    /// that it leaves in one write with other lines. A line that leaves sooner takes it along.
+    Gather(Instant),
+    /// Leaves in this turn, but yields capacity to lines that cannot be dropped or kept elsewhere:
+    /// it may fill half of the outbox, and never makes its recipient pressing. Into an empty outbox
+    /// one such line always fits, so a client that reads is never starved.
+    Yielding,
+}
+
 /// One client. What is here is what it costs, ten thousand times over.
 pub struct Client {
     /// Set by `join`.
@@ -138,39 +152,30 @@ impl Clients {
         self.table.get_mut(token)
     }
 
-    /// Adds a line to what waits for a client; false: there is no room for it. A client that is
-    /// gone takes everything.
+    /// Adds a line to the outbox of `to`, and returns `false` if it does not fit. A client that is
+    /// gone takes every line.
     ///
-    /// Only those whose sockets have refused bytes are held to their share of the total. In a turn
-    /// in which much is said to many it can run out before anybody was written to: the others
-    /// press, and are written to next. So the total may be passed by a line for each of them.
+    /// Only a client with unsent bytes is held to its share of the total: its socket refuses bytes,
+    /// so its outbox may stay full. Any other client is written to within the turn, and may fill
+    /// its own outbox whatever waits for others. So the total can be exceeded for that long:
+    ///
+    /// - By the lines of one request, one expiry or one flush of notices. Once the total is used
+    ///   up, each of these lines makes its recipient pressing, and the loop writes to it before the
+    ///   hub goes on. Bytes that the kernel refuses count in the server's own total
+    ///   ([`UNSENT_BYTES_TOTAL`]), and their client is held to its share from then on.
+    /// - By one [yielding](Urgency::Yielding) line for each client whose outbox is empty. It does
+    ///   not press, so only the input of one turn bounds how many of them there are. They are not
+    ///   in [`Config::memory_bytes_max`](crate::config::Config::memory_bytes_max).
+    ///
+    /// [`UNSENT_BYTES_TOTAL`]: crate::limits::UNSENT_BYTES_TOTAL
     #[must_use]
-    pub fn push(&mut self, to: Token, line: &[u8]) -> bool {
-        self.put(to, line, false, None)
-    }
-
-    /// The same for a line that can wait elsewhere, or be dropped: it leaves half of the room to
-    /// those that cannot, and does not press. When nothing waits for the client one line always
-    /// goes, so that whoever reads is never starved.
-    #[must_use]
-    pub fn push_to_half(&mut self, to: Token, line: &[u8]) -> bool {
-        self.put(to, line, true, None)
-    }
-
-    /// [`Clients::push`] for a line that nobody waits for: if nothing else is said to the client,
-    /// it leaves when those of [`GATHERING`] can leave with it.
-    #[must_use]
-    pub fn push_to_gather(&mut self, to: Token, line: &[u8], now: Instant) -> bool {
-        self.put(to, line, false, Some(now))
-    }
-
-    fn put(&mut self, to: Token, line: &[u8], is_half: bool, gather: Option<Instant>) -> bool {
-        let limit = self.waiting.limit(self.outbox_bytes_max);
+    pub fn push(&mut self, to: Token, line: &[u8], urgency: Urgency) -> bool {
+        let share = self.waiting.limit(self.outbox_bytes_max);
         let Some(client) = self.table.get_mut(to) else { return true };
         let before = client.outbox.waiting();
-        let bytes_max = match is_half {
-            true if before > 0 => limit / 2,
-            false if client.outbox.has_unsent() => limit,
+        let bytes_max = match urgency {
+            Urgency::Yielding if before > 0 => share / 2,
+            Urgency::Now | Urgency::Gather(_) if client.outbox.has_unsent() => share,
             _ => self.outbox_bytes_max,
         };
         if !client.outbox.push(line, bytes_max, &mut self.pool) {
@@ -179,23 +184,23 @@ impl Clients {
         let after = client.outbox.waiting();
         self.waiting.take(after - before);
         self.counters.lines += 1;
-        if after > limit / 2 && !is_half {
+        if after > share / 2 && urgency != Urgency::Yielding {
             self.pressing.push(to);
         }
         if client.is_pending {
             return true;
         }
-        match gather {
-            None => {
+        match urgency {
+            Urgency::Now | Urgency::Yielding => {
                 client.is_pending = true;
                 self.pending_write.push(to);
             }
-            Some(now) if !client.is_gathering => {
+            Urgency::Gather(now) if !client.is_gathering => {
                 client.is_gathering = true;
                 self.gathering.push(to);
                 self.gathered_by.get_or_insert(now + GATHERING);
             }
-            Some(_) => {}
+            Urgency::Gather(_) => {}
         }
         true
     }

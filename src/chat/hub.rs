@@ -20,7 +20,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
-use crate::chat::clients::{Client, Clients, Counters};
+use crate::chat::clients::{Client, Clients, Counters, Urgency};
 use crate::chat::owners::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Sent, Vacancy};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
@@ -250,7 +250,7 @@ impl Hub {
             notices.push(notice);
         }
         for (token, id, online) in notices {
-            self.answer(token, &ToClient::Presence { id: &id, online }, now);
+            self.push(token, &ToClient::Presence { id: &id, online }, Urgency::Now, now);
         }
     }
 
@@ -341,7 +341,7 @@ impl Hub {
                 self.send(&sender, &to, body, reference.as_deref(), now)
             }
             FromClient::Ack { to, mids } => self.ack(&sender, &to, &mids, now),
-            FromClient::Signal { to, body } => self.signal(&sender, &to, body),
+            FromClient::Signal { to, body } => self.signal(&sender, &to, body, now),
             FromClient::Watch { ids } => self.watch(&sender, &ids, now),
             FromClient::Unwatch { ids } => self.unwatch(&sender, &ids),
             FromClient::Block { ids } => self.block(&sender, &ids),
@@ -462,7 +462,7 @@ impl Hub {
         let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
         self.write_line(&ToClient::Message { from: &from.id, body, mid, at });
         let held = match recipient {
-            Holder::Client(token) if self.clients.push(token, &self.line) => false,
+            Holder::Client(token) if self.clients.push(token, &self.line, Urgency::Now) => false,
             Holder::Client(token) => {
                 self.close(token, CloseCode::TryAgainLater, now);
                 return refuse(
@@ -496,12 +496,12 @@ impl Hub {
 
     /// A signal that cannot be delivered now is of no use later, and its sender does not wait for
     /// an answer.
-    fn signal(&mut self, from: &Sender, to: &str, body: &str) -> Result<(), Refusal> {
+    fn signal(&mut self, from: &Sender, to: &str, body: &str, now: Now) -> Result<(), Refusal> {
         match self.recipient(from, to) {
             Ok(holder) => {
                 if let Some(token) = self.token_of(holder) {
-                    self.write_line(&ToClient::Signal { from: &from.id, body });
-                    let _ = self.clients.push_to_half(token, &self.line);
+                    let line = ToClient::Signal { from: &from.id, body };
+                    self.push(token, &line, Urgency::Yielding, now);
                 }
                 Ok(())
             }
@@ -646,20 +646,18 @@ impl Hub {
         line.write(&mut self.line);
     }
 
-    /// Says something to a client that has to hear it: one for which it does not fit is too slow.
-    fn answer(&mut self, to: Token, line: &ToClient<'_>, now: Now) {
+    /// Puts a line into the outbox of `to`. A yielding line that does not fit is dropped; by any
+    /// other the client is found too slow, and disconnected.
+    fn push(&mut self, to: Token, line: &ToClient<'_>, urgency: Urgency, now: Now) {
         self.write_line(line);
-        if !self.clients.push(to, &self.line) {
+        if !self.clients.push(to, &self.line, urgency) && urgency != Urgency::Yielding {
             self.close(to, CloseCode::TryAgainLater, now);
         }
     }
 
-    /// [`Hub::answer`] for what may wait for company.
-    fn answer_soon(&mut self, to: Token, line: &ToClient<'_>, now: Now) {
-        self.write_line(line);
-        if !self.clients.push_to_gather(to, &self.line, now.instant) {
-            self.close(to, CloseCode::TryAgainLater, now);
-        }
+    /// Puts the answer to a request into the outbox of the client that made it.
+    fn answer(&mut self, to: Token, line: &ToClient<'_>, now: Now) {
+        self.push(to, line, Urgency::Now, now);
     }
 
     /// Takes a client out of all tables. Its id is free from now on, unless it is owned.

@@ -2,6 +2,7 @@
 //! forgotten, others dropped with the id that they were held for.
 
 use super::{BAD_ID, Hub, Refusal, Sender, refuse};
+use crate::chat::clients::Urgency;
 use crate::chat::owners::{Fate, Holder, OwnerKey, Sent};
 use crate::chat::protocol::{ErrorCode, Id, Mids, SaidMids, ToClient};
 use crate::limits::{LIST_MAX, TABLE_CAPACITY_MIN};
@@ -45,11 +46,8 @@ impl Hub {
                 if let Some(token) = self.token_of(holder)
                     && !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id))
                 {
-                    self.write_line(&ToClient::Delivered {
-                        from: &from.id,
-                        mids: Mids::Said(mids),
-                    });
-                    let _ = self.clients.push_to_half(token, &self.line);
+                    let line = ToClient::Delivered { from: &from.id, mids: Mids::Said(mids) };
+                    self.push(token, &line, Urgency::Yielding, now);
                 }
             }
         }
@@ -60,7 +58,7 @@ impl Hub {
     /// waits there calls for more when it leaves. False: the client is away.
     pub(super) fn feed(&mut self, owner: OwnerKey) -> bool {
         let Hub { owners, clients, .. } = self;
-        owners.give_lines(owner, |token, line| clients.push_to_half(token, line))
+        owners.give_lines(owner, |token, line| clients.push(token, line, Urgency::Yielding))
     }
 
     /// Tells senders, each in as few lines as it takes, what became of their messages to `id`. If
@@ -110,8 +108,13 @@ impl Hub {
     fn tell(&mut self, to: Token, id: &Id, mids: Mids<'_>, fate: Fate, now: Now) {
         match fate {
             Fate::Open => {}
-            Fate::Delivered => self.answer_soon(to, &ToClient::Delivered { from: id, mids }, now),
-            Fate::Expired => self.answer(to, &ToClient::Expired { to: id, mids }, now),
+            Fate::Delivered => {
+                let line = ToClient::Delivered { from: id, mids };
+                self.push(to, &line, Urgency::Gather(now.instant), now);
+            }
+            Fate::Expired => {
+                self.push(to, &ToClient::Expired { to: id, mids }, Urgency::Now, now);
+            }
         }
     }
 
