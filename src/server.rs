@@ -488,7 +488,7 @@ impl<S: Stream> Server<S> {
             let meant = end == End::Closed(CloseCode::Normal.into());
             self.hub.disconnected(
                 token,
-                if meant { Departure::Meant } else { Departure::Broken },
+                if meant { Departure::Normal } else { Departure::Lost },
                 now,
             );
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::chat::blocked::Blocked;
 use crate::chat::outbox::{BufferPool, Outbox};
-use crate::chat::owners::{Holder, OwnerKey};
+use crate::chat::owners::{Holder, OwnerToken};
 use crate::chat::protocol::{ErrorCode, Id};
 use crate::limits::{GATHERING, TABLE_CAPACITY_MIN};
 use crate::memory::Budget;
@@ -26,7 +26,7 @@ pub struct Clients {
     /// Clients that have got a line that may wait for others, each once; and by when they are
     /// written to.
     gathering: Vec<Token>,
-    gathered_by: Option<Instant>,
+    gather_until: Option<Instant>,
     /// Clients for which more than half of what is allowed waits.
     pub(super) pressing: Vec<Token>,
     /// What has happened so far.
@@ -67,17 +67,17 @@ pub struct Client {
     /// Set by `join`.
     pub id: Option<Id>,
     /// Set by `join` with a key.
-    pub owner: Option<OwnerKey>,
+    pub owner: Option<OwnerToken>,
     /// Whom it blocks, if it does not own its id.
     pub blocked: Blocked,
     /// `bad_request`s in a row.
     pub bad_requests: u8,
     /// The key of the client it wrote to last: a hint, by which most need not be looked for again.
-    pub wrote_to: u32,
+    pub cached_recipient: u32,
     /// It is on `pending_write`, or waits for its socket.
-    is_pending: bool,
+    on_pending_write: bool,
     /// It is on `gathering`.
-    is_gathering: bool,
+    on_gathering: bool,
     outbox: Outbox,
 }
 
@@ -98,7 +98,7 @@ impl Clients {
             pool: BufferPool::default(),
             pending_write: Vec::new(),
             gathering: Vec::new(),
-            gathered_by: None,
+            gather_until: None,
             pressing: Vec::new(),
             counters: Counters::default(),
         }
@@ -111,9 +111,9 @@ impl Clients {
             owner: None,
             blocked: Blocked::default(),
             bad_requests: 0,
-            wrote_to: 0,
-            is_pending: false,
-            is_gathering: false,
+            cached_recipient: 0,
+            on_pending_write: false,
+            on_gathering: false,
             outbox: Outbox::default(),
         };
         self.table.insert(token, client);
@@ -141,8 +141,8 @@ impl Clients {
 
     /// Who has the id `to`, if it is whom this client wrote to last. In a conversation it is, and a
     /// look at two places of a table costs a fifth of a look-up by name, most of which is SipHash.
-    pub fn hinted(&self, from: Token, to: &str) -> Option<Holder> {
-        let hint = self.get(from)?.wrote_to as usize;
+    pub fn cached_holder(&self, from: Token, to: &str) -> Option<Holder> {
+        let hint = self.get(from)?.cached_recipient as usize;
         let (token, client) = self.table.at_key(hint)?;
         (client.id.as_deref() == Some(to)).then(|| client.holder(token))
     }
@@ -187,18 +187,18 @@ impl Clients {
         if after > share / 2 && urgency != Urgency::Yielding {
             self.pressing.push(to);
         }
-        if client.is_pending {
+        if client.on_pending_write {
             return true;
         }
         match urgency {
             Urgency::Now | Urgency::Yielding => {
-                client.is_pending = true;
+                client.on_pending_write = true;
                 self.pending_write.push(to);
             }
-            Urgency::Gather(now) if !client.is_gathering => {
-                client.is_gathering = true;
+            Urgency::Gather(now) if !client.on_gathering => {
+                client.on_gathering = true;
                 self.gathering.push(to);
-                self.gathered_by.get_or_insert(now + GATHERING);
+                self.gather_until.get_or_insert(now + GATHERING);
             }
             Urgency::Gather(_) => {}
         }
@@ -206,23 +206,23 @@ impl Clients {
     }
 
     /// By when [`Clients::gather`] has to be called.
-    pub fn gathered_by(&self) -> Option<Instant> {
-        self.gathered_by
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.gather_until
     }
 
     /// If it is time, what has waited for company leaves in this turn.
-    pub fn gather(&mut self, now: Instant) {
-        if self.gathered_by.is_none_or(|by| by > now) {
+    pub fn end_gathering(&mut self, now: Instant) {
+        if self.gather_until.is_none_or(|by| by > now) {
             return;
         }
-        self.gathered_by = None;
+        self.gather_until = None;
         tighten(&mut self.gathering, TABLE_CAPACITY_MIN);
         for token in self.gathering.drain(..) {
             let Some(client) = self.table.get_mut(token) else { continue };
-            client.is_gathering = false;
+            client.on_gathering = false;
             // Something else may have taken it along.
-            if !client.is_pending && !client.outbox.is_empty() {
-                client.is_pending = true;
+            if !client.on_pending_write && !client.outbox.is_empty() {
+                client.on_pending_write = true;
                 self.pending_write.push(token);
             }
         }
@@ -232,7 +232,7 @@ impl Clients {
     /// back](Clients::written).
     pub fn take_text(&mut self, token: Token) -> Vec<u8> {
         let Some(client) = self.table.get_mut(token) else { return Vec::new() };
-        client.is_pending = false;
+        client.on_pending_write = false;
         client.outbox.take()
     }
 
@@ -264,9 +264,9 @@ mod tests {
             owner: 16 "what it does is done for its owned id",
             blocked: 8 "a pointer: most block nobody",
             bad_requests: 1 "broken clients are found out",
-            wrote_to: 4 "most messages need no look-up by name",
-            is_pending: 1 "it is written to once a turn",
-            is_gathering: 1 "it is once on the list of those who are written to soon",
+            cached_recipient: 4 "most messages need no look-up by name",
+            on_pending_write: 1 "it is written to once a turn",
+            on_gathering: 1 "it is once on the list of those who are written to soon",
             outbox: 32 "its lines, which own nothing while none wait, and what has not left",
         } empty: 1);
         assert_eq!(

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
 use crate::chat::clients::{Client, Clients, Counters, Urgency};
-use crate::chat::owners::{Due, Fate, Holder, KeyHash, OwnerKey, Owners, Sent, Vacancy};
+use crate::chat::owners::{Due, Fate, Holder, KeyHash, OwnerToken, Owners, Sent, Vacancy};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
 use crate::limits::{
@@ -68,9 +68,9 @@ pub struct Disconnect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Departure {
     /// The client said close with 1000: it means to be away.
-    Meant,
+    Normal,
     /// Anything else, which a client that lost its network or reloads its page did not choose.
-    Broken,
+    Lost,
 }
 
 /// All clients, and all that is kept for those who are away.
@@ -102,7 +102,7 @@ pub struct Hub {
 struct Sender {
     token: Token,
     id: Id,
-    owner: Option<OwnerKey>,
+    owner: Option<OwnerToken>,
 }
 
 impl Sender {
@@ -165,7 +165,7 @@ impl Hub {
             rest = behind;
             self.lines_heard += 1;
             if let Some(line) = line {
-                self.line(from, line, now);
+                self.handle_line(from, line, now);
             }
         }
         if self.clients.get(from).is_some() { rest } else { "" }
@@ -178,7 +178,7 @@ impl Hub {
 
     /// Takes a client out and says so to it.
     pub fn close(&mut self, token: Token, code: CloseCode, now: Now) {
-        let Some((_, mut text)) = self.remove(token, Departure::Broken, now) else { return };
+        let Some((_, mut text)) = self.remove(token, Departure::Lost, now) else { return };
         // A slow client would not read what waits; for the others it is the last thing that they
         // hear.
         if code == CloseCode::TryAgainLater {
@@ -203,7 +203,7 @@ impl Hub {
     pub fn written(&mut self, token: Token, text: Vec<u8>, unsent: usize) {
         self.clients.written(token, text, unsent);
         if let Some(owner) = self.clients.get(token).and_then(|client| client.owner) {
-            self.feed(owner);
+            self.push_held(owner);
         }
     }
 
@@ -216,22 +216,22 @@ impl Hub {
 
     /// When the hub has something to do if nothing happens.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.owners.next_deadline().into_iter().chain(self.clients.gathered_by()).min()
+        self.owners.next_deadline().into_iter().chain(self.clients.next_deadline()).min()
     }
 
     /// Lets leave what has waited for company, lets some of the owned ids look offline, and gives
     /// some up, whose time has come. What is left of these is for the next turn, or, when somebody
     /// is pressing, for after writing to them.
     pub fn expire(&mut self, now: Now) {
-        self.clients.gather(now.instant);
+        self.clients.end_gathering(now.instant);
         let mut budget = EXPIRIES_PER_TURN;
         while budget > 0 && self.clients.pressing.is_empty() {
             budget -= 1;
             match self.owners.next_due(now.instant) {
-                Some(Due::Offline(owner)) => self.look_offline(owner),
-                Some(Due::GiveUp(owner)) => {
+                Some(Due::Offline(owner)) => self.appear_offline(owner),
+                Some(Due::Release(owner)) => {
                     budget = budget.saturating_sub(self.owners.unacknowledged(owner));
-                    self.give_up(owner, now);
+                    self.release(owner, now);
                 }
                 None => return,
             }
@@ -310,11 +310,11 @@ impl Hub {
 
     // ---- what each line does ----
 
-    fn line(&mut self, from: Token, line: Line<'_>, now: Now) {
-        let Line { tag, said } = line;
-        let is_bad = said.is_err();
-        let result = match said {
-            Ok(request) => self.request(from, request, now),
+    fn handle_line(&mut self, from: Token, line: Line<'_>, now: Now) {
+        let Line { tag, request } = line;
+        let is_bad = request.is_err();
+        let result = match request {
+            Ok(request) => self.handle_request(from, request, now),
             Err(sentence) => refuse(ErrorCode::BadRequest, sentence),
         };
         if let Err(Refusal { code, text }) = result {
@@ -328,7 +328,12 @@ impl Hub {
         }
     }
 
-    fn request(&mut self, from: Token, request: FromClient<'_>, now: Now) -> Result<(), Refusal> {
+    fn handle_request(
+        &mut self,
+        from: Token,
+        request: FromClient<'_>,
+        now: Now,
+    ) -> Result<(), Refusal> {
         let Some(sender) = self.sender(from) else {
             let FromClient::Join { id, key } = request else {
                 return refuse(ErrorCode::NotJoined, "join first");
@@ -349,7 +354,7 @@ impl Hub {
             FromClient::Leave => {
                 self.close(from, CloseCode::Normal, now);
                 if let Some(owner) = sender.owner {
-                    self.give_up(owner, now);
+                    self.release(owner, now);
                 }
                 Ok(())
             }
@@ -357,7 +362,7 @@ impl Hub {
     }
 
     fn join(&mut self, from: Token, id: &str, key: Option<&str>, now: Now) -> Result<(), Refusal> {
-        let id = valid(id)?;
+        let id = parse_id(id)?;
         if key.is_some_and(|key| !KEY_BYTES.contains(&key.len())) {
             return refuse(ErrorCode::BadKey, "a key is 16 to 128 bytes long");
         }
@@ -366,7 +371,9 @@ impl Hub {
         match (holder, hash) {
             (None, None) => self.join_unowned(from, id, now),
             (None, Some(hash)) => self.join_claiming(from, id, hash, now)?,
-            (Some((id, Holder::Owner(owner))), Some(hash)) if self.owners.opens(owner, &hash) => {
+            (Some((id, Holder::Owner(owner))), Some(hash))
+                if self.owners.key_matches(owner, &hash) =>
+            {
                 self.join_resuming(from, id, owner, now);
             }
             _ => return refuse(ErrorCode::IdTaken, "somebody else has this id"),
@@ -377,7 +384,7 @@ impl Hub {
     fn join_unowned(&mut self, from: Token, id: Id, now: Now) {
         self.ids.insert(id.clone(), Holder::Client(from));
         self.presence.changed(&id, true);
-        self.admit(from, id, None, false, now);
+        self.complete_join(from, id, None, false, now);
     }
 
     fn join_claiming(
@@ -389,19 +396,19 @@ impl Hub {
     ) -> Result<(), Refusal> {
         match self.owners.vacancy() {
             Vacancy::Free => {}
-            Vacancy::InPlaceOf(owner) => self.give_up(owner, now),
-            Vacancy::None => {
+            Vacancy::Evict(owner) => self.release(owner, now),
+            Vacancy::Full => {
                 return refuse(ErrorCode::TooMany, "too many ids are owned on this server");
             }
         }
         let owner = self.owners.claim(id.clone(), hash, from);
         self.ids.insert(id.clone(), Holder::Owner(owner));
         self.presence.changed(&id, true);
-        self.admit(from, id, Some(owner), false, now);
+        self.complete_join(from, id, Some(owner), false, now);
         Ok(())
     }
 
-    fn join_resuming(&mut self, from: Token, id: Id, owner: OwnerKey, now: Now) {
+    fn join_resuming(&mut self, from: Token, id: Id, owner: OwnerToken, now: Now) {
         // The new connection first: then the id is never without one, and nobody is told that it
         // came or went.
         let (replaced, looked_offline) = self.owners.resume(owner, from);
@@ -411,12 +418,19 @@ impl Hub {
         if looked_offline {
             self.presence.changed(&id, true);
         }
-        self.admit(from, id, Some(owner), true, now);
-        self.retell(from, owner, now);
-        self.feed(owner);
+        self.complete_join(from, id, Some(owner), true, now);
+        self.replay_fates(from, owner, now);
+        self.push_held(owner);
     }
 
-    fn admit(&mut self, token: Token, id: Id, owner: Option<OwnerKey>, resumed: bool, now: Now) {
+    fn complete_join(
+        &mut self,
+        token: Token,
+        id: Id,
+        owner: Option<OwnerToken>,
+        resumed: bool,
+        now: Now,
+    ) {
         let Some(client) = self.clients.get_mut(token) else { return };
         (client.id, client.owner) = (Some(id.clone()), owner);
         self.clients.counters.joins += 1;
@@ -446,17 +460,17 @@ impl Hub {
             .map(|(owner, r)| (owner, self.hasher.hash_one((r, to, body))));
         if let (Some((owner, hash)), Some(reference)) = (memory, reference)
             && let Some(Sent { mid: count, at, to, held, fate }) =
-                self.owners.repeated(owner, hash).cloned()
+                self.owners.find_send(owner, hash).cloned()
         {
             let mid = Mid { count, ..self.mid };
             self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
             // Told before, it may have meant nothing yet to a client that had not read which mid is
             // its message's.
-            self.tell_fate(from.token, &to, &[count], fate, now);
+            self.report_fate(from.token, &to, &[count], fate, now);
             return Ok(());
         }
         let recipient = self.recipient(from, to)?;
-        if memory.is_some_and(|(owner, _)| !self.owners.can_remember(owner)) {
+        if memory.is_some_and(|(owner, _)| !self.owners.can_remember_send(owner)) {
             return refuse(ErrorCode::Full, "what is kept for all has reached its limit");
         }
         let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
@@ -474,7 +488,7 @@ impl Hub {
                 if !self.owners.hold(owner, mid.count, &from.id, from.holder(), &self.line) {
                     return refuse(ErrorCode::Full, format!("too much waits for {to} already"));
                 }
-                !self.feed(owner)
+                !self.push_held(owner)
             }
         };
         self.mid = mid;
@@ -482,7 +496,7 @@ impl Hub {
         if let Some((owner, hash)) = memory
             && let Some(to) = self.id_of(recipient).cloned()
         {
-            self.owners.remember(
+            self.owners.remember_send(
                 owner,
                 hash,
                 Sent { mid: mid.count, at, to, held, fate: Fate::Open },
@@ -511,7 +525,7 @@ impl Hub {
     }
 
     fn watch(&mut self, from: &Sender, ids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
-        let wanted = valid_set(ids)?;
+        let wanted = parse_ids(ids)?;
         let new = wanted.iter().filter(|id| !self.presence.watches(from.token, id)).count();
         if self.presence.count(from.token) + new > WATCHED_MAX {
             return refuse(ErrorCode::TooMany, format!("you can watch {WATCHED_MAX} ids"));
@@ -520,26 +534,31 @@ impl Hub {
             return refuse(ErrorCode::TooMany, "too many ids are watched on this server");
         }
         for id in &wanted {
-            self.presence.watch(from.token, id, self.is_shown(id), self.is_seen(id, from.token));
+            self.presence.watch(
+                from.token,
+                id,
+                self.appears_online(id),
+                self.appears_online_to(id, from.token),
+            );
         }
         // Not before all are watched: an answer that does not fit takes the client out of all
         // tables.
         for id in &wanted {
-            let online = self.is_seen(id, from.token);
+            let online = self.appears_online_to(id, from.token);
             self.answer(from.token, &ToClient::Presence { id, online }, now);
         }
         Ok(())
     }
 
     fn unwatch(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
-        for id in &valid_set(ids)? {
+        for id in &parse_ids(ids)? {
             self.presence.unwatch(from.token, id);
         }
         Ok(())
     }
 
     fn block(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
-        let wanted = valid_set(ids)?;
+        let wanted = parse_ids(ids)?;
         let Some(blocked) = self.blocked_mut(from) else { return Ok(()) };
         let new = wanted.iter().filter(|id| !blocked.contains(id)).count();
         if blocked.len() + new > BLOCKED_MAX {
@@ -560,7 +579,7 @@ impl Hub {
     }
 
     fn unblock(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
-        let wanted = valid_set(ids)?;
+        let wanted = parse_ids(ids)?;
         let Some(blocked) = self.blocked_mut(from) else { return Ok(()) };
         let removed = wanted.iter().filter(|id| blocked.remove(id)).count();
         self.blocked_total -= removed;
@@ -577,9 +596,13 @@ impl Hub {
 
     /// Who has the id `to`, for somebody who writes to it.
     fn recipient(&mut self, from: &Sender, to: &str) -> Result<Holder, Refusal> {
-        let holder = match self.clients.hinted(from.token, to) {
+        let holder = match self.clients.cached_holder(from.token, to) {
             Some(holder) => Some(holder),
-            None => self.ids.get(to).copied().inspect(|holder| self.hint(from.token, *holder)),
+            None => self
+                .ids
+                .get(to)
+                .copied()
+                .inspect(|holder| self.cache_recipient(from.token, *holder)),
         };
         match holder {
             Some(holder)
@@ -593,11 +616,11 @@ impl Hub {
         }
     }
 
-    fn hint(&mut self, from: Token, holder: Holder) {
+    fn cache_recipient(&mut self, from: Token, holder: Holder) {
         if let Some(to) = self.token_of(holder)
             && let Some(client) = self.clients.get_mut(from)
         {
-            client.wrote_to = to.key() as u32;
+            client.cached_recipient = to.key() as u32;
         }
     }
 
@@ -616,16 +639,16 @@ impl Hub {
     }
 
     /// Does this id look online, to those whom it does not block?
-    fn is_shown(&self, id: &str) -> bool {
+    fn appears_online(&self, id: &str) -> bool {
         match self.ids.get(id) {
             Some(Holder::Client(_)) => true,
-            Some(Holder::Owner(owner)) => self.owners.is_shown(*owner),
+            Some(Holder::Owner(owner)) => self.owners.appears_online(*owner),
             None => false,
         }
     }
 
-    fn is_seen(&self, id: &Id, watcher: Token) -> bool {
-        self.is_shown(id) && !blocks(&self.ids, &self.clients, &self.owners, id, watcher)
+    fn appears_online_to(&self, id: &Id, watcher: Token) -> bool {
+        self.appears_online(id) && !blocks(&self.ids, &self.clients, &self.owners, id, watcher)
     }
 
     fn blocked(&self, holder: Holder) -> Option<&Blocked> {
@@ -668,13 +691,13 @@ impl Hub {
         now: Now,
     ) -> Option<(Client, Vec<u8>)> {
         let (client, text) = self.clients.remove(token)?;
-        self.presence.forget(token);
+        self.presence.remove_watcher(token);
         self.clients.counters.joined -= usize::from(client.id.is_some());
         match (&client.id, client.owner) {
             (Some(_), Some(owner)) => {
-                let at_once = departure == Departure::Meant;
+                let at_once = departure == Departure::Normal;
                 if self.owners.depart(owner, token, at_once, now.instant) && at_once {
-                    self.look_offline(owner);
+                    self.appear_offline(owner);
                 }
             }
             (Some(id), None) => {
@@ -712,13 +735,13 @@ fn blocks(
     watcher.is_some_and(|watcher| blocked.contains(watcher))
 }
 
-fn valid(id: &str) -> Result<Id, Refusal> {
+fn parse_id(id: &str) -> Result<Id, Refusal> {
     Id::new(id).map_or_else(|| refuse(ErrorCode::BadId, BAD_ID), Ok)
 }
 
 /// The ids of a list, each once.
-fn valid_set(ids: &[Cow<'_, str>]) -> Result<Vec<Id>, Refusal> {
-    let mut set = ids.iter().map(|id| valid(id)).collect::<Result<Vec<Id>, Refusal>>()?;
+fn parse_ids(ids: &[Cow<'_, str>]) -> Result<Vec<Id>, Refusal> {
+    let mut set = ids.iter().map(|id| parse_id(id)).collect::<Result<Vec<Id>, Refusal>>()?;
     set.sort_unstable();
     set.dedup();
     Ok(set)

@@ -31,9 +31,9 @@ use held::{Held, HeldPool};
 /// Names one ownership of an id. Never given out twice, so it finds nobody after the id was given
 /// up, whoever has the name then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OwnerKey(Token);
+pub struct OwnerToken(Token);
 
-impl OwnerKey {
+impl OwnerToken {
     /// A number that no other ownership has.
     pub fn number(self) -> usize {
         self.0.into()
@@ -67,7 +67,7 @@ pub enum Holder {
     /// A client without a key: nobody, when its connection is gone.
     Client(Token),
     /// An owned id, wherever its client is.
-    Owner(OwnerKey),
+    Owner(OwnerToken),
 }
 
 /// What became of a remembered send.
@@ -98,17 +98,17 @@ pub struct Sent {
 
 /// Where the client of an owned id is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whereabouts {
+enum ClientState {
     /// On this connection.
-    Here(Token),
-    /// Away since then; until `shown` it still looks online.
-    Away { since: Instant, shown: Option<Instant> },
+    Connected(Token),
+    /// Away since then; until `online_until` it still looks online.
+    Away { since: Instant, online_until: Option<Instant> },
 }
 
 struct Owner {
     id: Id,
     hash: KeyHash,
-    whereabouts: Whereabouts,
+    client: ClientState,
     timer: Timer,
     held: Held,
     /// Hashes of ref, recipient and body, in the order of `sends`: by themselves, so that looking
@@ -124,26 +124,26 @@ pub enum Vacancy {
     /// Yes.
     Free,
     /// If this one is given up: longest away, and nothing is held for it.
-    InPlaceOf(OwnerKey),
+    Evict(OwnerToken),
     /// No: all are here, or something is held for them.
-    None,
+    Full,
 }
 
 /// What is due for an owned id.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
     /// It looks offline from now on.
-    Offline(OwnerKey),
+    Offline(OwnerToken),
     /// Its time is over.
-    GiveUp(OwnerKey),
+    Release(OwnerToken),
 }
 
 /// What is left of an owned id that was given up.
-pub struct GivenUp {
+pub struct Released {
     /// The id, free from now on.
     pub id: Id,
     /// It looked online until now.
-    pub was_shown: bool,
+    pub appeared_online: bool,
     /// How many ids it blocked.
     pub blocked: usize,
     /// What was held, and is dropped: whom to tell, and which mids, in order.
@@ -156,14 +156,14 @@ pub struct Owners {
     bytes_max: usize,
     owned_max: usize,
     slots: Slots<Owner>,
-    budget: Budget,
+    held_budget: Budget,
     pool: HeldPool,
     /// Who may have gaps between held messages.
-    untidy: Vec<OwnerKey>,
-    remembered: Budget,
-    deadlines: Deadlines<OwnerKey>,
+    fragmented: Vec<OwnerToken>,
+    sends_budget: Budget,
+    deadlines: Deadlines<OwnerToken>,
     /// Those who are away and for whom nothing is held: who may give way, longest away first.
-    idle: BTreeSet<(Instant, OwnerKey)>,
+    evictable: BTreeSet<(Instant, OwnerToken)>,
 }
 
 impl Owners {
@@ -174,23 +174,23 @@ impl Owners {
             bytes_max,
             owned_max,
             slots: Slots::default(),
-            budget: Budget::new(bytes_total),
+            held_budget: Budget::new(bytes_total),
             pool: HeldPool::default(),
-            untidy: Vec::new(),
-            remembered: Budget::new(SENDS_BYTES_TOTAL),
+            fragmented: Vec::new(),
+            sends_budget: Budget::new(SENDS_BYTES_TOTAL),
             deadlines: Deadlines::default(),
-            idle: BTreeSet::new(),
+            evictable: BTreeSet::new(),
         }
     }
 
     // ---- who owns what, and is where ----
 
     /// An id that nobody had is owned from now on. There has to be [room](Owners::vacancy) for it.
-    pub fn claim(&mut self, id: Id, hash: KeyHash, token: Token) -> OwnerKey {
-        OwnerKey(self.slots.insert(Owner {
+    pub fn claim(&mut self, id: Id, hash: KeyHash, token: Token) -> OwnerToken {
+        OwnerToken(self.slots.insert(Owner {
             id,
             hash,
-            whereabouts: Whereabouts::Here(token),
+            client: ClientState::Connected(token),
             timer: Timer::default(),
             held: Held::default(),
             hashes: VecDeque::new(),
@@ -204,85 +204,85 @@ impl Owners {
         if self.slots.len() < self.owned_max {
             return Vacancy::Free;
         }
-        self.idle.first().map_or(Vacancy::None, |(_, key)| Vacancy::InPlaceOf(*key))
+        self.evictable.first().map_or(Vacancy::Full, |(_, key)| Vacancy::Evict(*key))
     }
 
     /// Does this key open this id?
-    pub fn opens(&self, key: OwnerKey, hash: &KeyHash) -> bool {
+    pub fn key_matches(&self, key: OwnerToken, hash: &KeyHash) -> bool {
         self.get(key).is_some_and(|owner| owner.hash.matches(hash))
     }
 
     /// The client is back, or on another connection: all that is held comes again from the first.
     /// Gives the connection that is replaced, and whether the id looked offline.
-    pub fn resume(&mut self, key: OwnerKey, token: Token) -> (Option<Token>, bool) {
-        self.forget_idle(key);
+    pub fn resume(&mut self, key: OwnerToken, token: Token) -> (Option<Token>, bool) {
+        self.remove_evictable(key);
         let Some(owner) = self.get_mut(key) else { return (None, false) };
         owner.held.rewind();
-        match std::mem::replace(&mut owner.whereabouts, Whereabouts::Here(token)) {
-            Whereabouts::Here(replaced) => (Some(replaced), false),
-            Whereabouts::Away { shown, .. } => (None, shown.is_none()),
+        match std::mem::replace(&mut owner.client, ClientState::Connected(token)) {
+            ClientState::Connected(replaced) => (Some(replaced), false),
+            ClientState::Away { online_until, .. } => (None, online_until.is_none()),
         }
     }
 
     /// The connection of the client has ended: `at_once`, it looks offline. False: it had been
     /// replaced before.
-    pub fn depart(&mut self, key: OwnerKey, token: Token, at_once: bool, now: Instant) -> bool {
+    pub fn depart(&mut self, key: OwnerToken, token: Token, at_once: bool, now: Instant) -> bool {
         let grace = AWAY_GRACE.min(self.hold);
-        let shown = (!at_once).then(|| now + grace);
+        let online_until = (!at_once).then(|| now + grace);
         let Some(owner) = self.slots.get_mut(key.0) else { return false };
-        if owner.whereabouts != Whereabouts::Here(token) {
+        if owner.client != ClientState::Connected(token) {
             return false;
         }
-        owner.whereabouts = Whereabouts::Away { since: now, shown };
-        self.pool.call_in(&mut owner.held);
+        owner.client = ClientState::Away { since: now, online_until };
+        self.pool.reclaim(&mut owner.held);
         if owner.held.is_empty() {
-            self.idle.insert((now, key));
+            self.evictable.insert((now, key));
         }
         self.schedule(key);
         true
     }
 
     /// Where its client is, if it is here.
-    pub fn token(&self, key: OwnerKey) -> Option<Token> {
-        match self.get(key)?.whereabouts {
-            Whereabouts::Here(token) => Some(token),
-            Whereabouts::Away { .. } => None,
+    pub fn token(&self, key: OwnerToken) -> Option<Token> {
+        match self.get(key)?.client {
+            ClientState::Connected(token) => Some(token),
+            ClientState::Away { .. } => None,
         }
     }
 
     /// Does it look online?
-    pub fn is_shown(&self, key: OwnerKey) -> bool {
-        self.get(key).is_some_and(|owner| match owner.whereabouts {
-            Whereabouts::Here(_) => true,
-            Whereabouts::Away { shown, .. } => shown.is_some(),
+    pub fn appears_online(&self, key: OwnerToken) -> bool {
+        self.get(key).is_some_and(|owner| match owner.client {
+            ClientState::Connected(_) => true,
+            ClientState::Away { online_until, .. } => online_until.is_some(),
         })
     }
 
     /// The id.
-    pub fn id(&self, key: OwnerKey) -> Option<&Id> {
+    pub fn id(&self, key: OwnerToken) -> Option<&Id> {
         self.get(key).map(|owner| &owner.id)
     }
 
     /// Whom it blocks.
-    pub fn blocked(&self, key: OwnerKey) -> Option<&Blocked> {
+    pub fn blocked(&self, key: OwnerToken) -> Option<&Blocked> {
         self.get(key).map(|owner| &owner.blocked)
     }
 
     /// Whom it blocks, to be changed.
-    pub fn blocked_mut(&mut self, key: OwnerKey) -> Option<&mut Blocked> {
+    pub fn blocked_mut(&mut self, key: OwnerToken) -> Option<&mut Blocked> {
         self.get_mut(key).map(|owner| &mut owner.blocked)
     }
 
     /// Ends an ownership: the id is free, and what was held for it is dropped.
-    pub fn give_up(&mut self, key: OwnerKey) -> Option<GivenUp> {
-        let was_shown = self.is_shown(key);
-        self.forget_idle(key);
+    pub fn release(&mut self, key: OwnerToken) -> Option<Released> {
+        let appeared_online = self.appears_online(key);
+        self.remove_evictable(key);
         let owner = self.slots.remove(key.0)?;
-        self.budget.give(owner.held.counted());
-        self.remembered.give(SEND_BYTES * owner.sends.len());
+        self.held_budget.give(owner.held.counted_bytes());
+        self.sends_budget.give(SEND_BYTES * owner.sends.len());
         let expired = owner.held.iter().collect();
         self.pool.put(owner.held);
-        Some(GivenUp { id: owner.id, was_shown, blocked: owner.blocked.len(), expired })
+        Some(Released { id: owner.id, appeared_online, blocked: owner.blocked.len(), expired })
     }
 
     // ---- held messages ----
@@ -291,7 +291,7 @@ impl Owners {
     #[must_use]
     pub fn hold(
         &mut self,
-        key: OwnerKey,
+        key: OwnerToken,
         mid: u64,
         from: &Id,
         sender: Holder,
@@ -299,34 +299,34 @@ impl Owners {
     ) -> bool {
         let bytes = HELD_BYTES + line.len();
         if !self.fits(key, bytes) {
-            self.close_all_gaps();
-            self.close_gaps(key, GAPS_SHARE_WHEN_FULL);
+            self.compact_all();
+            self.compact(key, GAPS_SHARE_WHEN_FULL);
             if !self.fits(key, bytes) {
                 return false;
             }
         }
         let Some(owner) = self.slots.get_mut(key.0) else { return false };
         if owner.held.is_empty()
-            && let Whereabouts::Away { since, .. } = owner.whereabouts
+            && let ClientState::Away { since, .. } = owner.client
         {
-            self.idle.remove(&(since, key));
+            self.evictable.remove(&(since, key));
         }
-        if owner.held.counted() == 0 && matches!(owner.whereabouts, Whereabouts::Here(_)) {
+        if owner.held.counted_bytes() == 0 && matches!(owner.client, ClientState::Connected(_)) {
             owner.held = self.pool.take();
         }
         owner.held.push(mid, from.clone(), sender, line);
-        self.budget.take(bytes);
+        self.held_budget.take(bytes);
         true
     }
 
     /// Gives held lines that its client has not been given, oldest first, to whoever takes them: as
     /// many as it does. False: its client is not here.
-    pub fn give_lines(
+    pub fn offer_lines(
         &mut self,
-        key: OwnerKey,
+        key: OwnerToken,
         mut takes: impl FnMut(Token, &[u8]) -> bool,
     ) -> bool {
-        let Some(Owner { whereabouts: Whereabouts::Here(token), held, .. }) = self.get_mut(key)
+        let Some(Owner { client: ClientState::Connected(token), held, .. }) = self.get_mut(key)
         else {
             return false;
         };
@@ -337,7 +337,7 @@ impl Owners {
     }
 
     /// How many messages are held and not acknowledged.
-    pub fn unacknowledged(&self, key: OwnerKey) -> usize {
+    pub fn unacknowledged(&self, key: OwnerToken) -> usize {
         self.get(key).map_or(0, |owner| owner.held.len())
     }
 
@@ -345,71 +345,71 @@ impl Owners {
     /// `acknowledged`, each with its mid. What is not held is passed over.
     pub fn acknowledge(
         &mut self,
-        key: OwnerKey,
+        key: OwnerToken,
         from: &str,
         mids: impl Iterator<Item = u64>,
         acknowledged: &mut Vec<(Holder, u64)>,
     ) {
         let Some(owner) = self.get_mut(key) else { return };
         acknowledged.extend(mids.filter_map(|mid| Some((owner.held.acknowledge(mid, from)?, mid))));
-        if self.untidy.last() != Some(&key) {
-            self.untidy.push(key);
+        if self.fragmented.last() != Some(&key) {
+            self.fragmented.push(key);
         }
     }
 
     /// Gives back what acknowledged messages and given up ids have left, at the end of a turn: in
     /// the middle of one, more is often to follow.
     pub fn sweep(&mut self) {
-        self.close_all_gaps();
-        tighten(&mut self.untidy, TABLE_CAPACITY_MIN);
+        self.compact_all();
+        tighten(&mut self.fragmented, TABLE_CAPACITY_MIN);
         self.slots.shrink();
     }
 
-    fn close_all_gaps(&mut self) {
-        while let Some(key) = self.untidy.pop() {
-            self.close_gaps(key, GAPS_SHARE);
+    fn compact_all(&mut self) {
+        while let Some(key) = self.fragmented.pop() {
+            self.compact(key, GAPS_SHARE);
         }
     }
 
     /// Closes the gaps between held messages if they are one part in `share` of all.
-    fn close_gaps(&mut self, key: OwnerKey, share: usize) {
+    fn compact(&mut self, key: OwnerToken, share: usize) {
         let Some(owner) = self.slots.get_mut(key.0) else { return };
-        let counted = owner.held.counted();
-        owner.held.close_gaps(share);
-        self.budget.give(counted - owner.held.counted());
-        if owner.held.counted() == 0 {
+        let counted = owner.held.counted_bytes();
+        owner.held.compact(share);
+        self.held_budget.give(counted - owner.held.counted_bytes());
+        if owner.held.counted_bytes() == 0 {
             self.pool.put(std::mem::take(&mut owner.held));
         } else {
-            self.pool.cover(&mut owner.held);
+            self.pool.charge_spare(&mut owner.held);
         }
     }
 
     // ---- remembered sends ----
 
     /// Was this sent before? What it was answered with.
-    pub fn repeated(&self, key: OwnerKey, hash: u64) -> Option<&Sent> {
+    pub fn find_send(&self, key: OwnerToken, hash: u64) -> Option<&Sent> {
         let owner = self.get(key)?;
-        let place = owner.hashes.iter().position(|known| *known == hash)?;
-        owner.sends.get(place)
+        let index = owner.hashes.iter().position(|known| *known == hash)?;
+        owner.sends.get(index)
     }
 
     /// Is there room to remember one more send? What is held for its sender does not matter: that
     /// others fill up.
-    pub fn can_remember(&self, key: OwnerKey) -> bool {
-        let limit = self.remembered.limit(SENDS_MAX * SEND_BYTES);
+    pub fn can_remember_send(&self, key: OwnerToken) -> bool {
+        let limit = self.sends_budget.limit(SENDS_MAX * SEND_BYTES);
         self.get(key).is_some_and(|owner| {
             owner.sends.len() == SENDS_MAX || (owner.sends.len() + 1) * SEND_BYTES <= limit
         })
     }
 
     /// Remembers a send; the oldest of [`SENDS_MAX`] is forgotten for it.
-    pub fn remember(&mut self, key: OwnerKey, hash: u64, sent: Sent) {
+    pub fn remember_send(&mut self, key: OwnerToken, hash: u64, sent: Sent) {
         let Some(owner) = self.slots.get_mut(key.0) else { return };
         if owner.sends.len() == SENDS_MAX {
             owner.hashes.pop_front();
             owner.sends.pop_front();
         } else {
-            self.remembered.take(SEND_BYTES);
+            self.sends_budget.take(SEND_BYTES);
         }
         owner.hashes.push_back(hash);
         owner.sends.push_back(sent);
@@ -417,17 +417,17 @@ impl Owners {
 
     /// Writes down what became of a send to `to`, if it is remembered and nothing became of it
     /// before.
-    pub fn record_fate(&mut self, key: OwnerKey, to: &str, mid: u64, fate: Fate) {
+    pub fn record_fate(&mut self, key: OwnerToken, to: &str, mid: u64, fate: Fate) {
         let Some(owner) = self.get_mut(key) else { return };
-        let Ok(place) = owner.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
-        let sent = &mut owner.sends[place];
+        let Ok(index) = owner.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
+        let sent = &mut owner.sends[index];
         if *sent.to == *to && sent.fate == Fate::Open {
             sent.fate = fate;
         }
     }
 
     /// All remembered sends, oldest first.
-    pub fn sends(&self, key: OwnerKey) -> impl Iterator<Item = &Sent> {
+    pub fn sends(&self, key: OwnerToken) -> impl Iterator<Item = &Sent> {
         self.get(key).into_iter().flat_map(|owner| &owner.sends)
     }
 
@@ -447,11 +447,12 @@ impl Owners {
                 continue;
             }
             if owner.deadline(hold).is_some_and(|due| due <= now) {
-                let Whereabouts::Away { shown: shown @ Some(_), .. } = &mut owner.whereabouts
+                let ClientState::Away { online_until: online_until @ Some(_), .. } =
+                    &mut owner.client
                 else {
-                    return Some(Due::GiveUp(key));
+                    return Some(Due::Release(key));
                 };
-                *shown = None;
+                *online_until = None;
                 self.schedule(key);
                 return Some(Due::Offline(key));
             }
@@ -460,7 +461,7 @@ impl Owners {
         None
     }
 
-    fn schedule(&mut self, key: OwnerKey) {
+    fn schedule(&mut self, key: OwnerToken) {
         let hold = self.hold;
         let Some(owner) = self.slots.get_mut(key.0) else { return };
         let due = owner.deadline(hold);
@@ -478,7 +479,7 @@ impl Owners {
 
     /// Bytes of messages held for all.
     pub fn held_bytes(&self) -> usize {
-        self.budget.used()
+        self.held_budget.used()
     }
 
     /// How many ids are owned.
@@ -491,33 +492,34 @@ impl Owners {
         self.slots.is_empty()
     }
 
-    fn fits(&self, key: OwnerKey, bytes: usize) -> bool {
-        self.get(key)
-            .is_some_and(|owner| owner.held.counted() + bytes <= self.budget.limit(self.bytes_max))
+    fn fits(&self, key: OwnerToken, bytes: usize) -> bool {
+        self.get(key).is_some_and(|owner| {
+            owner.held.counted_bytes() + bytes <= self.held_budget.limit(self.bytes_max)
+        })
     }
 
     /// It is here, something is held for it, or it is no more: nobody for whom to give way.
-    fn forget_idle(&mut self, key: OwnerKey) {
-        if let Some(Owner { whereabouts: Whereabouts::Away { since, .. }, .. }) = self.get(key) {
+    fn remove_evictable(&mut self, key: OwnerToken) {
+        if let Some(Owner { client: ClientState::Away { since, .. }, .. }) = self.get(key) {
             let entry = (*since, key);
-            self.idle.remove(&entry);
+            self.evictable.remove(&entry);
         }
     }
 
-    fn get(&self, key: OwnerKey) -> Option<&Owner> {
+    fn get(&self, key: OwnerToken) -> Option<&Owner> {
         self.slots.get(key.0)
     }
 
-    fn get_mut(&mut self, key: OwnerKey) -> Option<&mut Owner> {
+    fn get_mut(&mut self, key: OwnerToken) -> Option<&mut Owner> {
         self.slots.get_mut(key.0)
     }
 }
 
 impl Owner {
     fn deadline(&self, hold: Duration) -> Option<Instant> {
-        match self.whereabouts {
-            Whereabouts::Here(_) => None,
-            Whereabouts::Away { since, shown } => Some(shown.unwrap_or(since + hold)),
+        match self.client {
+            ClientState::Connected(_) => None,
+            ClientState::Away { since, online_until } => Some(online_until.unwrap_or(since + hold)),
         }
     }
 }

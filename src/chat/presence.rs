@@ -23,7 +23,7 @@ use crate::token::Token;
 pub struct Presence {
     watched: Slab<Watched>,
     keys: HashMap<Id, usize>,
-    /// For each watcher where it stands: key of the watched id → place among its watchers.
+    /// For each watcher where it stands: key of the watched id → index among its watchers.
     watchers: HashMap<Token, HashMap<usize, usize>>,
     /// Keys of the ids with a round under way, each once.
     rounds: VecDeque<usize>,
@@ -34,13 +34,13 @@ struct Watched {
     id: Id,
     online: bool,
     watchers: Vec<Watcher>,
-    /// The place of the watcher looked at last; the round goes down from there, and around.
-    at: usize,
+    /// The index of the watcher looked at last; the round goes down from there, and around.
+    cursor: usize,
     /// How many watchers the round has still to look at.
-    left: usize,
-    /// Is the key in `rounds`? So it is as long as a round is under way, and until somebody sees
+    remaining: usize,
+    /// Is the key in `rounds`? So it is as long as a round is under way, and until somebody appears_online
     /// that it is over.
-    in_rounds: bool,
+    is_queued: bool,
 }
 
 struct Watcher {
@@ -64,7 +64,7 @@ impl Presence {
     pub fn watches(&self, token: Token, id: &str) -> bool {
         let key = self.keys.get(id);
         key.is_some_and(|key| {
-            self.watchers.get(&token).is_some_and(|places| places.contains_key(key))
+            self.watchers.get(&token).is_some_and(|indexes| indexes.contains_key(key))
         })
     }
 
@@ -77,25 +77,25 @@ impl Presence {
                     id: id.clone(),
                     online,
                     watchers: Vec::new(),
-                    at: 0,
-                    left: 0,
-                    in_rounds: false,
+                    cursor: 0,
+                    remaining: 0,
+                    is_queued: false,
                 };
                 let key = self.watched.insert(watched);
                 self.keys.insert(id.clone(), key);
                 key
             }
         };
-        let places = self.watchers.entry(token).or_default();
+        let indexes = self.watchers.entry(token).or_default();
         let watched = &mut self.watched[key];
-        match places.get(&key) {
-            Some(&place) => watched.watchers[place].told = seen,
+        match indexes.get(&key) {
+            Some(&index) => watched.watchers[index].told = seen,
             None => {
-                places.insert(key, watched.watchers.len());
+                indexes.insert(key, watched.watchers.len());
                 watched.watchers.push(Watcher { token, told: seen });
-                // A round that comes around to its place must not have one of the others less for
+                // A round that comes around to its index must not have one of the others less for
                 // it.
-                watched.left += usize::from(watched.left > 0);
+                watched.remaining += usize::from(watched.remaining > 0);
                 self.total += 1;
             }
         }
@@ -104,22 +104,22 @@ impl Presence {
     /// This client wants to hear no more of `id`.
     pub fn unwatch(&mut self, token: Token, id: &str) {
         let Some(&key) = self.keys.get(id) else { return };
-        let Some(places) = self.watchers.get_mut(&token) else { return };
-        let Some(place) = places.remove(&key) else { return };
-        tighten(places, SMALL_CAPACITY_MIN);
-        if places.is_empty() {
+        let Some(indexes) = self.watchers.get_mut(&token) else { return };
+        let Some(index) = indexes.remove(&key) else { return };
+        tighten(indexes, SMALL_CAPACITY_MIN);
+        if indexes.is_empty() {
             self.watchers.remove(&token);
             tighten(&mut self.watchers, TABLE_CAPACITY_MIN);
         }
-        self.remove(key, place);
+        self.remove_at(key, index);
     }
 
     /// This client wants to hear nothing more.
-    pub fn forget(&mut self, token: Token) {
-        let Some(places) = self.watchers.remove(&token) else { return };
+    pub fn remove_watcher(&mut self, token: Token) {
+        let Some(indexes) = self.watchers.remove(&token) else { return };
         tighten(&mut self.watchers, TABLE_CAPACITY_MIN);
-        for (key, place) in places {
-            self.remove(key, place);
+        for (key, index) in indexes {
+            self.remove_at(key, index);
         }
     }
 
@@ -142,28 +142,28 @@ impl Presence {
     }
 
     /// The next notice: whom to tell, of whom, what. Each watcher looked at takes one from
-    /// `budget`; none when that is used up, or nothing is to be told. `sees` says what a watcher
+    /// `budget`; none when that is used up, or nothing is to be told. `appears_online` says what a watcher
     /// may know of an id that is online, or not.
     pub fn next_notice(
         &mut self,
         budget: &mut usize,
-        sees: impl Fn(Token, &Id, bool) -> bool,
+        appears_online: impl Fn(Token, &Id, bool) -> bool,
     ) -> Option<(Token, Id, bool)> {
         while *budget > 0 {
             let key = *self.rounds.front()?;
             let watched = &mut self.watched[key];
-            if watched.left == 0 {
-                watched.in_rounds = false;
+            if watched.remaining == 0 {
+                watched.is_queued = false;
                 self.rounds.pop_front();
                 tighten(&mut self.rounds, TABLE_CAPACITY_MIN);
                 self.drop_if_unwatched(key);
                 continue;
             }
             *budget -= 1;
-            watched.left -= 1;
-            watched.at = watched.at.checked_sub(1).unwrap_or(watched.watchers.len() - 1);
-            let watcher = &mut watched.watchers[watched.at];
-            let online = sees(watcher.token, &watched.id, watched.online);
+            watched.remaining -= 1;
+            watched.cursor = watched.cursor.checked_sub(1).unwrap_or(watched.watchers.len() - 1);
+            let watcher = &mut watched.watchers[watched.cursor];
+            let online = appears_online(watcher.token, &watched.id, watched.online);
             if watcher.told != online {
                 watcher.told = online;
                 return Some((watcher.token, watched.id.clone(), online));
@@ -179,28 +179,28 @@ impl Presence {
 
     fn begin_round(&mut self, key: usize) {
         let watched = &mut self.watched[key];
-        if !watched.in_rounds {
-            watched.in_rounds = true;
+        if !watched.is_queued {
+            watched.is_queued = true;
             self.rounds.push_back(key);
         }
-        watched.left = watched.watchers.len();
+        watched.remaining = watched.watchers.len();
     }
 
-    /// Takes a watcher out of its place, into which the last one moves.
-    fn remove(&mut self, key: usize, place: usize) {
+    /// Takes a watcher out of its index, into which the last one moves.
+    fn remove_at(&mut self, key: usize, index: usize) {
         self.total -= 1;
         let watched = &mut self.watched[key];
-        watched.watchers.swap_remove(place);
+        watched.watchers.swap_remove(index);
         tighten(&mut watched.watchers, SMALL_CAPACITY_MIN);
-        watched.at = watched.at.min(watched.watchers.len());
-        watched.left = watched.left.min(watched.watchers.len());
-        if let Some(moved) = watched.watchers.get(place) {
+        watched.cursor = watched.cursor.min(watched.watchers.len());
+        watched.remaining = watched.remaining.min(watched.watchers.len());
+        if let Some(moved) = watched.watchers.get(index) {
             let token = moved.token;
-            if let Some(places) = self.watchers.get_mut(&token) {
-                places.insert(key, place);
+            if let Some(indexes) = self.watchers.get_mut(&token) {
+                indexes.insert(key, index);
             }
             // It may have moved out of the way of a round, which then has to go around once more.
-            if self.watched[key].left > 0 {
+            if self.watched[key].remaining > 0 {
                 self.begin_round(key);
             }
         }
@@ -209,7 +209,7 @@ impl Presence {
 
     fn drop_if_unwatched(&mut self, key: usize) {
         let watched = &self.watched[key];
-        if watched.watchers.is_empty() && !watched.in_rounds {
+        if watched.watchers.is_empty() && !watched.is_queued {
             let watched = self.watched.remove(key);
             self.keys.remove(&watched.id);
             tighten(&mut self.keys, TABLE_CAPACITY_MIN);

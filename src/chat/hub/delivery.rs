@@ -3,8 +3,8 @@
 
 use super::{BAD_ID, Hub, Refusal, Sender, refuse};
 use crate::chat::clients::Urgency;
-use crate::chat::owners::{Fate, Holder, OwnerKey, Sent};
-use crate::chat::protocol::{ErrorCode, Id, Mids, SaidMids, ToClient};
+use crate::chat::owners::{Fate, Holder, OwnerToken, Sent};
+use crate::chat::protocol::{ErrorCode, Id, MidList, Mids, ToClient};
 use crate::limits::{LIST_MAX, TABLE_CAPACITY_MIN};
 use crate::memory::tighten;
 use crate::time::Now;
@@ -16,7 +16,7 @@ impl Hub {
         &mut self,
         from: &Sender,
         to: &str,
-        mids: &SaidMids<'_>,
+        mids: &MidList<'_>,
         now: Now,
     ) -> Result<(), Refusal> {
         if !Id::is_valid(to) {
@@ -29,7 +29,7 @@ impl Hub {
                 let mut fates = std::mem::take(&mut self.fates);
                 self.owners.acknowledge(owner, to, counts, &mut fates);
                 let said = (fates.len() == said).then_some(mids);
-                self.tell_fates(&from.id, &mut fates, Fate::Delivered, said, now);
+                self.report_fates(&from.id, &mut fates, Fate::Delivered, said, now);
                 fates.clear();
                 self.fates = fates;
             }
@@ -46,7 +46,7 @@ impl Hub {
                 if let Some(token) = self.token_of(holder)
                     && !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id))
                 {
-                    let line = ToClient::Delivered { from: &from.id, mids: Mids::Said(mids) };
+                    let line = ToClient::Delivered { from: &from.id, mids: Mids::List(mids) };
                     self.push(token, &line, Urgency::Yielding, now);
                 }
             }
@@ -56,20 +56,20 @@ impl Hub {
 
     /// Moves held lines to the outbox of their client, as far as they leave half of it free. What
     /// waits there calls for more when it leaves. False: the client is away.
-    pub(super) fn feed(&mut self, owner: OwnerKey) -> bool {
+    pub(super) fn push_held(&mut self, owner: OwnerToken) -> bool {
         let Hub { owners, clients, .. } = self;
-        owners.give_lines(owner, |token, line| clients.push(token, line, Urgency::Yielding))
+        owners.offer_lines(owner, |token, line| clients.push(token, line, Urgency::Yielding))
     }
 
     /// Tells senders, each in as few lines as it takes, what became of their messages to `id`. If
     /// the list of these stands in a line as it is, and all are one sender's, which is how it
     /// almost always is, that is passed on.
-    fn tell_fates(
+    fn report_fates(
         &mut self,
         id: &Id,
         fates: &mut [(Holder, u64)],
         fate: Fate,
-        said: Option<&SaidMids<'_>>,
+        said: Option<&MidList<'_>>,
         now: Now,
     ) {
         let mut counts = std::mem::take(&mut self.counts);
@@ -88,9 +88,9 @@ impl Hub {
             let Some(token) = self.token_of(sender) else { continue };
             match said {
                 Some(mids) if counts.len() == fates.len() => {
-                    self.tell(token, id, Mids::Said(mids), fate, now);
+                    self.report(token, id, Mids::List(mids), fate, now);
                 }
-                _ => self.tell_fate(token, id, &counts, fate, now),
+                _ => self.report_fate(token, id, &counts, fate, now),
             }
         }
         // Of what was dropped with an owned id there may be much, once; of what a line names there
@@ -99,13 +99,13 @@ impl Hub {
         self.counts = counts;
     }
 
-    pub(super) fn tell_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
+    pub(super) fn report_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
         for counts in counts.chunks(LIST_MAX) {
-            self.tell(to, id, Mids::Ours { prefix: self.mid.prefix, counts }, fate, now);
+            self.report(to, id, Mids::Counts { prefix: self.mid.prefix, counts }, fate, now);
         }
     }
 
-    fn tell(&mut self, to: Token, id: &Id, mids: Mids<'_>, fate: Fate, now: Now) {
+    fn report(&mut self, to: Token, id: &Id, mids: Mids<'_>, fate: Fate, now: Now) {
         match fate {
             Fate::Open => {}
             Fate::Delivered => {
@@ -119,28 +119,28 @@ impl Hub {
     }
 
     /// Tells a client that is back what became of the sends that are remembered.
-    pub(super) fn retell(&mut self, token: Token, owner: OwnerKey, now: Now) {
+    pub(super) fn replay_fates(&mut self, token: Token, owner: OwnerToken, now: Now) {
         let settled = self.owners.sends(owner).filter(|sent| sent.fate != Fate::Open);
         let settled: Vec<Sent> = settled.cloned().collect();
         for group in settled.chunk_by(|a, b| a.fate == b.fate && a.to == b.to) {
             let counts: Vec<u64> = group.iter().map(|sent| sent.mid).collect();
-            self.tell_fate(token, &group[0].to, &counts, group[0].fate, now);
+            self.report_fate(token, &group[0].to, &counts, group[0].fate, now);
         }
     }
 
     /// Ends an ownership: what is held is dropped, and its senders are told.
-    pub(super) fn give_up(&mut self, owner: OwnerKey, now: Now) {
-        let Some(mut given_up) = self.owners.give_up(owner) else { return };
-        self.ids.remove(&given_up.id);
+    pub(super) fn release(&mut self, owner: OwnerToken, now: Now) {
+        let Some(mut released) = self.owners.release(owner) else { return };
+        self.ids.remove(&released.id);
         tighten(&mut self.ids, TABLE_CAPACITY_MIN);
-        self.blocked_total -= given_up.blocked;
-        if given_up.was_shown {
-            self.presence.changed(&given_up.id, false);
+        self.blocked_total -= released.blocked;
+        if released.appeared_online {
+            self.presence.changed(&released.id, false);
         }
-        self.tell_fates(&given_up.id, &mut given_up.expired, Fate::Expired, None, now);
+        self.report_fates(&released.id, &mut released.expired, Fate::Expired, None, now);
     }
 
-    pub(super) fn look_offline(&mut self, owner: OwnerKey) {
+    pub(super) fn appear_offline(&mut self, owner: OwnerToken) {
         if let Some(id) = self.owners.id(owner) {
             self.presence.changed(id, false);
         }

@@ -105,7 +105,8 @@ impl Chat {
                     Some(_) => {}
                 }
                 self.hub.written(token, Vec::new(), self.stuck.get(&name).map_or(0, Vec::len));
-                let closed = self.hub.disconnects.iter().position(|closing| closing.token == token);
+                let closed =
+                    self.hub.disconnects.iter().position(|disconnect| disconnect.token == token);
                 if let Some(Disconnect { code, text, .. }) =
                     closed.map(|at| self.hub.disconnects.remove(at))
                 {
@@ -162,8 +163,8 @@ impl Chat {
             }
             let token = self.token(name);
             match what.trim_start() {
-                "gone" => self.hub.disconnected(token, Departure::Broken, self.now),
-                "closes" => self.hub.disconnected(token, Departure::Meant, self.now),
+                "gone" => self.hub.disconnected(token, Departure::Lost, self.now),
+                "closes" => self.hub.disconnected(token, Departure::Normal, self.now),
                 "stuck" => drop(self.stuck.insert(name.to_owned(), Vec::new())),
                 "reads" => self.reads(name),
                 said => {
@@ -491,9 +492,9 @@ fn an_id_that_is_taken_over_is_never_free_in_between() {
     assert!(chat.hub.has_joined(new) && !chat.hub.has_joined(old));
     for _ in 0..3 {
         assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), Some(new));
-        chat.hub.disconnected(old, Departure::Meant, chat.now);
+        chat.hub.disconnected(old, Departure::Normal, chat.now);
     }
-    chat.hub.disconnected(new, Departure::Meant, chat.now);
+    chat.hub.disconnected(new, Departure::Normal, chat.now);
     assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), None);
     chat.pass(LIMITS.hold);
     assert!(chat.hub.ids.is_empty());
@@ -829,7 +830,7 @@ fn what_waits_is_what_is_in_outboxes_and_what_was_taken_and_has_not_left() {
     assert_eq!(chat.hub.waiting_bytes(), 7 + len);
     chat.hub.written(bob, Vec::new(), 0);
     assert_eq!(chat.hub.waiting_bytes(), len);
-    chat.hub.disconnected(bob, Departure::Broken, chat.now);
+    chat.hub.disconnected(bob, Departure::Lost, chat.now);
     assert_eq!(chat.hub.waiting_bytes(), 0);
 }
 
@@ -838,7 +839,7 @@ fn the_token_of_a_client_that_is_gone_is_nobodys() {
     let mut chat = Chat::of(&["alice", "bob"]);
     let (old, now) = (chat.token("alice"), chat.now);
     let new = Token::new(old.key(), 2);
-    chat.hub.disconnected(old, Departure::Broken, now);
+    chat.hub.disconnected(old, Departure::Lost, now);
     // At first its key is nobody's, and then somebody else's.
     for _ in 0..2 {
         let hub = &mut chat.hub;
@@ -847,7 +848,7 @@ fn the_token_of_a_client_that_is_gone_is_nobodys() {
         assert!(!hub.has_joined(old));
         hub.written(old, Vec::new(), 1000);
         hub.close(old, CloseCode::GoingAway, now);
-        hub.disconnected(old, Departure::Broken, now);
+        hub.disconnected(old, Departure::Lost, now);
         assert!(hub.disconnects.is_empty() && hub.clients.pending_write.is_empty());
         assert_eq!(hub.waiting_bytes(), 0);
         if hub.clients.get(new).is_none() {

@@ -26,9 +26,9 @@ pub struct Held {
     gaps: Gaps,
     /// Behind the message that was acknowledged last: most are acknowledged in the order in which
     /// they came.
-    likely: usize,
-    /// The room that it was lent by [`HeldPool`], in bytes.
-    lent: usize,
+    ack_hint: usize,
+    /// The room that it was charged by [`HeldPool`], in bytes.
+    charged: usize,
 }
 
 #[derive(Debug)]
@@ -49,9 +49,9 @@ struct Gaps {
 
 /// Room that is not counted as messages: empty queues for the next owners for whom something is
 /// held, so that nothing is allocated for that, and one for whom nothing is held still owns
-/// nothing; and what queues were lent, or are left with when much is acknowledged.
+/// nothing; and what queues were charged, or are left with when much is acknowledged.
 ///
-/// Invariant: `bytes` is the room of those that are here, and all that is lent. It is never above
+/// Invariant: `bytes` is the room of those that are here, and all that is charged. It is never above
 /// [`HELD_POOL_BYTES_MAX`].
 #[derive(Debug, Default)]
 pub struct HeldPool {
@@ -67,33 +67,33 @@ impl HeldPool {
 
     /// Keeps the room of one that is of no more use, if it is not too much.
     pub fn put(&mut self, held: Held) {
-        self.bytes -= held.lent;
-        let lent = held.capacity_bytes();
-        if lent > 0 && self.bytes + lent <= HELD_POOL_BYTES_MAX {
+        self.bytes -= held.charged;
+        let charged = held.capacity_bytes();
+        if charged > 0 && self.bytes + charged <= HELD_POOL_BYTES_MAX {
             let Held { mut messages, mut lines, .. } = held;
             messages.clear();
             lines.clear();
-            self.bytes += lent;
-            self.queues.push(Held { messages, lines, lent, ..Held::default() });
+            self.bytes += charged;
+            self.queues.push(Held { messages, lines, charged, ..Held::default() });
         }
     }
 
     /// Lends to a queue the room that it has beyond its messages, if that is not too much; else it
     /// is given up.
-    pub fn cover(&mut self, held: &mut Held) {
-        self.bytes -= std::mem::take(&mut held.lent);
+    pub fn charge_spare(&mut self, held: &mut Held) {
+        self.bytes -= std::mem::take(&mut held.charged);
         if held.has_spare_capacity() {
             if self.bytes + held.capacity_bytes() > HELD_POOL_BYTES_MAX {
                 return held.shrink();
             }
-            held.lent = held.capacity_bytes();
-            self.bytes += held.lent;
+            held.charged = held.capacity_bytes();
+            self.bytes += held.charged;
         }
     }
 
-    /// Nothing is lent to this queue any more: who is away acknowledges nothing for a long time.
-    pub fn call_in(&mut self, held: &mut Held) {
-        self.bytes -= std::mem::take(&mut held.lent);
+    /// Nothing is charged to this queue any more: who is away acknowledges nothing for a long time.
+    pub fn reclaim(&mut self, held: &mut Held) {
+        self.bytes -= std::mem::take(&mut held.charged);
         held.shrink();
     }
 }
@@ -132,32 +132,32 @@ impl Held {
 
     /// Forgets message `mid` from `from`, and gives its sender; none: it is not held.
     pub fn acknowledge(&mut self, mid: u64, from: &str) -> Option<Holder> {
-        let place = match self.messages.get(self.likely) {
-            Some(message) if message.mid == mid => self.likely,
+        let index = match self.messages.get(self.ack_hint) {
+            Some(message) if message.mid == mid => self.ack_hint,
             _ => self.messages.binary_search_by_key(&mid, |message| message.mid).ok()?,
         };
-        let start = self.start(place);
-        let message = &mut self.messages[place];
+        let start = self.start(index);
+        let message = &mut self.messages[index];
         message.from.take_if(|sender| **sender == *from)?;
-        self.likely = place + 1;
+        self.ack_hint = index + 1;
         self.gaps.messages += 1;
         self.gaps.bytes += HELD_BYTES + message.end - start;
         Some(message.sender)
     }
 
     /// Closes the gaps if they are one part in `share` of all.
-    pub fn close_gaps(&mut self, share: usize) {
+    pub fn compact(&mut self, share: usize) {
         if self.is_empty() {
             self.messages.clear();
             self.lines.clear();
-            (self.next, self.likely, self.gaps) = (0, 0, Gaps::default());
+            (self.next, self.ack_hint, self.gaps) = (0, 0, Gaps::default());
             return;
         }
-        if self.gaps.bytes == 0 || self.gaps.bytes < self.counted() / share {
+        if self.gaps.bytes == 0 || self.gaps.bytes < self.counted_bytes() / share {
             return;
         }
         let Held { messages, lines, next, .. } = self;
-        let (mut start, mut end, mut place, mut given) = (0, 0, 0, 0);
+        let (mut start, mut end, mut index, mut given) = (0, 0, 0, 0);
         messages.retain_mut(|message| {
             let line = std::mem::replace(&mut start, message.end)..message.end;
             let is_open = message.from.is_some();
@@ -165,13 +165,13 @@ impl Held {
                 lines.copy_within(line.clone(), end);
                 end += line.len();
                 message.end = end;
-                given += usize::from(place < *next);
+                given += usize::from(index < *next);
             }
-            place += 1;
+            index += 1;
             is_open
         });
         lines.truncate(end);
-        (self.next, self.likely, self.gaps) = (given, 0, Gaps::default());
+        (self.next, self.ack_hint, self.gaps) = (given, 0, Gaps::default());
     }
 
     /// How many are not acknowledged.
@@ -185,7 +185,7 @@ impl Held {
     }
 
     /// What all are counted as, the gaps they stand between included.
-    pub fn counted(&self) -> usize {
+    pub fn counted_bytes(&self) -> usize {
         HELD_BYTES * self.messages.len() + self.lines.len()
     }
 
@@ -212,18 +212,21 @@ impl Held {
         self.messages.shrink_to(2 * self.messages.len());
     }
 
-    fn start(&self, place: usize) -> usize {
-        place.checked_sub(1).map_or(0, |before| self.messages[before].end)
+    fn start(&self, index: usize) -> usize {
+        index.checked_sub(1).map_or(0, |before| self.messages[before].end)
     }
 }
 
 #[cfg(test)]
 impl HeldPool {
-    /// What is counted is what is here, and what these were lent.
+    /// What is counted is what is here, and what these were charged.
     #[track_caller]
     pub fn check<'h>(&self, lent_to: impl Iterator<Item = &'h Held>) {
-        let lent: usize = lent_to.map(|held| held.lent).sum();
-        assert_eq!(self.bytes, self.queues.iter().map(Held::capacity_bytes).sum::<usize>() + lent);
+        let charged: usize = lent_to.map(|held| held.charged).sum();
+        assert_eq!(
+            self.bytes,
+            self.queues.iter().map(Held::capacity_bytes).sum::<usize>() + charged
+        );
         assert!(self.bytes <= HELD_POOL_BYTES_MAX);
     }
 }
@@ -238,14 +241,14 @@ impl Held {
         assert_eq!(self.messages.last().map_or(0, |message| message.end), self.lines.len());
         let gaps = self.messages.iter().enumerate().filter(|(_, message)| message.from.is_none());
         let bytes: usize =
-            gaps.clone().map(|(place, message)| HELD_BYTES + message.end - self.start(place)).sum();
+            gaps.clone().map(|(index, message)| HELD_BYTES + message.end - self.start(index)).sum();
         assert_eq!((self.gaps.messages, self.gaps.bytes), (gaps.count(), bytes));
         assert!(self.next <= self.messages.len());
         let counted_for = self.lines.len()
             + self.lines.len() / 8
             + 2 * self.messages.len() * size_of::<Message>();
         assert!(
-            self.capacity_bytes() <= self.lent + counted_for,
+            self.capacity_bytes() <= self.charged + counted_for,
             "{} for {counted_for}",
             self.capacity_bytes()
         );
@@ -253,7 +256,7 @@ impl Held {
 
     /// Are less than half of it gaps?
     pub fn is_tidy(&self) -> bool {
-        self.gaps.bytes == 0 || self.gaps.bytes < self.counted() / 2
+        self.gaps.bytes == 0 || self.gaps.bytes < self.counted_bytes() / 2
     }
 }
 
@@ -273,11 +276,13 @@ mod tests {
     fn rooms_go_round_and_those_that_are_lent_are_counted() {
         let mut pool = HeldPool::default();
         pool.put(held(100));
-        let (lent, bytes) = (pool.take(), pool.bytes);
+        let (charged, bytes) = (pool.take(), pool.bytes);
         assert!(
-            bytes > 100_000 && (lent.capacity_bytes(), lent.len(), lent.counted()) == (bytes, 0, 0)
+            bytes > 100_000
+                && (charged.capacity_bytes(), charged.len(), charged.counted_bytes())
+                    == (bytes, 0, 0)
         );
-        let mut hoard = vec![lent];
+        let mut hoard = vec![charged];
         for _ in 0..100 {
             pool.put(held(100));
             hoard.push(pool.take());
@@ -287,10 +292,10 @@ mod tests {
         assert!((HELD_POOL_BYTES_MAX / 2..HELD_POOL_BYTES_MAX).contains(&hoarded), "{hoarded}");
         // One that has grown is counted as it is then.
         hoard.truncate(1);
-        let mut pool = HeldPool { queues: Vec::new(), bytes: hoard[0].lent };
-        let mut lent = hoard.remove(0);
-        lent.lines.reserve(200_000);
-        pool.put(lent);
+        let mut pool = HeldPool { queues: Vec::new(), bytes: hoard[0].charged };
+        let mut charged = hoard.remove(0);
+        charged.lines.reserve(200_000);
+        pool.put(charged);
         assert_eq!(pool.bytes, pool.queues[0].capacity_bytes());
     }
 }

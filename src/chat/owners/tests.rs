@@ -11,32 +11,32 @@ impl Owners {
     /// What is counted is what is there.
     #[track_caller]
     pub fn check_tables(&self) {
-        let mut idle = BTreeSet::new();
+        let mut evictable = BTreeSet::new();
         for (token, owner) in self.slots.iter() {
-            let key = OwnerKey(token);
+            let key = OwnerToken(token);
             owner.held.check();
-            assert!(owner.held.is_tidy() || self.untidy.contains(&key));
-            assert!(owner.held.counted() <= self.bytes_max);
+            assert!(owner.held.is_tidy() || self.fragmented.contains(&key));
+            assert!(owner.held.counted_bytes() <= self.bytes_max);
             assert!(owner.sends.len() <= SENDS_MAX && owner.sends.len() == owner.hashes.len());
-            if let Whereabouts::Away { since, .. } = owner.whereabouts {
+            if let ClientState::Away { since, .. } = owner.client {
                 assert!(owner.timer != Timer::default(), "{:?} is kept for ever", owner.id);
-                idle.extend(owner.held.is_empty().then_some((since, key)));
+                evictable.extend(owner.held.is_empty().then_some((since, key)));
             }
         }
-        assert_eq!(idle, self.idle);
+        assert_eq!(evictable, self.evictable);
         self.pool.check(self.slots.iter().map(|(_, owner)| &owner.held));
         assert_eq!(
-            self.slots.iter().map(|(_, owner)| owner.held.counted()).sum::<usize>(),
+            self.slots.iter().map(|(_, owner)| owner.held.counted_bytes()).sum::<usize>(),
             self.held_bytes()
         );
         let sends: usize = self.slots.iter().map(|(_, owner)| owner.sends.len()).sum();
-        assert_eq!(SEND_BYTES * sends, self.remembered.used());
+        assert_eq!(SEND_BYTES * sends, self.sends_budget.used());
         assert!(self.len() <= self.owned_max);
     }
 }
 
 /// Owned ids of these names, all here: on connections 0, 1 and so on.
-fn owned(names: &[&str], bytes_max: usize, bytes_total: usize) -> (Owners, Vec<OwnerKey>) {
+fn owned(names: &[&str], bytes_max: usize, bytes_total: usize) -> (Owners, Vec<OwnerToken>) {
     let mut owners = Owners::new(HOLD, bytes_max, bytes_total, names.len());
     let claim = |(n, name): (usize, &&str)| owners.claim(id(name), KeyHash::of(name), token(n));
     let keys = names.iter().enumerate().map(claim).collect();
@@ -55,12 +55,12 @@ fn token(n: usize) -> Token {
 const HELD: usize = HELD_BYTES + 4;
 
 /// Holds a message from bob; its line is its mid.
-fn hold(owners: &mut Owners, key: OwnerKey, mid: u64) -> bool {
+fn hold(owners: &mut Owners, key: OwnerToken, mid: u64) -> bool {
     owners.hold(key, mid, &id("bob"), Holder::Client(token(9)), format!("{mid:04}").as_bytes())
 }
 
 /// Acknowledges one message.
-fn acknowledge(owners: &mut Owners, key: OwnerKey, from: &str, mid: u64) -> Option<Holder> {
+fn acknowledge(owners: &mut Owners, key: OwnerToken, from: &str, mid: u64) -> Option<Holder> {
     let mut acknowledged = Vec::new();
     owners.acknowledge(key, from, [mid].into_iter(), &mut acknowledged);
     owners.sweep();
@@ -69,9 +69,9 @@ fn acknowledge(owners: &mut Owners, key: OwnerKey, from: &str, mid: u64) -> Opti
 }
 
 /// Gives out so many lines.
-fn lines(owners: &mut Owners, key: OwnerKey, count: usize) -> Vec<u64> {
+fn lines(owners: &mut Owners, key: OwnerToken, count: usize) -> Vec<u64> {
     let mut lines = Vec::new();
-    owners.give_lines(key, |_, line| {
+    owners.offer_lines(key, |_, line| {
         let takes = lines.len() < count;
         if takes {
             lines.push(String::from_utf8_lossy(line).parse().expect("a mid"));
@@ -90,8 +90,8 @@ fn sent(mid: u64, to: &str) -> Sent {
 #[test]
 fn only_the_same_key_opens_an_id() {
     let (owners, keys) = owned(&["alice"], 1000, 10_000);
-    assert!(owners.opens(keys[0], &KeyHash::of("alice")));
-    assert!(!owners.opens(keys[0], &KeyHash::of("alicf")));
+    assert!(owners.key_matches(keys[0], &KeyHash::of("alice")));
+    assert!(!owners.key_matches(keys[0], &KeyHash::of("alicf")));
     // FIPS 180-4: the hash of "abc".
     assert_eq!(KeyHash::of("abc").0[..4], [0xba, 0x78, 0x16, 0xbf]);
     assert_eq!(format!("{:?}", KeyHash::of("abc")), "KeyHash");
@@ -110,11 +110,11 @@ fn hashes_that_differ_in_any_byte_do_not_match() {
 fn the_key_of_an_ownership_that_has_ended_finds_nobody() {
     let (mut owners, keys) = owned(&["alice"], 1000, 10_000);
     let old = keys[0];
-    assert!(owners.give_up(old).is_some_and(|given_up| given_up.was_shown));
+    assert!(owners.release(old).is_some_and(|released| released.appeared_online));
     let new = owners.claim(id("alice"), KeyHash::of("alice"), token(1));
     assert_eq!(old.0.key(), new.0.key(), "the slot is used again");
     assert!(!hold(&mut owners, old, 1) && hold(&mut owners, new, 1));
-    assert!(owners.id(old).is_none() && owners.give_up(old).is_none());
+    assert!(owners.id(old).is_none() && owners.release(old).is_none());
     assert_eq!(acknowledge(&mut owners, old, "bob", 1), None);
     assert_eq!((owners.token(old), owners.token(new)), (None, Some(token(1))));
 }
@@ -245,30 +245,30 @@ fn memory_is_given_back_when_messages_are_acknowledged() {
 fn the_last_128_sends_are_remembered_and_counted() {
     let (mut owners, keys) = owned(&["alice"], 10_000, 100_000);
     for mid in 1..=129 {
-        assert!(owners.can_remember(keys[0]));
-        owners.remember(keys[0], mid * 1000, sent(mid, "bob"));
+        assert!(owners.can_remember_send(keys[0]));
+        owners.remember_send(keys[0], mid * 1000, sent(mid, "bob"));
     }
-    assert!(owners.repeated(keys[0], 1000).is_none(), "the 129th pushes out the first");
+    assert!(owners.find_send(keys[0], 1000).is_none(), "the 129th pushes out the first");
     for mid in 2..=129 {
-        assert_eq!(owners.repeated(keys[0], mid * 1000).map(|sent| sent.mid), Some(mid));
+        assert_eq!(owners.find_send(keys[0], mid * 1000).map(|sent| sent.mid), Some(mid));
     }
-    assert_eq!(owners.remembered.used(), 128 * SEND_BYTES);
+    assert_eq!(owners.sends_budget.used(), 128 * SEND_BYTES);
     owners.check_tables();
-    owners.give_up(keys[0]);
-    assert_eq!(owners.remembered.used(), 0);
+    owners.release(keys[0]);
+    assert_eq!(owners.sends_budget.used(), 0);
 }
 
 #[test]
 fn what_is_remembered_has_a_total_of_its_own() {
     let (mut owners, keys) = owned(&["alice", "bob"], 10_000, 1000);
-    owners.remembered = Budget::new(16 * SEND_BYTES);
+    owners.sends_budget = Budget::new(16 * SEND_BYTES);
     let mut mids = 1..;
-    while owners.can_remember(keys[0]) {
+    while owners.can_remember_send(keys[0]) {
         let mid = mids.next().unwrap_or(0);
-        owners.remember(keys[0], mid, sent(mid, "carol"));
+        owners.remember_send(keys[0], mid, sent(mid, "carol"));
     }
     // The fourth would be over a quarter of what is left then.
-    assert_eq!(owners.remembered.used(), 3 * SEND_BYTES);
+    assert_eq!(owners.sends_budget.used(), 3 * SEND_BYTES);
     assert!(hold(&mut owners, keys[1], 9), "nobody else has less for it");
     owners.check_tables();
 }
@@ -277,7 +277,7 @@ fn what_is_remembered_has_a_total_of_its_own() {
 fn what_became_of_a_send_is_written_down_once_and_only_by_its_recipient() {
     let (mut owners, keys) = owned(&["alice"], 10_000, 100_000);
     for mid in [3, 5, 7] {
-        owners.remember(keys[0], mid, sent(mid, "bob"));
+        owners.remember_send(keys[0], mid, sent(mid, "bob"));
     }
     owners.record_fate(keys[0], "carol", 3, Fate::Delivered);
     owners.record_fate(keys[0], "bob", 4, Fate::Delivered);
@@ -303,13 +303,15 @@ fn an_id_whose_connection_broke_looks_online_for_10_seconds_and_is_owned_for_hol
     assert_eq!(owners.next_deadline(), None, "nothing is due for who is here");
     assert!(owners.depart(alice, token(0), false, start));
     assert!(owners.depart(bob, token(1), true, start));
-    assert_eq!((owners.is_shown(alice), owners.is_shown(bob)), (true, false));
+    assert_eq!((owners.appears_online(alice), owners.appears_online(bob)), (true, false));
     assert_eq!(due(&mut owners, start, 9), []);
     assert_eq!(due(&mut owners, start, 10), [Due::Offline(alice)]);
-    assert!(!owners.is_shown(alice));
+    assert!(!owners.appears_online(alice));
     assert_eq!(due(&mut owners, start, 599), []);
     let due = due(&mut owners, start, 600);
-    assert!(due.len() == 2 && due.contains(&Due::GiveUp(alice)) && due.contains(&Due::GiveUp(bob)));
+    assert!(
+        due.len() == 2 && due.contains(&Due::Release(alice)) && due.contains(&Due::Release(bob))
+    );
 }
 
 #[test]
@@ -339,7 +341,7 @@ fn deadlines_of_those_who_are_no_more_do_not_pile_up() {
         owners.resume(key, token(n + 1));
         assert!(owners.depart(key, token(n + 1), false, start));
         assert!(owners.deadlines.len() <= DEADLINES_SPARE + 2 * 2);
-        owners.give_up(key);
+        owners.release(key);
     }
 }
 
@@ -347,19 +349,19 @@ fn deadlines_of_those_who_are_no_more_do_not_pile_up() {
 fn when_all_are_owned_the_longest_away_with_nothing_held_gives_way() {
     let start = Instant::now();
     let (mut owners, keys) = owned(&["a", "b", "c"], 1000, 10_000);
-    assert_eq!(owners.vacancy(), Vacancy::None);
+    assert_eq!(owners.vacancy(), Vacancy::Full);
     for (n, key) in keys.iter().enumerate() {
         assert!(owners.depart(*key, token(n), true, start + Duration::from_secs(n as u64)));
     }
-    assert_eq!(owners.vacancy(), Vacancy::InPlaceOf(keys[0]));
+    assert_eq!(owners.vacancy(), Vacancy::Evict(keys[0]));
     assert!(hold(&mut owners, keys[0], 1));
-    assert_eq!(owners.vacancy(), Vacancy::InPlaceOf(keys[1]), "something is held for a");
+    assert_eq!(owners.vacancy(), Vacancy::Evict(keys[1]), "something is held for a");
     owners.resume(keys[1], token(3));
-    assert_eq!(owners.vacancy(), Vacancy::InPlaceOf(keys[2]), "b is here");
+    assert_eq!(owners.vacancy(), Vacancy::Evict(keys[2]), "b is here");
     owners.resume(keys[2], token(4));
-    assert_eq!(owners.vacancy(), Vacancy::None);
+    assert_eq!(owners.vacancy(), Vacancy::Full);
     owners.check_tables();
-    owners.give_up(keys[2]);
+    owners.release(keys[2]);
     assert_eq!(owners.vacancy(), Vacancy::Free);
 }
 
@@ -406,7 +408,7 @@ fn what_an_owned_id_costs() {
     assert_size!(Owner = 256: Owner {
         id: 16 "the text is shared with the table of ids",
         hash: 32 "who knows its key may join under it",
-        whereabouts: 32 "its connection; or since when it is away, and until when that is not shown",
+        client: 32 "its connection; or since when it is away, and until when that is not shown",
         timer: 16 "which of its deadlines is live",
         held: 88 "messages that are not acknowledged, which its client was given, and where gaps are",
         hashes: 32 "how a repeated send is known",

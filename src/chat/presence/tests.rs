@@ -116,7 +116,7 @@ fn nothing_is_kept_for_those_who_are_gone() {
     presence.changed("bob", true);
     for n in 0..10 {
         presence.unwatch(token(n), "carol");
-        presence.forget(token(n));
+        presence.remove_watcher(token(n));
     }
     assert_eq!(notices(&mut presence, 3), []);
     assert_eq!((presence.total(), presence.watched.len(), presence.keys.len()), (0, 0, 0));
@@ -152,7 +152,7 @@ proptest! {
                     known.remove(&(n, i));
                 }
                 3 => {
-                    presence.forget(token(n));
+                    presence.remove_watcher(token(n));
                     known.retain(|(m, _), _| *m != n);
                 }
                 4 => {

@@ -81,7 +81,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (slot, id, key) = (0..SLOTS, 0..IDS.len(), prop::sample::select(vec![0, 1, 1, 1, 1, 2]));
-    let departure = prop::sample::select(vec![Departure::Broken, Departure::Meant]);
+    let departure = prop::sample::select(vec![Departure::Lost, Departure::Normal]);
     let step = prop_oneof![
         6 => (slot.clone(), id.clone(), key).prop_map(|(slot, id, key)| Step::Join { slot, id, key }),
         2 => (slot.clone(), departure).prop_map(|(slot, departure)| Step::Cut { slot, departure }),
@@ -195,7 +195,7 @@ impl Model {
         }
         self.count += 1;
         self.look_for_ends(leaving);
-        self.part();
+        self.hear_disconnects();
         self.hub.check_tables();
         assert!(self.hub.held_bytes() <= LIMITS.held_bytes_total);
     }
@@ -203,7 +203,7 @@ impl Model {
     // ---- what clients do ----
 
     fn join(&mut self, slot: usize, id: usize, key: usize) {
-        self.cut(slot, Departure::Broken);
+        self.cut(slot, Departure::Lost);
         let token = Token::new(slot, self.count + 1);
         self.hub.open(token);
         let (text, unsent, newest) = (String::new(), 0, 0);
@@ -317,7 +317,7 @@ impl Model {
     }
 
     /// Connections that the hub has ended hear the last words, if nothing is in front of them.
-    fn part(&mut self) {
+    fn hear_disconnects(&mut self) {
         for Disconnect { token, text, .. } in std::mem::take(&mut self.hub.disconnects) {
             let slot = token.key();
             if self.connections[slot].as_ref().is_some_and(|c| c.token == token && c.unsent == 0) {
@@ -390,7 +390,7 @@ impl Model {
     /// left.
     fn finish(mut self) {
         for _ in 0..2 {
-            (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Broken));
+            (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Lost));
             let owners: Vec<Party> = self.owners.keys().copied().collect();
             let owners = owners.into_iter().filter_map(|party| self.names.get(&party).copied());
             for (slot, (id, key)) in owners.collect::<Vec<_>>().into_iter().enumerate() {
@@ -417,7 +417,7 @@ impl Model {
                 assert!(message.is_told, "nobody heard of {}", message.number);
             }
         }
-        (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Broken));
+        (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Lost));
         self.now.instant += LIMITS.hold;
         while self.hub.is_busy(self.now.instant) {
             self.turn();
@@ -433,7 +433,7 @@ impl Model {
         while self.hub.is_busy(self.now.instant) {
             self.turn();
             (0..SLOTS).for_each(|slot| self.take(slot, 0));
-            self.part();
+            self.hear_disconnects();
         }
     }
 

@@ -107,13 +107,13 @@ impl Model {
             Step::Take(slot, unsent) => self.take(slot, unsent),
             Step::Notices => self.hub.flush(self.now),
         }
-        self.part();
+        self.hear_disconnects();
         self.check();
     }
 
     fn gone(&mut self, slot: usize) {
         if let Some(token) = self.slots[slot].take() {
-            self.hub.disconnected(token, Departure::Meant, self.now);
+            self.hub.disconnected(token, Departure::Normal, self.now);
             self.peers.remove(&token);
         }
     }
@@ -209,7 +209,12 @@ impl Model {
         } else {
             let Some(to) = holder else { return self.owe(from, format!("offline {reference}")) };
             // The one thing that the model asks the hub: for whom it was too much.
-            if self.hub.disconnects.iter().any(|closing| closing.token == to && is_slow(closing)) {
+            if self
+                .hub
+                .disconnects
+                .iter()
+                .any(|disconnect| disconnect.token == to && is_slow(disconnect))
+            {
                 return self.owe(from, format!("slow {reference}"));
             }
             self.owe(to, format!("message {body}"));
@@ -236,14 +241,14 @@ impl Model {
     }
 
     /// Those whom the hub has taken out have heard all they were owed, but for the slow.
-    fn part(&mut self) {
-        for closing in std::mem::take(&mut self.hub.disconnects) {
-            if !is_slow(&closing) {
-                let mut heard = self.hear(closing.token, &closing.text);
-                heard.push(format!("closed {}", u16::from(closing.code)));
-                assert_eq!(heard, self.peer(closing.token).owed);
+    fn hear_disconnects(&mut self) {
+        for disconnect in std::mem::take(&mut self.hub.disconnects) {
+            if !is_slow(&disconnect) {
+                let mut heard = self.hear(disconnect.token, &disconnect.text);
+                heard.push(format!("closed {}", u16::from(disconnect.code)));
+                assert_eq!(heard, self.peer(disconnect.token).owed);
             }
-            self.peers.remove(&closing.token);
+            self.peers.remove(&disconnect.token);
         }
     }
 
@@ -309,7 +314,7 @@ impl Model {
                 self.hub.sweep(SLOTS);
                 self.hub.clients.pressing.clear();
                 self.hub.flush(self.now);
-                self.part();
+                self.hear_disconnects();
                 self.hub.clients.pending_write.clear();
                 (0..SLOTS).for_each(|slot| self.take(slot, 0));
             }
