@@ -53,7 +53,7 @@
 //! assert_eq!(unread, "", "every line was heard");
 //!
 //! // The answer waits until the loop can write to this connection.
-//! let text = hub.clients.take(alice);
+//! let text = hub.take_text(alice);
 //! assert!(text.starts_with(br#"{"type":"joined","id":"alice","resumed":false"#));
 //! ```
 //!

@@ -51,7 +51,7 @@ pub fn text(
     connections: usize,
     log_lines_dropped: u64,
 ) -> String {
-    let (chat, sockets) = (&hub.clients.counters, &shared.counters);
+    let (chat, sockets) = (hub.counters(), &shared.counters);
     let gauges = [
         ("sotto_clients", "Clients that have joined.", chat.joined),
         (
@@ -60,7 +60,7 @@ pub fn text(
             connections,
         ),
         ("sotto_owned_ids", "Ids that somebody owns.", hub.owned_ids()),
-        ("sotto_outbox_bytes", "Bytes that wait for clients.", hub.clients.waiting_bytes()),
+        ("sotto_outbox_bytes", "Bytes that wait for clients.", hub.waiting_bytes()),
         ("sotto_held_bytes", "Bytes held for owned ids.", hub.held_bytes()),
     ];
     let totals = [

@@ -352,7 +352,7 @@ impl<S: Stream> Server<S> {
 
     fn receive(&mut self, token: Token, now: Now) {
         let Some(reader) = self.slots.get_mut(token) else { return };
-        let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard);
+        let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard());
         // The input borrows the buffer while other fields of the server change, so it is taken out.
         let mut buffer = std::mem::take(&mut self.read_buffer);
         let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
@@ -364,7 +364,7 @@ impl<S: Stream> Server<S> {
         self.read_buffer = buffer;
         let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
         // A frame without a line, a ping or a fragment, is as much work as one with a line.
-        let work = (self.shared.frames_heard() - frames).max(self.hub.lines_heard - lines);
+        let work = (self.shared.frames_heard() - frames).max(self.hub.lines_heard() - lines);
         connection.charge(work as usize, now, &self.shared);
         if connection.queued() > QUEUED_BYTES_MAX {
             self.write(token, now);
@@ -402,14 +402,14 @@ impl<S: Stream> Server<S> {
     /// bring more lines than fit, and their sockets may be writable. A client is written to after
     /// each line that presses, so none is taken for slow without a try.
     fn flush_pressing(&mut self, now: Now) {
-        while let Some(token) = self.hub.clients.pressing.pop() {
+        while let Some(token) = self.hub.next_pressing() {
             self.write(token, now);
         }
     }
 
     /// Closes the connections of clients that the hub has taken out, behind their last lines.
     fn send_disconnects(&mut self, now: Now) {
-        while let Some(Disconnect { token, code, text }) = self.hub.disconnects.pop() {
+        while let Some(Disconnect { token, code, text }) = self.hub.next_disconnect() {
             let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { continue };
             if code == CloseCode::TryAgainLater {
                 self.counters.slow += 1;
@@ -461,10 +461,10 @@ impl<S: Stream> Server<S> {
     // ---- flush ----
 
     fn flush(&mut self, now: Now) {
-        self.hub.tell_notices(now);
+        self.hub.flush(now);
         self.flush_pressing(now);
         self.send_disconnects(now);
-        self.pending_write.append(&mut self.hub.clients.pending_write);
+        self.hub.drain_pending_write(&mut self.pending_write);
         while let Some(token) = self.pending_write.pop() {
             self.write(token, now);
         }
@@ -477,20 +477,20 @@ impl<S: Stream> Server<S> {
         if connection.is_stalled() {
             connection.flush(now, &mut self.shared);
         }
+        let mut text = Vec::new();
         if !connection.is_stalled() {
             if connection.is_open() {
-                let text = self.hub.clients.take(token);
+                text = self.hub.take_text(token);
                 if !text.is_empty() {
                     connection.write_text(&text, now, &mut self.shared);
                 }
-                self.hub.clients.give_back(text);
             }
             // A long text that the kernel refused in part has been flushed already.
             if !connection.is_stalled() {
                 connection.flush(now, &mut self.shared);
             }
         }
-        self.hub.set_unsent(token, connection.unsent());
+        self.hub.written(token, text, connection.unsent());
         self.settle(token, now);
     }
 
@@ -517,21 +517,12 @@ impl<S: Stream> Server<S> {
 
     /// Gives back the capacity that a crowd has left behind.
     fn shrink(&mut self) {
-        let Server { pending_read, pending_write, pending_removal, hub, .. } = self;
-        let lists = [
-            pending_read,
-            pending_write,
-            pending_removal,
-            &mut hub.clients.pending_write,
-            &mut hub.clients.pressing,
-        ];
-        for list in lists {
+        for list in [&mut self.pending_read, &mut self.pending_write, &mut self.pending_removal] {
             tighten(list, TABLE_CAPACITY_MIN);
         }
         tighten(&mut self.pending_low, TABLE_CAPACITY_MIN);
-        tighten(&mut self.hub.disconnects, TABLE_CAPACITY_MIN);
         self.slots.shrink();
-        self.hub.clients.truncate(self.slots.key_end());
+        self.hub.sweep(self.slots.key_end());
         self.addresses.truncate(self.slots.key_end());
     }
 
@@ -574,10 +565,10 @@ impl<S: Stream> Server<S> {
     }
 }
 
-/// Returns the way a client left, as far as presence cares.
+/// Returns how a client departed, as far as presence cares.
 fn departure(end: End) -> Departure {
-    let is_meant = end == End::Closed(CloseCode::Normal.into());
-    if is_meant { Departure::Meant } else { Departure::Broken }
+    let is_normal = end == End::Closed(CloseCode::Normal.into());
+    if is_normal { Departure::Normal } else { Departure::Lost }
 }
 
 /// Splits one configuration into the limits of both halves.

@@ -141,6 +141,14 @@ impl<T> Slots<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Slots<T> {
+    /// Returns the bytes that a slot takes: a value and its token, if a free slot costs no more.
+    pub fn slot_bytes() -> usize {
+        size_of::<Option<Entry<T>>>()
+    }
+}
+
 impl<T> VacantSlot<'_, T> {
     /// Returns the token that the value will have.
     pub fn token(&self) -> Token {
@@ -211,6 +219,14 @@ impl<T> TokenMap<T> {
     pub fn shrink(&mut self, key_end: usize) {
         self.entries.truncate(key_end);
         tighten(&mut self.entries, TABLE_CAPACITY_MIN);
+    }
+}
+
+#[cfg(test)]
+impl<T> TokenMap<T> {
+    /// Returns the bytes that each key takes, with a value or without.
+    pub fn slot_bytes() -> usize {
+        size_of::<Option<Entry<T>>>()
     }
 }
 

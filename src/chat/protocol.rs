@@ -16,7 +16,7 @@ mod mid;
 mod parse;
 mod write;
 
-pub use mid::{Mid, Mids, Prefix, SaidMids};
+pub use mid::{Mid, MidList, Mids, Prefix};
 
 /// What a client says in one line.
 #[derive(Debug, PartialEq)]
@@ -49,7 +49,7 @@ pub enum FromClient<'a> {
         /// Who sent them.
         to: Cow<'a, str>,
         /// Their names.
-        mids: SaidMids<'a>,
+        mids: MidList<'a>,
     },
     /// Tell me whether these are here, now and at every change.
     Watch {
@@ -92,7 +92,7 @@ pub struct Line<'a> {
     /// How to refer to it.
     pub tag: Tag<'a>,
     /// What it says; an error is a `bad_request`.
-    pub said: Result<FromClient<'a>, String>,
+    pub request: Result<FromClient<'a>, String>,
 }
 
 impl<'a> Line<'a> {

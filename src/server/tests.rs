@@ -346,7 +346,7 @@ impl Play {
 
     /// Returns the bytes of lines that wait in outboxes, and those of incomplete input.
     fn buffered_bytes(&self) -> (usize, usize) {
-        (self.server.hub.clients.waiting_bytes(), self.server.shared.incomplete_bytes())
+        (self.server.hub.waiting_bytes(), self.server.shared.incomplete_bytes())
     }
 }
 

@@ -143,7 +143,7 @@ pub fn line(bytes: &[u8]) {
     if text.contains('\n') {
         return;
     }
-    let (Some(Line { tag, said }), behind) = Line::first(text) else { return };
+    let (Some(Line { tag, request: said }), behind) = Line::first(text) else { return };
     assert!(behind.is_empty(), "{behind:?} stands behind the only line");
     if let Ok(said) = &said {
         serde_json::from_str::<IgnoredAny>(text).expect("what is understood is JSON");
@@ -178,7 +178,7 @@ pub fn line(bytes: &[u8]) {
     let again = Line::first(&again)
         .0
         .expect("it is not blank")
-        .said
+        .request
         .expect("what was understood is, however it is written");
     assert_eq!(without_body(&said), without_body(&again));
     if let FromClient::Send { body, .. } | FromClient::Signal { body, .. } = said {

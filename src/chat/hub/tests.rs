@@ -81,6 +81,7 @@ impl Chat {
         self.now.instant += time;
         while self.hub.next_deadline().is_some_and(|due| due <= self.now.instant) {
             self.hub.expire(self.now);
+            self.hub.sweep(self.tokens.len());
             self.collect();
         }
     }
@@ -90,21 +91,22 @@ impl Chat {
     fn collect(&mut self) {
         loop {
             while self.hub.presence.has_notices() {
-                self.hub.tell_notices(self.now);
+                self.hub.flush(self.now);
             }
             self.hub.clients.pressing.clear();
             self.hub.clients.pending_write.clear();
             for (name, token) in self.tokens.clone() {
                 match self.stuck.get_mut(&name) {
                     None => {
-                        let text = self.hub.clients.take(token);
+                        let text = self.hub.take_text(token);
                         self.deliver(&name, text);
                     }
-                    Some(refused) if refused.is_empty() => *refused = self.hub.clients.take(token),
+                    Some(refused) if refused.is_empty() => *refused = self.hub.take_text(token),
                     Some(_) => {}
                 }
-                self.hub.set_unsent(token, self.stuck.get(&name).map_or(0, Vec::len));
-                let closed = self.hub.disconnects.iter().position(|closing| closing.token == token);
+                self.hub.written(token, Vec::new(), self.stuck.get(&name).map_or(0, Vec::len));
+                let closed =
+                    self.hub.disconnects.iter().position(|disconnect| disconnect.token == token);
                 if let Some(Disconnect { code, text, .. }) =
                     closed.map(|at| self.hub.disconnects.remove(at))
                 {
@@ -161,8 +163,8 @@ impl Chat {
             }
             let token = self.token(name);
             match what.trim_start() {
-                "gone" => self.hub.disconnected(token, Departure::Broken, self.now),
-                "closes" => self.hub.disconnected(token, Departure::Meant, self.now),
+                "gone" => self.hub.disconnected(token, Departure::Lost, self.now),
+                "closes" => self.hub.disconnected(token, Departure::Normal, self.now),
                 "stuck" => drop(self.stuck.insert(name.to_owned(), Vec::new())),
                 "reads" => self.reads(name),
                 said => {
@@ -227,7 +229,7 @@ impl Hub {
                 client.id.as_ref().map(|id| self.ids[id]),
                 client.id.as_ref().map(|_| holder)
             );
-            assert_eq!(self.token_of(holder), Some(token));
+            assert_eq!(self.client_of(holder), Some(token));
         }
         let unowned =
             clients().filter(|(_, client)| client.id.is_some() && client.owner.is_none()).count();
@@ -489,11 +491,11 @@ fn an_id_that_is_taken_over_is_never_free_in_between() {
     chat.hub.receive(new, join, chat.now);
     assert!(chat.hub.has_joined(new) && !chat.hub.has_joined(old));
     for _ in 0..3 {
-        assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), Some(new));
-        chat.hub.disconnected(old, Departure::Meant, chat.now);
+        assert_eq!(chat.hub.client_of(chat.hub.ids["alice"]), Some(new));
+        chat.hub.disconnected(old, Departure::Normal, chat.now);
     }
-    chat.hub.disconnected(new, Departure::Meant, chat.now);
-    assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), None);
+    chat.hub.disconnected(new, Departure::Normal, chat.now);
+    assert_eq!(chat.hub.client_of(chat.hub.ids["alice"]), None);
     chat.pass(LIMITS.hold);
     assert!(chat.hub.ids.is_empty());
 }
@@ -692,7 +694,7 @@ fn a_recipient_whose_outbox_is_full_is_taken_out_and_only_the_sender_is_told() {
         carol < {"type":"message","from":"alice","body":4,"mid":"000000000abc-2","at":5}
     "#;
     chat.check(&script.replace("LONG", &"x".repeat(600)));
-    assert_eq!(chat.hub.clients.waiting_bytes(), 0, "what waited for bob is given back");
+    assert_eq!(chat.hub.waiting_bytes(), 0, "what waited for bob is given back");
 }
 
 #[test]
@@ -763,9 +765,9 @@ fn a_text_is_heard_up_to_the_line_by_which_more_than_half_of_an_outbox_waits() {
 
     // One that takes all is given the rest.
     chat.hub.clients.pressing.clear();
-    let taken = chat.hub.clients.take(bob).len();
-    assert_eq!(chat.hub.clients.waiting_bytes(), taken);
-    chat.hub.set_unsent(bob, 0);
+    let taken = chat.hub.take_text(bob).len();
+    assert_eq!(chat.hub.waiting_bytes(), taken);
+    chat.hub.written(bob, Vec::new(), 0);
     assert_eq!(chat.hub.receive(alice, rest, chat.now), "");
 }
 
@@ -776,7 +778,7 @@ fn who_has_lines_is_named_once_until_they_are_taken() {
     for _ in 0..2 {
         chat.hub.receive(alice, &[send("bob", "1"), send("bob", "2")].join("\n"), chat.now);
         assert_eq!(std::mem::take(&mut chat.hub.clients.pending_write), [bob]);
-        chat.hub.clients.take(bob);
+        chat.hub.take_text(bob);
     }
 }
 
@@ -816,20 +818,20 @@ fn what_waits_is_what_is_in_outboxes_and_what_was_taken_and_has_not_left() {
     let len = line(1).len();
 
     chat.hub.receive(alice, &send("bob", "1"), chat.now);
-    assert_eq!(chat.hub.clients.waiting_bytes(), len);
+    assert_eq!(chat.hub.waiting_bytes(), len);
     chat.hub.receive(alice, &send("bob", "1"), chat.now);
-    assert_eq!(chat.hub.clients.waiting_bytes(), 2 * len + 1);
-    assert_eq!(chat.hub.clients.take(bob), [line(1), line(2)].join("\n").into_bytes());
-    assert_eq!(chat.hub.clients.take(bob), b"");
-    assert_eq!(chat.hub.clients.waiting_bytes(), 2 * len + 1, "taken is not yet gone");
-    chat.hub.set_unsent(bob, 7);
-    assert_eq!(chat.hub.clients.waiting_bytes(), 7);
+    assert_eq!(chat.hub.waiting_bytes(), 2 * len + 1);
+    assert_eq!(chat.hub.take_text(bob), [line(1), line(2)].join("\n").into_bytes());
+    assert_eq!(chat.hub.take_text(bob), b"");
+    assert_eq!(chat.hub.waiting_bytes(), 2 * len + 1, "taken is not yet gone");
+    chat.hub.written(bob, Vec::new(), 7);
+    assert_eq!(chat.hub.waiting_bytes(), 7);
     chat.hub.receive(alice, &send("bob", "1"), chat.now);
-    assert_eq!(chat.hub.clients.waiting_bytes(), 7 + len);
-    chat.hub.set_unsent(bob, 0);
-    assert_eq!(chat.hub.clients.waiting_bytes(), len);
-    chat.hub.disconnected(bob, Departure::Broken, chat.now);
-    assert_eq!(chat.hub.clients.waiting_bytes(), 0);
+    assert_eq!(chat.hub.waiting_bytes(), 7 + len);
+    chat.hub.written(bob, Vec::new(), 0);
+    assert_eq!(chat.hub.waiting_bytes(), len);
+    chat.hub.disconnected(bob, Departure::Lost, chat.now);
+    assert_eq!(chat.hub.waiting_bytes(), 0);
 }
 
 #[test]
@@ -837,23 +839,23 @@ fn the_token_of_a_client_that_is_gone_is_nobodys() {
     let mut chat = Chat::of(&["alice", "bob"]);
     let (old, now) = (chat.token("alice"), chat.now);
     let new = Token::new(old.key(), 2);
-    chat.hub.disconnected(old, Departure::Broken, now);
+    chat.hub.disconnected(old, Departure::Lost, now);
     // At first its key is nobody's, and then somebody else's.
     for _ in 0..2 {
         let hub = &mut chat.hub;
         assert_eq!(hub.receive(old, &send("bob", "a ghost"), now), "");
-        assert_eq!(hub.clients.take(old), b"");
+        assert_eq!(hub.take_text(old), b"");
         assert!(!hub.has_joined(old));
-        hub.set_unsent(old, 1000);
+        hub.written(old, Vec::new(), 1000);
         hub.close(old, CloseCode::GoingAway, now);
-        hub.disconnected(old, Departure::Broken, now);
+        hub.disconnected(old, Departure::Lost, now);
         assert!(hub.disconnects.is_empty() && hub.clients.pending_write.is_empty());
-        assert_eq!(hub.clients.waiting_bytes(), 0);
+        assert_eq!(hub.waiting_bytes(), 0);
         if hub.clients.get(new).is_none() {
             hub.open(new);
             hub.receive(new, r#"{"type":"join","id":"alice"}"#, chat.now);
-            hub.clients.take(new);
-            hub.set_unsent(new, 0);
+            hub.take_text(new);
+            hub.written(new, Vec::new(), 0);
             hub.clients.pending_write.clear();
         }
     }

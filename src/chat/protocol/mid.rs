@@ -92,18 +92,18 @@ fn put_hex(mut number: u64, place: &mut [u8]) {
 /// The mids of an `ack`, each known to be one: as they stand in a line, with quotes, and commas
 /// between them, without white space.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SaidMids<'a>(Cow<'a, str>);
+pub struct MidList<'a>(Cow<'a, str>);
 
-impl<'a> SaidMids<'a> {
+impl<'a> MidList<'a> {
     /// Those of a list, which are valid.
-    pub fn new(mids: &[Cow<'_, str>]) -> SaidMids<'a> {
+    pub fn new(mids: &[Cow<'_, str>]) -> MidList<'a> {
         let quoted: Vec<String> = mids.iter().map(|mid| format!("\"{mid}\"")).collect();
-        SaidMids(Cow::Owned(quoted.join(",")))
+        MidList(Cow::Owned(quoted.join(",")))
     }
 
     /// Those of a list that stands in a line just so.
-    pub(super) fn as_they_came(list: &'a str) -> SaidMids<'a> {
-        SaidMids(Cow::Borrowed(list))
+    pub(super) fn verbatim(list: &'a str) -> MidList<'a> {
+        MidList(Cow::Borrowed(list))
     }
 
     /// What each counts, one after the other; none for one of another server's.
@@ -129,28 +129,28 @@ impl<'a> SaidMids<'a> {
 #[derive(Debug)]
 pub enum Mids<'a> {
     /// Of this server, by their counts.
-    Ours {
+    Counts {
         /// What all of them begin with.
         prefix: Prefix,
         /// How each goes on.
         counts: &'a [u64],
     },
     /// As a client said them, whoever's they are.
-    Said(&'a SaidMids<'a>),
+    List(&'a MidList<'a>),
 }
 
 impl Mids<'_> {
     /// Appends them as they stand in a list.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Mids::Ours { prefix, counts } => {
+            Mids::Counts { prefix, counts } => {
                 for (n, &count) in counts.iter().enumerate() {
                     let before: &[u8] = if n == 0 { b"\"" } else { b",\"" };
                     let mid = Mid { prefix: *prefix, count };
                     put_all(out, [before, mid.write(&mut [0; MID_BYTES_MAX]), b"\""]);
                 }
             }
-            Mids::Said(mids) => out.extend_from_slice(mids.0.as_bytes()),
+            Mids::List(mids) => out.extend_from_slice(mids.0.as_bytes()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{FromClient, Line, Mid, SaidMids, Tag};
+use super::{FromClient, Line, Mid, MidList, Tag};
 use crate::limits::{BODY_DEPTH_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
 /// Reads one line, which is not blank.
@@ -16,12 +16,12 @@ pub fn parse(line: &str) -> Line<'_> {
         Ok(keys) => keys,
         Err(wrong) => {
             let sentence = format!("not a JSON object, from column {} on", wrong.column());
-            return Line { tag: Tag::default(), said: Err(sentence) };
+            return Line { tag: Tag::default(), request: Err(sentence) };
         }
     };
     let short = |raw: Option<_>| raw.and_then(string).filter(|text| text.len() <= REF_BYTES_MAX);
     let tag = Tag { reference: short(keys.reference), to: short(keys.to) };
-    Line { tag, said: keys.said() }
+    Line { tag, request: keys.request() }
 }
 
 /// The keys that mean something, each as it came.
@@ -103,22 +103,22 @@ impl<'de> Deserialize<'de> for Key<'de> {
 }
 
 impl<'a> Keys<'a> {
-    fn said(&self) -> Result<FromClient<'a>, String> {
+    fn request(&self) -> Result<FromClient<'a>, String> {
         if self.repeated {
             return Err("a key stands twice".into());
         }
-        let kind = needed("type", self.kind)?;
+        let kind = required("type", self.kind)?;
         Ok(match &*kind {
             "send" => FromClient::Send {
-                to: needed("to", self.to)?,
+                to: required("to", self.to)?,
                 body: self.body()?,
                 reference: self.reference()?,
             },
-            "signal" => FromClient::Signal { to: needed("to", self.to)?, body: self.body()? },
+            "signal" => FromClient::Signal { to: required("to", self.to)?, body: self.body()? },
             "join" => {
-                FromClient::Join { id: needed("id", self.id)?, key: optional("key", self.key)? }
+                FromClient::Join { id: required("id", self.id)?, key: optional("key", self.key)? }
             }
-            "ack" => FromClient::Ack { to: needed("to", self.to)?, mids: self.mids()? },
+            "ack" => FromClient::Ack { to: required("to", self.to)?, mids: self.mids()? },
             "watch" => FromClient::Watch { ids: list("ids", self.ids)? },
             "unwatch" => FromClient::Unwatch { ids: list("ids", self.ids)? },
             "block" => FromClient::Block { ids: list("ids", self.ids)? },
@@ -136,12 +136,12 @@ impl<'a> Keys<'a> {
         Ok(body)
     }
 
-    fn mids(&self) -> Result<SaidMids<'a>, String> {
+    fn mids(&self) -> Result<MidList<'a>, String> {
         let mids = list("mids", self.mids)?;
         if !mids.iter().all(|mid| Mid::is_valid(mid)) {
             return Err(format!("a mid is 1 to {MID_BYTES_MAX} ASCII letters, digits and -"));
         }
-        Ok(SaidMids::new(&mids))
+        Ok(MidList::new(&mids))
     }
 
     fn reference(&self) -> Result<Option<Cow<'a, str>>, String> {
@@ -164,7 +164,7 @@ fn list<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Vec<Cow<'a, str>>
     list.into_iter().map(|entry| string(entry).ok_or_else(not_strings)).collect()
 }
 
-fn needed<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Cow<'a, str>, String> {
+fn required<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Cow<'a, str>, String> {
     optional(name, value)?.ok_or_else(|| format!("`{name}` is missing"))
 }
 

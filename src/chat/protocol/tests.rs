@@ -15,12 +15,12 @@ fn read(line: &str) -> Line<'_> {
 }
 
 fn said(line: &str) -> FromClient<'_> {
-    read(line).said.unwrap_or_else(|wrong| panic!("{line}: {wrong}"))
+    read(line).request.unwrap_or_else(|wrong| panic!("{line}: {wrong}"))
 }
 
 /// The line is a `bad_request` whose sentence has `word` in it.
 fn bad(line: &str, word: &str) {
-    match read(line).said {
+    match read(line).request {
         Err(sentence) => assert!(sentence.contains(word), "{line}: {sentence}"),
         Ok(said) => panic!("{line} was taken for {said:?}"),
     }
@@ -60,7 +60,7 @@ fn the_examples_of_the_protocol_are_read() {
     );
     assert_eq!(
         said(r#"{"type":"ack","to":"bob","mids":["abc-1"]}"#),
-        FromClient::Ack { to: "bob".into(), mids: SaidMids::new(&["abc-1".into()]) }
+        FromClient::Ack { to: "bob".into(), mids: MidList::new(&["abc-1".into()]) }
     );
     assert_eq!(
         said(r#"{"type":"block","ids":["mallory"]}"#),
@@ -106,14 +106,14 @@ fn the_examples_of_the_protocol_are_written() {
     assert_eq!(
         written(&ToClient::Delivered {
             from: &alice,
-            mids: Mids::Said(&SaidMids::new(&["a-1".into(), "b".into()]))
+            mids: Mids::List(&MidList::new(&["a-1".into(), "b".into()]))
         }),
         r#"{"type":"delivered","from":"alice","mids":["a-1","b"]}"#
     );
     assert_eq!(
         written(&ToClient::Expired {
             to: &alice,
-            mids: Mids::Ours { prefix: 0xabc.into(), counts: &[1, 255] }
+            mids: Mids::Counts { prefix: 0xabc.into(), counts: &[1, 255] }
         }),
         r#"{"type":"expired","to":"alice","mids":["000000000abc-1","000000000abc-ff"]}"#
     );
@@ -310,8 +310,7 @@ fn a_mid_is_short_and_plain() {
 #[test]
 fn a_mid_of_this_server_is_known_by_its_one_spelling() {
     let mid = Mid { prefix: 0xabc.into(), count: 0x1f };
-    let count_in =
-        |text: &str| SaidMids::new(&[text.into()]).counts(mid.prefix).collect::<Vec<_>>();
+    let count_in = |text: &str| MidList::new(&[text.into()]).counts(mid.prefix).collect::<Vec<_>>();
     assert_eq!(count_in(&mid.to_string()), [Some(0x1f)]);
     for foreign in [
         "000000000abd-1f",
@@ -327,7 +326,7 @@ fn a_mid_of_this_server_is_known_by_its_one_spelling() {
     let all =
         ["000000000abc-0", "x", "000000000abc-10000000000000000", "000000000abc-a"].map(Into::into);
     assert_eq!(
-        SaidMids::new(&all).counts(mid.prefix).collect::<Vec<_>>(),
+        MidList::new(&all).counts(mid.prefix).collect::<Vec<_>>(),
         [Some(0), None, None, Some(10)]
     );
 }
@@ -430,7 +429,7 @@ fn a_list_may_be_as_long_as_a_list_may_be() {
     for (len, is_read) in [(LIST_MAX, true), (LIST_MAX + 1, false)] {
         let line =
             format!(r#"{{"type":"ack","to":"bob","mids":["a"{}]}}"#, ",\"a\"".repeat(len - 1));
-        assert_eq!((fast::first(&line).is_some(), read(&line).said.is_ok()), (is_read, is_read));
+        assert_eq!((fast::first(&line).is_some(), read(&line).request.is_ok()), (is_read, is_read));
     }
 }
 
@@ -496,7 +495,7 @@ fn mids_are_written_as_the_standard_library_writes_them() {
         let mid = Mid { prefix: number.into(), count: number };
         let expected = format!("{:012x}-{number:x}", number & 0xffff_ffff_ffff);
         assert_eq!(mid.write(&mut [0; MID_BYTES_MAX]), expected.as_bytes());
-        let said = SaidMids::new(&[expected.as_str().into()]);
+        let said = MidList::new(&[expected.as_str().into()]);
         assert_eq!(said.counts(mid.prefix).collect::<Vec<_>>(), [Some(number)]);
     }
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::chat::owners::Fate;
 use crate::limits::LIST_MAX;
 
 /// Few of each, so that they collide.
@@ -81,7 +82,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (slot, id, key) = (0..SLOTS, 0..IDS.len(), prop::sample::select(vec![0, 1, 1, 1, 1, 2]));
-    let departure = prop::sample::select(vec![Departure::Broken, Departure::Meant]);
+    let departure = prop::sample::select(vec![Departure::Lost, Departure::Normal]);
     let step = prop_oneof![
         6 => (slot.clone(), id.clone(), key).prop_map(|(slot, id, key)| Step::Join { slot, id, key }),
         2 => (slot.clone(), departure).prop_map(|(slot, departure)| Step::Cut { slot, departure }),
@@ -189,12 +190,13 @@ impl Model {
             Step::Pass { seconds } => {
                 self.now.instant += Duration::from_secs(seconds);
                 self.hub.expire(self.now);
+                self.hub.sweep(SLOTS);
                 self.hub.clients.pressing.clear();
             }
         }
         self.count += 1;
         self.look_for_ends(leaving);
-        self.part();
+        self.hear_disconnects();
         self.hub.check_tables();
         assert!(self.hub.held_bytes() <= LIMITS.held_bytes_total);
     }
@@ -202,7 +204,7 @@ impl Model {
     // ---- what clients do ----
 
     fn join(&mut self, slot: usize, id: usize, key: usize) {
-        self.cut(slot, Departure::Broken);
+        self.cut(slot, Departure::Lost);
         let token = Token::new(slot, self.count + 1);
         self.hub.open(token);
         let (text, unsent, newest) = (String::new(), 0, 0);
@@ -295,11 +297,11 @@ impl Model {
         let Some(connection) = &mut self.connections[slot] else { return };
         if connection.unsent == 0 {
             connection.text =
-                String::from_utf8(self.hub.clients.take(connection.token)).expect("UTF-8");
+                String::from_utf8(self.hub.take_text(connection.token)).expect("UTF-8");
             connection.unsent = connection.text.len();
         }
         connection.unsent = connection.unsent.min(unsent);
-        self.hub.set_unsent(connection.token, connection.unsent);
+        self.hub.written(connection.token, Vec::new(), connection.unsent);
         if connection.unsent == 0 {
             let text = std::mem::take(&mut connection.text);
             self.hear(slot, &text);
@@ -309,13 +311,14 @@ impl Model {
     fn turn(&mut self) {
         // What was left over because somebody pressed.
         self.hub.expire(self.now);
+        self.hub.sweep(SLOTS);
         self.hub.clients.pressing.clear();
-        self.hub.tell_notices(self.now);
+        self.hub.flush(self.now);
         self.hub.clients.pending_write.clear();
     }
 
     /// Connections that the hub has ended hear the last words, if nothing is in front of them.
-    fn part(&mut self) {
+    fn hear_disconnects(&mut self) {
         for Disconnect { token, text, .. } in std::mem::take(&mut self.hub.disconnects) {
             let slot = token.key();
             if self.connections[slot].as_ref().is_some_and(|c| c.token == token && c.unsent == 0) {
@@ -369,7 +372,7 @@ impl Model {
     fn look_for_ends(&mut self, leaving: Option<Party>) {
         let before = std::mem::take(&mut self.owners);
         for holder in self.hub.ids.values() {
-            let (party, is_away) = (*holder, self.hub.token_of(*holder).is_none());
+            let (party, is_away) = (*holder, self.hub.client_of(*holder).is_none());
             let since = before.get(&party).copied().flatten().unwrap_or(self.now.instant);
             self.owners.insert(party, is_away.then_some(since));
         }
@@ -388,7 +391,7 @@ impl Model {
     /// left.
     fn finish(mut self) {
         for _ in 0..2 {
-            (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Broken));
+            (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Lost));
             let owners: Vec<Party> = self.owners.keys().copied().collect();
             let owners = owners.into_iter().filter_map(|party| self.names.get(&party).copied());
             for (slot, (id, key)) in owners.collect::<Vec<_>>().into_iter().enumerate() {
@@ -415,14 +418,14 @@ impl Model {
                 assert!(message.is_told, "nobody heard of {}", message.number);
             }
         }
-        (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Broken));
+        (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Lost));
         self.now.instant += LIMITS.hold;
         while self.hub.is_busy(self.now.instant) {
             self.turn();
         }
         self.hub.check_tables();
         assert!(self.hub.ids.is_empty() && self.hub.owners.is_empty());
-        assert_eq!((self.hub.held_bytes(), self.hub.clients.waiting_bytes()), (0, 0));
+        assert_eq!((self.hub.held_bytes(), self.hub.waiting_bytes()), (0, 0));
         assert!(self.hub.clients.checked().next().is_none() && self.hub.disconnects.is_empty());
     }
 
@@ -431,7 +434,7 @@ impl Model {
         while self.hub.is_busy(self.now.instant) {
             self.turn();
             (0..SLOTS).for_each(|slot| self.take(slot, 0));
-            self.part();
+            self.hear_disconnects();
         }
     }
 

@@ -105,15 +105,15 @@ impl Model {
             Step::Gone(slot) => self.gone(slot),
             Step::Say(slot, line) => self.say(slot, &line.replace('%', &self.count.to_string())),
             Step::Take(slot, unsent) => self.take(slot, unsent),
-            Step::Notices => self.hub.tell_notices(self.now),
+            Step::Notices => self.hub.flush(self.now),
         }
-        self.part();
+        self.hear_disconnects();
         self.check();
     }
 
     fn gone(&mut self, slot: usize) {
         if let Some(token) = self.slots[slot].take() {
-            self.hub.disconnected(token, Departure::Meant, self.now);
+            self.hub.disconnected(token, Departure::Normal, self.now);
             self.peers.remove(&token);
         }
     }
@@ -209,7 +209,12 @@ impl Model {
         } else {
             let Some(to) = holder else { return self.owe(from, format!("offline {reference}")) };
             // The one thing that the model asks the hub: for whom it was too much.
-            if self.hub.disconnects.iter().any(|closing| closing.token == to && is_slow(closing)) {
+            if self
+                .hub
+                .disconnects
+                .iter()
+                .any(|disconnect| disconnect.token == to && is_slow(disconnect))
+            {
                 return self.owe(from, format!("slow {reference}"));
             }
             self.owe(to, format!("message {body}"));
@@ -222,28 +227,28 @@ impl Model {
     fn take(&mut self, slot: usize, unsent: usize) {
         let Some(token) = self.slots[slot] else { return };
         let waiting = self.hub.clients.waiting(token);
-        let text = self.hub.clients.take(token);
+        let text = self.hub.take_text(token);
         self.hub.clients.pending_write.retain(|pending| *pending != token);
         if !self.peers.contains_key(&token) {
             return assert!(text.is_empty());
         }
         assert_eq!(waiting, self.peer(token).unsent + text.len());
         let unsent = unsent.min(waiting);
-        self.hub.set_unsent(token, unsent);
+        self.hub.written(token, Vec::new(), unsent);
         self.peer(token).unsent = unsent;
         let heard = self.hear(token, &text);
         assert_eq!(heard, std::mem::take(&mut self.peer(token).owed));
     }
 
     /// Those whom the hub has taken out have heard all they were owed, but for the slow.
-    fn part(&mut self) {
-        for closing in std::mem::take(&mut self.hub.disconnects) {
-            if !is_slow(&closing) {
-                let mut heard = self.hear(closing.token, &closing.text);
-                heard.push(format!("closed {}", u16::from(closing.code)));
-                assert_eq!(heard, self.peer(closing.token).owed);
+    fn hear_disconnects(&mut self) {
+        for disconnect in std::mem::take(&mut self.hub.disconnects) {
+            if !is_slow(&disconnect) {
+                let mut heard = self.hear(disconnect.token, &disconnect.text);
+                heard.push(format!("closed {}", u16::from(disconnect.code)));
+                assert_eq!(heard, self.peer(disconnect.token).owed);
             }
-            self.peers.remove(&closing.token);
+            self.peers.remove(&disconnect.token);
         }
     }
 
@@ -306,9 +311,10 @@ impl Model {
             self.now.instant += Duration::from_secs(10);
             while self.hub.is_busy(self.now.instant) {
                 self.hub.expire(self.now);
+                self.hub.sweep(SLOTS);
                 self.hub.clients.pressing.clear();
-                self.hub.tell_notices(self.now);
-                self.part();
+                self.hub.flush(self.now);
+                self.hear_disconnects();
                 self.hub.clients.pending_write.clear();
                 (0..SLOTS).for_each(|slot| self.take(slot, 0));
             }
@@ -321,13 +327,14 @@ impl Model {
                 assert_eq!(*told, Some(online), "{id}");
             }
         }
-        assert_eq!(self.hub.clients.waiting_bytes(), 0);
+        assert_eq!(self.hub.waiting_bytes(), 0);
         (0..SLOTS).for_each(|slot| self.gone(slot));
         self.now.instant += LIMITS.hold;
         while self.hub.is_busy(self.now.instant) {
             self.hub.expire(self.now);
+            self.hub.sweep(SLOTS);
             self.hub.clients.pressing.clear();
-            self.hub.tell_notices(self.now);
+            self.hub.flush(self.now);
         }
         assert!(
             self.hub.ids.is_empty() && self.hub.owners.is_empty() && self.hub.held_bytes() == 0
