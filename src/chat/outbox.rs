@@ -1,26 +1,28 @@
-//! The lines waiting for one client; who fills and who empties it is not known here.
+//! The lines waiting for one client, and a pool for the buffers they wait in.
 //!
-//! Invariant: `lines` holds whole lines with a newline between each two, so all of them leave as
-//! one text; `waiting` is the length of that text and of what was taken but has not left.
+//! **Invariants**
+//! - `lines` holds whole lines with one newline between each two, so all of them leave as one text.
+//! - [`Outbox::waiting`] is the length of that text and of all text taken but not yet sent.
+//! - `bytes` of a pool is the capacity of its short buffers. It never exceeds [`POOL_BYTES_MAX`].
+//!
+//! The client, and the time at which its lines are taken, are not known here.
 
 use crate::limits::{POOL_BYTES_MAX, POOLED_BUFFER_BYTES_MAX};
 use crate::memory::extend_tightly;
 
-/// Lines on their way to one client.
-///
-/// What waits for a client is one number: what is in here, and what was taken from here and the
-/// kernel has not taken.
+/// The lines on their way to one client.
 #[derive(Debug, Default)]
 pub struct Outbox {
     lines: Vec<u8>,
+    /// Bytes taken from here that the kernel has not accepted yet.
     unsent: usize,
 }
 
-/// Empty buffers that have room already, for the next outboxes that get a line: where much is said
-/// nothing is allocated for it, and a client for whom nothing waits still owns nothing.
+/// Empty buffers for the next outboxes that get a line. With it, no line allocates where many are
+/// sent, and still a client that nothing waits for owns no memory.
 ///
-/// Short ones, and one of any length, which is for whoever outgrows a short one: whoever gets a
-/// line has no more room for it than that.
+/// It keeps short buffers, and one of any length for an outbox that outgrows a short one. So an
+/// outbox gets no more capacity for its first line than a short buffer has.
 #[derive(Debug, Default)]
 pub struct BufferPool {
     buffers: Vec<Vec<u8>>,
@@ -35,7 +37,7 @@ impl BufferPool {
         buffer
     }
 
-    /// The large one for a short one that is not enough.
+    /// Moves `lines` from their short buffer into the large one, if that is larger.
     fn enlarge(&mut self, lines: &mut Vec<u8>) {
         if self.large.capacity() > lines.capacity() {
             let mut large = std::mem::take(&mut self.large);
@@ -44,7 +46,7 @@ impl BufferPool {
         }
     }
 
-    /// Keeps the room of a text that has left, if it is not too much.
+    /// Puts back the buffer of a text that has left. It is kept if the pool's bounds allow.
     pub fn put(&mut self, mut text: Vec<u8>) {
         let bytes = text.capacity();
         text.clear();
@@ -60,24 +62,24 @@ impl BufferPool {
 }
 
 impl Outbox {
-    /// Bytes that wait for the client.
+    /// Returns the bytes that wait for the client.
     pub fn waiting(&self) -> usize {
         self.lines.len() + self.unsent
     }
 
-    /// Are there no lines to take?
+    /// Returns `true` if there are no lines to take.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// Was something taken that has not left?
+    /// Returns `true` if bytes were taken that have not left.
     pub fn has_unsent(&self) -> bool {
         self.unsent > 0
     }
 
-    /// Adds a line, unless more than `bytes_max` would wait then; says whether it did.
+    /// Adds a line. Returns `false`, and adds nothing, if more than `bytes_max` bytes would wait.
     ///
-    /// The bound is an argument because it depends on what waits for everybody.
+    /// The bound is an argument because it depends on the bytes that wait for other clients.
     #[must_use]
     pub fn push(&mut self, line: &[u8], bytes_max: usize, pool: &mut BufferPool) -> bool {
         let newline = usize::from(!self.lines.is_empty());
@@ -86,7 +88,7 @@ impl Outbox {
         }
         let newline = &b"\n"[..newline];
         if self.has_unsent() {
-            // Nobody knows for how long.
+            // The socket refuses bytes, so these lines may wait for long: spare no capacity.
             extend_tightly(&mut self.lines, newline);
             extend_tightly(&mut self.lines, line);
         } else {
@@ -103,14 +105,14 @@ impl Outbox {
         true
     }
 
-    /// Takes all lines as one text, oldest first. They go on waiting until [`Outbox::set_unsent`]
-    /// says that they left.
+    /// Takes all lines as one text, oldest first. They go on waiting, as unsent bytes, until
+    /// [`Outbox::set_unsent`].
     pub fn take(&mut self) -> Vec<u8> {
         self.unsent += self.lines.len();
         std::mem::take(&mut self.lines)
     }
 
-    /// Says how many bytes of what was taken have not left.
+    /// Sets the number of bytes that were taken and have not left.
     pub fn set_unsent(&mut self, bytes: usize) {
         self.unsent = bytes;
     }
@@ -131,23 +133,23 @@ mod tests {
         assert_eq!(outbox.waiting(), 8);
         assert_eq!(outbox.take(), b"a\nbb\nccc");
         assert!(outbox.is_empty());
-        assert_eq!(outbox.waiting(), 8, "taken is not yet gone");
+        assert_eq!(outbox.waiting(), 8, "taken, but not sent");
         outbox.set_unsent(0);
         assert_eq!(outbox.waiting(), 0);
     }
 
     #[test]
-    fn a_line_too_many_is_refused_and_changes_nothing() {
+    fn line_over_the_bound_is_refused_and_changes_nothing() {
         let mut outbox = Outbox::default();
         assert!(outbox.push(b"12345", 8, &mut BufferPool::default()));
         assert!(!outbox.push(b"678", 8, &mut BufferPool::default()), "the newline counts");
         assert!(outbox.push(b"67", 8, &mut BufferPool::default()));
         assert_eq!(outbox.take(), b"12345\n67");
-        assert!(!outbox.push(b"x", 8, &mut BufferPool::default()), "what has not left counts");
+        assert!(!outbox.push(b"x", 8, &mut BufferPool::default()), "unsent bytes count");
     }
 
     #[test]
-    fn while_something_has_not_left_little_room_is_kept_to_spare() {
+    fn outbox_with_unsent_bytes_has_little_spare_capacity() {
         let mut outbox = Outbox::default();
         assert!(outbox.push(b"first", usize::MAX, &mut BufferPool::default()));
         drop(outbox.take());
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_when_it_is_empty() {
+    fn empty_outbox_owns_no_memory() {
         let mut outbox = Outbox::default();
         assert!(outbox.push(&[b'x'; 10_000], 20_000, &mut BufferPool::default()));
         drop(outbox.take());
@@ -166,17 +168,17 @@ mod tests {
     }
 
     #[test]
-    fn a_room_goes_round_and_few_are_kept() {
+    fn short_buffers_are_reused_within_the_bound() {
         let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
         assert!(outbox.push(&[b'x'; 1000], 2000, &mut pool));
         let text = outbox.take();
-        let place = text.as_ptr();
+        let address = text.as_ptr();
         outbox.set_unsent(0);
         pool.put(text);
         assert!(!outbox.push(b"a line too long", 10, &mut pool));
-        assert_eq!(outbox.lines.capacity(), 0, "who gets no line gets no room");
+        assert_eq!(outbox.lines.capacity(), 0, "a refused line takes no buffer");
         assert!(outbox.push(b"a line", 10, &mut pool));
-        assert_eq!((outbox.lines.as_ptr(), pool.bytes), (place, 0));
+        assert_eq!((outbox.lines.as_ptr(), pool.bytes), (address, 0));
 
         for _ in 0..2000 {
             pool.put(Vec::with_capacity(1000));
@@ -186,17 +188,17 @@ mod tests {
     }
 
     #[test]
-    fn the_large_room_is_for_whoever_needs_it() {
+    fn large_buffer_is_taken_only_when_a_short_one_is_full() {
         let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
         let large = Vec::with_capacity(100_000);
-        let place = large.as_ptr();
+        let address = large.as_ptr();
         pool.put(large);
         pool.put(Vec::with_capacity(POOLED_BUFFER_BYTES_MAX + 1));
         pool.put(Vec::with_capacity(10));
         assert!(outbox.push(&[b'x'; 1000], usize::MAX, &mut pool));
         assert!(outbox.lines.capacity() <= POOLED_BUFFER_BYTES_MAX);
         assert!(outbox.push(&[b'y'; POOLED_BUFFER_BYTES_MAX], usize::MAX, &mut pool));
-        assert_eq!((outbox.lines.as_ptr(), pool.large.capacity()), (place, 0));
+        assert_eq!((outbox.lines.as_ptr(), pool.large.capacity()), (address, 0));
         assert!(outbox.push(b"z", usize::MAX, &mut pool));
         let text = outbox.take();
         assert_eq!(
@@ -206,12 +208,12 @@ mod tests {
     }
 
     proptest! {
-    // Cases that failed are printed, and kept as ordinary tests; not as files.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        // A case that fails is printed, and becomes an ordinary test; it is not kept in a file.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Against a model: a list of lines, and a number.
+        /// Against a model: a list of lines, and a number of unsent bytes.
         #[test]
-        fn keeps_order_counts_right_and_stays_below_its_mark(
+        fn outbox_keeps_order_counts_and_bound(
             steps in prop::collection::vec((0u8..4, 1usize..50), 0..200), bytes_max in 10usize..300,
         ) {
             let (mut outbox, mut model, mut unsent) = (Outbox::default(), Vec::<String>::new(), 0);
