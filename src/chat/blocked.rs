@@ -1,6 +1,9 @@
-//! Whom somebody blocks. What that does is not known here.
+//! The set of ids that one client, or one ownership, blocks.
 //!
-//! Invariant: while it is nobody, nothing is owned: most never block anybody.
+//! **Invariants**
+//! - An empty set owns no heap memory: most clients never block an id.
+//!
+//! The effect of a block is not known here.
 
 use std::collections::HashSet;
 
@@ -14,31 +17,33 @@ use crate::memory::tighten;
 pub struct Blocked(Option<Box<HashSet<Id>>>);
 
 impl Blocked {
-    /// Is this id blocked?
+    /// Returns `true` if this id is blocked.
     pub fn contains(&self, id: &str) -> bool {
         self.0.as_ref().is_some_and(|ids| ids.contains(id))
     }
 
-    /// Blocks an id; false: it was blocked.
-    pub fn insert(&mut self, id: Id) -> bool {
-        self.0.get_or_insert_default().insert(id)
+    /// Blocks all these ids; those that are blocked already stay so.
+    pub fn insert_all(&mut self, ids: Vec<Id>) {
+        for id in ids {
+            self.0.get_or_insert_default().insert(id);
+        }
     }
 
-    /// Ends that; false: it was not blocked.
-    pub fn remove(&mut self, id: &str) -> bool {
-        let Some(ids) = &mut self.0 else { return false };
-        let removed = ids.remove(id);
-        tighten(&mut **ids, SMALL_CAPACITY_MIN);
-        self.0.take_if(|ids| ids.is_empty());
+    /// Unblocks all these ids, and returns how many of them were blocked.
+    pub fn remove_all(&mut self, ids: &[Id]) -> usize {
+        let Some(set) = &mut self.0 else { return 0 };
+        let removed = ids.iter().filter(|id| set.remove(*id)).count();
+        tighten(&mut **set, SMALL_CAPACITY_MIN);
+        self.0.take_if(|set| set.is_empty());
         removed
     }
 
-    /// How many are blocked.
+    /// Returns the number of blocked ids.
     pub fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |ids| ids.len())
     }
 
-    /// Is nobody blocked?
+    /// Returns `true` if no id is blocked.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -49,12 +54,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_owned_while_nobody_is_blocked() {
+    fn set_without_ids_owns_no_memory() {
         let mut blocked = Blocked::default();
         let bob = Id::new("bob").expect("a valid id");
-        assert!(blocked.insert(bob.clone()) && !blocked.insert(bob));
+        blocked.insert_all(vec![]);
+        assert!(blocked.0.is_none());
+        blocked.insert_all(vec![bob.clone()]);
+        blocked.insert_all(vec![bob.clone()]);
         assert!(blocked.contains("bob") && blocked.len() == 1);
-        assert!(blocked.remove("bob") && !blocked.remove("bob"));
+        let ids = [bob];
+        assert_eq!((blocked.remove_all(&ids), blocked.remove_all(&ids)), (1, 0));
         assert!(blocked.is_empty() && blocked.0.is_none());
     }
 }

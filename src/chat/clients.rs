@@ -1,8 +1,14 @@
-//! Who is connected, and what waits for each: the table of clients with their outboxes.
+//! The table of connected clients, with the outbox of each.
 //!
-//! Invariants: a client is found by its token only, so nobody is taken for the one whose key it
-//! has. The bytes that wait for all clients are counted, and what is pushed stays within the bounds
-//! of one and of all.
+//! **Invariants**
+//! - A client is in the table from [`Clients::insert`] to [`Clients::remove`]. Afterwards its token
+//!   finds no client, even when its key is used again.
+//! - `waiting` is the sum of the bytes that wait for all clients. A line is accepted only if at
+//!   most `outbox_bytes_max` bytes wait for its client then.
+//! - A client with lines in its outbox has `on_pending_write` or `on_gathering` set, so the loop
+//!   will write to it.
+//!
+//! The text of a line, and the meaning of a request, are not known here.
 
 use std::time::Instant;
 
@@ -15,36 +21,35 @@ use crate::memory::Budget;
 use crate::memory::tighten;
 use crate::token::{Token, TokenMap};
 
-/// All clients, by the key of their token.
+/// All connected clients.
 pub struct Clients {
     table: TokenMap<Client>,
     waiting: Budget,
     outbox_bytes_max: usize,
     pool: BufferPool,
-    /// Clients that have got a line since they were last written to.
+    /// Clients that have got a line since the loop last took their text, each once.
     pub(super) pending_write: Vec<Token>,
-    /// Clients that have got a line that may wait for others, each once; and by when they are
-    /// written to.
+    /// Clients with a line that is held back to leave with others, each once.
     gathering: Vec<Token>,
+    /// The time at which those lines leave.
     gather_until: Option<Instant>,
-    /// Clients for which more than half of what is allowed waits.
+    /// Clients for which more than half of their share waits. One of them may be here many times.
     pub(super) pressing: Vec<Token>,
-    /// What has happened so far.
     pub(super) counters: Counters,
 }
 
-/// What the chat counts for whoever watches the server; nothing depends on it.
+/// Counts for the metrics. Nothing in the chat depends on them.
 #[derive(Default)]
 pub struct Counters {
-    /// Clients that have joined and are here.
+    /// Connected clients that have joined.
     pub joined: usize,
-    /// Claims that stood.
+    /// Joins that were granted, ever.
     pub joins: u64,
-    /// Messages taken.
+    /// Messages taken, ever.
     pub messages: u64,
-    /// Lines put into outboxes.
+    /// Lines put into outboxes, ever.
     pub lines: u64,
-    /// Requests refused, by the number of their code.
+    /// Requests refused, ever, by the number of the [`ErrorCode`].
     pub refusals: [u64; ErrorCode::ALL.len()],
 }
 
@@ -54,42 +59,43 @@ pub enum Urgency {
     /// Leaves in this turn, and may fill the outbox.
     Now,
     /// May fill the outbox, but is held back for up to [`GATHERING`], counted from this time, so
-    /// that it leaves in one write with other lines. A line that leaves sooner takes it along.
+    /// that it leaves in one write with other lines. It leaves sooner with a line that does.
     Gather(Instant),
     /// Leaves in this turn, but yields capacity to lines that cannot be dropped or kept elsewhere:
-    /// it may fill half of the outbox, and never makes its recipient pressing. Into an empty outbox
-    /// one such line always fits, so a client that reads is never starved.
+    /// it may fill half of the outbox, and never makes its recipient pressing. While nothing waits
+    /// for a client one such line always fits, so a client that reads is never starved.
     Yielding,
 }
 
-/// One client. What is here is what it costs, ten thousand times over.
+/// One connected client. There may be tens of thousands, so each byte counts.
 pub struct Client {
-    /// Set by `join`.
+    /// The id it has joined under.
     pub id: Option<Id>,
-    /// Set by `join` with a key.
+    /// The ownership of that id, if it joined with a key.
     pub owner: Option<OwnerToken>,
-    /// Whom it blocks, if it does not own its id.
+    /// The ids that it blocks, if it does not own its id.
     pub blocked: Blocked,
-    /// `bad_request`s in a row.
+    /// The number of `bad_request` answers in a row.
     pub bad_requests: u8,
-    /// The key of the client it wrote to last: a hint, by which most need not be looked for again.
+    /// The key of the client that it wrote to last: a one-entry cache for
+    /// [`Clients::cached_holder`].
     pub cached_recipient: u32,
-    /// It is on `pending_write`, or waits for its socket.
+    /// It is on `pending_write`, or the loop has it on a list of its own, until its text is taken.
     on_pending_write: bool,
-    /// It is on `gathering`.
     on_gathering: bool,
     outbox: Outbox,
 }
 
 impl Client {
-    /// Who has the id of this client, whose token is `token`, if it has one.
+    /// Returns the holder of this client's id. `token` is the client's own.
     pub fn holder(&self, token: Token) -> Holder {
         self.owner.map_or(Holder::Client(token), Holder::Owner)
     }
 }
 
 impl Clients {
-    /// No clients; so many bytes may wait for one, and for all.
+    /// Creates an empty table. Up to `outbox_bytes_max` bytes may wait for one client, and
+    /// `outbox_bytes_total` for all of them.
     pub fn new(outbox_bytes_max: usize, outbox_bytes_total: usize) -> Clients {
         Clients {
             table: TokenMap::default(),
@@ -104,7 +110,9 @@ impl Clients {
         }
     }
 
-    /// A new client.
+    // ---- the table ----
+
+    /// Adds a client that has not joined.
     pub fn insert(&mut self, token: Token) {
         let client = Client {
             id: None,
@@ -119,12 +127,44 @@ impl Clients {
         self.table.insert(token, client);
     }
 
-    /// Takes a client out, and with it the lines that wait for it, as one text.
+    /// Removes a client, and returns it with the lines of its outbox, as one text.
     pub fn remove(&mut self, token: Token) -> Option<(Client, Vec<u8>)> {
         let mut client = self.table.remove(token)?;
         self.waiting.give(client.outbox.waiting());
         let text = client.outbox.take();
         Some((client, text))
+    }
+
+    /// Returns the client with this token.
+    pub fn get(&self, token: Token) -> Option<&Client> {
+        self.table.get(token)
+    }
+
+    /// Returns the client with this token.
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut Client> {
+        self.table.get_mut(token)
+    }
+
+    /// Returns the holder of the id `to`, if `from` wrote to that client last.
+    ///
+    /// In a conversation it has. The two look-ups by key here cost a fifth of one by id, most of
+    /// which is SipHash.
+    pub fn cached_holder(&self, from: Token, to: &str) -> Option<Holder> {
+        let key = self.get(from)?.cached_recipient as usize;
+        let (token, client) = self.table.at_key(key)?;
+        (client.id.as_deref() == Some(to)).then(|| client.holder(token))
+    }
+
+    /// Blocks these ids for a client that does not own its id.
+    pub fn block(&mut self, token: Token, ids: Vec<Id>) {
+        if let Some(client) = self.table.get_mut(token) {
+            client.blocked.insert_all(ids);
+        }
+    }
+
+    /// Unblocks these ids for such a client, and returns how many of them were blocked.
+    pub fn unblock(&mut self, token: Token, ids: &[Id]) -> usize {
+        self.table.get_mut(token).map_or(0, |client| client.blocked.remove_all(ids))
     }
 
     /// Gives unused capacity back. `key_end` is above the key of every token in use.
@@ -134,26 +174,10 @@ impl Clients {
         tighten(&mut self.pressing, TABLE_CAPACITY_MIN);
     }
 
-    /// The client with this token.
-    pub fn get(&self, token: Token) -> Option<&Client> {
-        self.table.get(token)
-    }
+    // ---- outboxes ----
 
-    /// Who has the id `to`, if it is whom this client wrote to last. In a conversation it is, and a
-    /// look at two places of a table costs a fifth of a look-up by name, most of which is SipHash.
-    pub fn cached_holder(&self, from: Token, to: &str) -> Option<Holder> {
-        let hint = self.get(from)?.cached_recipient as usize;
-        let (token, client) = self.table.at_key(hint)?;
-        (client.id.as_deref() == Some(to)).then(|| client.holder(token))
-    }
-
-    /// The client with this token.
-    pub fn get_mut(&mut self, token: Token) -> Option<&mut Client> {
-        self.table.get_mut(token)
-    }
-
-    /// Adds a line to the outbox of `to`, and returns `false` if it does not fit. A client that is
-    /// gone takes every line.
+    /// Adds a line to the outbox of `to`, and returns `false` if it does not fit. A removed client
+    /// accepts every line.
     ///
     /// Only a client with unsent bytes is held to its share of the total: its socket refuses bytes,
     /// so its outbox may stay full. Any other client is written to within the turn, and may fill
@@ -163,7 +187,7 @@ impl Clients {
     ///   up, each of these lines makes its recipient pressing, and the loop writes to it before the
     ///   hub goes on. Bytes that the kernel refuses count in the server's own total
     ///   ([`UNSENT_BYTES_TOTAL`]), and their client is held to its share from then on.
-    /// - By one [yielding](Urgency::Yielding) line for each client whose outbox is empty. It does
+    /// - By one [yielding](Urgency::Yielding) line for each client that nothing waits for. It does
     ///   not press, so only the input of one turn bounds how many of them there are. They are not
     ///   in [`Config::memory_bytes_max`](crate::config::Config::memory_bytes_max).
     ///
@@ -205,39 +229,16 @@ impl Clients {
         true
     }
 
-    /// By when [`Clients::gather`] has to be called.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.gather_until
-    }
-
-    /// If it is time, what has waited for company leaves in this turn.
-    pub fn end_gathering(&mut self, now: Instant) {
-        if self.gather_until.is_none_or(|by| by > now) {
-            return;
-        }
-        self.gather_until = None;
-        tighten(&mut self.gathering, TABLE_CAPACITY_MIN);
-        for token in self.gathering.drain(..) {
-            let Some(client) = self.table.get_mut(token) else { continue };
-            client.on_gathering = false;
-            // Something else may have taken it along.
-            if !client.on_pending_write && !client.outbox.is_empty() {
-                client.on_pending_write = true;
-                self.pending_write.push(token);
-            }
-        }
-    }
-
-    /// Takes what waits for a client as one text, whose room is to be [given
-    /// back](Clients::written).
+    /// Takes the lines of a client as one text. Their bytes go on waiting until
+    /// [`Clients::written`].
     pub fn take_text(&mut self, token: Token) -> Vec<u8> {
         let Some(client) = self.table.get_mut(token) else { return Vec::new() };
         client.on_pending_write = false;
         client.outbox.take()
     }
 
-    /// The text has left, or was copied. Of what was taken for this client, `unsent` bytes have
-    /// not left.
+    /// Puts the buffer of a taken text back into the pool, and notes that `unsent` bytes of all
+    /// texts taken for this client have not left.
     pub fn written(&mut self, token: Token, text: Vec<u8>, unsent: usize) {
         self.pool.put(text);
         let Some(client) = self.table.get_mut(token) else { return };
@@ -246,9 +247,34 @@ impl Clients {
         self.waiting.take(client.outbox.waiting());
     }
 
-    /// Bytes that wait for all clients.
+    /// Returns the bytes that wait for all clients: outboxes and unsent bytes.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.used()
+    }
+
+    // ---- lines that are held back ----
+
+    /// Returns the time by which [`Clients::end_gathering`] has to be called.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.gather_until
+    }
+
+    /// Moves all clients from `gathering` to `pending_write`, if it is time.
+    pub fn end_gathering(&mut self, now: Instant) {
+        if self.gather_until.is_none_or(|until| until > now) {
+            return;
+        }
+        self.gather_until = None;
+        tighten(&mut self.gathering, TABLE_CAPACITY_MIN);
+        for token in self.gathering.drain(..) {
+            let Some(client) = self.table.get_mut(token) else { continue };
+            client.on_gathering = false;
+            // The line may have left already, with another one.
+            if !client.on_pending_write && !client.outbox.is_empty() {
+                client.on_pending_write = true;
+                self.pending_write.push(token);
+            }
+        }
     }
 }
 
@@ -258,32 +284,27 @@ mod tests {
     use crate::memory::assert_size;
 
     #[test]
-    fn what_a_client_costs() {
+    fn client_costs_88_bytes() {
         assert_size!(Client = 80: Client {
-            id: 16 "it is said in each message; the text is shared with the table of ids",
-            owner: 16 "what it does is done for its owned id",
-            blocked: 8 "a pointer: most block nobody",
-            bad_requests: 1 "broken clients are found out",
-            cached_recipient: 4 "most messages need no look-up by name",
-            on_pending_write: 1 "it is written to once a turn",
-            on_gathering: 1 "it is once on the list of those who are written to soon",
-            outbox: 32 "its lines, which own nothing while none wait, and what has not left",
+            id: 16 "it stands in each message; its text is shared with the table of ids",
+            owner: 16 "requests of the client concern its owned id",
+            blocked: 8 "a pointer: most block no id",
+            bad_requests: 1 "finds broken clients",
+            cached_recipient: 4 "most messages need no look-up by id",
+            on_pending_write: 1 "it is on that list once",
+            on_gathering: 1 "it is on that list once",
+            outbox: 32 "owns no memory while no line waits; counts unsent bytes",
         } empty: 1);
-        assert_eq!(
-            TokenMap::<Client>::slot_bytes(),
-            88,
-            "8 more for its token: whoever has the key later is not taken for it"
-        );
+        assert_eq!(TokenMap::<Client>::slot_bytes(), 88, "8 more for its token");
     }
 
     impl Clients {
-        /// Bytes that wait for this client.
+        /// Returns the bytes that wait for this client.
         pub fn waiting(&self, token: Token) -> usize {
             self.get(token).map_or(0, |client| client.outbox.waiting())
         }
 
-        /// All clients; they, and what waits for them, are what is counted, and it is within the
-        /// bound.
+        /// Checks that totals agree with the table and bounds are kept, and iterates over it.
         #[track_caller]
         pub fn checked(&self) -> impl Iterator<Item = (Token, &Client)> {
             let clients = || self.table.iter().map(|(_, client)| client);

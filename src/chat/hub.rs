@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
 use crate::chat::clients::{Client, Clients, Counters, Urgency};
+pub use crate::chat::owners::Departure;
 use crate::chat::owners::{Due, Fate, Holder, KeyHash, OwnerToken, Owners, Sent, Vacancy};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
@@ -62,15 +63,6 @@ pub struct Disconnect {
     pub code: CloseCode,
     /// The lines that still waited for it, as one text.
     pub text: Vec<u8>,
-}
-
-/// How a connection ended, as far as presence cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure {
-    /// The client said close with 1000: it means to be away.
-    Normal,
-    /// Anything else, which a client that lost its network or reloads its page did not choose.
-    Lost,
 }
 
 /// All clients, and all that is kept for those who are away.
@@ -559,7 +551,7 @@ impl Hub {
 
     fn block(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = parse_ids(ids)?;
-        let Some(blocked) = self.blocked_mut(from) else { return Ok(()) };
+        let Some(blocked) = self.blocked(from.holder()) else { return Ok(()) };
         let new = wanted.iter().filter(|id| !blocked.contains(id)).count();
         if blocked.len() + new > BLOCKED_MAX {
             return refuse(ErrorCode::TooMany, format!("you can block {BLOCKED_MAX} ids"));
@@ -568,10 +560,9 @@ impl Hub {
             return refuse(ErrorCode::TooMany, "too many ids are blocked on this server");
         }
         self.blocked_total += new;
-        if let Some(blocked) = self.blocked_mut(from) {
-            for id in wanted {
-                blocked.insert(id);
-            }
+        match from.owner {
+            Some(owner) => self.owners.block(owner, wanted),
+            None => self.clients.block(from.token, wanted),
         }
         // To whom it looks offline now is found out by a round over its watchers.
         self.presence.changed(&from.id, true);
@@ -580,9 +571,10 @@ impl Hub {
 
     fn unblock(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = parse_ids(ids)?;
-        let Some(blocked) = self.blocked_mut(from) else { return Ok(()) };
-        let removed = wanted.iter().filter(|id| blocked.remove(id)).count();
-        self.blocked_total -= removed;
+        self.blocked_total -= match from.owner {
+            Some(owner) => self.owners.unblock(owner, &wanted),
+            None => self.clients.unblock(from.token, &wanted),
+        };
         self.presence.changed(&from.id, true);
         Ok(())
     }
@@ -634,7 +626,7 @@ impl Hub {
     fn token_of(&self, holder: Holder) -> Option<Token> {
         match holder {
             Holder::Client(token) => Some(token),
-            Holder::Owner(owner) => self.owners.token(owner),
+            Holder::Owner(owner) => self.owners.client(owner),
         }
     }
 
@@ -653,13 +645,6 @@ impl Hub {
 
     fn blocked(&self, holder: Holder) -> Option<&Blocked> {
         blocked_by(holder, &self.clients, &self.owners)
-    }
-
-    fn blocked_mut(&mut self, sender: &Sender) -> Option<&mut Blocked> {
-        match sender.owner {
-            Some(owner) => self.owners.blocked_mut(owner),
-            None => self.clients.get_mut(sender.token).map(|client| &mut client.blocked),
-        }
     }
 
     // ---- outboxes and tables ----
@@ -695,8 +680,9 @@ impl Hub {
         self.clients.counters.joined -= usize::from(client.id.is_some());
         match (&client.id, client.owner) {
             (Some(_), Some(owner)) => {
-                let at_once = departure == Departure::Normal;
-                if self.owners.depart(owner, token, at_once, now.instant) && at_once {
+                if self.owners.depart(owner, token, departure, now.instant)
+                    && departure == Departure::Normal
+                {
                     self.appear_offline(owner);
                 }
             }

@@ -1,13 +1,33 @@
-//! Owned ids: the key, where its client is, the messages held for it, the sends it will not do
-//! twice, whom it blocks.
+//! Owned ids: for each its key, its client, its held messages, its remembered sends and its blocks.
 //!
-//! Everything that outlives a connection is here, and each change of it is one of these functions:
-//! a store on disk would have to write down these and nothing else. Whom to tell of a change, and
-//! how, is not known here.
+//! Everything that outlives a connection is here, and each change of it is a function of
+//! [`Owners`]: a store on disk would have to record these calls and nothing else.
 //!
-//! Invariants:
-//! - A key is never kept, compared or logged; only its SHA-256 is, compared in constant time.
-//! - `budget` has the sum of what the messages held for each are counted as.
+//! The states of an ownership, and the functions that lead from one to the next:
+//!
+//! ```text
+//!  claim
+//!    │
+//!    ▼        depart(Lost)                  next_due, AWAY_GRACE later
+//! Connected ───────────────► Away, appears ─────────────────────────┐
+//!   ▲   │                    online                                 ▼
+//!   │   └────────────────────────────────────────────────────► Away, appears ──► release
+//!   │         depart(Normal)    │                              offline     next_due, `hold`
+//!   └───────────────────────────┴────────────────────────────────┘         after the depart
+//!                             resume
+//! ```
+//!
+//! `release` may also come sooner: by the client's `leave`, or to make room for another id.
+//!
+//! **Invariants**
+//! - A key is never kept, compared or logged. Only its SHA-256 is kept, and compared in constant
+//!   time.
+//! - `held_budget` is the sum of the counted bytes of all held queues, `sends_budget` that of all
+//!   remembered sends.
+//! - `evictable` has an entry for each ownership that is away and has no held message, and no
+//!   other.
+//!
+//! Which clients hear of a change, and in which line, is not known here.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -28,13 +48,12 @@ mod held;
 
 use held::{Held, HeldPool};
 
-/// Names one ownership of an id. Never given out twice, so it finds nobody after the id was given
-/// up, whoever has the name then.
+/// Names one ownership of an id. A later owner of the same id has another token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerToken(Token);
 
 impl OwnerToken {
-    /// A number that no other ownership has.
+    /// Returns the token as a number, to sort by.
     pub fn number(self) -> usize {
         self.0.into()
     }
@@ -49,7 +68,8 @@ impl KeyHash {
         KeyHash(hmac_sha256::Hash::hash(key.as_bytes()))
     }
 
-    /// Are these the hashes of one key? Takes as long for any two, so that the time tells nothing.
+    /// Returns `true` if both are hashes of one key. Runs as long for any two hashes, so its time
+    /// tells an attacker nothing.
     pub fn matches(&self, other: &KeyHash) -> bool {
         self.0.iter().zip(&other.0).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
     }
@@ -61,58 +81,72 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// Who has an id, or had one when it sent a message: whom to tell what became of that.
+/// The holder of an id, at the time when it sent a message: the address for reports on that
+/// message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
-    /// A client without a key: nobody, when its connection is gone.
+    /// A client without a key. After its connection ends, the token finds no client.
     Client(Token),
-    /// An owned id, wherever its client is.
+    /// An ownership, on whichever connection its client is.
     Owner(OwnerToken),
 }
 
-/// What became of a remembered send.
+/// How a connection ended, as far as it matters for presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The client closed with 1000: it chose to be away, so it appears offline at once.
+    Normal,
+    /// The connection ended otherwise, as in a lost network or a reloaded page. The client may be
+    /// back within [`AWAY_GRACE`], and appears online until then.
+    Lost,
+}
+
+/// The fate of a sent message, as its sender has to learn it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Nothing is known yet.
+    /// Not yet decided.
     Open,
-    /// Acknowledged.
+    /// Acknowledged by the recipient.
     Delivered,
     /// Dropped undelivered.
     Expired,
 }
 
-/// A send with a `ref`, as far as it has to be known to answer it again.
+/// A remembered send: one with a `ref`, and the parts of its answer. If the client repeats it, it
+/// is answered again and not routed again.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The count of its mid.
     pub mid: u64,
-    /// When it was taken, in milliseconds since 1970 UTC.
+    /// The time at which the server took it, in milliseconds since 1970 UTC.
     pub at: u64,
     /// Its recipient.
     pub to: Id,
-    /// It was answered `"held":true`.
+    /// Whether it was answered with `"held":true`.
     pub held: bool,
-    /// What became of it.
+    /// Its fate, as far as it is known.
     pub fate: Fate,
 }
 
-/// Where the client of an owned id is.
+/// The connection of an ownership's client, or its absence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ClientState {
-    /// On this connection.
+    /// The client is on this connection.
     Connected(Token),
-    /// Away since then; until `online_until` it still looks online.
+    /// The last connection ended at `since`. The id appears online until `online_until`; `None`: it
+    /// appears offline.
     Away { since: Instant, online_until: Option<Instant> },
 }
 
+/// One ownership. There may be a hundred thousand, so each byte counts.
 struct Owner {
     id: Id,
-    hash: KeyHash,
+    key_hash: KeyHash,
     client: ClientState,
     timer: Timer,
     held: Held,
-    /// Hashes of ref, recipient and body, in the order of `sends`: by themselves, so that looking
-    /// for one is quick.
+    /// Hashes of `ref`, recipient and body of each of `sends`, in the same order. Apart from them,
+    /// so that a search reads 8 bytes for each.
     hashes: VecDeque<u64>,
     sends: VecDeque<Sent>,
     blocked: Blocked,
@@ -121,32 +155,33 @@ struct Owner {
 /// Whether one more id can be owned.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Vacancy {
-    /// Yes.
+    /// It can.
     Free,
-    /// If this one is given up: longest away, and nothing is held for it.
+    /// It can after this ownership is released: it has been away the longest of those without held
+    /// messages.
     Evict(OwnerToken),
-    /// No: all are here, or something is held for them.
+    /// It cannot: every ownership is connected or has held messages.
     Full,
 }
 
-/// What is due for an owned id.
+/// A step that is due for an ownership.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
-    /// It looks offline from now on.
+    /// Its id appears offline from now on.
     Offline(OwnerToken),
-    /// Its time is over.
+    /// It has to be [released](Owners::release).
     Release(OwnerToken),
 }
 
-/// What is left of an owned id that was given up.
+/// The remains of a released ownership.
 pub struct Released {
-    /// The id, free from now on.
+    /// The id, which is free from now on.
     pub id: Id,
-    /// It looked online until now.
+    /// Whether the id appeared online until now.
     pub appeared_online: bool,
-    /// How many ids it blocked.
+    /// The number of ids that it blocked.
     pub blocked: usize,
-    /// What was held, and is dropped: whom to tell, and which mids, in order.
+    /// The dropped messages, oldest first: each sender, and the count of the mid.
     pub expired: Vec<(Holder, u64)>,
 }
 
@@ -158,16 +193,17 @@ pub struct Owners {
     slots: Slots<Owner>,
     held_budget: Budget,
     pool: HeldPool,
-    /// Who may have gaps between held messages.
+    /// Ownerships that may have gaps between held messages.
     fragmented: Vec<OwnerToken>,
     sends_budget: Budget,
     deadlines: Deadlines<OwnerToken>,
-    /// Those who are away and for whom nothing is held: who may give way, longest away first.
+    /// Ownerships that may be released to make room, the longest away first.
     evictable: BTreeSet<(Instant, OwnerToken)>,
 }
 
 impl Owners {
-    /// No owned ids: at most `owned_max`, kept for `hold`, holding so many bytes each and together.
+    /// Creates an empty table for up to `owned_max` ids, each kept for `hold`. Up to `bytes_max`
+    /// bytes of messages are held for one of them, and `bytes_total` for all.
     pub fn new(hold: Duration, bytes_max: usize, bytes_total: usize, owned_max: usize) -> Owners {
         Owners {
             hold,
@@ -183,14 +219,14 @@ impl Owners {
         }
     }
 
-    // ---- who owns what, and is where ----
+    // ---- ownerships and their clients ----
 
-    /// An id that nobody had is owned from now on. There has to be [room](Owners::vacancy) for it.
-    pub fn claim(&mut self, id: Id, hash: KeyHash, token: Token) -> OwnerToken {
+    /// Makes the client the owner of a free id. [`Owners::vacancy`] must have been `Free`.
+    pub fn claim(&mut self, id: Id, key_hash: KeyHash, client: Token) -> OwnerToken {
         OwnerToken(self.slots.insert(Owner {
             id,
-            hash,
-            client: ClientState::Connected(token),
+            key_hash,
+            client: ClientState::Connected(client),
             timer: Timer::default(),
             held: Held::default(),
             hashes: VecDeque::new(),
@@ -199,166 +235,185 @@ impl Owners {
         }))
     }
 
-    /// Is there room for one more?
+    /// Says whether one more id can be owned.
     pub fn vacancy(&self) -> Vacancy {
         if self.slots.len() < self.owned_max {
             return Vacancy::Free;
         }
-        self.evictable.first().map_or(Vacancy::Full, |(_, key)| Vacancy::Evict(*key))
+        self.evictable.first().map_or(Vacancy::Full, |(_, owner)| Vacancy::Evict(*owner))
     }
 
-    /// Does this key open this id?
-    pub fn key_matches(&self, key: OwnerToken, hash: &KeyHash) -> bool {
-        self.get(key).is_some_and(|owner| owner.hash.matches(hash))
+    /// Returns `true` if this is the hash of the owner's key.
+    pub fn key_matches(&self, owner: OwnerToken, key_hash: &KeyHash) -> bool {
+        self.get(owner).is_some_and(|entry| entry.key_hash.matches(key_hash))
     }
 
-    /// The client is back, or on another connection: all that is held comes again from the first.
-    /// Gives the connection that is replaced, and whether the id looked offline.
-    pub fn resume(&mut self, key: OwnerToken, token: Token) -> (Option<Token>, bool) {
-        self.remove_evictable(key);
-        let Some(owner) = self.get_mut(key) else { return (None, false) };
-        owner.held.rewind();
-        match std::mem::replace(&mut owner.client, ClientState::Connected(token)) {
+    /// Moves an ownership to another connection. All held messages are offered again, from the
+    /// first.
+    ///
+    /// Returns the connection that is replaced, and whether the id appeared offline.
+    pub fn resume(&mut self, owner: OwnerToken, client: Token) -> (Option<Token>, bool) {
+        self.remove_evictable(owner);
+        let Some(entry) = self.get_mut(owner) else { return (None, false) };
+        entry.held.rewind();
+        match std::mem::replace(&mut entry.client, ClientState::Connected(client)) {
             ClientState::Connected(replaced) => (Some(replaced), false),
             ClientState::Away { online_until, .. } => (None, online_until.is_none()),
         }
     }
 
-    /// The connection of the client has ended: `at_once`, it looks offline. False: it had been
-    /// replaced before.
-    pub fn depart(&mut self, key: OwnerToken, token: Token, at_once: bool, now: Instant) -> bool {
+    /// Notes that the connection `client` has ended. Returns `false` if another had replaced it.
+    pub fn depart(
+        &mut self,
+        owner: OwnerToken,
+        client: Token,
+        departure: Departure,
+        now: Instant,
+    ) -> bool {
         let grace = AWAY_GRACE.min(self.hold);
-        let online_until = (!at_once).then(|| now + grace);
-        let Some(owner) = self.slots.get_mut(key.0) else { return false };
-        if owner.client != ClientState::Connected(token) {
+        let Some(entry) = self.slots.get_mut(owner.0) else { return false };
+        if entry.client != ClientState::Connected(client) {
             return false;
         }
-        owner.client = ClientState::Away { since: now, online_until };
-        self.pool.reclaim(&mut owner.held);
-        if owner.held.is_empty() {
-            self.evictable.insert((now, key));
+        let online_until = (departure == Departure::Lost).then(|| now + grace);
+        entry.client = ClientState::Away { since: now, online_until };
+        // A client that is away acknowledges nothing for a long time.
+        self.pool.reclaim(&mut entry.held);
+        if entry.held.is_empty() {
+            self.evictable.insert((now, owner));
         }
-        self.schedule(key);
+        self.schedule(owner);
         true
     }
 
-    /// Where its client is, if it is here.
-    pub fn token(&self, key: OwnerToken) -> Option<Token> {
-        match self.get(key)?.client {
-            ClientState::Connected(token) => Some(token),
+    /// Returns the connection of the owner's client, or `None` while it is away.
+    pub fn client(&self, owner: OwnerToken) -> Option<Token> {
+        match self.get(owner)?.client {
+            ClientState::Connected(client) => Some(client),
             ClientState::Away { .. } => None,
         }
     }
 
-    /// Does it look online?
-    pub fn appears_online(&self, key: OwnerToken) -> bool {
-        self.get(key).is_some_and(|owner| match owner.client {
+    /// Returns `true` if the id appears online, to watchers that it does not block.
+    pub fn appears_online(&self, owner: OwnerToken) -> bool {
+        self.get(owner).is_some_and(|entry| match entry.client {
             ClientState::Connected(_) => true,
             ClientState::Away { online_until, .. } => online_until.is_some(),
         })
     }
 
-    /// The id.
-    pub fn id(&self, key: OwnerToken) -> Option<&Id> {
-        self.get(key).map(|owner| &owner.id)
+    /// Returns the id.
+    pub fn id(&self, owner: OwnerToken) -> Option<&Id> {
+        self.get(owner).map(|entry| &entry.id)
     }
 
-    /// Whom it blocks.
-    pub fn blocked(&self, key: OwnerToken) -> Option<&Blocked> {
-        self.get(key).map(|owner| &owner.blocked)
+    /// Ends an ownership: frees the id, and drops its held messages.
+    pub fn release(&mut self, owner: OwnerToken) -> Option<Released> {
+        let appeared_online = self.appears_online(owner);
+        self.remove_evictable(owner);
+        let entry = self.slots.remove(owner.0)?;
+        self.held_budget.give(entry.held.counted_bytes());
+        self.sends_budget.give(SEND_BYTES * entry.sends.len());
+        let expired = entry.held.iter().collect();
+        self.pool.put(entry.held);
+        Some(Released { id: entry.id, appeared_online, blocked: entry.blocked.len(), expired })
     }
 
-    /// Whom it blocks, to be changed.
-    pub fn blocked_mut(&mut self, key: OwnerToken) -> Option<&mut Blocked> {
-        self.get_mut(key).map(|owner| &mut owner.blocked)
+    // ---- blocks ----
+
+    /// Returns the ids that the owner blocks.
+    pub fn blocked(&self, owner: OwnerToken) -> Option<&Blocked> {
+        self.get(owner).map(|entry| &entry.blocked)
     }
 
-    /// Ends an ownership: the id is free, and what was held for it is dropped.
-    pub fn release(&mut self, key: OwnerToken) -> Option<Released> {
-        let appeared_online = self.appears_online(key);
-        self.remove_evictable(key);
-        let owner = self.slots.remove(key.0)?;
-        self.held_budget.give(owner.held.counted_bytes());
-        self.sends_budget.give(SEND_BYTES * owner.sends.len());
-        let expired = owner.held.iter().collect();
-        self.pool.put(owner.held);
-        Some(Released { id: owner.id, appeared_online, blocked: owner.blocked.len(), expired })
+    /// Blocks these ids for the owner.
+    pub fn block(&mut self, owner: OwnerToken, ids: Vec<Id>) {
+        if let Some(entry) = self.get_mut(owner) {
+            entry.blocked.insert_all(ids);
+        }
+    }
+
+    /// Unblocks these ids for the owner, and returns how many of them were blocked.
+    pub fn unblock(&mut self, owner: OwnerToken, ids: &[Id]) -> usize {
+        self.get_mut(owner).map_or(0, |entry| entry.blocked.remove_all(ids))
     }
 
     // ---- held messages ----
 
-    /// Holds a message; false: what is held for this id, or for all, has reached its limit.
+    /// Holds a message, and returns `false` if the limit of this id or of all is reached.
     #[must_use]
     pub fn hold(
         &mut self,
-        key: OwnerToken,
+        owner: OwnerToken,
         mid: u64,
         from: &Id,
         sender: Holder,
         line: &[u8],
     ) -> bool {
         let bytes = HELD_BYTES + line.len();
-        if !self.fits(key, bytes) {
+        if !self.fits(owner, bytes) {
             self.compact_all();
-            self.compact(key, GAPS_SHARE_WHEN_FULL);
-            if !self.fits(key, bytes) {
+            self.compact(owner, GAPS_SHARE_WHEN_FULL);
+            if !self.fits(owner, bytes) {
                 return false;
             }
         }
-        let Some(owner) = self.slots.get_mut(key.0) else { return false };
-        if owner.held.is_empty()
-            && let ClientState::Away { since, .. } = owner.client
+        let Some(entry) = self.slots.get_mut(owner.0) else { return false };
+        if entry.held.is_empty()
+            && let ClientState::Away { since, .. } = entry.client
         {
-            self.evictable.remove(&(since, key));
+            self.evictable.remove(&(since, owner));
         }
-        if owner.held.counted_bytes() == 0 && matches!(owner.client, ClientState::Connected(_)) {
-            owner.held = self.pool.take();
+        if entry.held.counted_bytes() == 0 && matches!(entry.client, ClientState::Connected(_)) {
+            entry.held = self.pool.take();
         }
-        owner.held.push(mid, from.clone(), sender, line);
+        entry.held.push(mid, from.clone(), sender, line);
         self.held_budget.take(bytes);
         true
     }
 
-    /// Gives held lines that its client has not been given, oldest first, to whoever takes them: as
-    /// many as it does. False: its client is not here.
+    /// Offers held lines to `accept`, oldest first, with the connection they are for. Starts at the
+    /// first that was not accepted on this connection, and stops when `accept` returns `false`.
+    ///
+    /// Returns `false` if the owner's client is away.
     pub fn offer_lines(
         &mut self,
-        key: OwnerToken,
-        mut takes: impl FnMut(Token, &[u8]) -> bool,
+        owner: OwnerToken,
+        mut accept: impl FnMut(Token, &[u8]) -> bool,
     ) -> bool {
-        let Some(Owner { client: ClientState::Connected(token), held, .. }) = self.get_mut(key)
+        let Some(Owner { client: ClientState::Connected(client), held, .. }) = self.get_mut(owner)
         else {
             return false;
         };
-        while held.next_line().is_some_and(|line| takes(*token, line)) {
+        while held.next_line().is_some_and(|line| accept(*client, line)) {
             held.advance();
         }
         true
     }
 
-    /// How many messages are held and not acknowledged.
-    pub fn unacknowledged(&self, key: OwnerToken) -> usize {
-        self.get(key).map_or(0, |owner| owner.held.len())
+    /// Returns the number of held messages that are not acknowledged.
+    pub fn unacknowledged(&self, owner: OwnerToken) -> usize {
+        self.get(owner).map_or(0, |entry| entry.held.len())
     }
 
-    /// These messages from `from` have reached the page: forgets them, and adds their senders to
-    /// `acknowledged`, each with its mid. What is not held is passed over.
+    /// Forgets the messages from `from` that have these mids, and appends the sender and mid of
+    /// each to `acknowledged`. Mids that are not held are skipped.
     pub fn acknowledge(
         &mut self,
-        key: OwnerToken,
+        owner: OwnerToken,
         from: &str,
         mids: impl Iterator<Item = u64>,
         acknowledged: &mut Vec<(Holder, u64)>,
     ) {
-        let Some(owner) = self.get_mut(key) else { return };
-        acknowledged.extend(mids.filter_map(|mid| Some((owner.held.acknowledge(mid, from)?, mid))));
-        if self.fragmented.last() != Some(&key) {
-            self.fragmented.push(key);
+        let Some(entry) = self.get_mut(owner) else { return };
+        acknowledged.extend(mids.filter_map(|mid| Some((entry.held.acknowledge(mid, from)?, mid))));
+        if self.fragmented.last() != Some(&owner) {
+            self.fragmented.push(owner);
         }
     }
 
-    /// Gives back what acknowledged messages and given up ids have left, at the end of a turn: in
-    /// the middle of one, more is often to follow.
+    /// Gives memory of acknowledged messages and released ids back. For the end of a turn: in the
+    /// middle of one, more of both often follow.
     pub fn sweep(&mut self) {
         self.compact_all();
         tighten(&mut self.fragmented, TABLE_CAPACITY_MIN);
@@ -366,156 +421,156 @@ impl Owners {
     }
 
     fn compact_all(&mut self) {
-        while let Some(key) = self.fragmented.pop() {
-            self.compact(key, GAPS_SHARE);
+        while let Some(owner) = self.fragmented.pop() {
+            self.compact(owner, GAPS_SHARE);
         }
     }
 
-    /// Closes the gaps between held messages if they are one part in `share` of all.
-    fn compact(&mut self, key: OwnerToken, share: usize) {
-        let Some(owner) = self.slots.get_mut(key.0) else { return };
-        let counted = owner.held.counted_bytes();
-        owner.held.compact(share);
-        self.held_budget.give(counted - owner.held.counted_bytes());
-        if owner.held.counted_bytes() == 0 {
-            self.pool.put(std::mem::take(&mut owner.held));
+    /// Closes the gaps between held messages if they are at least one part in `share` of all.
+    fn compact(&mut self, owner: OwnerToken, share: usize) {
+        let Some(entry) = self.slots.get_mut(owner.0) else { return };
+        let counted = entry.held.counted_bytes();
+        entry.held.compact(share);
+        self.held_budget.give(counted - entry.held.counted_bytes());
+        if entry.held.counted_bytes() == 0 {
+            self.pool.put(std::mem::take(&mut entry.held));
         } else {
-            self.pool.charge_spare(&mut owner.held);
+            self.pool.charge_spare(&mut entry.held);
         }
     }
 
     // ---- remembered sends ----
 
-    /// Was this sent before? What it was answered with.
-    pub fn find_send(&self, key: OwnerToken, hash: u64) -> Option<&Sent> {
-        let owner = self.get(key)?;
-        let index = owner.hashes.iter().position(|known| *known == hash)?;
-        owner.sends.get(index)
+    /// Returns the remembered send with this hash.
+    pub fn find_send(&self, owner: OwnerToken, hash: u64) -> Option<&Sent> {
+        let entry = self.get(owner)?;
+        let index = entry.hashes.iter().position(|known| *known == hash)?;
+        entry.sends.get(index)
     }
 
-    /// Is there room to remember one more send? What is held for its sender does not matter: that
-    /// others fill up.
-    pub fn can_remember_send(&self, key: OwnerToken) -> bool {
+    /// Returns `true` if one more send can be remembered. Messages held for its sender do not
+    /// matter, because other clients decide how many there are.
+    pub fn can_remember_send(&self, owner: OwnerToken) -> bool {
         let limit = self.sends_budget.limit(SENDS_MAX * SEND_BYTES);
-        self.get(key).is_some_and(|owner| {
-            owner.sends.len() == SENDS_MAX || (owner.sends.len() + 1) * SEND_BYTES <= limit
+        self.get(owner).is_some_and(|entry| {
+            entry.sends.len() == SENDS_MAX || (entry.sends.len() + 1) * SEND_BYTES <= limit
         })
     }
 
-    /// Remembers a send; the oldest of [`SENDS_MAX`] is forgotten for it.
-    pub fn remember_send(&mut self, key: OwnerToken, hash: u64, sent: Sent) {
-        let Some(owner) = self.slots.get_mut(key.0) else { return };
-        if owner.sends.len() == SENDS_MAX {
-            owner.hashes.pop_front();
-            owner.sends.pop_front();
+    /// Remembers a send. If there are [`SENDS_MAX`] already, the oldest is forgotten.
+    pub fn remember_send(&mut self, owner: OwnerToken, hash: u64, sent: Sent) {
+        let Some(entry) = self.slots.get_mut(owner.0) else { return };
+        if entry.sends.len() == SENDS_MAX {
+            entry.hashes.pop_front();
+            entry.sends.pop_front();
         } else {
             self.sends_budget.take(SEND_BYTES);
         }
-        owner.hashes.push_back(hash);
-        owner.sends.push_back(sent);
+        entry.hashes.push_back(hash);
+        entry.sends.push_back(sent);
     }
 
-    /// Writes down what became of a send to `to`, if it is remembered and nothing became of it
-    /// before.
-    pub fn record_fate(&mut self, key: OwnerToken, to: &str, mid: u64, fate: Fate) {
-        let Some(owner) = self.get_mut(key) else { return };
-        let Ok(index) = owner.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
-        let sent = &mut owner.sends[index];
+    /// Records the fate of a send to `to`, if it is remembered and its fate is still open.
+    pub fn record_fate(&mut self, owner: OwnerToken, to: &str, mid: u64, fate: Fate) {
+        let Some(entry) = self.get_mut(owner) else { return };
+        let Ok(index) = entry.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
+        let sent = &mut entry.sends[index];
         if *sent.to == *to && sent.fate == Fate::Open {
             sent.fate = fate;
         }
     }
 
-    /// All remembered sends, oldest first.
-    pub fn sends(&self, key: OwnerToken) -> impl Iterator<Item = &Sent> {
-        self.get(key).into_iter().flat_map(|owner| &owner.sends)
+    /// Iterates over the remembered sends, oldest first.
+    pub fn sends(&self, owner: OwnerToken) -> impl Iterator<Item = &Sent> {
+        self.get(owner).into_iter().flat_map(|entry| &entry.sends)
     }
 
     // ---- time ----
 
-    /// When something is due.
+    /// Returns the time by which [`Owners::next_due`] has to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
     }
 
-    /// What is due next, if something is.
+    /// Returns the next step that is due, or `None`. Makes the id of an `Offline` appear offline.
     pub fn next_due(&mut self, now: Instant) -> Option<Due> {
-        while let Some((at, key)) = self.deadlines.pop(now) {
+        while let Some((at, owner)) = self.deadlines.pop(now) {
             let hold = self.hold;
-            let Some(owner) = self.get_mut(key) else { continue };
-            if !owner.timer.fired(at) {
+            let Some(entry) = self.get_mut(owner) else { continue };
+            if !entry.timer.fired(at) {
                 continue;
             }
-            if owner.deadline(hold).is_some_and(|due| due <= now) {
+            if entry.deadline(hold).is_some_and(|due| due <= now) {
                 let ClientState::Away { online_until: online_until @ Some(_), .. } =
-                    &mut owner.client
+                    &mut entry.client
                 else {
-                    return Some(Due::Release(key));
+                    return Some(Due::Release(owner));
                 };
                 *online_until = None;
-                self.schedule(key);
-                return Some(Due::Offline(key));
+                self.schedule(owner);
+                return Some(Due::Offline(owner));
             }
-            self.schedule(key);
+            self.schedule(owner);
         }
         None
     }
 
-    fn schedule(&mut self, key: OwnerToken) {
+    fn schedule(&mut self, owner: OwnerToken) {
         let hold = self.hold;
-        let Some(owner) = self.slots.get_mut(key.0) else { return };
-        let due = owner.deadline(hold);
-        self.deadlines.set(key, &mut owner.timer, due);
-        // Whoever claims ids only to give them up leaves entries for as long as `hold`. Half of all
-        // are dropped at least, so it costs O(1) each.
+        let Some(entry) = self.slots.get_mut(owner.0) else { return };
+        let due = entry.deadline(hold);
+        self.deadlines.set(owner, &mut entry.timer, due);
+        // A client that claims ids only to release them leaves an entry behind for as long as
+        // `hold`. When they are purged at least half of all go, so it costs O(1) for each.
         if self.deadlines.len() > DEADLINES_SPARE + 2 * self.slots.len() {
             let slots = &self.slots;
-            self.deadlines
-                .retain(|at, key| slots.get(key.0).is_some_and(|owner| owner.timer.is_live(at)));
+            self.deadlines.retain(|at, owner| {
+                slots.get(owner.0).is_some_and(|entry| entry.timer.is_live(at))
+            });
         }
     }
 
     // ---- tables ----
 
-    /// Bytes of messages held for all.
+    /// Returns the bytes of messages held for all ids, as they are counted.
     pub fn held_bytes(&self) -> usize {
         self.held_budget.used()
     }
 
-    /// How many ids are owned.
+    /// Returns the number of owned ids.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Is no id owned?
+    /// Returns `true` if no id is owned.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    fn fits(&self, key: OwnerToken, bytes: usize) -> bool {
-        self.get(key).is_some_and(|owner| {
-            owner.held.counted_bytes() + bytes <= self.held_budget.limit(self.bytes_max)
+    fn fits(&self, owner: OwnerToken, bytes: usize) -> bool {
+        self.get(owner).is_some_and(|entry| {
+            entry.held.counted_bytes() + bytes <= self.held_budget.limit(self.bytes_max)
         })
     }
 
-    /// It is here, something is held for it, or it is no more: nobody for whom to give way.
-    fn remove_evictable(&mut self, key: OwnerToken) {
-        if let Some(Owner { client: ClientState::Away { since, .. }, .. }) = self.get(key) {
-            let entry = (*since, key);
+    fn remove_evictable(&mut self, owner: OwnerToken) {
+        if let Some(Owner { client: ClientState::Away { since, .. }, .. }) = self.get(owner) {
+            let entry = (*since, owner);
             self.evictable.remove(&entry);
         }
     }
 
-    fn get(&self, key: OwnerToken) -> Option<&Owner> {
-        self.slots.get(key.0)
+    fn get(&self, owner: OwnerToken) -> Option<&Owner> {
+        self.slots.get(owner.0)
     }
 
-    fn get_mut(&mut self, key: OwnerToken) -> Option<&mut Owner> {
-        self.slots.get_mut(key.0)
+    fn get_mut(&mut self, owner: OwnerToken) -> Option<&mut Owner> {
+        self.slots.get_mut(owner.0)
     }
 }
 
 impl Owner {
+    /// Returns the time of its next step: to appear offline, or to be released.
     fn deadline(&self, hold: Duration) -> Option<Instant> {
         match self.client {
             ClientState::Connected(_) => None,

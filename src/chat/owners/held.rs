@@ -1,33 +1,36 @@
-//! The messages held for one owned id, oldest first, each until it is acknowledged. Whose they are
-//! to be, and how many may be, is not known here.
+//! The messages held for one owned id, oldest first, each until it is acknowledged; and a pool for
+//! their memory.
 //!
-//! Their lines stand one behind the other in one buffer, so that holding a message allocates
-//! nothing once there is room. What is acknowledged out of that leaves a gap. Gaps are closed when
-//! they are half of all: each byte is moved O(1) times.
+//! All lines of a queue lie in one buffer, one behind the other, so holding a message allocates
+//! nothing while the buffer has capacity. An acknowledged message leaves a gap. Gaps are closed
+//! when they are half of the queue, so each byte is moved O(1) times.
 //!
-//! Invariants:
-//! - `messages` is in the order of arrival, so mids grow along it; the line of each ends at its
-//!   `end`, where that of the next one begins.
-//! - What stands before `next` has been given out. `gaps` is what the acknowledged in `messages`
-//!   are counted as.
+//! **Invariants**
+//! - `messages` is in the order of arrival, so its mids ascend. The line of each message ends at
+//!   its `end`, where the line of the next one begins.
+//! - Messages before `next` have been accepted on the present connection.
+//! - `gaps` counts the acknowledged messages in `messages`.
+//! - `bytes` of a pool is the capacity of its own queues and the sum of `charged` of all others. It
+//!   never exceeds [`HELD_POOL_BYTES_MAX`].
+//!
+//! The owner of the messages, and the limit for them, are not known here.
 
 use super::Holder;
 use crate::chat::protocol::Id;
 use crate::limits::{HELD_BYTES, HELD_POOL_BYTES_MAX};
 use crate::memory::extend_tightly;
 
-/// Messages that wait for their acknowledgement.
+/// The held messages of one owned id.
 #[derive(Debug, Default)]
 pub struct Held {
     messages: Vec<Message>,
     lines: Vec<u8>,
-    /// The first that has not been given out.
+    /// Index of the first message not yet accepted on this connection.
     next: usize,
     gaps: Gaps,
-    /// Behind the message that was acknowledged last: most are acknowledged in the order in which
-    /// they came.
+    /// Index behind the message that was acknowledged last, which is most often acknowledged next.
     ack_hint: usize,
-    /// The room that it was charged by [`HeldPool`], in bytes.
+    /// Bytes of this queue's capacity that count in [`HeldPool`].
     charged: usize,
 }
 
@@ -35,24 +38,26 @@ pub struct Held {
 struct Message {
     /// The count of its mid.
     mid: u64,
-    /// None: acknowledged.
+    /// The id of its sender, or `None` once it is acknowledged.
     from: Option<Id>,
     sender: Holder,
+    /// The end of its line in `lines`.
     end: usize,
 }
 
 #[derive(Debug, Default)]
 struct Gaps {
     messages: usize,
+    /// Bytes that these messages are counted as.
     bytes: usize,
 }
 
-/// Room that is not counted as messages: empty queues for the next owners for whom something is
-/// held, so that nothing is allocated for that, and one for whom nothing is held still owns
-/// nothing; and what queues were charged, or are left with when much is acknowledged.
+/// Memory for held messages that is not counted as messages: empty queues, kept for the next owners
+/// that need one, and the spare capacity of queues in use.
 ///
-/// Invariant: `bytes` is the room of those that are here, and all that is charged. It is never above
-/// [`HELD_POOL_BYTES_MAX`].
+/// With it, holding a first message allocates nothing, and still an ownership without held messages
+/// owns no memory. Spare capacity comes from a queue out of the pool, or is left when many messages
+/// of a queue are acknowledged.
 #[derive(Debug, Default)]
 pub struct HeldPool {
     queues: Vec<Held>,
@@ -60,12 +65,12 @@ pub struct HeldPool {
 }
 
 impl HeldPool {
-    /// The one that was given back last; without one, one that owns nothing.
+    /// Takes the queue that was put back last, or else one that owns no memory.
     pub fn take(&mut self) -> Held {
         self.queues.pop().unwrap_or_default()
     }
 
-    /// Keeps the room of one that is of no more use, if it is not too much.
+    /// Puts back a queue that is no longer needed. Its memory is kept if the pool's bound allows.
     pub fn put(&mut self, held: Held) {
         self.bytes -= held.charged;
         let charged = held.capacity_bytes();
@@ -78,8 +83,8 @@ impl HeldPool {
         }
     }
 
-    /// Lends to a queue the room that it has beyond its messages, if that is not too much; else it
-    /// is given up.
+    /// Charges the capacity of a queue to the pool if the queue has more than its messages are
+    /// counted for. If the pool's bound does not allow it, shrinks the queue instead.
     pub fn charge_spare(&mut self, held: &mut Held) {
         self.bytes -= std::mem::take(&mut held.charged);
         if held.has_spare_capacity() {
@@ -91,7 +96,7 @@ impl HeldPool {
         }
     }
 
-    /// Nothing is charged to this queue any more: who is away acknowledges nothing for a long time.
+    /// Takes the spare capacity of a queue away.
     pub fn reclaim(&mut self, held: &mut Held) {
         self.bytes -= std::mem::take(&mut held.charged);
         held.shrink();
@@ -99,38 +104,38 @@ impl HeldPool {
 }
 
 impl Held {
-    /// Adds a message, whose line is kept as it leaves.
+    /// Adds a message. `line` is kept as it will leave.
     pub fn push(&mut self, mid: u64, from: Id, sender: Holder, line: &[u8]) {
         extend_tightly(&mut self.lines, line);
         if self.messages.capacity() == 0 {
-            // By itself a vector takes room for four at first, and for many nothing but one is
-            // held.
+            // A vector would reserve four entries at first; for many owners one message is all that
+            // is ever held.
             self.messages.reserve_exact(2);
         }
         self.messages.push(Message { mid, from: Some(from), sender, end: self.lines.len() });
     }
 
-    /// The next line that was not given out.
+    /// Returns the next line to offer on this connection.
     pub fn next_line(&mut self) -> Option<&[u8]> {
-        // What was acknowledged before it was given out again, to a client that knew it, is passed
-        // over.
+        // A client may acknowledge a message on this connection that it got on the one before. Such
+        // a message is skipped.
         while self.messages.get(self.next)?.from.is_none() {
             self.next += 1;
         }
         self.lines.get(self.start(self.next)..self.messages[self.next].end)
     }
 
-    /// That line was given out.
+    /// Marks the next line as accepted.
     pub fn advance(&mut self) {
         self.next += 1;
     }
 
-    /// All are to be given out again.
+    /// Starts again at the oldest message, for a new connection.
     pub fn rewind(&mut self) {
         self.next = 0;
     }
 
-    /// Forgets message `mid` from `from`, and gives its sender; none: it is not held.
+    /// Forgets the message `mid` from `from`, and returns its sender; `None` if it is not held.
     pub fn acknowledge(&mut self, mid: u64, from: &str) -> Option<Holder> {
         let index = match self.messages.get(self.ack_hint) {
             Some(message) if message.mid == mid => self.ack_hint,
@@ -145,7 +150,7 @@ impl Held {
         Some(message.sender)
     }
 
-    /// Closes the gaps if they are one part in `share` of all.
+    /// Closes the gaps if they are at least one part in `share` of all counted bytes.
     pub fn compact(&mut self, share: usize) {
         if self.is_empty() {
             self.messages.clear();
@@ -157,7 +162,7 @@ impl Held {
             return;
         }
         let Held { messages, lines, next, .. } = self;
-        let (mut start, mut end, mut index, mut given) = (0, 0, 0, 0);
+        let (mut start, mut end, mut index, mut accepted) = (0, 0, 0, 0);
         messages.retain_mut(|message| {
             let line = std::mem::replace(&mut start, message.end)..message.end;
             let is_open = message.from.is_some();
@@ -165,43 +170,43 @@ impl Held {
                 lines.copy_within(line.clone(), end);
                 end += line.len();
                 message.end = end;
-                given += usize::from(index < *next);
+                accepted += usize::from(index < *next);
             }
             index += 1;
             is_open
         });
         lines.truncate(end);
-        (self.next, self.ack_hint, self.gaps) = (given, 0, Gaps::default());
+        (self.next, self.ack_hint, self.gaps) = (accepted, 0, Gaps::default());
     }
 
-    /// How many are not acknowledged.
+    /// Returns the number of messages that are not acknowledged.
     pub fn len(&self) -> usize {
         self.messages.len() - self.gaps.messages
     }
 
-    /// Are none left?
+    /// Returns `true` if all messages are acknowledged.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What all are counted as, the gaps they stand between included.
+    /// Returns the bytes that the messages and the gaps between them are counted as.
     pub fn counted_bytes(&self) -> usize {
         HELD_BYTES * self.messages.len() + self.lines.len()
     }
 
-    /// Whose they are and which, oldest first.
+    /// Iterates over sender and mid of the messages that are not acknowledged, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (Holder, u64)> {
         let open = self.messages.iter().filter(|message| message.from.is_some());
         open.map(|message| (message.sender, message.mid))
     }
 
-    /// Bytes that it takes, however many messages there are.
+    /// Returns the bytes that the queue has allocated, for messages present and future.
     pub fn capacity_bytes(&self) -> usize {
         self.lines.capacity() + self.messages.capacity() * size_of::<Message>()
     }
 
-    /// Is it more than its messages are counted for: an eighth of their lines, and as many messages
-    /// again?
+    /// Returns `true` if the capacity exceeds the part that messages are counted for: an eighth
+    /// more than their lines, and as many messages again.
     fn has_spare_capacity(&self) -> bool {
         self.lines.capacity() > self.lines.len() + self.lines.len() / 8
             || self.messages.capacity() > 2 * self.messages.len()
@@ -212,6 +217,7 @@ impl Held {
         self.messages.shrink_to(2 * self.messages.len());
     }
 
+    /// Returns the start of a message's line in `lines`.
     fn start(&self, index: usize) -> usize {
         index.checked_sub(1).map_or(0, |before| self.messages[before].end)
     }
@@ -219,21 +225,19 @@ impl Held {
 
 #[cfg(test)]
 impl HeldPool {
-    /// What is counted is what is here, and what these were charged.
+    /// Checks that `bytes` is the sum of all charges. `in_use`: all queues outside of the pool.
     #[track_caller]
-    pub fn check<'h>(&self, lent_to: impl Iterator<Item = &'h Held>) {
-        let charged: usize = lent_to.map(|held| held.charged).sum();
-        assert_eq!(
-            self.bytes,
-            self.queues.iter().map(Held::capacity_bytes).sum::<usize>() + charged
-        );
+    pub fn check<'h>(&self, in_use: impl Iterator<Item = &'h Held>) {
+        let charged: usize = in_use.map(|held| held.charged).sum();
+        let own: usize = self.queues.iter().map(Held::capacity_bytes).sum();
+        assert_eq!(self.bytes, own + charged);
         assert!(self.bytes <= HELD_POOL_BYTES_MAX);
     }
 }
 
 #[cfg(test)]
 impl Held {
-    /// What is counted is what is there, and it is in order.
+    /// Checks order, gaps, and that the capacity is either counted for or charged.
     #[track_caller]
     pub fn check(&self) {
         assert!(self.messages.is_sorted_by_key(|message| message.mid));
@@ -254,8 +258,8 @@ impl Held {
         );
     }
 
-    /// Are less than half of it gaps?
-    pub fn is_tidy(&self) -> bool {
+    /// Returns `true` if less than half of the queue is gaps.
+    pub fn is_compact(&self) -> bool {
         self.gaps.bytes == 0 || self.gaps.bytes < self.counted_bytes() / 2
     }
 }
@@ -273,29 +277,29 @@ mod tests {
     }
 
     #[test]
-    fn rooms_go_round_and_those_that_are_lent_are_counted() {
+    fn pooled_queues_are_reused_and_charged_within_the_bound() {
         let mut pool = HeldPool::default();
         pool.put(held(100));
-        let (charged, bytes) = (pool.take(), pool.bytes);
-        assert!(
-            bytes > 100_000
-                && (charged.capacity_bytes(), charged.len(), charged.counted_bytes())
-                    == (bytes, 0, 0)
-        );
-        let mut hoard = vec![charged];
+        let (queue, bytes) = (pool.take(), pool.bytes);
+        assert!(bytes > 100_000);
+        assert_eq!((queue.capacity_bytes(), queue.len(), queue.counted_bytes()), (bytes, 0, 0));
+        let mut taken = vec![queue];
         for _ in 0..100 {
             pool.put(held(100));
-            hoard.push(pool.take());
+            taken.push(pool.take());
         }
-        let hoarded: usize = hoard.iter().map(Held::capacity_bytes).sum();
-        assert_eq!(pool.bytes, hoarded);
-        assert!((HELD_POOL_BYTES_MAX / 2..HELD_POOL_BYTES_MAX).contains(&hoarded), "{hoarded}");
-        // One that has grown is counted as it is then.
-        hoard.truncate(1);
-        let mut pool = HeldPool { queues: Vec::new(), bytes: hoard[0].charged };
-        let mut charged = hoard.remove(0);
-        charged.lines.reserve(200_000);
-        pool.put(charged);
+        let taken_bytes: usize = taken.iter().map(Held::capacity_bytes).sum();
+        assert_eq!(pool.bytes, taken_bytes);
+        assert!(
+            (HELD_POOL_BYTES_MAX / 2..HELD_POOL_BYTES_MAX).contains(&taken_bytes),
+            "{taken_bytes}"
+        );
+        // A queue that has grown in use is charged for its present capacity when it is put back.
+        taken.truncate(1);
+        let mut pool = HeldPool { queues: Vec::new(), bytes: taken[0].charged };
+        let mut queue = taken.remove(0);
+        queue.lines.reserve(200_000);
+        pool.put(queue);
         assert_eq!(pool.bytes, pool.queues[0].capacity_bytes());
     }
 }
