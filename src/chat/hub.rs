@@ -1,120 +1,107 @@
-//! Who is here, and what each line does: the chat without sockets.
+//! The hub: the chat without sockets. Clients send lines, the hub answers and routes messages.
 //!
-//! Texts come in with the token they came from and with the time; what the hub has to say goes to
-//! outboxes, and whom the loop has to look at to three lists, which it takes from one by one:
-//! [`Hub::drain_pending_write`], [`Hub::next_pressing`], [`Hub::next_disconnect`]. Functions return
-//! no answers, so one may come turns later.
+//! ```text
+//!  text of a client                                                 text for a client
+//!        │ receive                                                take_text │ written
+//!        ▼                                                                  │
+//!  Line::first ──► handle_request ──► `owners`, for an owned id ──► outbox in `clients`
+//!                  (requests.rs)      (holds, then push_held)               ▲
+//!                        └───────── all other lines: push ──────────────────┘
+//! ```
 //!
-//! Invariants:
-//! - `ids` holds each id with its one holder: a client without a key, or an ownership. A client's
-//!   id is released by that client, an owned one when its ownership ends.
-//! - A client is in here from [`Hub::open`] until it ends, and from then on its token is nobody's.
-//!   Ending takes it out of all tables at once, so a join later in the same turn finds the id free.
-//! - A message for an owned id goes into its held queue and from there, in order, to its client's
-//!   outbox: so a full outbox never loses one, and a client that comes back gets what it had not
-//!   acknowledged before anything new.
+//! No function returns an answer: all lines go to outboxes, so one may come turns later. The loop
+//! calls [`Hub::receive`], [`Hub::expire`], [`Hub::flush`] and [`Hub::sweep`] at the stages of its
+//! turn. After each of the first three it empties two lists, because the clients on them cannot
+//! wait for the end of the turn: [`Hub::next_pressing`] and [`Hub::next_disconnect`].
+//!
+//! **Invariants**
+//! - `ids` has each id that is taken, with its one holder: a client without a key, or an ownership.
+//!   A client's id is free when that client is removed, an owned id when its ownership ends.
+//! - A client is in the hub from [`Hub::open`] until it is removed. Removal takes it out of all
+//!   tables at once, so a join later in the same turn finds its id free.
+//! - A message for an owned id is held first, and goes in order from there to the outbox of its
+//!   client. So a full outbox never loses one, and a client that comes back gets the messages that
+//!   it had not acknowledged before any new one.
+//!
+//! Sockets, WebSocket and the clock are not known here.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
 use crate::chat::clients::{Client, Clients, Counters, Urgency};
 pub use crate::chat::owners::Departure;
-use crate::chat::owners::{Due, Fate, Holder, KeyHash, OwnerToken, Owners, Sent, Vacancy};
+use crate::chat::owners::{Due, Holder, OwnerToken, Owners};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
-use crate::limits::{
-    BAD_REQUESTS_MAX, BLOCKED_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, KEY_BYTES, NOTICES_PER_TURN,
-    TABLE_CAPACITY_MIN, WATCHED_MAX, WATCHED_TOTAL,
-};
+use crate::limits::{BAD_REQUESTS_MAX, EXPIRIES_PER_TURN, NOTICES_PER_TURN, TABLE_CAPACITY_MIN};
 use crate::memory::tighten;
 use crate::time::Now;
 use crate::token::Token;
 
+use requests::{Refusal, Sender, refuse};
+
 mod delivery;
+mod requests;
 
 /// Limits of the chat.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// What clients are told about the longest message.
+    /// Bytes of the longest message, as clients are told.
     pub message_bytes_max: usize,
     /// Most bytes that may wait for one client.
     pub outbox_bytes_max: usize,
-    /// Most bytes that may wait for all of them.
+    /// Most bytes that may wait for all clients.
     pub outbox_bytes_total: usize,
-    /// How long an owned id is kept after its client's connection ended.
+    /// The time for which an owned id is kept after its client's connection ended.
     pub hold: Duration,
     /// Most bytes held for one owned id.
     pub held_bytes_max: usize,
-    /// Most bytes held for all of them.
+    /// Most bytes held for all owned ids.
     pub held_bytes_total: usize,
-    /// Owned ids.
+    /// Most owned ids.
     pub owned_max: usize,
 }
 
-/// A client that has been taken out, and what to say last.
+/// A client that the hub has removed; the loop has to close its connection.
 #[derive(Debug)]
 pub struct Disconnect {
-    /// Whose connection ends.
+    /// The client's token.
     pub token: Token,
     /// The close code.
     pub code: CloseCode,
-    /// The lines that still waited for it, as one text.
+    /// The lines that still waited for the client, as one text. They leave before the close.
     pub text: Vec<u8>,
 }
 
-/// All clients, and all that is kept for those who are away.
+/// The whole state of the chat.
 pub struct Hub {
     limits: Limits,
+    /// The newest mid.
     mid: Mid,
-    /// Hashes sends: with keys of its own, so that nobody can make up two that look the same.
+    /// Hashes sends, to find repeated ones. Its keys are random, so no client can construct two
+    /// sends with one hash.
     hasher: RandomState,
     ids: HashMap<Id, Holder>,
     owners: Owners,
     presence: Presence,
-    /// Ids blocked by all.
+    /// Ids blocked by all clients and ownerships.
     blocked_total: usize,
-    /// Where a line is put together before it is known to fit.
+    /// Scratch for a line that is not yet in an outbox.
     line: Vec<u8>,
-    /// What became of messages, and which, while it is told; empty but for its room.
-    fates: Vec<(Holder, u64)>,
+    /// Scratch for the senders and mids of the messages that an `ack` names.
+    acknowledged: Vec<(Holder, u64)>,
+    /// Scratch for the mids of one sender among them.
     counts: Vec<u64>,
-    /// Lines that clients have said, blank ones too.
     lines_heard: u64,
-    /// Who is connected, with their outboxes.
     clients: Clients,
-    /// Clients that have been taken out and have to be told.
     disconnects: Vec<Disconnect>,
 }
 
-/// A client that has joined, as its requests need to know it.
-#[derive(Clone)]
-struct Sender {
-    token: Token,
-    id: Id,
-    owner: Option<OwnerToken>,
-}
-
-impl Sender {
-    fn holder(&self) -> Holder {
-        self.owner.map_or(Holder::Client(self.token), Holder::Owner)
-    }
-}
-
-/// An error line without its tag: why a request is refused.
-struct Refusal {
-    code: ErrorCode,
-    text: Cow<'static, str>,
-}
-
-fn refuse<T>(code: ErrorCode, text: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
-    Err(Refusal { code, text: text.into() })
-}
-
 impl Hub {
-    /// Nobody is here. `mid_prefix` has to be random, or mids repeat after a restart.
+    /// Creates a hub without clients. `mid_prefix` has to be random, or mids repeat after a
+    /// restart.
     pub fn new(limits: Limits, mid_prefix: u64) -> Hub {
         Hub {
             mid: Mid { prefix: mid_prefix.into(), count: 0 },
@@ -129,7 +116,7 @@ impl Hub {
             presence: Presence::default(),
             blocked_total: 0,
             line: Vec::new(),
-            fates: Vec::new(),
+            acknowledged: Vec::new(),
             counts: Vec::new(),
             lines_heard: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
@@ -138,15 +125,17 @@ impl Hub {
         }
     }
 
-    // ---- from the loop ----
+    // ---- dispatch ----
 
-    /// A client is here, and has not joined.
+    /// Adds a client, which has not joined.
     pub fn open(&mut self, token: Token) {
         self.clients.insert(token);
     }
 
-    /// A client says something: one line or more. Gives what was not looked at because somebody is
-    /// pressing: after writing to them, hand it in again.
+    /// Handles the lines of a text from a client, until a line makes a client pressing.
+    ///
+    /// Returns the rest of the text. The loop calls again with it, once it has written to the
+    /// pressing clients.
     pub fn receive<'t>(&mut self, from: Token, text: &'t str, now: Now) -> &'t str {
         let mut rest = text;
         while !rest.is_empty()
@@ -163,64 +152,51 @@ impl Hub {
         if self.clients.get(from).is_some() { rest } else { "" }
     }
 
-    /// The connection of a client has ended. It may have been taken out before.
+    /// Removes a client after its connection has ended, if the hub did not remove it before.
     pub fn disconnected(&mut self, token: Token, departure: Departure, now: Now) {
         self.remove(token, departure, now);
     }
 
-    /// Takes a client out and says so to it.
+    /// Removes a client, and has the loop close its connection.
     pub fn close(&mut self, token: Token, code: CloseCode, now: Now) {
         let Some((_, mut text)) = self.remove(token, Departure::Lost, now) else { return };
-        // A slow client would not read what waits; for the others it is the last thing that they
-        // hear.
+        // A slow client would not read the lines that wait. For any other they are its last ones.
         if code == CloseCode::TryAgainLater {
             text = Vec::new();
         }
         self.disconnects.push(Disconnect { token, code, text });
     }
 
-    /// Has this client joined?
+    /// Returns `true` if this client has joined.
     pub fn has_joined(&self, token: Token) -> bool {
         self.clients.get(token).is_some_and(|client| client.id.is_some())
     }
 
-    /// Takes the lines that wait for a client, as one text. They go on waiting until
-    /// [`Hub::written`] says that they left.
-    pub fn take_text(&mut self, token: Token) -> Vec<u8> {
-        self.clients.take_text(token)
-    }
+    // ---- expire ----
 
-    /// Gives back a text that was taken for this client, or an empty one, and says how many bytes
-    /// of what was taken have not left. What has left makes room for what is held.
-    pub fn written(&mut self, token: Token, text: Vec<u8>, unsent: usize) {
-        self.clients.written(token, text, unsent);
-        if let Some(owner) = self.clients.get(token).and_then(|client| client.owner) {
-            self.push_held(owner);
-        }
-    }
-
-    /// Has the hub something to do in the next turn, whatever happens?
+    /// Returns `true` if the hub has work for the next turn, so the loop must not sleep.
     pub fn is_busy(&self, now: Instant) -> bool {
         self.presence.has_notices()
             || !self.clients.pending_write.is_empty()
             || self.owners.next_deadline().is_some_and(|due| due <= now)
     }
 
-    /// When the hub has something to do if nothing happens.
+    /// Returns the time by which the loop has to call [`Hub::expire`], even if nothing happens.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.owners.next_deadline().into_iter().chain(self.clients.next_deadline()).min()
     }
 
-    /// Lets leave what has waited for company, lets some of the owned ids look offline, and gives
-    /// some up, whose time has come. What is left of these is for the next turn, or, when somebody
-    /// is pressing, for after writing to them.
+    /// Handles deadlines: lets gathered lines leave, makes owned ids appear offline, releases them.
+    ///
+    /// Stops when the budget of a turn is used up or a client is pressing. The rest is still due,
+    /// so it is handled in the next turn.
     pub fn expire(&mut self, now: Now) {
         self.clients.end_gathering(now.instant);
         let mut budget = EXPIRIES_PER_TURN;
         while budget > 0 && self.clients.pressing.is_empty() {
             budget -= 1;
             match self.owners.next_due(now.instant) {
-                Some(Due::Offline(owner)) => self.appear_offline(owner),
+                Some(Due::Offline(owner)) => self.announce_offline(owner),
                 Some(Due::Release(owner)) => {
                     budget = budget.saturating_sub(self.owners.unacknowledged(owner));
                     self.release(owner, now);
@@ -230,15 +206,17 @@ impl Hub {
         }
     }
 
-    /// Tells some watchers who came and went; what is left over is for the next turn.
+    // ---- flush ----
+
+    /// Tells watchers which ids came and went, as many as the budget of a turn allows.
     pub fn flush(&mut self, now: Now) {
         let mut budget = NOTICES_PER_TURN;
         let Hub { presence, clients, ids, owners, .. } = self;
-        let sees = |watcher: Token, id: &Id, online: bool| {
+        let appears_online = |watcher: Token, id: &Id, online: bool| {
             online && !blocks(ids, clients, owners, id, watcher)
         };
         let mut notices = Vec::new();
-        while let Some(notice) = presence.next_notice(&mut budget, sees) {
+        while let Some(notice) = presence.next_notice(&mut budget, appears_online) {
             notices.push(notice);
         }
         for (token, id, online) in notices {
@@ -246,8 +224,46 @@ impl Hub {
         }
     }
 
-    /// Gives unused capacity back, at the end of a turn: in the middle of one, more is often to
-    /// follow. `key_end` is above the key of every token in use.
+    /// Moves the clients that have got a line since their text was last taken to `tokens`.
+    pub fn drain_pending_write(&mut self, tokens: &mut Vec<Token>) {
+        tokens.append(&mut self.clients.pending_write);
+    }
+
+    /// Takes the lines that wait for a client as one text, to be given back to [`Hub::written`].
+    pub fn take_text(&mut self, token: Token) -> Vec<u8> {
+        self.clients.take_text(token)
+    }
+
+    /// Notes that all but `unsent` bytes of the texts taken for a client have left, and moves held
+    /// lines into the capacity that they leave.
+    ///
+    /// Takes the text back to use its buffer again; an empty one if none was taken.
+    pub fn written(&mut self, token: Token, text: Vec<u8>, unsent: usize) {
+        self.clients.written(token, text, unsent);
+        if let Some(owner) = self.clients.get(token).and_then(|client| client.owner) {
+            self.push_held(owner);
+        }
+    }
+
+    // ---- after each stage ----
+
+    /// Returns a client that the loop has to write to at once: more than half of its share of the
+    /// outboxes waits for it, and the next line could find it too slow.
+    pub fn next_pressing(&mut self) -> Option<Token> {
+        self.clients.pressing.pop()
+    }
+
+    /// Returns a client that the hub has removed and the loop has to close.
+    pub fn next_disconnect(&mut self) -> Option<Disconnect> {
+        self.disconnects.pop()
+    }
+
+    // ---- sweep ----
+
+    /// Gives unused capacity back. `key_end` is above the key of every token in use.
+    ///
+    /// Called once at the end of a turn, because in the middle of one more clients and messages
+    /// often come and go.
     pub fn sweep(&mut self, key_end: usize) {
         self.owners.sweep();
         self.presence.sweep();
@@ -255,52 +271,34 @@ impl Hub {
         tighten(&mut self.disconnects, TABLE_CAPACITY_MIN);
     }
 
-    // ---- the loop's lists ----
+    // ---- counts ----
 
-    /// Takes a client that has to be written to before anything else is done: more than half of
-    /// what is allowed waits for it.
-    pub fn next_pressing(&mut self) -> Option<Token> {
-        self.clients.pressing.pop()
-    }
-
-    /// Takes a client that has been taken out and has to be told.
-    pub fn next_disconnect(&mut self) -> Option<Disconnect> {
-        self.disconnects.pop()
-    }
-
-    /// Moves the clients that have got a line since they were last written to into `tokens`.
-    pub fn drain_pending_write(&mut self, tokens: &mut Vec<Token>) {
-        tokens.append(&mut self.clients.pending_write);
-    }
-
-    // ---- what is counted ----
-
-    /// What has happened so far.
+    /// Returns the counts for the metrics.
     pub fn counters(&self) -> &Counters {
         &self.clients.counters
     }
 
-    /// Lines that clients have said, blank ones too.
+    /// Returns the number of lines that clients have sent, blank ones included.
     pub fn lines_heard(&self) -> u64 {
         self.lines_heard
     }
 
-    /// Bytes that wait for all clients.
+    /// Returns the bytes that wait for all clients.
     pub fn waiting_bytes(&self) -> usize {
         self.clients.waiting_bytes()
     }
 
-    /// Bytes held for owned ids.
+    /// Returns the bytes held for all owned ids.
     pub fn held_bytes(&self) -> usize {
         self.owners.held_bytes()
     }
 
-    /// How many ids are owned.
+    /// Returns the number of owned ids.
     pub fn owned_ids(&self) -> usize {
         self.owners.len()
     }
 
-    // ---- what each line does ----
+    // ---- one line ----
 
     fn handle_line(&mut self, from: Token, line: Line<'_>, now: Now) {
         let Line { tag, request } = line;
@@ -328,12 +326,14 @@ impl Hub {
     ) -> Result<(), Refusal> {
         let Some(sender) = self.sender(from) else {
             let FromClient::Join { id, key } = request else {
-                return refuse(ErrorCode::NotJoined, "join first");
+                return refuse(ErrorCode::NotJoined, "you haven't joined yet: send a join first");
             };
             return self.join(from, &id, key.as_deref(), now);
         };
         match request {
-            FromClient::Join { .. } => refuse(ErrorCode::AlreadyJoined, "you have joined already"),
+            FromClient::Join { .. } => {
+                refuse(ErrorCode::AlreadyJoined, "you have joined already: go on with this id")
+            }
             FromClient::Send { to, body, reference } => {
                 self.send(&sender, &to, body, reference.as_deref(), now)
             }
@@ -344,239 +344,10 @@ impl Hub {
             FromClient::Block { ids } => self.block(&sender, &ids),
             FromClient::Unblock { ids } => self.unblock(&sender, &ids),
             FromClient::Leave => {
-                self.close(from, CloseCode::Normal, now);
-                if let Some(owner) = sender.owner {
-                    self.release(owner, now);
-                }
+                self.leave(&sender, now);
                 Ok(())
             }
         }
-    }
-
-    fn join(&mut self, from: Token, id: &str, key: Option<&str>, now: Now) -> Result<(), Refusal> {
-        let id = parse_id(id)?;
-        if key.is_some_and(|key| !KEY_BYTES.contains(&key.len())) {
-            return refuse(ErrorCode::BadKey, "a key is 16 to 128 bytes long");
-        }
-        let hash = key.map(KeyHash::of);
-        let holder = self.ids.get_key_value(&id).map(|(known, holder)| (known.clone(), *holder));
-        match (holder, hash) {
-            (None, None) => self.join_unowned(from, id, now),
-            (None, Some(hash)) => self.join_claiming(from, id, hash, now)?,
-            (Some((id, Holder::Owner(owner))), Some(hash))
-                if self.owners.key_matches(owner, &hash) =>
-            {
-                self.join_resuming(from, id, owner, now);
-            }
-            _ => return refuse(ErrorCode::IdTaken, "somebody else has this id"),
-        }
-        Ok(())
-    }
-
-    fn join_unowned(&mut self, from: Token, id: Id, now: Now) {
-        self.ids.insert(id.clone(), Holder::Client(from));
-        self.presence.changed(&id, true);
-        self.complete_join(from, id, None, false, now);
-    }
-
-    fn join_claiming(
-        &mut self,
-        from: Token,
-        id: Id,
-        hash: KeyHash,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        match self.owners.vacancy() {
-            Vacancy::Free => {}
-            Vacancy::Evict(owner) => self.release(owner, now),
-            Vacancy::Full => {
-                return refuse(ErrorCode::TooMany, "too many ids are owned on this server");
-            }
-        }
-        let owner = self.owners.claim(id.clone(), hash, from);
-        self.ids.insert(id.clone(), Holder::Owner(owner));
-        self.presence.changed(&id, true);
-        self.complete_join(from, id, Some(owner), false, now);
-        Ok(())
-    }
-
-    fn join_resuming(&mut self, from: Token, id: Id, owner: OwnerToken, now: Now) {
-        // The new connection first: then the id is never without one, and nobody is told that it
-        // came or went.
-        let (replaced, looked_offline) = self.owners.resume(owner, from);
-        if let Some(replaced) = replaced {
-            self.close(replaced, CloseCode::Replaced, now);
-        }
-        if looked_offline {
-            self.presence.changed(&id, true);
-        }
-        self.complete_join(from, id, Some(owner), true, now);
-        self.replay_fates(from, owner, now);
-        self.push_held(owner);
-    }
-
-    fn complete_join(
-        &mut self,
-        token: Token,
-        id: Id,
-        owner: Option<OwnerToken>,
-        resumed: bool,
-        now: Now,
-    ) {
-        let Some(client) = self.clients.get_mut(token) else { return };
-        (client.id, client.owner) = (Some(id.clone()), owner);
-        self.clients.counters.joins += 1;
-        self.clients.counters.joined += 1;
-        let line = ToClient::Joined {
-            id: &id,
-            resumed,
-            held: owner.map_or(0, |owner| self.owners.unacknowledged(owner)),
-            hold: self.limits.hold.as_secs(),
-            max_message: self.limits.message_bytes_max,
-        };
-        self.answer(token, &line, now);
-    }
-
-    fn send(
-        &mut self,
-        from: &Sender,
-        to: &str,
-        body: &str,
-        reference: Option<&str>,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        // Only who owns its id is known again after its connection broke.
-        let memory = from
-            .owner
-            .zip(reference)
-            .map(|(owner, r)| (owner, self.hasher.hash_one((r, to, body))));
-        if let (Some((owner, hash)), Some(reference)) = (memory, reference)
-            && let Some(Sent { mid: count, at, to, held, fate }) =
-                self.owners.find_send(owner, hash).cloned()
-        {
-            let mid = Mid { count, ..self.mid };
-            self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
-            // Told before, it may have meant nothing yet to a client that had not read which mid is
-            // its message's.
-            self.report_fate(from.token, &to, &[count], fate, now);
-            return Ok(());
-        }
-        let recipient = self.recipient(from, to)?;
-        if memory.is_some_and(|(owner, _)| !self.owners.can_remember_send(owner)) {
-            return refuse(ErrorCode::Full, "what is kept for all has reached its limit");
-        }
-        let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
-        self.write_line(&ToClient::Message { from: &from.id, body, mid, at });
-        let held = match recipient {
-            Holder::Client(token) if self.clients.push(token, &self.line, Urgency::Now) => false,
-            Holder::Client(token) => {
-                self.close(token, CloseCode::TryAgainLater, now);
-                return refuse(
-                    ErrorCode::Slow,
-                    format!("{to} was too slow to read and has been disconnected"),
-                );
-            }
-            Holder::Owner(owner) => {
-                if !self.owners.hold(owner, mid.count, &from.id, from.holder(), &self.line) {
-                    return refuse(ErrorCode::Full, format!("too much waits for {to} already"));
-                }
-                !self.push_held(owner)
-            }
-        };
-        self.mid = mid;
-        self.clients.counters.messages += 1;
-        if let Some((owner, hash)) = memory
-            && let Some(to) = self.id_of(recipient).cloned()
-        {
-            self.owners.remember_send(
-                owner,
-                hash,
-                Sent { mid: mid.count, at, to, held, fate: Fate::Open },
-            );
-        }
-        if let Some(reference) = reference {
-            self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
-        }
-        Ok(())
-    }
-
-    /// A signal that cannot be delivered now is of no use later, and its sender does not wait for
-    /// an answer.
-    fn signal(&mut self, from: &Sender, to: &str, body: &str, now: Now) -> Result<(), Refusal> {
-        match self.recipient(from, to) {
-            Ok(holder) => {
-                if let Some(token) = self.token_of(holder) {
-                    let line = ToClient::Signal { from: &from.id, body };
-                    self.push(token, &line, Urgency::Yielding, now);
-                }
-                Ok(())
-            }
-            Err(Refusal { code: ErrorCode::Offline, .. }) => Ok(()),
-            Err(refusal) => Err(refusal),
-        }
-    }
-
-    fn watch(&mut self, from: &Sender, ids: &[Cow<'_, str>], now: Now) -> Result<(), Refusal> {
-        let wanted = parse_ids(ids)?;
-        let new = wanted.iter().filter(|id| !self.presence.watches(from.token, id)).count();
-        if self.presence.count(from.token) + new > WATCHED_MAX {
-            return refuse(ErrorCode::TooMany, format!("you can watch {WATCHED_MAX} ids"));
-        }
-        if self.presence.total() + new > WATCHED_TOTAL {
-            return refuse(ErrorCode::TooMany, "too many ids are watched on this server");
-        }
-        for id in &wanted {
-            self.presence.watch(
-                from.token,
-                id,
-                self.appears_online(id),
-                self.appears_online_to(id, from.token),
-            );
-        }
-        // Not before all are watched: an answer that does not fit takes the client out of all
-        // tables.
-        for id in &wanted {
-            let online = self.appears_online_to(id, from.token);
-            self.answer(from.token, &ToClient::Presence { id, online }, now);
-        }
-        Ok(())
-    }
-
-    fn unwatch(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
-        for id in &parse_ids(ids)? {
-            self.presence.unwatch(from.token, id);
-        }
-        Ok(())
-    }
-
-    fn block(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
-        let wanted = parse_ids(ids)?;
-        let Some(blocked) = self.blocked(from.holder()) else { return Ok(()) };
-        let new = wanted.iter().filter(|id| !blocked.contains(id)).count();
-        if blocked.len() + new > BLOCKED_MAX {
-            return refuse(ErrorCode::TooMany, format!("you can block {BLOCKED_MAX} ids"));
-        }
-        if self.blocked_total + new > BLOCKED_TOTAL {
-            return refuse(ErrorCode::TooMany, "too many ids are blocked on this server");
-        }
-        self.blocked_total += new;
-        match from.owner {
-            Some(owner) => self.owners.block(owner, wanted),
-            None => self.clients.block(from.token, wanted),
-        }
-        // To whom it looks offline now is found out by a round over its watchers.
-        self.presence.changed(&from.id, true);
-        Ok(())
-    }
-
-    fn unblock(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
-        let wanted = parse_ids(ids)?;
-        self.blocked_total -= match from.owner {
-            Some(owner) => self.owners.unblock(owner, &wanted),
-            None => self.clients.unblock(from.token, &wanted),
-        };
-        self.presence.changed(&from.id, true);
-        Ok(())
     }
 
     // ---- look-ups ----
@@ -586,36 +357,6 @@ impl Hub {
         Some(Sender { token, id: client.id.clone()?, owner: client.owner })
     }
 
-    /// Who has the id `to`, for somebody who writes to it.
-    fn recipient(&mut self, from: &Sender, to: &str) -> Result<Holder, Refusal> {
-        let holder = match self.clients.cached_holder(from.token, to) {
-            Some(holder) => Some(holder),
-            None => self
-                .ids
-                .get(to)
-                .copied()
-                .inspect(|holder| self.cache_recipient(from.token, *holder)),
-        };
-        match holder {
-            Some(holder)
-                if !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id)) =>
-            {
-                Ok(holder)
-            }
-            // An id that somebody has is one; only others need a look at their letters.
-            None if !Id::is_valid(to) => refuse(ErrorCode::BadId, BAD_ID),
-            _ => refuse(ErrorCode::Offline, format!("{to} is not here")),
-        }
-    }
-
-    fn cache_recipient(&mut self, from: Token, holder: Holder) {
-        if let Some(to) = self.token_of(holder)
-            && let Some(client) = self.clients.get_mut(from)
-        {
-            client.cached_recipient = to.key() as u32;
-        }
-    }
-
     fn id_of(&self, holder: Holder) -> Option<&Id> {
         match holder {
             Holder::Client(token) => self.clients.get(token)?.id.as_ref(),
@@ -623,14 +364,23 @@ impl Hub {
         }
     }
 
-    fn token_of(&self, holder: Holder) -> Option<Token> {
+    /// Returns the client of a holder; `None` while an owner's client is away.
+    fn client_of(&self, holder: Holder) -> Option<Token> {
         match holder {
             Holder::Client(token) => Some(token),
             Holder::Owner(owner) => self.owners.client(owner),
         }
     }
 
-    /// Does this id look online, to those whom it does not block?
+    fn blocked(&self, holder: Holder) -> Option<&Blocked> {
+        blocked_by(holder, &self.clients, &self.owners)
+    }
+
+    fn holder_blocks(&self, holder: Holder, id: &Id) -> bool {
+        self.blocked(holder).is_some_and(|blocked| blocked.contains(id))
+    }
+
+    /// Returns `true` if the id appears online, to watchers that its holder does not block.
     fn appears_online(&self, id: &str) -> bool {
         match self.ids.get(id) {
             Some(Holder::Client(_)) => true,
@@ -643,19 +393,16 @@ impl Hub {
         self.appears_online(id) && !blocks(&self.ids, &self.clients, &self.owners, id, watcher)
     }
 
-    fn blocked(&self, holder: Holder) -> Option<&Blocked> {
-        blocked_by(holder, &self.clients, &self.owners)
-    }
+    // ---- lines for a client ----
 
-    // ---- outboxes and tables ----
-
+    /// Writes a line to the scratch buffer.
     fn write_line(&mut self, line: &ToClient<'_>) {
         self.line.clear();
         line.write(&mut self.line);
     }
 
-    /// Puts a line into the outbox of `to`. A yielding line that does not fit is dropped; by any
-    /// other the client is found too slow, and disconnected.
+    /// Puts a line into the outbox of `to`. If it does not fit, a yielding line is dropped; for any
+    /// other line the client is too slow, and is disconnected.
     fn push(&mut self, to: Token, line: &ToClient<'_>, urgency: Urgency, now: Now) {
         self.write_line(line);
         if !self.clients.push(to, &self.line, urgency) && urgency != Urgency::Yielding {
@@ -668,7 +415,9 @@ impl Hub {
         self.push(to, line, Urgency::Now, now);
     }
 
-    /// Takes a client out of all tables. Its id is free from now on, unless it is owned.
+    // ---- the end of a client ----
+
+    /// Removes a client from all tables. Its id is free from now on, unless it is owned.
     fn remove(
         &mut self,
         token: Token,
@@ -683,7 +432,7 @@ impl Hub {
                 if self.owners.depart(owner, token, departure, now.instant)
                     && departure == Departure::Normal
                 {
-                    self.appear_offline(owner);
+                    self.announce_offline(owner);
                 }
             }
             (Some(id), None) => {
@@ -696,10 +445,18 @@ impl Hub {
         }
         Some((client, text))
     }
+
+    /// Lets watchers know that an owned id appears offline.
+    fn announce_offline(&mut self, owner: OwnerToken) {
+        if let Some(id) = self.owners.id(owner) {
+            self.presence.changed(id, false);
+        }
+    }
 }
 
-/// Whom the holder of an id blocks. A function of the tables alone, for use while another is
-/// walked.
+// Functions of the tables alone, for use while another part of the hub is borrowed.
+
+/// Returns the ids that a holder blocks.
 fn blocked_by<'a>(holder: Holder, clients: &'a Clients, owners: &'a Owners) -> Option<&'a Blocked> {
     match holder {
         Holder::Client(token) => clients.get(token).map(|client| &client.blocked),
@@ -707,7 +464,7 @@ fn blocked_by<'a>(holder: Holder, clients: &'a Clients, owners: &'a Owners) -> O
     }
 }
 
-/// Does the holder of `id` block this watcher?
+/// Returns `true` if the holder of `id` blocks this watcher.
 fn blocks(
     ids: &HashMap<Id, Holder>,
     clients: &Clients,
@@ -721,18 +478,5 @@ fn blocks(
     watcher.is_some_and(|watcher| blocked.contains(watcher))
 }
 
-fn parse_id(id: &str) -> Result<Id, Refusal> {
-    Id::new(id).map_or_else(|| refuse(ErrorCode::BadId, BAD_ID), Ok)
-}
-
-/// The ids of a list, each once.
-fn parse_ids(ids: &[Cow<'_, str>]) -> Result<Vec<Id>, Refusal> {
-    let mut set = ids.iter().map(|id| parse_id(id)).collect::<Result<Vec<Id>, Refusal>>()?;
-    set.sort_unstable();
-    set.dedup();
-    Ok(set)
-}
-
-const BAD_ID: &str = "an id is 1 to 64 bytes of letters, digits and . _ - @ +";
 #[cfg(test)]
 mod tests;

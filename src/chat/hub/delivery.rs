@@ -1,104 +1,133 @@
-//! What becomes of messages, and who is told: held lines go to outboxes, acknowledged ones are
-//! forgotten, others dropped with the id that they were held for.
+//! Delivery of messages: held lines go to outboxes, and senders learn the fate of each message.
+//!
+//! The fate of a message to an owned id, and the function that decides it:
+//!
+//! ```text
+//!  Open ──► Delivered   acknowledge_held: its recipient acknowledged it
+//!    └────► Expired     release: the ownership it was held for has ended
+//! ```
+//!
+//! A message to an id without a key is not held, so only its sender knows of it. An `ack` for such
+//! messages is passed on unchecked (`pass_ack_on`).
+//!
+//! **Invariants**
+//! - A fate is decided once, and reported to the holder that sent the message, never to a later
+//!   holder of the same id.
+//! - Held lines reach an outbox in order, and fill half of it at most, so other lines still fit.
+//!
+//! The limits of held messages are not known here.
 
-use super::{BAD_ID, Hub, Refusal, Sender, refuse};
+use super::Hub;
+use super::requests::Sender;
 use crate::chat::clients::Urgency;
 use crate::chat::owners::{Fate, Holder, OwnerToken, Sent};
-use crate::chat::protocol::{ErrorCode, Id, MidList, Mids, ToClient};
+use crate::chat::protocol::{Id, MidList, Mids, ToClient};
 use crate::limits::{LIST_MAX, TABLE_CAPACITY_MIN};
 use crate::memory::tighten;
 use crate::time::Now;
 use crate::token::Token;
 
 impl Hub {
-    /// Messages of `to` have reached the page of `from`.
-    pub(super) fn ack(
-        &mut self,
-        from: &Sender,
-        to: &str,
-        mids: &MidList<'_>,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        if !Id::is_valid(to) {
-            return refuse(ErrorCode::BadId, BAD_ID);
-        }
-        let mut said = 0;
-        let counts = mids.counts(self.mid.prefix).inspect(|_| said += 1).flatten();
-        match from.owner {
-            Some(owner) => {
-                let mut fates = std::mem::take(&mut self.fates);
-                self.owners.acknowledge(owner, to, counts, &mut fates);
-                let said = (fates.len() == said).then_some(mids);
-                self.report_fates(&from.id, &mut fates, Fate::Delivered, said, now);
-                fates.clear();
-                self.fates = fates;
-            }
-            None => {
-                // Nobody knows what was sent to an id without a key but the sender itself.
-                let Some(&holder) = self.ids.get(to) else { return Ok(()) };
-                if let Holder::Owner(sender) = holder {
-                    counts.for_each(|mid| {
-                        self.owners.record_fate(sender, &from.id, mid, Fate::Delivered)
-                    });
-                }
-                // Nobody has to be told by a stranger: what does not fit is dropped, as a signal
-                // is.
-                if let Some(token) = self.token_of(holder)
-                    && !self.blocked(holder).is_some_and(|blocked| blocked.contains(&from.id))
-                {
-                    let line = ToClient::Delivered { from: &from.id, mids: Mids::List(mids) };
-                    self.push(token, &line, Urgency::Yielding, now);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves held lines to the outbox of their client, as far as they leave half of it free. What
-    /// waits there calls for more when it leaves. False: the client is away.
+    /// Moves held lines to the outbox of their client, until half of it is full. Called again when
+    /// lines of that outbox have left.
+    ///
+    /// Returns `false` if the client is away.
     pub(super) fn push_held(&mut self, owner: OwnerToken) -> bool {
         let Hub { owners, clients, .. } = self;
         owners.offer_lines(owner, |token, line| clients.push(token, line, Urgency::Yielding))
     }
 
-    /// Tells senders, each in as few lines as it takes, what became of their messages to `id`. If
-    /// the list of these stands in a line as it is, and all are one sender's, which is how it
-    /// almost always is, that is passed on.
+    /// Forgets held messages that their recipient has acknowledged, and reports them to their
+    /// senders. The recipient is `owner` with the id `id`; the senders had the id `from`.
+    pub(super) fn acknowledge_held(
+        &mut self,
+        owner: OwnerToken,
+        id: &Id,
+        from: &str,
+        mids: &MidList<'_>,
+        now: Now,
+    ) {
+        let mut listed = 0;
+        let counts = mids.counts(self.mid.prefix).inspect(|_| listed += 1).flatten();
+        let mut acknowledged = std::mem::take(&mut self.acknowledged);
+        self.owners.acknowledge(owner, from, counts, &mut acknowledged);
+        let list = (acknowledged.len() == listed).then_some(mids);
+        self.report_fates(id, &mut acknowledged, Fate::Delivered, list, now);
+        acknowledged.clear();
+        self.acknowledged = acknowledged;
+    }
+
+    /// Passes the `ack` of a client without a key on to the holder of `to`.
+    pub(super) fn pass_ack_on(&mut self, from: &Sender, to: &str, mids: &MidList<'_>, now: Now) {
+        let Some(&holder) = self.ids.get(to) else { return };
+        if let Holder::Owner(sender) = holder {
+            for mid in mids.counts(self.mid.prefix).flatten() {
+                self.owners.record_fate(sender, &from.id, mid, Fate::Delivered);
+            }
+        }
+        // The list is unchecked, so it must not be able to disconnect a client: like a signal, it
+        // is dropped if it does not fit.
+        if let Some(token) = self.client_of(holder)
+            && !self.holder_blocks(holder, &from.id)
+        {
+            let line = ToClient::Delivered { from: &from.id, mids: Mids::List(mids) };
+            self.push(token, &line, Urgency::Yielding, now);
+        }
+    }
+
+    /// Ends an ownership, and reports the messages that were held for it as expired.
+    pub(super) fn release(&mut self, owner: OwnerToken, now: Now) {
+        let Some(mut released) = self.owners.release(owner) else { return };
+        self.ids.remove(&released.id);
+        tighten(&mut self.ids, TABLE_CAPACITY_MIN);
+        self.blocked_total -= released.blocked;
+        if released.appeared_online {
+            self.presence.changed(&released.id, false);
+        }
+        self.report_fates(&released.id, &mut released.expired, Fate::Expired, None, now);
+    }
+
+    /// Records the fate of messages to `id`, and reports it to their senders, in as few lines as
+    /// possible.
+    ///
+    /// `list` has the mids of all these messages as one line named them. If all have one sender,
+    /// as in almost every case, the list is passed on as it is.
     fn report_fates(
         &mut self,
         id: &Id,
-        fates: &mut [(Holder, u64)],
+        messages: &mut [(Holder, u64)],
         fate: Fate,
-        said: Option<&MidList<'_>>,
+        list: Option<&MidList<'_>>,
         now: Now,
     ) {
         let mut counts = std::mem::take(&mut self.counts);
-        // Stable, so that each sender's are in order.
-        fates.sort_by_key(|(sender, _)| match sender {
+        // A stable sort keeps the mids of each sender in order.
+        messages.sort_by_key(|(sender, _)| match sender {
             Holder::Client(token) => (0, usize::from(*token)),
             Holder::Owner(owner) => (1, owner.number()),
         });
-        for group in fates.chunk_by(|(a, _), (b, _)| a == b) {
+        for group in messages.chunk_by(|(a, _), (b, _)| a == b) {
             let sender = group[0].0;
             counts.clear();
             counts.extend(group.iter().map(|(_, mid)| *mid));
             if let Holder::Owner(owner) = sender {
                 counts.iter().for_each(|mid| self.owners.record_fate(owner, id, *mid, fate));
             }
-            let Some(token) = self.token_of(sender) else { continue };
-            match said {
-                Some(mids) if counts.len() == fates.len() => {
-                    self.report(token, id, Mids::List(mids), fate, now);
+            let Some(token) = self.client_of(sender) else { continue };
+            match list {
+                Some(list) if counts.len() == messages.len() => {
+                    self.report(token, id, Mids::List(list), fate, now);
                 }
                 _ => self.report_fate(token, id, &counts, fate, now),
             }
         }
-        // Of what was dropped with an owned id there may be much, once; of what a line names there
-        // is not.
+        // An ownership may drop thousands of messages, once; a line names no more than a list may.
         counts.shrink_to(LIST_MAX);
         self.counts = counts;
     }
 
+    /// Reports the fate that messages from `to` to `id` share, in lists of at most [`LIST_MAX`]
+    /// mids.
     pub(super) fn report_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
         for counts in counts.chunks(LIST_MAX) {
             self.report(to, id, Mids::Counts { prefix: self.mid.prefix, counts }, fate, now);
@@ -118,31 +147,13 @@ impl Hub {
         }
     }
 
-    /// Tells a client that is back what became of the sends that are remembered.
+    /// Reports all decided fates of remembered sends to their sender, which is on a new connection.
     pub(super) fn replay_fates(&mut self, token: Token, owner: OwnerToken, now: Now) {
-        let settled = self.owners.sends(owner).filter(|sent| sent.fate != Fate::Open);
-        let settled: Vec<Sent> = settled.cloned().collect();
-        for group in settled.chunk_by(|a, b| a.fate == b.fate && a.to == b.to) {
+        let decided = self.owners.sends(owner).filter(|sent| sent.fate != Fate::Open);
+        let decided: Vec<Sent> = decided.cloned().collect();
+        for group in decided.chunk_by(|a, b| a.fate == b.fate && a.to == b.to) {
             let counts: Vec<u64> = group.iter().map(|sent| sent.mid).collect();
             self.report_fate(token, &group[0].to, &counts, group[0].fate, now);
-        }
-    }
-
-    /// Ends an ownership: what is held is dropped, and its senders are told.
-    pub(super) fn release(&mut self, owner: OwnerToken, now: Now) {
-        let Some(mut released) = self.owners.release(owner) else { return };
-        self.ids.remove(&released.id);
-        tighten(&mut self.ids, TABLE_CAPACITY_MIN);
-        self.blocked_total -= released.blocked;
-        if released.appeared_online {
-            self.presence.changed(&released.id, false);
-        }
-        self.report_fates(&released.id, &mut released.expired, Fate::Expired, None, now);
-    }
-
-    pub(super) fn appear_offline(&mut self, owner: OwnerToken) {
-        if let Some(id) = self.owners.id(owner) {
-            self.presence.changed(id, false);
         }
     }
 }

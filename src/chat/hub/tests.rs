@@ -229,7 +229,7 @@ impl Hub {
                 client.id.as_ref().map(|id| self.ids[id]),
                 client.id.as_ref().map(|_| holder)
             );
-            assert_eq!(self.token_of(holder), Some(token));
+            assert_eq!(self.client_of(holder), Some(token));
         }
         let unowned =
             clients().filter(|(_, client)| client.id.is_some() && client.owner.is_none()).count();
@@ -491,11 +491,11 @@ fn an_id_that_is_taken_over_is_never_free_in_between() {
     chat.hub.receive(new, join, chat.now);
     assert!(chat.hub.has_joined(new) && !chat.hub.has_joined(old));
     for _ in 0..3 {
-        assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), Some(new));
+        assert_eq!(chat.hub.client_of(chat.hub.ids["alice"]), Some(new));
         chat.hub.disconnected(old, Departure::Normal, chat.now);
     }
     chat.hub.disconnected(new, Departure::Normal, chat.now);
-    assert_eq!(chat.hub.token_of(chat.hub.ids["alice"]), None);
+    assert_eq!(chat.hub.client_of(chat.hub.ids["alice"]), None);
     chat.pass(LIMITS.hold);
     assert!(chat.hub.ids.is_empty());
 }

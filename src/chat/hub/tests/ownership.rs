@@ -1,6 +1,7 @@
 //! The rules of *Ownership*, in the words of the protocol page, one script for each.
 
 use super::*;
+use crate::limits::BLOCKED_TOTAL;
 
 /// Runs a script in short against a new hub. Names of connections are those of ids with strokes
 /// behind them.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::chat::owners::Fate;
 use crate::limits::LIST_MAX;
 
 /// Few of each, so that they collide.
@@ -371,7 +372,7 @@ impl Model {
     fn look_for_ends(&mut self, leaving: Option<Party>) {
         let before = std::mem::take(&mut self.owners);
         for holder in self.hub.ids.values() {
-            let (party, is_away) = (*holder, self.hub.token_of(*holder).is_none());
+            let (party, is_away) = (*holder, self.hub.client_of(*holder).is_none());
             let since = before.get(&party).copied().flatten().unwrap_or(self.now.instant);
             self.owners.insert(party, is_away.then_some(since));
         }
