@@ -1,13 +1,25 @@
-//! Who watches whom, and the notices still to be told. Whether anybody can be told, and how, is not
-//! known here.
+//! Watched ids, their watchers, and the presence notices still to be sent.
 //!
-//! Invariant: a watcher is told each state that lasts. What changes and changes back before its
-//! turn has come is not told, and nobody is told twice what it knows.
+//! A popular id may have ten thousand watchers, so a change is not told on the spot. It begins a
+//! *round* over the watchers of the id, and each turn advances the rounds by a few watchers:
 //!
-//! A popular id may have ten thousand watchers, so a change is not told on the spot: the watched id
-//! goes on a list, and a round over its watchers is made a few at a time. A change in the middle
-//! makes the round begin again from where it stands, so those at the far end are not forgotten
-//! however often the id comes and goes.
+//! ```text
+//!              changed                        its round is over
+//!  at rest ────────────────► in `rounds` ───────────────────────────► at rest,
+//!                             │       ▲ next_notice, for each watcher     or removed if it
+//!                             └───────┘ changed: the round starts again   has no watcher
+//! ```
+//!
+//! A round that starts again goes on from its cursor and visits every watcher once more. So the
+//! watchers at the far end are not forgotten, however often the id comes and goes.
+//!
+//! **Invariants**
+//! - A watcher is told each state that lasts. A change that is undone before the round reaches the
+//!   watcher is not told, and no watcher is told a state twice in a row.
+//! - A watched id is in `watched` and `keys` while it has a watcher or is in `rounds`.
+//! - `watchers` has the index of each watcher in the list of the id that it watches.
+//!
+//! Outboxes, blocks and the lines of notices are not known here.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -18,12 +30,14 @@ use crate::limits::{SMALL_CAPACITY_MIN, TABLE_CAPACITY_MIN};
 use crate::memory::tighten;
 use crate::token::Token;
 
-/// All watches, and the rounds that are under way.
+/// All watches, and the rounds under way.
 #[derive(Default)]
 pub struct Presence {
     watched: Slab<Watched>,
+    /// The key in `watched` of each watched id.
     keys: HashMap<Id, usize>,
-    /// For each watcher where it stands: key of the watched id → index among its watchers.
+    /// For each client that watches: the key of the watched id → the client's index among its
+    /// watchers.
     watchers: HashMap<Token, HashMap<usize, usize>>,
     /// Keys of the ids with a round under way, each once.
     rounds: VecDeque<usize>,
@@ -34,33 +48,32 @@ struct Watched {
     id: Id,
     online: bool,
     watchers: Vec<Watcher>,
-    /// The index of the watcher looked at last; the round goes down from there, and around.
+    /// Index of the watcher visited last. The round goes down from there, and around.
     cursor: usize,
-    /// How many watchers the round has still to look at.
+    /// The number of watchers that the round has still to visit.
     remaining: usize,
-    /// Is the key in `rounds`? So it is as long as a round is under way, and until somebody appears_online
-    /// that it is over.
+    /// Whether the key is in `rounds`. It is removed only when the next look finds the round over.
     is_queued: bool,
 }
 
 struct Watcher {
     token: Token,
-    /// What it knows.
-    told: bool,
+    /// The state that it was told last.
+    told_online: bool,
 }
 
 impl Presence {
-    /// How many ids this client watches.
+    /// Returns the number of ids that this client watches.
     pub fn count(&self, token: Token) -> usize {
         self.watchers.get(&token).map_or(0, HashMap::len)
     }
 
-    /// How many watches there are in all.
+    /// Returns the number of watches of all clients.
     pub fn total(&self) -> usize {
         self.total
     }
 
-    /// Does this client watch this id?
+    /// Returns `true` if this client watches this id.
     pub fn watches(&self, token: Token, id: &str) -> bool {
         let key = self.keys.get(id);
         key.is_some_and(|key| {
@@ -68,8 +81,10 @@ impl Presence {
         })
     }
 
-    /// From now on this client wants to hear of `id`, which is `online`, and is being told `seen`.
-    pub fn watch(&mut self, token: Token, id: &Id, online: bool, seen: bool) {
+    /// Makes a client a watcher of `id`. The caller tells it the present state, `told_online`.
+    ///
+    /// `online` is the state of the id for watchers that its holder does not block.
+    pub fn watch(&mut self, token: Token, id: &Id, online: bool, told_online: bool) {
         let key = match self.keys.get(id) {
             Some(key) => *key,
             None => {
@@ -89,19 +104,19 @@ impl Presence {
         let indexes = self.watchers.entry(token).or_default();
         let watched = &mut self.watched[key];
         match indexes.get(&key) {
-            Some(&index) => watched.watchers[index].told = seen,
+            Some(&index) => watched.watchers[index].told_online = told_online,
             None => {
                 indexes.insert(key, watched.watchers.len());
-                watched.watchers.push(Watcher { token, told: seen });
-                // A round that comes around to its index must not have one of the others less for
-                // it.
+                watched.watchers.push(Watcher { token, told_online });
+                // A round under way visits the new watcher too. It must not visit one of the others
+                // less for it.
                 watched.remaining += usize::from(watched.remaining > 0);
                 self.total += 1;
             }
         }
     }
 
-    /// This client wants to hear no more of `id`.
+    /// Ends the watch of `id` by this client.
     pub fn unwatch(&mut self, token: Token, id: &str) {
         let Some(&key) = self.keys.get(id) else { return };
         let Some(indexes) = self.watchers.get_mut(&token) else { return };
@@ -114,7 +129,7 @@ impl Presence {
         self.remove_at(key, index);
     }
 
-    /// This client wants to hear nothing more.
+    /// Ends all watches of this client.
     pub fn remove_watcher(&mut self, token: Token) {
         let Some(indexes) = self.watchers.remove(&token) else { return };
         tighten(&mut self.watchers, TABLE_CAPACITY_MIN);
@@ -123,12 +138,13 @@ impl Presence {
         }
     }
 
-    /// Gives back what ids that nobody watches any more have left, at the end of a turn.
+    /// Gives unused capacity back, for ids that are no longer watched. For the end of a turn.
     pub fn sweep(&mut self) {
         tighten(&mut self.watched, TABLE_CAPACITY_MIN);
     }
 
-    /// An id has come or gone, or looks otherwise to some: its watchers will be told.
+    /// Begins a round over the watchers of an id: it has come or gone, or it appears otherwise to
+    /// some of them.
     pub fn changed(&mut self, id: &str, online: bool) {
         let Some(&key) = self.keys.get(id) else { return };
         let watched = &mut self.watched[key];
@@ -136,14 +152,15 @@ impl Presence {
         self.begin_round(key);
     }
 
-    /// Is somebody still to be told something?
+    /// Returns `true` if a round is under way.
     pub fn has_notices(&self) -> bool {
         !self.rounds.is_empty()
     }
 
-    /// The next notice: whom to tell, of whom, what. Each watcher looked at takes one from
-    /// `budget`; none when that is used up, or nothing is to be told. `appears_online` says what a watcher
-    /// may know of an id that is online, or not.
+    /// Returns the next notice: the watcher to tell, the id, and its state.
+    ///
+    /// Each watcher visited takes one from `budget`. Returns `None` when that is used up, or all
+    /// rounds are over. `appears_online` turns the state of an id into the state for one watcher.
     pub fn next_notice(
         &mut self,
         budget: &mut usize,
@@ -164,13 +181,12 @@ impl Presence {
             watched.cursor = watched.cursor.checked_sub(1).unwrap_or(watched.watchers.len() - 1);
             let watcher = &mut watched.watchers[watched.cursor];
             let online = appears_online(watcher.token, &watched.id, watched.online);
-            if watcher.told != online {
-                watcher.told = online;
+            if watcher.told_online != online {
+                watcher.told_online = online;
                 return Some((watcher.token, watched.id.clone(), online));
             }
         }
-        // The next turn begins with somebody else, so that one popular id does not keep all others
-        // waiting.
+        // The next turn begins with another id, so that one popular id does not delay all others.
         if let Some(key) = self.rounds.pop_front() {
             self.rounds.push_back(key);
         }
@@ -186,7 +202,7 @@ impl Presence {
         watched.remaining = watched.watchers.len();
     }
 
-    /// Takes a watcher out of its index, into which the last one moves.
+    /// Removes the watcher at an index, to which the last watcher moves.
     fn remove_at(&mut self, key: usize, index: usize) {
         self.total -= 1;
         let watched = &mut self.watched[key];
@@ -199,7 +215,8 @@ impl Presence {
             if let Some(indexes) = self.watchers.get_mut(&token) {
                 indexes.insert(key, index);
             }
-            // It may have moved out of the way of a round, which then has to go around once more.
+            // A round may have had the moved watcher still before it, and now has it behind. So it
+            // starts again.
             if self.watched[key].remaining > 0 {
                 self.begin_round(key);
             }

@@ -12,12 +12,12 @@ fn id(text: &str) -> Id {
     Id::new(text).expect("a valid id")
 }
 
-/// Everybody may know everything.
+/// No id blocks a watcher.
 fn all(_: Token, _: &Id, online: bool) -> bool {
     online
 }
 
-/// All notices that are due, `budget` watchers a turn.
+/// Takes all notices, with a budget of `budget` watchers a turn.
 fn notices(presence: &mut Presence, budget: usize) -> Vec<(usize, String, bool)> {
     let mut told = Vec::new();
     while presence.has_notices() {
@@ -30,7 +30,7 @@ fn notices(presence: &mut Presence, budget: usize) -> Vec<(usize, String, bool)>
 }
 
 #[test]
-fn watchers_are_told_of_a_change_once() {
+fn watcher_is_told_a_change_once() {
     let mut presence = Presence::default();
     for n in 1..=3 {
         presence.watch(token(n), &id("bob"), false, false);
@@ -45,7 +45,7 @@ fn watchers_are_told_of_a_change_once() {
 }
 
 #[test]
-fn what_changes_and_changes_back_is_not_told() {
+fn change_that_is_undone_is_not_told() {
     let mut presence = Presence::default();
     presence.watch(token(1), &id("bob"), true, true);
     presence.changed("bob", false);
@@ -54,7 +54,7 @@ fn what_changes_and_changes_back_is_not_told() {
 }
 
 #[test]
-fn a_round_looks_at_no_more_watchers_than_its_budget() {
+fn round_visits_no_more_watchers_than_its_budget() {
     let mut presence = Presence::default();
     for n in 0..1000 {
         presence.watch(token(n), &id("bob"), false, false);
@@ -69,7 +69,7 @@ fn a_round_looks_at_no_more_watchers_than_its_budget() {
 }
 
 #[test]
-fn an_id_that_comes_and_goes_for_ever_keeps_nobody_waiting_for_ever() {
+fn id_that_changes_each_turn_reaches_all_watchers() {
     let mut presence = Presence::default();
     for n in 0..1000 {
         presence.watch(token(n), &id("bob"), false, false);
@@ -86,7 +86,7 @@ fn an_id_that_comes_and_goes_for_ever_keeps_nobody_waiting_for_ever() {
 }
 
 #[test]
-fn a_popular_id_does_not_keep_others_waiting() {
+fn popular_id_does_not_delay_notices_of_others() {
     let mut presence = Presence::default();
     for n in 0..1000 {
         presence.watch(token(n), &id("star"), false, false);
@@ -107,7 +107,7 @@ fn a_popular_id_does_not_keep_others_waiting() {
 }
 
 #[test]
-fn nothing_is_kept_for_those_who_are_gone() {
+fn removed_watchers_leave_nothing_behind() {
     let mut presence = Presence::default();
     for n in 0..10 {
         presence.watch(token(n), &id("bob"), false, false);
@@ -124,13 +124,15 @@ fn nothing_is_kept_for_those_who_are_gone() {
 }
 
 proptest! {
-    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    // A case that fails is printed, and becomes an ordinary test; it is not kept in a file.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is watched and forgotten while rounds are under way: at the end everybody knows
-    /// what is true, and nobody was told what it knew.
+    /// Watches begin and end while rounds are under way. Each watcher knows the true state at the
+    /// end, and no watcher is told a state that it knows.
     #[test]
-    fn everybody_knows_at_last(steps in prop::collection::vec((0u8..6, 0usize..12, 0usize..3), 1..300)) {
+    fn watchers_know_the_true_state_after_all_rounds(
+        steps in prop::collection::vec((0u8..6, 0usize..12, 0usize..3), 1..300),
+    ) {
         let ids = ["a", "b", "c"].map(id);
         let mut online = [false; 3];
         let mut presence = Presence::default();
@@ -138,7 +140,8 @@ proptest! {
         let tell = |presence: &mut Presence, known: &mut BTreeMap<_, _>, mut budget: usize| {
             while let Some((token, id, online)) = presence.next_notice(&mut budget, all) {
                 let which = (token.key(), id.as_bytes()[0] as usize - b'a' as usize);
-                assert_eq!(known.insert(which, online), Some(!online), "told what it knew, or does not watch");
+                let before = known.insert(which, online);
+                assert_eq!(before, Some(!online), "it knew, or does not watch");
             }
         };
         for (step, n, i) in steps {
@@ -162,7 +165,8 @@ proptest! {
                 _ => tell(&mut presence, &mut known, n),
             }
             prop_assert_eq!(presence.total(), known.len());
-            prop_assert_eq!(presence.count(token(n)), known.keys().filter(|(m, _)| *m == n).count());
+            let count = known.keys().filter(|(m, _)| *m == n).count();
+            prop_assert_eq!(presence.count(token(n)), count);
             prop_assert_eq!(presence.watches(token(n), &ids[i]), known.contains_key(&(n, i)));
         }
         while presence.has_notices() {
