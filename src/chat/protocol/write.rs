@@ -14,7 +14,7 @@
 use std::fmt;
 use std::io::Write as _;
 
-use super::ToClient;
+use super::{Mids, ToClient};
 use crate::limits::MID_BYTES_MAX;
 
 impl ToClient<'_> {
@@ -43,14 +43,10 @@ impl ToClient<'_> {
                 put(out, [if *held { r#","held":true}"# } else { "}" }]);
             }
             ToClient::Delivered { from, mids } => {
-                put(out, [r#"{"type":"delivered","from":""#, from, r#"","mids":["#]);
-                mids.write(out);
-                put(out, ["]}"]);
+                put_report(out, r#"{"type":"delivered","from":""#, from, mids);
             }
             ToClient::Expired { to, mids } => {
-                put(out, [r#"{"type":"expired","to":""#, to, r#"","mids":["#]);
-                mids.write(out);
-                put(out, ["]}"]);
+                put_report(out, r#"{"type":"expired","to":""#, to, mids);
             }
             ToClient::Signal { from, body } => {
                 put(out, [r#"{"type":"signal","from":""#, from, r#"","body":"#, body, "}"]);
@@ -73,6 +69,13 @@ impl ToClient<'_> {
             }
         }
     }
+}
+
+/// Appends a line about messages: its beginning, the id and the mids.
+fn put_report(out: &mut Vec<u8>, beginning: &str, id: &str, mids: &Mids<'_>) {
+    put(out, [beginning, id, r#"","mids":["#]);
+    mids.write(out);
+    put(out, ["]}"]);
 }
 
 /// Appends parts of text.
