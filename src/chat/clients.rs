@@ -181,7 +181,7 @@ impl Clients {
     ///
     /// Only a client with unsent bytes is held to its share of the total: its socket refuses bytes,
     /// so its outbox may stay full. Any other client is written to within the turn, and may fill
-    /// its own outbox whatever waits for others. So the total can be exceeded for that long:
+    /// its own outbox even if the total is used up. So the total can be exceeded for that long:
     ///
     /// - By the lines of one request, one expiry or one flush of notices. Once the total is used
     ///   up, each of these lines makes its recipient pressing, and the loop writes to it before the

@@ -209,7 +209,7 @@ mod tests {
 
     proptest! {
         // A case that fails is printed, and becomes an ordinary test; it is not kept in a file.
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
         /// Against a model: a list of lines, and a number of unsent bytes.
         #[test]

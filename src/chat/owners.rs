@@ -17,7 +17,7 @@
 //!                             resume
 //! ```
 //!
-//! `release` may also come sooner: by the client's `leave`, or to make room for another id.
+//! `release` may also come sooner: by the client's `leave`, or to evict it for another id.
 //!
 //! **Invariants**
 //! - A key is never kept, compared or logged. Only its SHA-256 is kept, and compared in constant
@@ -197,7 +197,7 @@ pub struct Owners {
     fragmented: Vec<OwnerToken>,
     sends_budget: Budget,
     deadlines: Deadlines<OwnerToken>,
-    /// Ownerships that may be released to make room, the longest away first.
+    /// Ownerships that may be evicted for another id, the longest away first.
     evictable: BTreeSet<(Instant, OwnerToken)>,
 }
 

@@ -1,8 +1,12 @@
-//! The wire protocol as types: one line ↔ one value. Who says what when is the hub's.
+//! The wire protocol as types: one line ↔ one value.
 //!
-//! Invariant: a line that parses into a [`FromClient`] has every key it needs, of its type, none
-//! twice, and a `body` no deeper than allowed; an [`Id`] holds nothing that JSON would have to
-//! escape.
+//! **Invariants**
+//! - A line that parses into a [`FromClient`] has every key that its type needs, of the right type,
+//!   no key twice, and a `body` nested no deeper than allowed.
+//! - An [`Id`] has no character that JSON would have to escape.
+//! - A [`MidList`] has valid mids only.
+//!
+//! The state of the chat, and the order in which lines come, are not known here.
 
 use std::borrow::{Borrow, Cow};
 use std::rc::Rc;
@@ -18,65 +22,65 @@ mod write;
 
 pub use mid::{Mid, MidList, Mids, Prefix};
 
-/// What a client says in one line.
+/// A request of a client: the value of one line.
 #[derive(Debug, PartialEq)]
 pub enum FromClient<'a> {
-    /// Claim an id; with a key, also from a connection that still holds it.
+    /// Claims an id. With a key it may also replace the connection that has the id.
     Join {
-        /// The id to claim, not yet looked at.
+        /// The id to claim, not yet checked.
         id: Cow<'a, str>,
-        /// The client's secret, not yet looked at.
+        /// The client's secret, not yet checked.
         key: Option<Cow<'a, str>>,
     },
-    /// Route a message to one client.
+    /// Sends a message to one id.
     Send {
-        /// Whom to.
+        /// The recipient.
         to: Cow<'a, str>,
-        /// Any JSON value, as it came.
+        /// Any JSON value, byte for byte.
         body: &'a str,
-        /// What the client wants it called in the answer.
+        /// The client's own name for the message, repeated in the answer.
         reference: Option<Cow<'a, str>>,
     },
-    /// Route something of passing interest.
+    /// Sends a short-lived notice to one id, such as "typing".
     Signal {
-        /// Whom to.
+        /// The recipient.
         to: Cow<'a, str>,
-        /// Any JSON value, as it came.
+        /// Any JSON value, byte for byte.
         body: &'a str,
     },
-    /// These messages have reached my user.
+    /// Acknowledges messages: they have reached the user.
     Ack {
-        /// Who sent them.
+        /// The sender of the messages.
         to: Cow<'a, str>,
-        /// Their names.
+        /// Their mids.
         mids: MidList<'a>,
     },
-    /// Tell me whether these are here, now and at every change.
+    /// Asks for the presence of these ids, now and at every change.
     Watch {
         /// One id or more.
         ids: Vec<Cow<'a, str>>,
     },
-    /// Stop telling me.
+    /// Ends a `watch`.
     Unwatch {
         /// One id or more.
         ids: Vec<Cow<'a, str>>,
     },
-    /// Refuse what these say, and look offline to them.
+    /// Refuses messages and signals from these ids, and appears offline to them.
     Block {
         /// One id or more.
         ids: Vec<Cow<'a, str>>,
     },
-    /// End that.
+    /// Ends a `block`.
     Unblock {
         /// One id or more.
         ids: Vec<Cow<'a, str>>,
     },
-    /// Give the id up.
+    /// Gives the id up, and ends the connection.
     Leave,
 }
 
-/// What an answer needs to say which request it answers: `ref` and `to`, where they are strings
-/// that are not too long.
+/// The part of a request that an error repeats, so that the client can tell which request it is
+/// about: `ref` and `to`, as far as they are strings and not too long.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag<'a> {
     /// The request's `ref`.
@@ -85,40 +89,40 @@ pub struct Tag<'a> {
     pub to: Option<Cow<'a, str>>,
 }
 
-/// One line: what it says, or what is wrong with it in a sentence for people, and how to refer to
-/// it.
+/// One line of a client, parsed.
 #[derive(Debug, PartialEq)]
 pub struct Line<'a> {
-    /// How to refer to it.
+    /// The tag for an error about this line.
     pub tag: Tag<'a>,
-    /// What it says; an error is a `bad_request`.
+    /// The request, or the sentence of a `bad_request`.
     pub request: Result<FromClient<'a>, String>,
 }
 
 impl<'a> Line<'a> {
-    /// Reads the first line of a text, and gives what stands behind it; none: the line is blank.
+    /// Reads the first line of a text, and returns it with the rest of the text. A blank line is
+    /// `None`.
     pub fn first(text: &'a str) -> (Option<Line<'a>>, &'a str) {
-        if let Some((line, behind)) = fast::first(text) {
-            return (Some(line), behind);
+        if let Some((line, rest)) = fast::first(text) {
+            return (Some(line), rest);
         }
-        let (line, behind) = text.split_once('\n').unwrap_or((text, ""));
+        let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
         let is_blank = line.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'));
-        ((!is_blank).then(|| parse::parse(line)), behind)
+        ((!is_blank).then(|| parse::parse(line)), rest)
     }
 }
 
-/// The name a client claims: 1 to 64 bytes, each character a Unicode letter, mark or number or one
-/// of `. _ - @ +`, the first not a mark, none invisible. Compared byte for byte.
+/// The name that a client claims: 1 to 64 bytes of Unicode letters, marks, numbers and
+/// `. _ - @ +`. The first character is not a mark, and none is invisible. Compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(Rc<str>);
 
 impl Id {
-    /// The id that `text` is, if it is one.
+    /// Returns `text` as an id, if it has the syntax of one.
     pub fn new(text: &str) -> Option<Id> {
         Id::is_valid(text).then(|| Id(text.into()))
     }
 
-    /// Does `text` have an id's syntax?
+    /// Returns `true` if `text` has the syntax of an id.
     pub fn is_valid(text: &str) -> bool {
         let first_may_lead = text.chars().next().is_some_and(|first| !is_mark(first));
         first_may_lead && text.len() <= ID_BYTES_MAX && text.chars().all(may_stand_in_id)
@@ -150,118 +154,128 @@ fn may_stand_in_id(c: char) -> bool {
     matches!(c.general_category_group(), Letter | Mark | Number) && !is_default_ignorable(c)
 }
 
-/// The letters and marks among Unicode's Default_Ignorable_Code_Points (DerivedCoreProperties.txt):
-/// fillers and variation selectors, with which two ids would look the same.
+/// Returns `true` for letters and marks among Unicode's Default_Ignorable_Code_Points
+/// (DerivedCoreProperties.txt): fillers and variation selectors, with which two ids would look the
+/// same.
 fn is_default_ignorable(c: char) -> bool {
-    matches!(c,
-        '\u{34F}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{3164}'
-        | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}')
+    matches!(
+        c,
+        '\u{34F}'
+            | '\u{115F}'..='\u{1160}'
+            | '\u{17B4}'..='\u{17B5}'
+            | '\u{180B}'..='\u{180F}'
+            | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FFA0}'
+            | '\u{E0000}'..='\u{E0FFF}'
+    )
 }
 
-/// What the server says in one line.
+/// A line of the server.
 #[derive(Debug)]
 pub enum ToClient<'a> {
-    /// The claim stands.
+    /// The client has joined.
     Joined {
-        /// The id that was claimed.
+        /// The id that it has now.
         id: &'a Id,
-        /// The server still knew the id with this key: nothing was lost in between.
+        /// Whether the server still knew the id with this key, so nothing was lost in between.
         resumed: bool,
-        /// How many messages are not acknowledged, and follow.
+        /// The number of messages that are not acknowledged, and follow.
         held: usize,
-        /// How long the id is kept after its connection ended, in seconds.
+        /// The time for which the id is kept after its connection ended, in seconds.
         hold: u64,
-        /// Bytes of the longest WebSocket message that the server takes.
+        /// Bytes of the longest WebSocket message that the server accepts.
         max_message: usize,
     },
-    /// Somebody's `send`.
+    /// A message for the client.
     Message {
-        /// Whose.
+        /// The sender.
         from: &'a Id,
-        /// As it came.
+        /// The sender's JSON value, byte for byte.
         body: &'a str,
-        /// Its name.
+        /// The name of the message.
         mid: Mid,
-        /// When the server took it, in milliseconds since 1970 UTC.
+        /// The time at which the server took it, in milliseconds since 1970 UTC.
         at: u64,
     },
-    /// The server has taken a message.
+    /// The server has taken a message of the client.
     Sent {
-        /// What its sender calls it.
+        /// The client's own name for the message.
         reference: &'a str,
-        /// Its name.
+        /// The server's name for it.
         mid: Mid,
-        /// When, in milliseconds since 1970 UTC.
+        /// The time at which the server took it, in milliseconds since 1970 UTC.
         at: u64,
-        /// The recipient is away, and the message waits for it.
+        /// Whether the recipient is away, so the message waits for it.
         held: bool,
     },
-    /// The recipient's page has acknowledged these.
+    /// Messages of the client were acknowledged by their recipient.
     Delivered {
         /// The recipient.
         from: &'a Id,
-        /// Which.
+        /// The messages.
         mids: Mids<'a>,
     },
-    /// These were held and dropped undelivered.
+    /// Messages of the client were held, and dropped undelivered.
     Expired {
         /// The recipient.
         to: &'a Id,
-        /// Which.
+        /// The messages.
         mids: Mids<'a>,
     },
-    /// Somebody's `signal`.
+    /// A signal for the client.
     Signal {
-        /// Whose.
+        /// The sender.
         from: &'a Id,
-        /// As it came.
+        /// The sender's JSON value, byte for byte.
         body: &'a str,
     },
-    /// The state of a watched id.
+    /// The state of an id that the client watches.
     Presence {
-        /// Whose.
+        /// The watched id.
         id: &'a Id,
-        /// Whether it is here.
+        /// Whether it appears online.
         online: bool,
     },
-    /// Something the client said was refused.
+    /// A request of the client was refused.
     Error {
-        /// Why, for programs.
+        /// The reason, for programs.
         code: ErrorCode,
-        /// What.
+        /// The tag of the request.
         tag: &'a Tag<'a>,
-        /// Why, for people.
+        /// The reason and the remedy, for people.
         text: &'a str,
     },
 }
 
-/// Why something was refused.
+/// The reason why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
-    /// Not a line of this protocol.
+    /// The line is not one of this protocol.
     BadRequest,
-    /// Anything but `join` before `joined`.
+    /// A request other than `join` came before `joined`.
     NotJoined,
-    /// A second `join`.
+    /// A second `join` came on one connection.
     AlreadyJoined,
-    /// An id outside the syntax.
+    /// An id does not have the syntax of one.
     BadId,
-    /// A key that is too short or too long.
+    /// The key is too short or too long.
     BadKey,
-    /// Somebody else holds this id.
+    /// Another client has this id.
     IdTaken,
-    /// The recipient is not here.
+    /// The recipient is not here, and no message is held for it.
     Offline,
     /// The recipient was too slow to read, and has been disconnected.
     Slow,
-    /// What is held for the recipient, or for everybody, has reached its limit.
+    /// The limit of messages held for the recipient, or of all that is kept for everybody, is
+    /// reached.
     Full,
-    /// A limit on this client was reached.
+    /// A limit of this client, or of the server, is reached.
     TooMany,
 }
 
 impl ErrorCode {
-    /// All of them, each at its own number.
+    /// All codes, each at its own number.
     pub const ALL: [ErrorCode; 10] = [
         ErrorCode::BadRequest,
         ErrorCode::NotJoined,
@@ -275,7 +289,7 @@ impl ErrorCode {
         ErrorCode::TooMany,
     ];
 
-    /// The code as it goes over the wire.
+    /// Returns the code as it stands in a line.
     pub fn name(self) -> &'static str {
         match self {
             ErrorCode::BadRequest => "bad_request",
@@ -292,23 +306,23 @@ impl ErrorCode {
     }
 }
 
-/// Why the chat ends a connection. What WebSocket itself finds wrong has codes of its own (RFC
-/// 6455, 7.4.1).
+/// The reason why the chat ends a connection. Violations of WebSocket itself have codes of their
+/// own (RFC 6455, 7.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCode {
     /// The client left.
     Normal,
     /// The server is shutting down.
     GoingAway,
-    /// A binary message; the protocol is text.
+    /// A binary message came; the protocol is text.
     Unsupported,
-    /// No `join` in time.
+    /// No `join` came in time.
     Policy,
-    /// The client was too slow to read what was sent to it.
+    /// The client was too slow to read its lines.
     TryAgainLater,
-    /// Too many refused lines in a row.
+    /// Too many `bad_request`s came in a row.
     BadRequests,
-    /// The same id joined again elsewhere, with the same key.
+    /// Another connection has joined under the same id, with the same key.
     Replaced,
 }
 

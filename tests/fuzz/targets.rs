@@ -160,7 +160,7 @@ pub fn line(bytes: &[u8]) {
         return;
     }
     // Of two equal keys a `Value` has the last.
-    if said != Err("a key stands twice".into()) {
+    if said != Err("a key appears twice: name each key once".into()) {
         assert_eq!(said.is_ok(), is_of_protocol(&value), "{said:?}");
         for (named, key) in [(&tag.reference, "ref"), (&tag.to, "to")] {
             assert_eq!(

@@ -1,43 +1,49 @@
-//! The lines that are said for each message, read in one pass and without a copy: `send` and `ack`,
-//! as programs write them, which is without white space and in the order of the protocol's page.
+//! A fast path for the lines of each message, `send` and `ack`: one pass, and no copy.
 //!
-//! Invariant: what is read here means what [`super::parse`] says that it means, and whatever is
-//! unusual is left to it: other types, other keys, another order, a key that stands twice, escapes
-//! but in a `body`, a `body` that is no string, anything wrong. (To take the keys in any order is
-//! twice the work.)
+//! It reads them as programs write them: without white space, and with the keys in the order of the
+//! protocol page. (Keys in any order would be twice the work.)
+//!
+//! **Invariants**
+//! - A line that is read here is read as [`super::parse`] would read it.
+//! - Every other line is left to that: other types, other keys, another order, a key that appears
+//!   twice, an escape outside of `body`, a `body` that is not a string, any error.
+//!
+//! The whole of JSON is not known here.
 
 use std::borrow::Cow;
 
 use super::{FromClient, Line, Mid, MidList, Tag};
 use crate::limits::{LIST_MAX, REF_BYTES_MAX};
 
-/// Reads the first line of a text, if it is as most are, and gives what stands behind it.
+/// Reads the first line of a text, and returns it with the rest of the text. `None`: the line has
+/// to go through [`super::parse`].
 pub fn first(text: &str) -> Option<(Line<'_>, &str)> {
     let mut scan = Scan { text, at: 0 };
-    let (tag, said) = if scan.eat(r#"{"type":"send","to":"#) {
+    let (tag, request) = if scan.eat(r#"{"type":"send","to":"#) {
         scan.send()?
     } else if scan.eat(r#"{"type":"ack","to":"#) {
         scan.ack()?
     } else {
         return None;
     };
-    // Its end is found in passing: looking for it first takes as long as reading a third of the
-    // line.
-    let behind = match &text[scan.at..] {
+    // The end of the line is found in passing. To search for it first would take as long as to read
+    // a third of the line.
+    let rest = match &text[scan.at..] {
         "" => "",
         more => more.strip_prefix('\n')?,
     };
-    Some((Line { tag, request: Ok(said) }, behind))
+    Some((Line { tag, request: Ok(request) }, rest))
 }
 
-/// A text, and how far it is read. Whatever is not found is none, and then the scan is over.
+/// A text, and the position up to which it is read. A function that does not find the expected
+/// bytes returns `None`, which ends the scan.
 struct Scan<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scan<'a> {
-    /// What stands behind `to` in a `send`.
+    /// Reads a `send` from the value of `to` on.
     fn send(&mut self) -> Option<(Tag<'a>, FromClient<'a>)> {
         let to = self.tag_string()?;
         self.eat(r#","body":"#).then_some(())?;
@@ -51,7 +57,7 @@ impl<'a> Scan<'a> {
         Some((tag, FromClient::Send { to, body, reference }))
     }
 
-    /// What stands behind `to` in an `ack`.
+    /// Reads an `ack` from the value of `to` on.
     fn ack(&mut self) -> Option<(Tag<'a>, FromClient<'a>)> {
         let to = self.tag_string()?;
         self.eat(r#","mids":"#).then_some(())?;
@@ -60,14 +66,14 @@ impl<'a> Scan<'a> {
         Some((Tag { reference: None, to: Some(to.clone()) }, FromClient::Ack { to, mids }))
     }
 
-    /// Does this stand next? Then it is read.
+    /// Returns `true` if the text goes on with `expected`, and skips it.
     fn eat(&mut self, expected: &str) -> bool {
         let is_next = self.text.as_bytes()[self.at..].starts_with(expected.as_bytes());
         self.at += if is_next { expected.len() } else { 0 };
         is_next
     }
 
-    /// A string without escapes that is short enough to be repeated in an answer.
+    /// Reads a string without escapes that is short enough for a [`Tag`].
     fn tag_string(&mut self) -> Option<Cow<'a, str>> {
         self.plain_string().filter(|text| text.len() <= REF_BYTES_MAX).map(Cow::Borrowed)
     }
@@ -82,7 +88,7 @@ impl<'a> Scan<'a> {
         (self.next()? == byte).then_some(())
     }
 
-    /// What stands between the quotes of a string without escapes.
+    /// Reads a string without escapes, and returns it without its quotes.
     fn plain_string(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;
         let from = self.at;
@@ -91,8 +97,8 @@ impl<'a> Scan<'a> {
         self.text.get(from..self.at - 1)
     }
 
-    /// A string with its quotes, which may have escapes of two letters: those that mean a character
-    /// need a closer look.
+    /// Reads a string, and returns it with its quotes. It may have escapes of two characters;
+    /// `\u` escapes have to be checked by the full parser.
     fn string(&mut self) -> Option<&'a str> {
         let from = self.at;
         self.expect(b'"')?;
@@ -110,7 +116,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A list of mids, without its brackets.
+    /// Reads a list of mids, and returns it without its brackets.
     fn mids(&mut self) -> Option<MidList<'a>> {
         self.expect(b'[')?;
         let from = self.at;
@@ -128,16 +134,16 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// How many bytes may stand in a string before one that ends it, begins an escape, or may not.
+/// Returns the number of bytes before the first quote, backslash or control character.
 ///
-/// Eight at once: a line's hundred bytes take a third of the time that they take one by one.
+/// Eight bytes are checked at once, so a line of a hundred bytes takes a third of the time.
 fn plain_len(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 0xff;
     let (chunks, rest) = bytes.as_chunks::<8>();
     for (n, chunk) in chunks.iter().enumerate() {
         let eight = u64::from_le_bytes(*chunk);
-        // In each byte the highest bit is set if the byte is less than `bound`, and maybe in those
-        // behind such a one.
+        // Sets the highest bit of each byte that is less than `bound`, and maybe that of the bytes
+        // behind it.
         let below = |eight: u64, bound: u8| eight.wrapping_sub(ONES * u64::from(bound)) & !eight;
         let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
         let found = (below(eight, b' ') | is(b'"') | is(b'\\')) & (ONES << 7);
@@ -154,14 +160,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_string_is_plain_up_to_a_quote_an_escape_or_a_control_character() {
+    fn plain_len_ends_at_quote_escape_or_control_character() {
         for len in 0..40 {
             let text = "é!\u{7f}~#]".repeat(7);
             let text = &text.as_bytes()[..len];
             assert_eq!(plain_len(text), len);
             for special in [b'"', b'\\', 0, 10, 0x1f] {
-                for behind in ["", "x", "\"\\\n", " !\"#[\\]", "12345678é"] {
-                    let bytes = [text, &[special], behind.as_bytes()].concat();
+                for rest in ["", "x", "\"\\\n", " !\"#[\\]", "12345678é"] {
+                    let bytes = [text, &[special], rest.as_bytes()].concat();
                     assert_eq!(plain_len(&bytes), len, "{bytes:?}");
                 }
             }

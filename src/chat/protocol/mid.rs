@@ -1,28 +1,35 @@
-//! Mids, which name messages: one, several in a line of ours, several in a line of a client's.
+//! Mids, the names of messages: one mid, a list in a line of the server, a list in a line of a
+//! client.
+//!
+//! **Invariants**
+//! - A mid of this server has one spelling, so two mids name one message only if they are equal.
+//! - A [`MidList`] can be put into a line as it is: it has quoted valid mids with commas between.
+//!
+//! The messages are not known here.
 
 use std::borrow::Cow;
 
 use super::write::put_all;
 use crate::limits::MID_BYTES_MAX;
 
-/// Names a message: a prefix made at the start of the server and a counter, so neither a restart
-/// nor a clock set back repeats one.
+/// The name of a message: a prefix drawn when the server starts, and a counter. So neither a
+/// restart nor a clock that is set back repeats one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mid {
-    /// Random.
+    /// The random part.
     pub prefix: Prefix,
-    /// Counts from 1.
+    /// The number of the message, from 1.
     pub count: u64,
 }
 
-/// What all mids of a server begin with, as text: twelve digits and a dash.
+/// The beginning of all mids of one server, as text: twelve hexadecimal digits and a dash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix([u8; PREFIX_BYTES]);
 
 const PREFIX_BYTES: usize = 13;
 
-/// Which bytes may stand in a mid. A table, because a list of mids is looked at byte by byte, for
-/// each message.
+/// The bytes that are allowed in a mid. A table, because each message brings a list of mids that
+/// is checked byte by byte.
 const IN_MID: [bool; 256] = {
     let (mut table, mut byte) = ([false; 256], 0_u8);
     while byte < 128 {
@@ -33,7 +40,7 @@ const IN_MID: [bool; 256] = {
 };
 
 impl From<u64> for Prefix {
-    /// Its low 48 bits count.
+    /// Makes a prefix of the low 48 bits.
     fn from(number: u64) -> Prefix {
         let mut text = [b'-'; PREFIX_BYTES];
         put_hex(number, &mut text[..PREFIX_BYTES - 1]);
@@ -42,18 +49,19 @@ impl From<u64> for Prefix {
 }
 
 impl Mid {
-    /// Does `text` have a mid's syntax, on any server?
+    /// Returns `true` if `text` has the syntax of a mid, on any server.
     pub fn is_valid(text: &str) -> bool {
         Mid::leading_len(text.as_bytes()) == Some(text.len())
     }
 
-    /// How long the mid is that a text begins with, if it begins with one.
+    /// Returns the length of the mid that `text` begins with, if it does.
     pub fn leading_len(text: &[u8]) -> Option<usize> {
         let len = text.iter().take_while(|byte| IN_MID[usize::from(**byte)]).count();
         (1..=MID_BYTES_MAX).contains(&len).then_some(len)
     }
 
-    /// The count in the mid of this server's that a text begins with, and what stands behind it.
+    /// Returns the count of the mid that `text` begins with, and the rest of the text; `None` if
+    /// the mid is not of the server with this prefix.
     fn leading_count<'t>(text: &'t [u8], prefix: &Prefix) -> Option<(u64, &'t [u8])> {
         let digits = text.strip_prefix(&prefix.0)?;
         let (mut count, mut len) = (0, 0);
@@ -66,14 +74,15 @@ impl Mid {
             count = count << 4 | u64::from(value);
             len += 1;
         }
-        // Only one spelling is ours.
+        // Without leading zeros, so that a mid has one spelling.
         let is_ours = (1..=16).contains(&len) && (digits[0] != b'0' || len == 1);
         is_ours.then(|| (count, &digits[len..]))
     }
 
-    /// The mid as text, in `scratch`. By hand, because `format!` takes ten times as many instructions.
+    /// Writes the mid as text to `scratch`. By hand, because `format!` takes ten times as many
+    /// instructions.
     pub fn write<'r>(&self, scratch: &'r mut [u8; MID_BYTES_MAX]) -> &'r [u8] {
-        // A zero has one digit, too.
+        // `| 1`: zero has one digit, too.
         let len = PREFIX_BYTES + ((self.count | 1).ilog2() / 4 + 1) as usize;
         scratch[..PREFIX_BYTES].copy_from_slice(&self.prefix.0);
         put_hex(self.count, &mut scratch[PREFIX_BYTES..len]);
@@ -81,34 +90,35 @@ impl Mid {
     }
 }
 
-/// Fills a place with the last digits of a number.
-fn put_hex(mut number: u64, place: &mut [u8]) {
-    for byte in place.iter_mut().rev() {
+/// Fills `out` with the last hexadecimal digits of a number.
+fn put_hex(mut number: u64, out: &mut [u8]) {
+    for byte in out.iter_mut().rev() {
         *byte = b"0123456789abcdef"[number as usize & 0xf];
         number >>= 4;
     }
 }
 
-/// The mids of an `ack`, each known to be one: as they stand in a line, with quotes, and commas
-/// between them, without white space.
+/// The valid mids of an `ack`, as text: each in quotes, with commas between them and no white
+/// space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MidList<'a>(Cow<'a, str>);
 
 impl<'a> MidList<'a> {
-    /// Those of a list, which are valid.
+    /// Makes a list of valid mids.
     pub fn new(mids: &[Cow<'_, str>]) -> MidList<'a> {
         let quoted: Vec<String> = mids.iter().map(|mid| format!("\"{mid}\"")).collect();
         MidList(Cow::Owned(quoted.join(",")))
     }
 
-    /// Those of a list that stands in a line just so.
+    /// Makes a list of text that has this form already.
     pub(super) fn verbatim(list: &'a str) -> MidList<'a> {
         MidList(Cow::Borrowed(list))
     }
 
-    /// What each counts, one after the other; none for one of another server's.
+    /// Iterates over the counts of the mids; `None` for a mid of another server.
     ///
-    /// A mid's end is found by reading its count: to look for the quotes first takes twice as long.
+    /// The end of a mid is found by reading its count. To search for the quote first would take
+    /// twice as long.
     pub fn counts(&self, prefix: Prefix) -> impl Iterator<Item = Option<u64>> {
         let mut rest = self.0.as_bytes();
         std::iter::from_fn(move || {
@@ -125,22 +135,22 @@ impl<'a> MidList<'a> {
     }
 }
 
-/// Several mids in a line.
+/// A list of mids in a line of the server.
 #[derive(Debug)]
 pub enum Mids<'a> {
-    /// Of this server, by their counts.
+    /// Mids of this server, by their counts.
     Counts {
-        /// What all of them begin with.
+        /// The prefix of all of them.
         prefix: Prefix,
-        /// How each goes on.
+        /// The count of each.
         counts: &'a [u64],
     },
-    /// As a client said them, whoever's they are.
+    /// The list of a client, passed on as it is.
     List(&'a MidList<'a>),
 }
 
 impl Mids<'_> {
-    /// Appends them as they stand in a list.
+    /// Appends the mids, without brackets.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Mids::Counts { prefix, counts } => {

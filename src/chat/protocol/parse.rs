@@ -1,4 +1,10 @@
-//! A line of a client's, whatever it looks like: the whole of JSON, by way of serde_json.
+//! The full parser for a line of a client: all of JSON, by way of serde_json.
+//!
+//! **Invariants**
+//! - A `body` is passed on byte for byte, so it is never parsed into a value.
+//! - An error is one sentence for people. It repeats no text of the line, so it stays short.
+//!
+//! Blank lines and line ends are not known here.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,12 +16,12 @@ use serde_json::value::RawValue;
 use super::{FromClient, Line, Mid, MidList, Tag};
 use crate::limits::{BODY_DEPTH_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
-/// Reads one line, which is not blank.
+/// Parses one line, which is not blank.
 pub fn parse(line: &str) -> Line<'_> {
     let keys: Keys = match serde_json::from_str(line) {
         Ok(keys) => keys,
-        Err(wrong) => {
-            let sentence = format!("not a JSON object, from column {} on", wrong.column());
+        Err(error) => {
+            let sentence = format!("this is not a JSON object: see column {}", error.column());
             return Line { tag: Tag::default(), request: Err(sentence) };
         }
     };
@@ -24,7 +30,7 @@ pub fn parse(line: &str) -> Line<'_> {
     Line { tag, request: keys.request() }
 }
 
-/// The keys that mean something, each as it came.
+/// The values of the keys that the protocol knows, each as it came.
 #[derive(Default)]
 struct Keys<'a> {
     kind: Option<&'a RawValue>,
@@ -35,7 +41,7 @@ struct Keys<'a> {
     reference: Option<&'a RawValue>,
     ids: Option<&'a RawValue>,
     mids: Option<&'a RawValue>,
-    /// Some key, known or unknown, stands twice.
+    /// Whether a key, known or unknown, appears twice.
     repeated: bool,
 }
 
@@ -45,8 +51,8 @@ impl<'de> Deserialize<'de> for Keys<'de> {
     }
 }
 
-/// Takes a line apart by hand: a derived struct would accept an array for an object, overlook an
-/// unknown key that comes twice, and take a `body` of `null` for none.
+/// Collects the keys by hand. A derived struct would accept an array for an object, miss an unknown
+/// key that appears twice, and take a `body` of `null` for a missing one.
 struct KeysVisitor;
 
 impl<'de> Visitor<'de> for KeysVisitor {
@@ -58,12 +64,12 @@ impl<'de> Visitor<'de> for KeysVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys<'de>, A::Error> {
         let mut keys = Keys::default();
-        // Made only for keys that the protocol does not know; a list would be searched for each of
-        // thousands.
+        // For keys that the protocol does not know, made only if there is one. A set, because a
+        // line may have thousands.
         let mut unknown: Option<HashSet<Cow<'de, str>>> = None;
         while let Some(Key(name)) = map.next_key()? {
             let value: &'de RawValue = map.next_value()?;
-            let twice = match &*name {
+            let is_repeated = match &*name {
                 "type" => keys.kind.replace(value).is_some(),
                 "id" => keys.id.replace(value).is_some(),
                 "key" => keys.key.replace(value).is_some(),
@@ -74,13 +80,13 @@ impl<'de> Visitor<'de> for KeysVisitor {
                 "mids" => keys.mids.replace(value).is_some(),
                 _ => !unknown.get_or_insert_default().insert(name),
             };
-            keys.repeated |= twice;
+            keys.repeated |= is_repeated;
         }
         Ok(keys)
     }
 }
 
-/// A key, borrowed from the line unless it has escapes.
+/// The name of a key, borrowed from the line unless it has escapes.
 struct Key<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -105,7 +111,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
 impl<'a> Keys<'a> {
     fn request(&self) -> Result<FromClient<'a>, String> {
         if self.repeated {
-            return Err("a key stands twice".into());
+            return Err("a key appears twice: name each key once".into());
         }
         let kind = required("type", self.kind)?;
         Ok(match &*kind {
@@ -172,7 +178,7 @@ fn optional<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a
     value.map(|raw| string(raw).ok_or_else(|| format!("`{name}` must be a string"))).transpose()
 }
 
-/// The string that a raw value is; none if it is something else, or has a lone surrogate.
+/// Returns the string that a raw value is. `None`: it has another type, or a lone surrogate.
 fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
@@ -181,7 +187,7 @@ fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(inner))
 }
 
-/// How deep arrays and objects are nested in a valid JSON text: 0 for a string or a number.
+/// Returns how deep arrays and objects are nested in a valid JSON text: 0 for a string or a number.
 pub(super) fn depth(json: &str) -> usize {
     if !json.starts_with(['[', '{']) {
         return 0;
@@ -195,7 +201,7 @@ pub(super) fn depth(json: &str) -> usize {
                 deepest = deepest.max(depth);
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
-            // Brackets in strings do not count; an escaped quote does not end one.
+            // Brackets in strings do not count; an escaped quote does not end a string.
             b'"' => {
                 while let Some(byte) = bytes.next() {
                     match byte {

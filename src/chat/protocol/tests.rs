@@ -1,12 +1,13 @@
-//! The protocol page's examples first, then every rule of a line, one case a line.
+//! The examples of the protocol page, then each rule of a line, with one case a line.
 
 use super::parse::depth;
 use super::*;
 use crate::limits::{LIST_MAX, MID_BYTES_MAX};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
-/// One line, which is not blank.
+/// Reads one line, which is not blank.
 fn read(line: &str) -> Line<'_> {
     match Line::first(line) {
         (Some(read), "") => read,
@@ -14,15 +15,15 @@ fn read(line: &str) -> Line<'_> {
     }
 }
 
-fn said(line: &str) -> FromClient<'_> {
+fn request(line: &str) -> FromClient<'_> {
     read(line).request.unwrap_or_else(|wrong| panic!("{line}: {wrong}"))
 }
 
-/// The line is a `bad_request` whose sentence has `word` in it.
+/// Checks that the line is a `bad_request`, with `word` in its sentence.
 fn bad(line: &str, word: &str) {
     match read(line).request {
         Err(sentence) => assert!(sentence.contains(word), "{line}: {sentence}"),
-        Ok(said) => panic!("{line} was taken for {said:?}"),
+        Ok(request) => panic!("{line} was taken for {request:?}"),
     }
 }
 
@@ -37,44 +38,44 @@ fn id(text: &str) -> Id {
 }
 
 #[test]
-fn the_examples_of_the_protocol_are_read() {
+fn examples_of_the_protocol_page_are_read() {
     assert_eq!(
-        said(r#"{"type":"join","id":"alice","key":"9f2c6a"}"#),
+        request(r#"{"type":"join","id":"alice","key":"9f2c6a"}"#),
         FromClient::Join { id: "alice".into(), key: Some("9f2c6a".into()) }
     );
     assert_eq!(
-        said(r#"{"type":"send","to":"bob","body":"hello","ref":"kX9q"}"#),
+        request(r#"{"type":"send","to":"bob","body":"hello","ref":"kX9q"}"#),
         FromClient::Send { to: "bob".into(), body: r#""hello""#, reference: Some("kX9q".into()) }
     );
     assert_eq!(
-        said(r#"{"type":"signal","to":"bob","body":{"typing":true}}"#),
+        request(r#"{"type":"signal","to":"bob","body":{"typing":true}}"#),
         FromClient::Signal { to: "bob".into(), body: r#"{"typing":true}"# }
     );
     assert_eq!(
-        said(r#"{"type":"watch","ids":["bob","carol"]}"#),
+        request(r#"{"type":"watch","ids":["bob","carol"]}"#),
         FromClient::Watch { ids: vec!["bob".into(), "carol".into()] }
     );
     assert_eq!(
-        said(r#"{"type":"unwatch","ids":["carol"]}"#),
+        request(r#"{"type":"unwatch","ids":["carol"]}"#),
         FromClient::Unwatch { ids: vec!["carol".into()] }
     );
     assert_eq!(
-        said(r#"{"type":"ack","to":"bob","mids":["abc-1"]}"#),
+        request(r#"{"type":"ack","to":"bob","mids":["abc-1"]}"#),
         FromClient::Ack { to: "bob".into(), mids: MidList::new(&["abc-1".into()]) }
     );
     assert_eq!(
-        said(r#"{"type":"block","ids":["mallory"]}"#),
+        request(r#"{"type":"block","ids":["mallory"]}"#),
         FromClient::Block { ids: vec!["mallory".into()] }
     );
     assert_eq!(
-        said(r#"{"type":"unblock","ids":["mallory"]}"#),
+        request(r#"{"type":"unblock","ids":["mallory"]}"#),
         FromClient::Unblock { ids: vec!["mallory".into()] }
     );
-    assert_eq!(said(r#"{"type":"leave"}"#), FromClient::Leave);
+    assert_eq!(request(r#"{"type":"leave"}"#), FromClient::Leave);
 }
 
 #[test]
-fn the_examples_of_the_protocol_are_written() {
+fn examples_of_the_protocol_page_are_written() {
     let (alice, mid) = (id("alice"), Mid { prefix: 0xabc.into(), count: 31 });
     assert_eq!(
         written(&ToClient::Joined {
@@ -93,7 +94,10 @@ fn the_examples_of_the_protocol_are_written() {
             mid,
             at: 1_795_392_000_000
         }),
-        r#"{"type":"message","from":"alice","body":"hello","mid":"000000000abc-1f","at":1795392000000}"#
+        concat!(
+            r#"{"type":"message","from":"alice","body":"hello","mid":"000000000abc-1f","#,
+            r#""at":1795392000000}"#
+        )
     );
     assert_eq!(
         written(&ToClient::Sent { reference: "k\"X", mid, at: 7, held: false }),
@@ -137,7 +141,7 @@ fn the_examples_of_the_protocol_are_written() {
 }
 
 #[test]
-fn a_body_stays_as_it_came() {
+fn body_is_kept_byte_for_byte() {
     for body in [
         "null",
         "\"\"",
@@ -148,13 +152,13 @@ fn a_body_stays_as_it_came() {
         "\"[[[\"",
     ] {
         let line = format!("{{\"type\":\"send\" , \"body\": {body}\t,\"to\":\"bob\"}}");
-        assert_eq!(said(&line), FromClient::Send { to: "bob".into(), body, reference: None });
+        assert_eq!(request(&line), FromClient::Send { to: "bob".into(), body, reference: None });
     }
 }
 
 #[test]
-fn unknown_keys_are_ignored_and_no_key_stands_twice() {
-    assert_eq!(said(r#"{"x":1,"type":"leave","y":[2],"Type":3}"#), FromClient::Leave);
+fn unknown_key_is_ignored_but_repeated_key_is_refused() {
+    assert_eq!(request(r#"{"x":1,"type":"leave","y":[2],"Type":3}"#), FromClient::Leave);
     bad(r#"{"type":"leave","type":"leave"}"#, "twice");
     bad(r#"{"type":"leave","x":1,"x":2}"#, "twice");
     bad(r#"{"type":"leave","x":1,"\u0078":2}"#, "twice");
@@ -162,7 +166,7 @@ fn unknown_keys_are_ignored_and_no_key_stands_twice() {
 }
 
 #[test]
-fn what_is_not_a_line_is_refused() {
+fn line_that_is_not_a_json_object_is_refused() {
     for line in [
         "x",
         "{",
@@ -185,7 +189,7 @@ fn what_is_not_a_line_is_refused() {
 }
 
 #[test]
-fn a_key_that_is_missing_or_of_another_type_is_refused_by_name() {
+fn missing_or_mistyped_key_is_refused_by_name() {
     bad("{}", "`type` is missing");
     bad(r#"{"type":null}"#, "`type`");
     bad(r#"{"type":"leave "}"#, "unknown");
@@ -212,7 +216,7 @@ fn a_key_that_is_missing_or_of_another_type_is_refused_by_name() {
 }
 
 #[test]
-fn a_lone_surrogate_is_refused_but_in_a_body() {
+fn lone_surrogate_is_refused_outside_of_body() {
     for key in ["id", "key"] {
         let other = if key == "id" { "key" } else { "id" };
         bad(&format!(r#"{{"type":"join","{other}":"a","{key}":"\ud800"}}"#), key);
@@ -221,17 +225,17 @@ fn a_lone_surrogate_is_refused_but_in_a_body() {
     bad(r#"{"type":"send","to":"b","body":1,"ref":"\ud800\ud800"}"#, "`ref`");
     bad(r#"{"type":"watch","ids":["\ud800"]}"#, "`ids`");
     assert_eq!(
-        said(r#"{"type":"send","to":"\ud83d\ude00","body":1}"#),
+        request(r#"{"type":"send","to":"\ud83d\ude00","body":1}"#),
         FromClient::Send { to: "😀".into(), body: "1", reference: None }
     );
 }
 
 #[test]
-fn a_body_may_be_nested_64_deep_and_no_deeper() {
+fn body_nested_more_than_64_deep_is_refused() {
     let nested = |n: usize| {
         format!(r#"{{"type":"send","to":"b","body":{}{}}}"#, "[".repeat(n), "]".repeat(n))
     };
-    said(&nested(64));
+    request(&nested(64));
     bad(&nested(65), "deep");
     bad(&nested(60_000), "deep");
     for (json, expected) in [
@@ -246,7 +250,7 @@ fn a_body_may_be_nested_64_deep_and_no_deeper() {
 }
 
 #[test]
-fn a_refused_line_is_still_named_by_its_ref_and_to() {
+fn refused_line_keeps_its_ref_and_to_as_tag() {
     let tag = |reference: Option<&'static str>, to: Option<&'static str>| Tag {
         reference: reference.map(Cow::from),
         to: to.map(Cow::from),
@@ -260,7 +264,7 @@ fn a_refused_line_is_still_named_by_its_ref_and_to() {
 }
 
 #[test]
-fn an_id_is_letters_marks_numbers_and_five_signs() {
+fn id_has_letters_marks_numbers_and_five_signs() {
     for good in [
         "a",
         "alice",
@@ -302,13 +306,13 @@ fn an_id_is_letters_marks_numbers_and_five_signs() {
 }
 
 #[test]
-fn a_mid_is_short_and_plain() {
+fn longest_mid_is_a_valid_one() {
     let longest = Mid { prefix: u64::MAX.into(), count: u64::MAX }.to_string();
     assert!(Mid::is_valid(&longest), "{longest}");
 }
 
 #[test]
-fn a_mid_of_this_server_is_known_by_its_one_spelling() {
+fn mid_of_this_server_is_known_only_by_its_spelling() {
     let mid = Mid { prefix: 0xabc.into(), count: 0x1f };
     let count_in = |text: &str| MidList::new(&[text.into()]).counts(mid.prefix).collect::<Vec<_>>();
     assert_eq!(count_in(&mid.to_string()), [Some(0x1f)]);
@@ -332,16 +336,16 @@ fn a_mid_of_this_server_is_known_by_its_one_spelling() {
 }
 
 #[test]
-fn a_line_in_pieces_is_refused_until_it_is_whole() {
+fn line_in_pieces_is_refused_until_it_is_whole() {
     let line = r#"{"type":"send","to":"bob","body":{"a":["\"]"]},"ref":"r"}"#;
     for cut in 1..line.len() {
         bad(&line[..cut], "not a JSON object");
     }
-    said(line);
+    request(line);
     bad(&format!("{line}{{"), "not a JSON object");
 }
 
-/// Any JSON value, written as some client might.
+/// Any JSON value, with the white space that a client might write.
 fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -371,12 +375,13 @@ fn error_codes_are_listed_by_their_numbers() {
     }
 }
 
-/// Lines that are almost as most are: made of pieces of which each may be a little off.
+/// Lines that are almost common: of keys and values, each of which may be unusual or wrong.
 fn almost_common() -> impl Strategy<Value = String> {
     const KEYS: &[&str] = &["to", "to", "body", "ref", "mids", "x", "t\\u006f", "type"];
     let string = prop_oneof![
         4 => "[a-z0-9-]{0,40}".prop_map(|s| format!("\"{s}\"")),
-        2 => r#"([a-z\[,:é] ?|\\[nu"\\/x0]|\\u00e9|\\ud83d){0,30}"#.prop_map(|s| format!("\"{s}\"")),
+        2 => r#"([a-z\[,:é] ?|\\[nu"\\/x0]|\\u00e9|\\ud83d){0,30}"#
+            .prop_map(|s| format!("\"{s}\"")),
         1 => Just(format!("\"{}\"", "r".repeat(65))),
     ];
     let list =
@@ -395,7 +400,7 @@ fn almost_common() -> impl Strategy<Value = String> {
     })
 }
 
-/// Lines as programs write them, which are all read in one pass.
+/// Lines as programs write them, all of which take the fast path.
 fn common_line() -> impl Strategy<Value = String> {
     let quoted = |s: String| serde_json::to_string(&s).expect("a string");
     let body = r#"[ -~é€\n\t\\"]{0,80}"#.prop_map(quoted);
@@ -410,7 +415,7 @@ fn common_line() -> impl Strategy<Value = String> {
     prop_oneof![3 => send, 1 => ack]
 }
 
-/// The same with one letter taken out, or another in its place.
+/// A common line with one character removed or replaced.
 fn mistyped_line() -> impl Strategy<Value = String> {
     const LETTERS: &[&str] =
         &["", "\"", "\\", "{", "}", "[", ",", ":", " ", "x", "é", "\u{1}", "\\u0041", "\"\""];
@@ -425,7 +430,7 @@ fn mistyped_line() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn a_list_may_be_as_long_as_a_list_may_be() {
+fn list_over_its_bound_is_refused_by_both_parsers() {
     for (len, is_read) in [(LIST_MAX, true), (LIST_MAX + 1, false)] {
         let line =
             format!(r#"{{"type":"ack","to":"bob","mids":["a"{}]}}"#, ",\"a\"".repeat(len - 1));
@@ -434,25 +439,33 @@ fn a_list_may_be_as_long_as_a_list_may_be() {
 }
 
 proptest! {
-    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    // A case that fails is printed, and becomes an ordinary test; it is not kept in a file.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_sent_survives_both_ways(to in any::<String>(), reference in "[^\"]{1,16}", body in json()) {
+    fn any_send_keeps_its_values_in_both_directions(
+        to in any::<String>(), reference in "[^\"]{1,16}", body in json(),
+    ) {
         let quoted = |s: &str| serde_json::to_string(s).expect("a string");
-        let line = format!(r#"{{"ref":{},"body":{body},"to":{},"type":"send"}}"#, quoted(&reference), quoted(&to));
-        prop_assert_eq!(
-            said(&line),
-            FromClient::Send { to: to.clone().into(), body: &body, reference: Some(reference.clone().into()) }
+        let (quoted_to, quoted_reference) = (quoted(&to), quoted(&reference));
+        let line = format!(
+            r#"{{"ref":{quoted_reference},"body":{body},"to":{quoted_to},"type":"send"}}"#
         );
-        let out = written(&ToClient::Message { from: &id("a"), body: &body, mid: Mid { prefix: 1.into(), count: 1 }, at: 5 });
+        prop_assert_eq!(
+            request(&line),
+            FromClient::Send { to: to.into(), body: &body, reference: Some(reference.into()) }
+        );
+        let mid = Mid { prefix: 1.into(), count: 1 };
+        let out = written(&ToClient::Message { from: &id("a"), body: &body, mid, at: 5 });
         prop_assert!(!out.contains('\n') || body.contains('\n'));
-        let back: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(&out).expect("JSON");
+        let back: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&out).expect("JSON");
         prop_assert_eq!(back["body"].get(), body.as_str());
     }
 
     #[test]
-    fn what_is_read_in_one_pass_means_what_it_means_in_full(line in prop_oneof![almost_common(), mistyped_line(), common_line()]) {
+    fn fast_path_and_full_parser_agree(
+        line in prop_oneof![almost_common(), mistyped_line(), common_line()],
+    ) {
         for behind in ["", "\n", "\n{\"type\":", " \n", "\r\n"] {
             let text = format!("{line}{behind}");
             if let Some((read, rest)) = fast::first(&text) {
@@ -463,7 +476,7 @@ proptest! {
     }
 
     #[test]
-    fn what_programs_write_is_read_in_one_pass_and_only_whole(line in common_line()) {
+    fn common_line_takes_the_fast_path_only_if_whole(line in common_line()) {
         prop_assert!(fast::first(&line).is_some());
         for (cut, _) in line.char_indices() {
             prop_assert_eq!(fast::first(&line[..cut]), None);
@@ -471,7 +484,9 @@ proptest! {
     }
 
     #[test]
-    fn nothing_makes_it_panic_and_nothing_comes_back_unescaped(line in any::<String>(), text in any::<String>()) {
+    fn any_text_is_read_without_panic_and_written_escaped(
+        line in any::<String>(), text in any::<String>(),
+    ) {
         let _ = Line::first(&line).0.is_some();
         let tag = Tag { reference: Some(line.clone().into()), to: Some(text.clone().into()) };
         let out = written(&ToClient::Error { code: ErrorCode::Slow, tag: &tag, text: &text });
@@ -482,7 +497,7 @@ proptest! {
     }
 }
 
-/// As it is written where time does not matter.
+/// The text of a mid, for tests.
 impl std::fmt::Display for Mid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(str::from_utf8(self.write(&mut [0; MID_BYTES_MAX])).expect("ASCII"))
@@ -490,12 +505,12 @@ impl std::fmt::Display for Mid {
 }
 
 #[test]
-fn mids_are_written_as_the_standard_library_writes_them() {
+fn mid_is_written_as_format_would_write_it() {
     for number in [0, 1, 9, 10, 15, 16, 0xabc, 0xffff_ffff_ffff, 1 << 48, u64::MAX] {
         let mid = Mid { prefix: number.into(), count: number };
         let expected = format!("{:012x}-{number:x}", number & 0xffff_ffff_ffff);
         assert_eq!(mid.write(&mut [0; MID_BYTES_MAX]), expected.as_bytes());
-        let said = MidList::new(&[expected.as_str().into()]);
-        assert_eq!(said.counts(mid.prefix).collect::<Vec<_>>(), [Some(number)]);
+        let list = MidList::new(&[expected.as_str().into()]);
+        assert_eq!(list.counts(mid.prefix).collect::<Vec<_>>(), [Some(number)]);
     }
 }

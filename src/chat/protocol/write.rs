@@ -1,23 +1,31 @@
-//! Lines of the server's, as text. What is said for each message is put together by hand: a
-//! `message` by `format_args!` takes 900 instructions more.
+//! The lines of the server as text.
+//!
+//! The lines of each message are put together by hand: `format_args!` takes 900 instructions more
+//! for a `message`.
+//!
+//! **Invariants**
+//! - A line is valid JSON without a newline, as long as each `body` in it is. An [`Id`] needs no
+//!   escapes.
+//!
+//! The buffer, and the client it is for, are not known here.
+//!
+//! [`Id`]: super::Id
 
 use std::fmt;
 use std::io::Write as _;
 
-use super::ToClient;
+use super::{Mids, ToClient};
 use crate::limits::MID_BYTES_MAX;
 
 impl ToClient<'_> {
     /// Appends the line, without a newline.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            ToClient::Joined { id, resumed, held, hold, max_message } => append(
-                out,
-                format_args!(
-                    r#"{{"type":"joined","id":"{}","resumed":{resumed},"held":{held},"max_message":{max_message},"hold":{hold}}}"#,
-                    id.0
-                ),
-            ),
+            ToClient::Joined { id, resumed, held, hold, max_message } => {
+                put(out, [r#"{"type":"joined","id":""#, id]);
+                append(out, format_args!(r#"","resumed":{resumed},"held":{held}"#));
+                append(out, format_args!(r#","max_message":{max_message},"hold":{hold}}}"#));
+            }
             ToClient::Message { from, body, mid, at } => {
                 put(
                     out,
@@ -35,14 +43,10 @@ impl ToClient<'_> {
                 put(out, [if *held { r#","held":true}"# } else { "}" }]);
             }
             ToClient::Delivered { from, mids } => {
-                put(out, [r#"{"type":"delivered","from":""#, from, r#"","mids":["#]);
-                mids.write(out);
-                put(out, ["]}"]);
+                put_report(out, r#"{"type":"delivered","from":""#, from, mids);
             }
             ToClient::Expired { to, mids } => {
-                put(out, [r#"{"type":"expired","to":""#, to, r#"","mids":["#]);
-                mids.write(out);
-                put(out, ["]}"]);
+                put_report(out, r#"{"type":"expired","to":""#, to, mids);
             }
             ToClient::Signal { from, body } => {
                 put(out, [r#"{"type":"signal","from":""#, from, r#"","body":"#, body, "}"]);
@@ -67,12 +71,19 @@ impl ToClient<'_> {
     }
 }
 
-/// Appends texts.
+/// Appends a line about messages: its beginning, the id and the mids.
+fn put_report(out: &mut Vec<u8>, beginning: &str, id: &str, mids: &Mids<'_>) {
+    put(out, [beginning, id, r#"","mids":["#]);
+    mids.write(out);
+    put(out, ["]}"]);
+}
+
+/// Appends parts of text.
 fn put<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {
     put_all(out, parts.map(str::as_bytes));
 }
 
-/// Appends parts of a text, with one look at the room for them.
+/// Appends parts of text, and reserves capacity for all of them once.
 pub fn put_all<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N]) {
     out.reserve(parts.iter().map(|part| part.len()).sum());
     for part in parts {
@@ -80,7 +91,7 @@ pub fn put_all<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N]) {
     }
 }
 
-// Writing into a vector cannot fail, and neither can writing a string as JSON.
+// Writing to a vector cannot fail, nor can writing a string as JSON.
 
 fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);

@@ -1,6 +1,8 @@
-//! Whatever happens to connections: a message that was taken is shown once and in order to the
-//! owner that it was meant for, or expires, and its sender hears which. The only things asked of
-//! the hub itself are who owns an id, and whether a send was taken.
+//! Any sequence of lost connections, repeats, acks, blocks and time, against a model of messages.
+//!
+//! Each message that the hub takes is shown once and in order to the owner it was for, or expires,
+//! and its sender hears which. The model asks the hub only for the owner of an id, and whether a
+//! send was taken.
 
 use std::collections::HashMap;
 
@@ -11,12 +13,12 @@ use super::*;
 use crate::chat::owners::Fate;
 use crate::limits::LIST_MAX;
 
-/// Few of each, so that they collide.
+/// Few slots, ids and keys, so that they collide.
 const SLOTS: usize = 5;
 const IDS: &[&str] = &["alice", "bob", "carol"];
 const KEYS: &[&str] = &["", r#","key":"0123456789abcdef""#, r#","key":"fedcba9876543210""#];
 
-/// So small that everything fills up, one by one and all together.
+/// So small that each bound is reached, for one id and for all.
 const LIMITS: Limits = Limits {
     outbox_bytes_max: 4000,
     outbox_bytes_total: 16_000,
@@ -29,13 +31,13 @@ const LIMITS: Limits = Limits {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A new connection in this slot claims an id; the one before broke.
+    /// A new connection in this slot claims an id; the connection before is lost.
     Join {
         slot: usize,
         id: usize,
         key: usize,
     },
-    /// The connection ends before the client has heard what is under way.
+    /// The connection ends before the client has got the text under way.
     Cut {
         slot: usize,
         departure: Departure,
@@ -47,13 +49,12 @@ enum Step {
         len: usize,
         has_ref: bool,
     },
-    /// One that was sent under this id before, whatever was heard of it.
+    /// A repeat of a send that was made under this id before, answered or not.
     Repeat {
         slot: usize,
         which: usize,
     },
-    /// Some of all that was ever shown under this id, newest first or oldest first; others are
-    /// ignored.
+    /// An ack of some messages shown before, newest or oldest first. Those of others are ignored.
     Ack {
         slot: usize,
         to: usize,
@@ -68,12 +69,12 @@ enum Step {
     Leave {
         slot: usize,
     },
-    /// The loop writes, and so many bytes of a text stay behind, which is then not heard yet.
-    Take {
+    /// The loop writes, and this many bytes of the text stay unsent, so it is not heard yet.
+    Write {
         slot: usize,
         unsent: usize,
     },
-    /// The end of a turn.
+    /// The loop ends a turn.
     Turn,
     Pass {
         seconds: u64,
@@ -84,40 +85,44 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (slot, id, key) = (0..SLOTS, 0..IDS.len(), prop::sample::select(vec![0, 1, 1, 1, 1, 2]));
     let departure = prop::sample::select(vec![Departure::Lost, Departure::Normal]);
     let step = prop_oneof![
-        6 => (slot.clone(), id.clone(), key).prop_map(|(slot, id, key)| Step::Join { slot, id, key }),
+        6 => (slot.clone(), id.clone(), key)
+            .prop_map(|(slot, id, key)| Step::Join { slot, id, key }),
         2 => (slot.clone(), departure).prop_map(|(slot, departure)| Step::Cut { slot, departure }),
         12 => (slot.clone(), id.clone(), 0usize..300, any::<bool>())
             .prop_map(|(slot, to, len, has_ref)| Step::Send { slot, to, len, has_ref }),
         3 => (slot.clone(), 0usize..20).prop_map(|(slot, which)| Step::Repeat { slot, which }),
         6 => (slot.clone(), id.clone(), 1usize..4, any::<bool>())
-            .prop_map(|(slot, to, every, newest_first)| Step::Ack { slot, to, every, newest_first }),
-        1 => (slot.clone(), id, any::<bool>()).prop_map(|(slot, id, ends)| Step::Block { slot, id, ends }),
+            .prop_map(|(slot, to, every, newest_first)| {
+                Step::Ack { slot, to, every, newest_first }
+            }),
+        1 => (slot.clone(), id, any::<bool>())
+            .prop_map(|(slot, id, ends)| Step::Block { slot, id, ends }),
         1 => slot.clone().prop_map(|slot| Step::Leave { slot }),
         8 => (slot, prop::sample::select(vec![0, 0, 50, 500]))
-            .prop_map(|(slot, unsent)| Step::Take { slot, unsent }),
+            .prop_map(|(slot, unsent)| Step::Write { slot, unsent }),
         2 => Just(Step::Turn),
         2 => prop::sample::select(vec![1, 9, 31]).prop_map(|seconds| Step::Pass { seconds }),
     ];
     prop::collection::vec(step, 0..200)
 }
 
-/// Somebody who writes or is written to: one ownership, or one connection without a key.
+/// A sender or recipient: one ownership, or one connection without a key.
 type Party = Holder;
 
 struct Connection {
     token: Token,
-    /// As its `join` said, and whether it was heard.
+    /// Id and key of its `join`, and the holder it became by it.
     id: usize,
     key: usize,
     party: Option<Party>,
-    /// The text under way, and how much of it has not left.
+    /// The text under way, and the bytes of it that are unsent.
     text: String,
     unsent: usize,
-    /// The newest message that it was shown: what comes behind is newer.
+    /// The newest message shown on this connection; each further one must be newer.
     newest: u64,
 }
 
-/// A message that was taken, by its mid.
+/// A message that the hub took, by its mid.
 struct Message {
     number: usize,
     from: Party,
@@ -125,12 +130,12 @@ struct Message {
     to: Party,
     has_ref: bool,
     fate: Fate,
-    /// Its sender knows.
+    /// Whether its sender knows the fate.
     is_told: bool,
     is_shown: bool,
 }
 
-/// A send, as its client remembers it.
+/// A send as its client remembers it, to repeat it.
 struct Draft {
     id: usize,
     key: usize,
@@ -145,13 +150,13 @@ struct Model {
     count: u32,
     messages: BTreeMap<u64, Message>,
     drafts: BTreeMap<usize, Draft>,
-    /// Who blocks whom.
+    /// The ids that each party blocks.
     blocked: HashMap<Party, BTreeSet<usize>>,
-    /// The newest message that each was shown.
+    /// The newest message that each party was shown.
     newest: HashMap<Party, u64>,
-    /// All who have an id, and since when they are away.
+    /// Each holder of an id, and the time since when its client is away.
     owners: HashMap<Party, Option<Instant>>,
-    /// Under which id and with which key.
+    /// Id and key of each owner.
     names: HashMap<Party, (usize, usize)>,
 }
 
@@ -185,7 +190,7 @@ impl Model {
                 leaving = self.party(slot);
                 self.say(slot, r#"{"type":"leave"}"#);
             }
-            Step::Take { slot, unsent } => self.take(slot, unsent),
+            Step::Write { slot, unsent } => self.write(slot, unsent),
             Step::Turn => self.turn(),
             Step::Pass { seconds } => {
                 self.now.instant += Duration::from_secs(seconds);
@@ -201,7 +206,7 @@ impl Model {
         assert!(self.hub.held_bytes() <= LIMITS.held_bytes_total);
     }
 
-    // ---- what clients do ----
+    // ---- clients ----
 
     fn join(&mut self, slot: usize, id: usize, key: usize) {
         self.cut(slot, Departure::Lost);
@@ -242,7 +247,7 @@ impl Model {
             return;
         }
         assert!(!known || matches!(from, Holder::Client(_)), "{number} is routed twice");
-        let to = recipient.expect("somebody to take it for");
+        let to = recipient.expect("a holder of the id");
         assert!(
             !self.blocked.get(&to).is_some_and(|ids| ids.contains(&from_id)),
             "{number} was blocked"
@@ -291,9 +296,9 @@ impl Model {
         assert_eq!(self.hub.receive(connection.token, line, self.now), "");
     }
 
-    // ---- what the loop does ----
+    // ---- the loop ----
 
-    fn take(&mut self, slot: usize, unsent: usize) {
+    fn write(&mut self, slot: usize, unsent: usize) {
         let Some(connection) = &mut self.connections[slot] else { return };
         if connection.unsent == 0 {
             connection.text =
@@ -309,7 +314,7 @@ impl Model {
     }
 
     fn turn(&mut self) {
-        // What was left over because somebody pressed.
+        // A pressing client may have left some expiries over.
         self.hub.expire(self.now);
         self.hub.sweep(SLOTS);
         self.hub.clients.pressing.clear();
@@ -317,7 +322,7 @@ impl Model {
         self.hub.clients.pending_write.clear();
     }
 
-    /// Connections that the hub has ended hear the last words, if nothing is in front of them.
+    /// Brings the last text to disconnected clients, unless unsent bytes are before it.
     fn hear_disconnects(&mut self) {
         for Disconnect { token, text, .. } in std::mem::take(&mut self.hub.disconnects) {
             let slot = token.key();
@@ -337,7 +342,7 @@ impl Model {
                 "sent" => {
                     let message = &self.messages[&count(&line["mid"])];
                     assert_eq!(message.number.to_string(), line["ref"]);
-                    assert_eq!(Some(message.from), party, "somebody else's send");
+                    assert_eq!(Some(message.from), party, "the send of another party");
                 }
                 kind @ ("delivered" | "expired") => {
                     let fate = if kind == "expired" { Fate::Expired } else { Fate::Delivered };
@@ -357,18 +362,18 @@ impl Model {
         let message = self.messages.get_mut(&mid).expect("a message");
         let connection = self.connections[slot].as_mut().expect("it is here");
         assert_eq!(message.number, line["body"][0], "a mid is used twice");
-        assert_eq!(Some(message.to), connection.party, "somebody else's message");
+        assert_eq!(Some(message.to), connection.party, "the message of another party");
         assert!(connection.newest < mid, "in order, and once on one connection");
         connection.newest = mid;
         if !message.is_shown {
             message.is_shown = true;
             let newest = self.newest.entry(message.to).or_default();
-            assert!(*newest < mid, "what is new is newer");
+            assert!(*newest < mid, "a message shown first is newer than all shown before");
             *newest = mid;
         }
     }
 
-    /// Finds out whose ownership has ended: what it had not acknowledged has expired.
+    /// Finds ownerships that have ended, and marks their unacknowledged messages as expired.
     fn look_for_ends(&mut self, leaving: Option<Party>) {
         let before = std::mem::take(&mut self.owners);
         for holder in self.hub.ids.values() {
@@ -387,8 +392,8 @@ impl Model {
         }
     }
 
-    /// All who own an id come back twice and acknowledge all; then everybody goes, and nothing is
-    /// left.
+    /// Lets all owners come back twice and acknowledge all, and checks the fates. Then all clients
+    /// close, and nothing is left.
     fn finish(mut self) {
         for _ in 0..2 {
             (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Lost));
@@ -398,11 +403,11 @@ impl Model {
                 self.join(slot, id, key);
                 assert!(self.connection(slot).party.is_some(), "it is known again");
             }
-            self.settle();
+            self.run_until_idle();
             for to in 0..IDS.len() {
                 (0..SLOTS).for_each(|slot| self.ack(slot, to, 1, false));
             }
-            self.settle();
+            self.run_until_idle();
         }
         for message in self.messages.values() {
             let owns =
@@ -415,7 +420,7 @@ impl Model {
                 );
             }
             if owns(message.from) && message.has_ref && message.fate != Fate::Open {
-                assert!(message.is_told, "nobody heard of {}", message.number);
+                assert!(message.is_told, "the sender of {} heard no fate", message.number);
             }
         }
         (0..SLOTS).for_each(|slot| self.cut(slot, Departure::Lost));
@@ -429,11 +434,11 @@ impl Model {
         assert!(self.hub.clients.checked().next().is_none() && self.hub.disconnects.is_empty());
     }
 
-    /// Everything that can leave has left.
-    fn settle(&mut self) {
+    /// Runs turns until no line waits.
+    fn run_until_idle(&mut self) {
         while self.hub.is_busy(self.now.instant) {
             self.turn();
-            (0..SLOTS).for_each(|slot| self.take(slot, 0));
+            (0..SLOTS).for_each(|slot| self.write(slot, 0));
             self.hear_disconnects();
         }
     }
@@ -456,7 +461,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_taken_is_shown_once_and_in_order_to_its_owner_or_expires_and_its_sender_hears_which(
+    fn message_is_shown_once_in_order_or_expires_and_is_told(
         steps in steps(),
     ) {
         let mut model = Model {

@@ -1,19 +1,19 @@
-//! Any sequence of openings, lines, reads and ends, against a model that knows who is who and what
-//! each is owed. Nobody acknowledges and no time passes here: what owning an id is worth is tested
-//! beside this.
+//! Any sequence of connections, lines, writes and ends, against a model of ids and owed lines.
+//!
+//! No client acknowledges and no time passes here: `ownership_properties.rs` tests those.
 
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
 
-/// Few of each, so that they collide.
+/// Few slots, ids and keys, so that they collide.
 const SLOTS: usize = 6;
 const IDS: &[&str] = &["alice", "bob", "carol", "dave", "not an id"];
 const KEYS: &[&str] =
     &["", r#","key":"0123456789abcdef""#, r#","key":"fedcba9876543210""#, r#","key":"short""#];
 
-/// So small that outboxes fill up, one by one and all together.
+/// So small that both one outbox and the total fill up.
 const LIMITS: Limits = Limits {
     message_bytes_max: 512,
     outbox_bytes_max: 700,
@@ -23,57 +23,57 @@ const LIMITS: Limits = Limits {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A connection with this key; the one before has ended.
+    /// A new connection in this slot; the connection before is lost.
     Open(usize),
-    Gone(usize),
-    /// In the line, `%` is its number.
+    Close(usize),
+    /// The client sends a line, in which `%` stands for the number of the step.
     Say(usize, String),
-    /// The loop takes the lines, and at most so many bytes stay behind.
-    Take(usize, usize),
-    Notices,
+    /// The loop writes the lines of this client, and at most this many bytes stay unsent.
+    Write(usize, usize),
+    Flush,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let id = || prop::sample::select(IDS);
+    let send = |to, x| format!(r#"{{"type":"send","to":"{to}","body":["%","{x}"],"ref":"%"}}"#);
+    let send_without_ref = |to, x| format!(r#"{{"type":"send","to":"{to}","body":["%","{x}"]}}"#);
+    let watch = |a, b| format!(r#"{{"type":"watch","ids":["{a}","{b}"],"ref":"%"}}"#);
     let line = prop_oneof![
         4 => (id(), prop::sample::select(KEYS))
             .prop_map(|(id, key)| format!(r#"{{"type":"join","id":"{id}"{key},"ref":"%"}}"#)),
-        4 => (id(), "x{0,150}")
-            .prop_map(|(to, x)| format!(r#"{{"type":"send","to":"{to}","body":["%","{x}"],"ref":"%"}}"#)),
-        4 => (id(), "x{0,150}").prop_map(|(to, x)| format!(r#"{{"type":"send","to":"{to}","body":["%","{x}"]}}"#)),
+        4 => (id(), "x{0,150}").prop_map(move |(to, x)| send(to, x)),
+        4 => (id(), "x{0,150}").prop_map(move |(to, x)| send_without_ref(to, x)),
         2 => id().prop_map(|to| format!(r#"{{"type":"signal","to":"{to}","body":1,"ref":"%"}}"#)),
-        2 => (id(), id()).prop_map(|(a, b)| format!(r#"{{"type":"watch","ids":["{a}","{b}"],"ref":"%"}}"#)),
+        2 => (id(), id()).prop_map(move |(a, b)| watch(a, b)),
         1 => id().prop_map(|id| format!(r#"{{"type":"unwatch","ids":["{id}"],"ref":"%"}}"#)),
         1 => Just(r#"{"type":"leave","ref":"%"}"#.to_owned()),
         1 => Just(r#"{"type":"sing","ref":"%"}"#.to_owned()),
     ];
     let step = prop_oneof![
         2 => (0..SLOTS).prop_map(Step::Open),
-        1 => (0..SLOTS).prop_map(Step::Gone),
+        1 => (0..SLOTS).prop_map(Step::Close),
         20 => (0..SLOTS, line).prop_map(|(slot, line)| Step::Say(slot, line)),
-        5 => (0..SLOTS, 0usize..100).prop_map(|(slot, unsent)| Step::Take(slot, unsent)),
-        1 => Just(Step::Notices),
+        5 => (0..SLOTS, 0usize..100).prop_map(|(slot, unsent)| Step::Write(slot, unsent)),
+        1 => Just(Step::Flush),
     ];
     prop::collection::vec(step, 0..250)
 }
 
-/// What a client is, and what it has still to hear.
+/// A client, and the lines that it still has to get.
 #[derive(Default)]
 struct Peer {
     id: Option<String>,
-    /// In order, and in short; signals and presence, which may be dropped or come late, are not
-    /// among it.
+    /// Lines in order and in short, without signals and presence, which may be dropped or late.
     owed: Vec<String>,
-    /// The same for what is held for its id, of which it hears as much as fits.
+    /// Held messages for its id, of which it gets as many as fit.
     held: VecDeque<String>,
-    /// What it was told last about each id it watches.
+    /// The state of each watched id that it was told last.
     watched: BTreeMap<String, Option<bool>>,
     bad_requests: usize,
     unsent: usize,
 }
 
-/// What is known of an owned id as long as it is: its key as it stands in the line, and what was
-/// sent to it.
+/// An owned id: its key as it stands in the line, and the messages to it.
 struct Owned {
     key: Value,
     messages: Vec<String>,
@@ -87,7 +87,7 @@ struct Model {
     slots: [Option<Token>; SLOTS],
     /// Numbers connections and lines.
     count: u32,
-    /// Which message has which.
+    /// The message that each mid names.
     mids: BTreeMap<String, String>,
 }
 
@@ -96,29 +96,29 @@ impl Model {
         self.count += 1;
         match step {
             Step::Open(slot) => {
-                self.gone(slot);
+                self.close(slot);
                 let token = Token::new(slot, self.count);
                 self.slots[slot] = Some(token);
                 self.hub.open(token);
                 self.peers.insert(token, Peer::default());
             }
-            Step::Gone(slot) => self.gone(slot),
+            Step::Close(slot) => self.close(slot),
             Step::Say(slot, line) => self.say(slot, &line.replace('%', &self.count.to_string())),
-            Step::Take(slot, unsent) => self.take(slot, unsent),
-            Step::Notices => self.hub.flush(self.now),
+            Step::Write(slot, unsent) => self.write(slot, unsent),
+            Step::Flush => self.hub.flush(self.now),
         }
         self.hear_disconnects();
         self.check();
     }
 
-    fn gone(&mut self, slot: usize) {
+    fn close(&mut self, slot: usize) {
         if let Some(token) = self.slots[slot].take() {
             self.hub.disconnected(token, Departure::Normal, self.now);
             self.peers.remove(&token);
         }
     }
 
-    /// A client that has been taken out may go on talking: it is not heard.
+    /// A removed client may go on sending, and is not heard.
     fn say(&mut self, slot: usize, line: &str) {
         let Some(from) = self.slots[slot] else { return };
         self.hub.clients.pressing.clear();
@@ -128,7 +128,7 @@ impl Model {
         }
     }
 
-    /// Works out who is owed what for a line of `from`.
+    /// Works out the lines that each client is owed after a line of `from`.
     fn expect(&mut self, from: Token, line: &Value) {
         let reference = &line["ref"];
         let has_bad_id =
@@ -208,7 +208,7 @@ impl Model {
             }
         } else {
             let Some(to) = holder else { return self.owe(from, format!("offline {reference}")) };
-            // The one thing that the model asks the hub: for whom it was too much.
+            // The one thing that the model asks the hub: for which client a line was too much.
             if self
                 .hub
                 .disconnects
@@ -224,7 +224,7 @@ impl Model {
         }
     }
 
-    fn take(&mut self, slot: usize, unsent: usize) {
+    fn write(&mut self, slot: usize, unsent: usize) {
         let Some(token) = self.slots[slot] else { return };
         let waiting = self.hub.clients.waiting(token);
         let text = self.hub.take_text(token);
@@ -240,7 +240,7 @@ impl Model {
         assert_eq!(heard, std::mem::take(&mut self.peer(token).owed));
     }
 
-    /// Those whom the hub has taken out have heard all they were owed, but for the slow.
+    /// Checks that each disconnected client got all that it was owed, except slow ones.
     fn hear_disconnects(&mut self) {
         for disconnect in std::mem::take(&mut self.hub.disconnects) {
             if !is_slow(&disconnect) {
@@ -302,11 +302,11 @@ impl Model {
         }
     }
 
-    /// All have heard all, and after 10 seconds what they were told last of those they watch is
-    /// true. Then all go, and time passes.
+    /// Writes all lines, and checks that watchers know the true states after 10 seconds. Then all
+    /// clients close, time passes, and nothing is left.
     fn finish(mut self) {
-        // Twice: a notice may be the line too many for somebody who owns its id, and then looks
-        // online for 10 seconds more.
+        // Twice: a notice may be the line that finds an owner's client too slow. That id then
+        // appears online for 10 seconds more.
         for _ in 0..2 {
             self.now.instant += Duration::from_secs(10);
             while self.hub.is_busy(self.now.instant) {
@@ -316,19 +316,19 @@ impl Model {
                 self.hub.flush(self.now);
                 self.hear_disconnects();
                 self.hub.clients.pending_write.clear();
-                (0..SLOTS).for_each(|slot| self.take(slot, 0));
+                (0..SLOTS).for_each(|slot| self.write(slot, 0));
             }
-            (0..SLOTS).for_each(|slot| self.take(slot, 0));
+            (0..SLOTS).for_each(|slot| self.write(slot, 0));
         }
         for peer in self.peers.values() {
-            assert!(peer.held.is_empty(), "all that was held has been told");
+            assert!(peer.held.is_empty(), "all held messages have been written");
             for (id, told) in &peer.watched {
                 let online = self.peers.values().any(|peer| peer.id.as_deref() == Some(id));
                 assert_eq!(*told, Some(online), "{id}");
             }
         }
         assert_eq!(self.hub.waiting_bytes(), 0);
-        (0..SLOTS).for_each(|slot| self.gone(slot));
+        (0..SLOTS).for_each(|slot| self.close(slot));
         self.now.instant += LIMITS.hold;
         while self.hub.is_busy(self.now.instant) {
             self.hub.expire(self.now);
@@ -354,8 +354,8 @@ impl Model {
             .map(|(token, _)| *token)
     }
 
-    fn owe(&mut self, token: Token, what: String) {
-        self.peer(token).owed.push(what);
+    fn owe(&mut self, token: Token, line: String) {
+        self.peer(token).owed.push(line);
     }
 }
 
@@ -371,7 +371,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_id_has_one_token_and_each_client_hears_what_it_is_owed_once_and_in_order(steps in steps()) {
+    fn each_client_gets_its_owed_lines_once_and_in_order(steps in steps()) {
         let mut model = Model {
             hub: Hub::new(LIMITS, 0xabc),
             peers: BTreeMap::new(),
