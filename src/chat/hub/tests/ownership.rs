@@ -2,7 +2,6 @@
 
 use super::shorthand::{check, long};
 use super::*;
-use crate::limits::BLOCKED_TOTAL;
 
 #[test]
 fn id_with_key_is_owned_for_hold_after_its_connection() {
