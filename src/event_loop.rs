@@ -6,37 +6,28 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-#[cfg(feature = "tls")]
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Registry};
-use rustix::net::sockopt;
+use log::info;
+use mio::{Events, Interest, Poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::config::Config;
-use crate::limits::{
-    ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, DESCRIPTORS_RESERVED, EVENTS_MAX, SEND_BUFFER_BYTES,
-    SHUTDOWN, WAITS_PER_TURN,
-};
+use crate::limits::{DESCRIPTORS_RESERVED, EVENTS_MAX, SHUTDOWN, WAITS_PER_TURN};
 use crate::memory::tighten;
 use crate::net::connection::View;
-#[cfg(feature = "tls")]
-use crate::net::tls::{Identity, TlsStream};
-use crate::server::{Accepted, Ready, Server};
+use crate::server::{Ready, Server};
 use crate::time::Now;
 use crate::token::Token;
 
-/// What a connection speaks through.
-#[cfg(not(feature = "tls"))]
-pub type Socket = TcpStream;
-/// What a connection speaks through.
-#[cfg(feature = "tls")]
-pub type Socket = TlsStream<TcpStream>;
+mod listener;
+mod socket;
+
+use listener::{Listener, Throttle, Tls};
+pub use socket::{Identity, Socket, WITHOUT_TLS};
 
 // Tokens of connections have a slab key in their low half, which these are far above.
 const CHAT: mio::Token = mio::Token(usize::MAX);
@@ -60,45 +51,6 @@ pub struct EventLoop {
     stop_by: Option<Instant>,
 }
 
-/// A socket that is listened on.
-struct Listener {
-    token: mio::Token,
-    socket: TcpListener,
-    /// What those see who come through it.
-    view: View,
-    /// With what they are spoken TLS to.
-    #[cfg(feature = "tls")]
-    tls: Option<Tls>,
-    accepting: Accepting,
-}
-
-/// TLS at a listener, and where it is read from.
-#[cfg(feature = "tls")]
-struct Tls {
-    identity: Identity,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-/// Whether `accept` has to be tried.
-#[derive(Clone, Copy, PartialEq)]
-enum Accepting {
-    /// The last one said `WouldBlock`: an event will come.
-    OnEvent,
-    /// More may be waiting that no event will tell of.
-    Owed,
-    /// The machine had no descriptor or memory for it: again then, or when there are fewer
-    /// connections than now.
-    Refused { until: Instant, connections: usize },
-}
-
-/// Lets one line a second through to the log.
-#[derive(Default)]
-struct Throttle {
-    next: Option<Instant>,
-    held_back: u64,
-}
-
 impl EventLoop {
     /// Listens where the chat is served. From here on the signals SIGINT and SIGTERM are the
     /// loop's.
@@ -107,7 +59,7 @@ impl EventLoop {
     /// When the address cannot be had, or the machine lacks what a loop needs.
     pub fn bind(config: &Config) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
-        let chat = Listener::open(config.listen, config, View::Page, poll.registry())?;
+        let chat = Listener::open(config.listen, View::Page, CHAT, config, poll.registry())?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(EventLoop {
@@ -127,7 +79,7 @@ impl EventLoop {
     /// # Errors
     /// Those of getsockname(2), or when the server is stopping.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listeners.first().ok_or(ErrorKind::NotConnected)?.socket.local_addr()
+        self.listeners.first().ok_or(ErrorKind::NotConnected)?.address()
     }
 
     /// Listens for others than those who want the page, too; gives where.
@@ -140,8 +92,13 @@ impl EventLoop {
         view: View,
         config: &Config,
     ) -> io::Result<SocketAddr> {
-        let listener = Listener::open(address, config, view, self.poll.registry())?;
-        let address = listener.socket.local_addr()?;
+        let token = match view {
+            View::Page => CHAT,
+            View::Metrics => METRICS,
+            View::Redirect => REDIRECT,
+        };
+        let listener = Listener::open(address, view, token, config, self.poll.registry())?;
+        let address = listener.address()?;
         self.listeners.push(listener);
         Ok(address)
     }
@@ -151,7 +108,6 @@ impl EventLoop {
     ///
     /// # Errors
     /// When the machine lacks what a signal needs.
-    #[cfg(feature = "tls")]
     pub fn speak_tls(
         &mut self,
         identity: Identity,
@@ -216,7 +172,7 @@ impl EventLoop {
                     for listener in
                         self.listeners.iter_mut().filter(|listener| listener.token == event.token())
                     {
-                        listener.accepting = Accepting::Owed;
+                        listener.note_readable();
                     }
                 }
                 SIGNALS => self.signalled = true,
@@ -255,166 +211,6 @@ impl EventLoop {
     fn accept(&mut self, now: Now, server: &mut Server<Socket>) {
         for listener in &mut self.listeners {
             listener.accept(now, server, self.poll.registry(), &mut self.warnings);
-        }
-    }
-}
-
-impl Listener {
-    fn open(
-        address: SocketAddr,
-        config: &Config,
-        view: View,
-        registry: &Registry,
-    ) -> io::Result<Listener> {
-        let token = match view {
-            View::Page => CHAT,
-            View::Metrics => METRICS,
-            #[cfg(feature = "tls")]
-            View::Redirect => REDIRECT,
-        };
-        let mut socket = TcpListener::bind(address)?;
-        // Set once, inherited by each connection (on Linux; elsewhere they keep the system's
-        // defaults).
-        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
-        sockopt::set_tcp_nodelay(&socket, true)?;
-        #[cfg(target_os = "linux")]
-        sockopt::set_tcp_user_timeout(
-            &socket,
-            config.timeout.as_millis().min(i32::MAX as u128) as u32,
-        )?;
-        // mio has called it with 128; the second call only sets the backlog.
-        rustix::net::listen(&socket, BACKLOG)?;
-        registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Listener {
-            token,
-            socket,
-            view,
-            #[cfg(feature = "tls")]
-            tls: None,
-            accepting: Accepting::OnEvent,
-        })
-    }
-
-    /// How long the loop may sleep; none: until something happens.
-    fn sleep(&self, now: Instant) -> Option<Duration> {
-        match self.accepting {
-            Accepting::OnEvent => None,
-            Accepting::Owed => Some(Duration::ZERO),
-            Accepting::Refused { until, .. } => Some(until.saturating_duration_since(now)),
-        }
-    }
-
-    fn accept(
-        &mut self,
-        now: Now,
-        server: &mut Server<Socket>,
-        registry: &Registry,
-        warnings: &mut Throttle,
-    ) {
-        match self.accepting {
-            Accepting::OnEvent => return,
-            Accepting::Refused { until, connections }
-                if now.instant < until && server.len() >= connections =>
-            {
-                return;
-            }
-            Accepting::Refused { .. } | Accepting::Owed => {}
-        }
-        self.accepting = Accepting::Owed;
-        for _ in 0..ACCEPTS_PER_TURN {
-            let accepted = self.socket.accept().and_then(|(stream, address)| {
-                let stream = self.socket_for(stream)?;
-                let accepted =
-                    server.accept(stream, address.ip(), self.view, now, |stream, token| {
-                        let both = Interest::READABLE | Interest::WRITABLE;
-                        registry.register(source(stream), mio::Token(token.into()), both)
-                    })?;
-                Ok((accepted, address.ip()))
-            });
-            match accepted {
-                Ok((Accepted::Taken, _)) => {}
-                Ok((Accepted::Full, _)) => {
-                    warnings.warn(now, format_args!("no room for more connections"))
-                }
-                Ok((Accepted::AddressFull, address)) => {
-                    warnings.warn(now, format_args!("no room for more connections from {address}"));
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.accepting = Accepting::OnEvent;
-                    return;
-                }
-                // One that gave up while it waited, or a signal: the next one may be fine.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted
-                    ) => {}
-                Err(error) => {
-                    let until = now.instant + ACCEPT_RETRY;
-                    self.accepting = Accepting::Refused { until, connections: server.len() };
-                    server.counters.accept_failures += 1;
-                    warnings.warn(now, format_args!("cannot accept connections: {error}"));
-                    return;
-                }
-            }
-        }
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-impl Listener {
-    fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
-        Ok(stream)
-    }
-
-    /// SIGHUP is not asked for, and would end the program.
-    fn reload(&mut self) {}
-}
-
-#[cfg(feature = "tls")]
-impl Listener {
-    fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
-        match &self.tls {
-            Some(tls) => TlsStream::new(stream, &tls.identity),
-            None => Ok(TlsStream::plain(stream)),
-        }
-    }
-
-    /// For connections to come: those that are here keep what they have.
-    fn reload(&mut self) {
-        let Some(Tls { identity, certificate, key }) = &mut self.tls else { return };
-        match identity.reload(certificate, key) {
-            Ok(new) => {
-                *identity = new;
-                info!("certificate and key were read anew");
-            }
-            Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
-        }
-    }
-}
-
-/// What the kernel knows of a socket.
-#[cfg(not(feature = "tls"))]
-fn source(socket: &mut Socket) -> &mut TcpStream {
-    socket
-}
-
-/// What the kernel knows of a socket.
-#[cfg(feature = "tls")]
-fn source(socket: &mut Socket) -> &mut TcpStream {
-    socket.socket_mut()
-}
-
-impl Throttle {
-    fn warn(&mut self, now: Now, line: std::fmt::Arguments<'_>) {
-        if self.next.is_some_and(|next| now.instant < next) {
-            self.held_back += 1;
-            return;
-        }
-        self.next = Some(now.instant + Duration::from_secs(1));
-        match std::mem::take(&mut self.held_back) {
-            0 => warn!("{line}"),
-            held_back => warn!("{line} ({held_back} times more since the last such line)"),
         }
     }
 }

@@ -92,7 +92,12 @@ pub fn text(
         "counter",
         "HTTP responses by status, upgrades among them.",
     );
+    // Without TLS there is nothing to redirect to, so 308 would only puzzle.
+    let is_possible = |status| status != 308 || cfg!(feature = "tls");
     for (status, count) in STATUSES.iter().zip(sockets.responses) {
+        if !is_possible(*status) {
+            continue;
+        }
         page.sample(format_args!("sotto_http_responses_total{{code=\"{status}\"}} {count}"));
     }
     page.histogram(

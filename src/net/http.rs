@@ -34,29 +34,11 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How long a browser that has seen this server speak TLS refuses to be talked out of it: a year,
 /// which is what is recommended. Other hosts of the domain are not ours to promise for, and neither
 /// is a place on the browsers' own lists, which one does not leave for years.
-#[cfg(feature = "tls")]
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
 /// The status codes of all answers there are.
-pub const STATUSES: &[u16] = &[
-    101,
-    200,
-    304,
-    #[cfg(feature = "tls")]
-    308,
-    400,
-    403,
-    404,
-    405,
-    408,
-    413,
-    414,
-    421,
-    426,
-    431,
-    500,
-    503,
-];
+pub const STATUSES: &[u16] =
+    &[101, 200, 304, 308, 400, 403, 404, 405, 408, 413, 414, 421, 426, 431, 500, 503];
 
 /// What is served here, and to whom.
 pub struct Site {
@@ -73,7 +55,6 @@ enum Content {
     Metrics(String),
     /// The way to the page, which is served over TLS at this port, as far as no origin says
     /// otherwise.
-    #[cfg(feature = "tls")]
     Redirect { port: u16 },
 }
 
@@ -218,7 +199,6 @@ impl Site {
     }
 
     /// The same site, served over TLS.
-    #[cfg(feature = "tls")]
     pub fn over_tls(self) -> Site {
         Site { has_tls: true, ..self }
     }
@@ -226,7 +206,6 @@ impl Site {
     /// A site that sends everybody to the same address at `https://` and this port, or that of an
     /// origin with the same host, under the names that `access` allows: whoever sends people
     /// elsewhere by a link to here would find a name of theirs refused.
-    #[cfg(feature = "tls")]
     pub fn redirect(port: u16, access: Access) -> Site {
         Site { content: Content::Redirect { port }, access, has_tls: false }
     }
@@ -243,7 +222,6 @@ impl Site {
         match (&self.content, path) {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
-            #[cfg(feature = "tls")]
             (Content::Redirect { .. }, _) => Err(nothing_here()),
             (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
                 Ok(Resource::Endpoint(endpoint))
@@ -391,7 +369,6 @@ fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
         Ok(Outcome::Upgrade(response)) => return Answer::Upgrade(response),
         Ok(Outcome::Reply(reply)) | Err(reply) => reply,
     };
-    #[cfg(feature = "tls")]
     if site.has_tls {
         reply = reply.field("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY);
     }
@@ -410,7 +387,6 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
     let (authority, path) = parse_target(request.target)?;
     let host = check_host(request, authority, &site.access)?;
     check_body(request)?;
-    #[cfg(feature = "tls")]
     if let Content::Redirect { port } = site.content {
         return Ok(Outcome::Reply(redirect(request, host.as_ref(), &site.access, port)?));
     }
@@ -603,7 +579,6 @@ fn switch_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
 
 /// The way to the same address over TLS: 308, which keeps the method. Where it is seen at another
 /// port than this one, which is listened on, only an origin can tell.
-#[cfg(feature = "tls")]
 fn redirect(
     request: &Request,
     authority: Option<&Authority>,

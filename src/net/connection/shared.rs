@@ -33,7 +33,6 @@ pub enum View {
     /// The metrics, and nothing else.
     Metrics,
     /// Where the page is.
-    #[cfg(feature = "tls")]
     Redirect,
 }
 
@@ -41,7 +40,6 @@ pub enum View {
 pub struct Shared {
     site: Site,
     metrics: Site,
-    #[cfg(feature = "tls")]
     redirect: Option<Site>,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
@@ -83,7 +81,6 @@ impl Shared {
         Shared {
             site,
             metrics,
-            #[cfg(feature = "tls")]
             redirect: None,
             limits,
             codec,
@@ -96,13 +93,11 @@ impl Shared {
         match view {
             View::Page => &self.site,
             View::Metrics => &self.metrics,
-            #[cfg(feature = "tls")]
             View::Redirect => self.redirect.as_ref().unwrap_or(&self.site),
         }
     }
 
     /// Where connections that see no page are sent to.
-    #[cfg(feature = "tls")]
     pub fn set_redirect(&mut self, site: Site) {
         self.redirect = Some(site);
     }

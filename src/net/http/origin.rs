@@ -73,10 +73,7 @@ impl Origin {
             && self.port == authority.port.unwrap_or(self.scheme.port())
             && (self.scheme == Scheme::Https || !has_tls)
     }
-}
 
-#[cfg(feature = "tls")]
-impl Origin {
     /// The port at which this host speaks TLS, if it is the one that is named here.
     pub(super) fn tls_port(&self, host: &Host) -> Option<u16> {
         (self.host == *host && self.scheme == Scheme::Https).then_some(self.port)
@@ -114,7 +111,6 @@ impl Authority {
     }
 }
 
-#[cfg(feature = "tls")]
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -848,7 +848,6 @@ proptest! {
 
 // ---- TLS ----
 
-#[cfg(feature = "tls")]
 #[test]
 fn over_tls_browsers_are_told_to_come_back_with_it_and_no_page_without_it_is_ours() {
     let over_tls = site().over_tls();
@@ -871,7 +870,6 @@ fn over_tls_browsers_are_told_to_come_back_with_it_and_no_page_without_it_is_our
     check(&at("localhost", "http://localhost:443"), "403");
 }
 
-#[cfg(feature = "tls")]
 #[test]
 fn who_comes_without_tls_is_sent_to_the_same_address_with_it() {
     let origin = Origin::parse("https://chat.example").unwrap();
