@@ -89,20 +89,16 @@ impl Config {
     /// One sentence for the person who chose them, naming the option.
     pub fn check(&self) -> Result<(), String> {
         let refuse = |sentence: String| Err(sentence);
-        if self.max_message < 512 {
-            return refuse(
-                "--max-message must be at least 512 bytes, or no join fits into one".into(),
-            );
-        }
-        if self.max_message > 16 << 20 {
-            return refuse("--max-message must be at most 16777216 bytes".into());
+        if !MESSAGE_BYTES.contains(&self.max_message) {
+            let (min, max) = (MESSAGE_BYTES.start(), MESSAGE_BYTES.end());
+            return refuse(format!("--max-message must be from {min} to {max} bytes"));
         }
         // What one message adds to an outbox must fit behind the mark at half of it, with room for
         // what is put around it.
-        let outbox_min = (4 * self.max_message).max(262_144);
+        let outbox_min = (4 * self.max_message).max(OUTBOX_BYTES_MIN);
         if self.outbox < outbox_min {
             return refuse(format!(
-                "--outbox must be at least {outbox_min} bytes: four times --max-message, and 262144"
+                "--outbox must be at least {outbox_min} bytes: four times --max-message, and {OUTBOX_BYTES_MIN}"
             ));
         }
         if self.outbox_total < self.outbox {

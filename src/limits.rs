@@ -138,6 +138,14 @@ pub const HEADERS_MAX: usize = 64;
 
 // ---- WebSocket ----
 
+/// The lengths that `--max-message` can be set to, in bytes. A `join` with the longest id and key,
+/// every character of them escaped, has to fit into the least; the greatest is what one client may
+/// have the server keep for it.
+pub const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 512..=16 << 20;
+/// The least that `--outbox` can be set to, in bytes. Half of it takes what one read of short lines
+/// adds, as half of four times `--max-message` takes what one long message adds.
+pub const OUTBOX_BYTES_MIN: usize = 4 * READ_BYTES;
+
 /// Heads and messages that have not come whole, of all connections together, in bytes; more where
 /// messages may be so long that the share of one would not hold one.
 pub const INCOMPLETE_BYTES_TOTAL: usize = 64 << 20;
