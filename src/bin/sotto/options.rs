@@ -198,10 +198,8 @@ impl Options {
     ) -> Result<(), String> {
         for (variable, value) in environment {
             let variable = variable.to_string_lossy();
-            if !variable.starts_with(VARIABLE_PREFIX) {
-                continue;
-            }
-            match OPTIONS.iter().find(|option| option.variable() == variable) {
+            let Some(name) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };
+            match OPTIONS.iter().find(|option| option.is_variable(name)) {
                 Some(option) => {
                     self.set(option, value).map_err(|sentence| format!("{variable}: {sentence}"))?
                 }
@@ -244,9 +242,10 @@ impl Opt {
         self
     }
 
-    /// Returns the environment variable of this option, such as `SOTTO_MAX_CLIENTS`.
-    fn variable(&self) -> String {
-        [VARIABLE_PREFIX, &self.name.replace('-', "_").to_uppercase()].concat()
+    /// Returns `true` if this is the option's name in the environment, such as `MAX_CLIENTS`.
+    fn is_variable(&self, name: &str) -> bool {
+        let as_variable = |byte: u8| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
+        self.name.bytes().map(as_variable).eq(name.bytes())
     }
 
     /// Returns the word that stands for the value in `--help`.
@@ -274,7 +273,7 @@ impl Opt {
             Count(_, field) => field(&mut config).to_string(),
             Bytes(_, field) => format!("{} bytes", field(&mut config)),
             Seconds(field) => format!("{} seconds", field(&mut config).as_secs()),
-            LogLevel => log.to_string().to_lowercase(),
+            LogLevel => log.as_str().to_ascii_lowercase(),
         }
     }
 
