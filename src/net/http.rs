@@ -12,21 +12,21 @@ use std::borrow::Cow;
 
 use data_encoding::BASE64;
 use httparse::{EMPTY_HEADER, Header, Status};
-use sha1_smol::Sha1;
 
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
-use crate::net::http::assets::{File, Files, SECURITY_FIELDS};
+use crate::net::http::assets::{File, Files};
 
 pub mod assets;
 mod origin;
+mod reply;
 
 pub use origin::Origin;
 use origin::{Authority, is_digits, split_scheme};
-
-/// What a client that found no room is asked to wait. Most connections that are refused come from
-/// pages that retry by themselves, so this is for the others, and short: room comes back one
-/// connection at a time.
-const RETRY_AFTER_SECONDS: u32 = 5;
+use reply::{
+    Reply, bad_request, fields_too_large, not_found, nothing_here, switch_protocols, too_long,
+    upgrade_required,
+};
+pub use reply::{Response, STATUSES, not_https, timed_out, unavailable};
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -35,10 +35,6 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// which is what is recommended. Other hosts of the domain are not ours to promise for, and neither
 /// is a place on the browsers' own lists, which one does not leave for years.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
-
-/// The status codes of all answers there are.
-pub const STATUSES: &[u16] =
-    &[101, 200, 304, 308, 400, 403, 404, 405, 408, 413, 414, 421, 426, 431, 500, 503];
 
 /// What is served here, and to whom.
 pub struct Site {
@@ -100,17 +96,6 @@ pub enum Answer {
     Respond(Response),
 }
 
-/// A response, head and body apart so that a file leaves from where it lies.
-#[derive(Debug, PartialEq)]
-pub struct Response {
-    /// Status line and fields, with the empty line that ends them.
-    pub head: Vec<u8>,
-    /// What follows the head; empty in answers to HEAD.
-    pub body: Cow<'static, [u8]>,
-    /// The head says `Connection: close`: nothing may follow, and no more requests are heard.
-    pub close: bool,
-}
-
 /// The head of a request that is well-formed; what it asks for is another matter.
 struct Request<'a> {
     method: &'a str,
@@ -133,22 +118,6 @@ enum Outcome {
     Reply(Reply),
 }
 
-/// A response before it is written; as the error of a check, a refusal.
-struct Reply {
-    /// Code and reason phrase.
-    status: &'static str,
-    /// Fields that only this response has, each ending in CRLF.
-    fields: String,
-    /// `None` for a 304, which has neither a body nor fields about one.
-    content: Option<Body>,
-    close: bool,
-}
-
-struct Body {
-    media_type: &'static str,
-    bytes: Cow<'static, [u8]>,
-}
-
 /// Answers the request at the beginning of `bytes`, which are all that has come and is not yet
 /// used. Only the first [`HEAD_BYTES_MAX`] are looked at, so that many are always enough for an
 /// answer. `unix_ms`: milliseconds since 1970 UTC.
@@ -168,27 +137,6 @@ pub fn parse(bytes: &[u8], site: &Site, unix_ms: u64) -> Parsed {
             Parsed::Complete { used: bytes.len(), answer: Answer::Respond(refusal.write(unix_ms)) }
         }
     }
-}
-
-/// The answer to a client that did not send a whole head in time: 408, and the end.
-pub fn timed_out(unix_ms: u64) -> Response {
-    let sentence = "The request did not arrive in time.";
-    Reply::text("408 Request Timeout", sentence).closing().write(unix_ms)
-}
-
-/// The answer to a client for whom there is no room: 503 with `Retry-After`, and the end.
-pub fn unavailable(unix_ms: u64) -> Response {
-    let sentence = "This server has no room for another connection just now.";
-    Reply::text("503 Service Unavailable", sentence)
-        .field("Retry-After", &RETRY_AFTER_SECONDS.to_string())
-        .closing()
-        .write(unix_ms)
-}
-
-/// The answer to a client that speaks HTTP where TLS is spoken: 400 in plain, and the end.
-pub fn not_https(unix_ms: u64) -> Response {
-    bad_request("This port speaks HTTPS: ask for it with https:// instead of http://.")
-        .write(unix_ms)
 }
 
 impl Site {
@@ -283,54 +231,6 @@ impl<'a> Request<'a> {
     /// HTTP/1.0 could keep connections, too, but only by an extension that nobody needs here.
     fn wants_close(&self) -> bool {
         !self.http_1_1 || self.has_token("Connection", "close")
-    }
-}
-
-impl Reply {
-    fn new(status: &'static str) -> Reply {
-        Reply { status, fields: String::new(), content: None, close: false }
-    }
-
-    /// A reply whose body is one line for people.
-    fn text(status: &'static str, line: &str) -> Reply {
-        let bytes = format!("{line}\n").into_bytes().into();
-        Reply::new(status).content("text/plain; charset=utf-8", bytes)
-    }
-
-    fn content(mut self, media_type: &'static str, bytes: Cow<'static, [u8]>) -> Reply {
-        self.content = Some(Body { media_type, bytes });
-        self
-    }
-
-    fn field(mut self, name: &str, value: &str) -> Reply {
-        self.fields.push_str(&format!("{name}: {value}\r\n"));
-        self
-    }
-
-    fn closing(mut self) -> Reply {
-        self.close = true;
-        self
-    }
-
-    /// The one place where a response is written, a 101 aside. `no-cache` lets browsers keep what
-    /// they have but ask each time, so that after an update nobody's page is half old and half new.
-    fn write(self, unix_ms: u64) -> Response {
-        let mut head = format!(
-            "HTTP/1.1 {}\r\nDate: {}\r\nCache-Control: no-cache\r\n{SECURITY_FIELDS}{}",
-            self.status,
-            imf_fixdate(unix_ms),
-            self.fields
-        );
-        if let Some(Body { media_type, bytes }) = &self.content {
-            let length = bytes.len();
-            head += &format!("Content-Type: {media_type}\r\nContent-Length: {length}\r\n");
-        }
-        head += if self.close { "Connection: close\r\n\r\n" } else { "\r\n" };
-        Response {
-            head: head.into_bytes(),
-            body: self.content.map(|content| content.bytes).unwrap_or_default(),
-            close: self.close,
-        }
     }
 }
 
@@ -559,24 +459,6 @@ fn choose_subprotocol(request: &Request, endpoint: &Endpoint) -> Option<&'static
         .filter(|ours| request.members("Sec-WebSocket-Protocol").any(|offered| offered == *ours))
 }
 
-/// The answer that ends HTTP on a connection (RFC 6455, 4.2.2). The hash shows that a WebSocket
-/// server has read the key, and not some other server that repeats what it is told; it keeps
-/// nothing secret.
-fn switch_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
-    let mut sha1 = Sha1::from(key);
-    sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    let accept = BASE64.encode(&sha1.digest().bytes());
-    let mut response = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n"
-    );
-    if let Some(subprotocol) = subprotocol {
-        response += &format!("Sec-WebSocket-Protocol: {subprotocol}\r\n");
-    }
-    response += "\r\n";
-    response.into_bytes()
-}
-
 /// The way to the same address over TLS: 308, which keeps the method. Where it is seen at another
 /// port than this one, which is listened on, only an origin can tell.
 fn redirect(
@@ -617,80 +499,8 @@ fn serve(request: &Request, file: File) -> Reply {
     reply.field("ETag", &file.etag)
 }
 
-/// A refusal that ends the connection: who gets one thing wrong may have got the end of the head
-/// wrong, too.
-fn bad_request(sentence: &str) -> Reply {
-    Reply::text("400 Bad Request", sentence).closing()
-}
-
-fn not_found(sentence: &str) -> Reply {
-    Reply::text("404 Not Found", sentence)
-}
-
-fn nothing_here() -> Reply {
-    not_found("There is nothing at this address.")
-}
-
-fn upgrade_required(sentence: &str) -> Reply {
-    Reply::text("426 Upgrade Required", sentence)
-        .field("Upgrade", "websocket")
-        .field("Connection", "Upgrade")
-}
-
-/// Without a version the request line has not ended, and what makes it long is the target.
-fn too_long(head: &httparse::Request) -> Reply {
-    if head.version.is_some() {
-        return fields_too_large();
-    }
-    let sentence = format!("The request line must fit into {HEAD_BYTES_MAX} bytes.");
-    Reply::text("414 URI Too Long", &sentence).closing()
-}
-
-fn fields_too_large() -> Reply {
-    let sentence =
-        format!("A request head has at most {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} fields.");
-    Reply::text("431 Request Header Fields Too Large", &sentence).closing()
-}
-
 fn without_query(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
-}
-
-/// The time as `Date` wants it (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn imf_fixdate(unix_ms: u64) -> String {
-    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = unix_ms / 1000;
-    let days = seconds / 86_400;
-    let (year, month, day) = civil_date(days);
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        WEEKDAYS[(days % 7) as usize],
-        MONTHS[month],
-        seconds / 3600 % 24,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
-/// Year, month from 0, and day from 1, of a day counted from 1 January 1970.
-///
-/// Years are counted from 1 March, so that a leap day is the last day of its year. From March on,
-/// five months always have 153 days; and 400 years, an era, always have 146,097.
-fn civil_date(days_since_1970: u64) -> (u64, usize, u64) {
-    // From 1 March of the year 0 to 1 January 1970.
-    let days = days_since_1970 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    // Take away the leap days in front of this one, and every year of the era has 365 days.
-    let leap_days = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leap_days) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = ((month_from_march + 2) % 12) as usize;
-    let is_next_year = u64::from(month < 2);
-    (400 * era + year_of_era + is_next_year, month, day)
 }
 
 #[cfg(test)]
