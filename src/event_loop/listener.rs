@@ -3,7 +3,7 @@
 //! **Invariants**
 //! - No error of `accept` ends the server. If the machine lacks a descriptor or memory, accepting
 //!   is tried again later, and the log has one line a second about it.
-//! - To stop accepting before `WouldBlock` is to owe the listener a visit ([`Accepting::Owed`]).
+//! - To stop accepting before `WouldBlock` is to owe the listener a visit (`Accepting::Owed`).
 //!
 //! It does not know how a connection is served: [`Server::accept`] takes it or refuses it.
 
@@ -20,7 +20,9 @@ use rustix::net::sockopt;
 
 use super::socket::{self, Identity, Socket};
 use crate::config::Config;
-use crate::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, SEND_BUFFER_BYTES};
+use crate::limits::{
+    ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, METRICS_CONNECTIONS_MAX, SEND_BUFFER_BYTES,
+};
 use crate::net::connection::View;
 use crate::server::{Accepted, Server};
 use crate::time::Now;
@@ -126,7 +128,7 @@ impl Listener {
         for _ in 0..ACCEPTS_PER_TURN {
             match self.accept_one(now, server, registry) {
                 Ok((Accepted::Taken, _)) => {}
-                Ok((accepted, address)) => warn_if_full(accepted, address, now, warnings),
+                Ok((accepted, address)) => self.warn_if_full(accepted, address, now, warnings),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.accepting = Accepting::OnEvent;
                     return;
@@ -141,7 +143,10 @@ impl Listener {
                     let retry_at = now.instant + ACCEPT_RETRY;
                     self.accepting = Accepting::Exhausted { retry_at, connections: server.len() };
                     server.counters.accept_failures += 1;
-                    warnings.warn(now, format_args!("cannot accept connections: {error}"));
+                    warnings.warn(
+                        now,
+                        format_args!("cannot accept connections, trying again: {error}"),
+                    );
                     return;
                 }
             }
@@ -174,6 +179,24 @@ impl Listener {
         Ok((accepted, address.ip()))
     }
 
+    fn warn_if_full(&self, accepted: Accepted, from: IpAddr, now: Now, warnings: &mut Throttle) {
+        let full = "no room for more connections";
+        match (accepted, self.view) {
+            (Accepted::Taken, _) => {}
+            (Accepted::AddressFull, _) => {
+                warnings.warn(now, format_args!("{full} from {from}: --per-address limits them"));
+            }
+            (Accepted::Full, View::Metrics) => {
+                warnings
+                    .warn(now, format_args!("{full}: {METRICS_CONNECTIONS_MAX} ask for metrics"));
+            }
+            (Accepted::Full, View::Page | View::Redirect) => warnings.warn(
+                now,
+                format_args!("{full}: --max-clients or the limit of open descriptors is reached"),
+            ),
+        }
+    }
+
     /// Reads certificate and key again, for connections to come; open ones keep what they have.
     ///
     /// This waits for the disk.
@@ -185,16 +208,6 @@ impl Listener {
                 info!("certificate and key were read anew");
             }
             Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
-        }
-    }
-}
-
-fn warn_if_full(accepted: Accepted, from: IpAddr, now: Now, warnings: &mut Throttle) {
-    match accepted {
-        Accepted::Taken => {}
-        Accepted::Full => warnings.warn(now, format_args!("no room for more connections")),
-        Accepted::AddressFull => {
-            warnings.warn(now, format_args!("no room for more connections from {from}"));
         }
     }
 }

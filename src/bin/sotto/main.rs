@@ -5,7 +5,7 @@
 //! - Everything that can fail does so before the loop runs, in one sentence on standard error: exit
 //!   code 2 for an option, 1 for the machine.
 //!
-//! It does not know how options are written ([`options`]), nor what a turn does.
+//! It does not know how options are written (`options.rs`), nor how a turn goes.
 
 #![forbid(unsafe_code)]
 
@@ -57,7 +57,7 @@ fn fail(code: u8, sentence: impl Display) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Writes a line to standard error, whatever `--log` says.
+/// Writes a line to standard error, even with `--log off`.
 fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -104,12 +104,15 @@ fn limit_connections(config: &mut Config) -> Result<(), String> {
     }
     let (wanted, possible) = (config.max_clients, connections_possible());
     if possible == 0 {
-        return Err("the limit of open descriptors (ulimit -n) leaves none for connections".into());
+        return Err(
+            "the limit of open descriptors leaves none for connections: raise ulimit -n".into()
+        );
     }
     config.max_clients = wanted.min(possible);
     if config.max_clients < wanted && wanted != CONNECTIONS_MAX {
         warn!(
-            "--max-clients is {possible}, not {wanted}: that is what the limit of open descriptors allows"
+            "--max-clients is lowered from {wanted} to {possible}: the limit of open descriptors \
+             (ulimit -n) allows no more"
         );
     }
     Ok(())

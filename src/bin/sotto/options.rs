@@ -6,7 +6,7 @@
 //! - `--help` takes each default from [`Config::default`] and each range from the row.
 //! - An error is one sentence that names the option or variable to change.
 //!
-//! It does not know what a value is for. Values that depend on each other are checked by
+//! It does not know the purpose of a value. Values that depend on each other are checked by
 //! [`Config::check`].
 
 use std::ffi::OsString;
@@ -23,7 +23,7 @@ use sotto::event_loop::{Identity, WITHOUT_TLS};
 use sotto::limits::MESSAGE_BYTES;
 use sotto::net::http::Origin;
 
-/// What an option starts with as an environment variable.
+/// The beginning of an option's name in the environment.
 const VARIABLE_PREFIX: &str = "SOTTO_";
 /// The greatest number an option takes; far above every useful number of bytes, seconds or lines.
 const NUMBER_MAX: usize = u32::MAX as usize;
@@ -32,7 +32,7 @@ const HELP_COLUMNS: usize = 100;
 /// The column in which the descriptions of `--help` begin.
 const DESCRIPTION_COLUMN: usize = 26;
 
-/// What the command line asks for.
+/// The outcome of reading the command line.
 pub enum Command {
     /// Run the server.
     Run(Box<Options>),
@@ -44,7 +44,7 @@ pub enum Command {
 pub struct Options {
     /// All choices that the library has a name for.
     pub config: Config,
-    /// The origins whose pages are accepted besides the server's own.
+    /// The origins that pages may come from, besides the server's own.
     pub origins: Vec<Origin>,
     /// The least severe level that is logged.
     pub log: LevelFilter,
