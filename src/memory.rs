@@ -106,9 +106,9 @@ collection!([T: Eq + Hash] HashSet<T>);
 collection!([K: Eq + Hash, V] HashMap<K, V>);
 
 /// A slab cannot move an entry, because its key is its position, so the capacity reaches at least
-/// to the highest key in use. Giving back the capacity above it looks at the whole slab, and happens
-/// each time the highest entry leaves while less than a quarter is in use. So [`tighten`] a slab at
-/// the end of a turn, not after each removal.
+/// to the highest key in use. Giving back the capacity above it looks at the whole slab, each time
+/// the highest entry leaves while less than a quarter is in use. So [`tighten`] a slab at the end of
+/// a turn, not after each removal.
 impl<T> Collection for Slab<T> {
     fn used(&self) -> usize {
         self.len()

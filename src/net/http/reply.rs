@@ -1,7 +1,10 @@
-//! Answers over HTTP: the response before and after it is written.
+//! Responses: how they are built, how they are written, and those that are always the same.
 //!
-//! Invariant: every response but a 101 is written in one place, [`Reply::write`], so all of them
-//! carry the same security fields. Which answer a request gets is not known here.
+//! **Invariants**
+//! - Every response but a 101 is written by `Reply::write`, so each has a date, the security fields
+//!   and `Cache-Control`.
+//!
+//! It does not know which response a request gets.
 
 use std::borrow::Cow;
 
@@ -11,33 +14,33 @@ use sha1_smol::Sha1;
 use super::assets::SECURITY_FIELDS;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 
-/// What a client that found no room is asked to wait. Most connections that are refused come from
-/// pages that retry by themselves, so this is for the others, and short: room comes back one
-/// connection at a time.
+/// The wait in seconds that a 503 asks a client for. Most refused connections come from pages,
+/// which retry by themselves, so this is for other clients. It is short, because room for a
+/// connection comes back one at a time; much shorter, and refused clients would add to the load.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// The status codes of all answers there are.
+/// The status codes of all responses this server can send.
 pub const STATUSES: &[u16] =
     &[101, 200, 304, 308, 400, 403, 404, 405, 408, 413, 414, 421, 426, 431, 500, 503];
 
-/// A response, head and body apart so that a file leaves from where it lies.
+/// A written response; head and body are apart, so that a built-in file is sent without a copy.
 #[derive(Debug, PartialEq)]
 pub struct Response {
-    /// Status line and fields, with the empty line that ends them.
+    /// The status line and the fields, with the empty line that ends them.
     pub head: Vec<u8>,
-    /// What follows the head; empty in answers to HEAD.
+    /// The body; empty in answers to HEAD.
     pub body: Cow<'static, [u8]>,
-    /// The head says `Connection: close`: nothing may follow, and no more requests are heard.
+    /// The head says `Connection: close`: no response may follow, and no more requests are read.
     pub close: bool,
 }
 
-/// A response before it is written; as the error of a check, a refusal.
+/// A response before it is written. As the error of a check it is a refusal.
 pub(super) struct Reply {
-    /// Code and reason phrase.
+    /// The status code and its reason phrase.
     status: &'static str,
-    /// Fields that only this response has, each ending in CRLF.
+    /// The fields that only this response has, each ending in CRLF.
     fields: String,
-    /// `None` for a 304, which has neither a body nor fields about one.
+    /// The body; none for a 304, which has no fields about a body either.
     content: Option<Body>,
     pub(super) close: bool,
 }
@@ -47,13 +50,13 @@ struct Body {
     bytes: Cow<'static, [u8]>,
 }
 
-/// The answer to a client that did not send a whole head in time: 408, and the end.
+/// Returns the answer to a client that did not send a whole head in time: 408, and the end.
 pub fn timed_out(unix_ms: u64) -> Response {
     let sentence = "The request did not arrive in time.";
     Reply::text("408 Request Timeout", sentence).closing().write(unix_ms)
 }
 
-/// The answer to a client for whom there is no room: 503 with `Retry-After`, and the end.
+/// Returns the answer to a connection beyond the limit: 503 with `Retry-After`, and the end.
 pub fn unavailable(unix_ms: u64) -> Response {
     let sentence = "This server has no room for another connection just now.";
     Reply::text("503 Service Unavailable", sentence)
@@ -62,7 +65,7 @@ pub fn unavailable(unix_ms: u64) -> Response {
         .write(unix_ms)
 }
 
-/// The answer to a client that speaks HTTP where TLS is spoken: 400 in plain, and the end.
+/// Returns the answer to plain HTTP on a TLS port: 400 in plain text, and the end.
 pub fn not_https(unix_ms: u64) -> Response {
     bad_request("This port speaks HTTPS: ask for it with https:// instead of http://.")
         .write(unix_ms)
@@ -73,7 +76,7 @@ impl Reply {
         Reply { status, fields: String::new(), content: None, close: false }
     }
 
-    /// A reply whose body is one line for people.
+    /// Returns a reply with one line of text for people.
     pub(super) fn text(status: &'static str, line: &str) -> Reply {
         let bytes = format!("{line}\n").into_bytes().into();
         Reply::new(status).content("text/plain; charset=utf-8", bytes)
@@ -94,8 +97,10 @@ impl Reply {
         self
     }
 
-    /// The one place where a response is written, a 101 aside. `no-cache` lets browsers keep what
-    /// they have but ask each time, so that after an update nobody's page is half old and half new.
+    /// Writes the response, with the fields that all responses have.
+    ///
+    /// `no-cache` lets a browser keep a file but makes it ask each time, so that after an update no
+    /// page is half old and half new.
     pub(super) fn write(self, unix_ms: u64) -> Response {
         let mut head = format!(
             "HTTP/1.1 {}\r\nDate: {}\r\nCache-Control: no-cache\r\n{SECURITY_FIELDS}{}",
@@ -116,8 +121,8 @@ impl Reply {
     }
 }
 
-/// A refusal that ends the connection: who gets one thing wrong may have got the end of the head
-/// wrong, too.
+/// Refuses a malformed request and ends the connection: if one part of the head is wrong, its end
+/// may be wrong, too.
 pub(super) fn bad_request(sentence: &str) -> Reply {
     Reply::text("400 Bad Request", sentence).closing()
 }
@@ -136,7 +141,8 @@ pub(super) fn upgrade_required(sentence: &str) -> Reply {
         .field("Connection", "Upgrade")
 }
 
-/// Without a version the request line has not ended, and what makes it long is the target.
+/// Refuses a head of [`HEAD_BYTES_MAX`] bytes that has not ended. If the version has not come yet,
+/// the request line has not ended, so the target is too long.
 pub(super) fn too_long(head: &httparse::Request) -> Reply {
     if head.version.is_some() {
         return fields_too_large();
@@ -151,9 +157,10 @@ pub(super) fn fields_too_large() -> Reply {
     Reply::text("431 Request Header Fields Too Large", &sentence).closing()
 }
 
-/// The answer that ends HTTP on a connection (RFC 6455, 4.2.2). The hash shows that a WebSocket
-/// server has read the key, and not some other server that repeats what it is told; it keeps
-/// nothing secret.
+/// Writes the 101 response that ends HTTP on a connection (RFC 6455, 4.2.2).
+///
+/// The hash shows that a WebSocket server has read the key, and not another kind of server that
+/// repeats its input. It keeps nothing secret.
 pub(super) fn switch_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
     let mut sha1 = Sha1::from(key);
     sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
@@ -169,7 +176,7 @@ pub(super) fn switch_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> 
     response.into_bytes()
 }
 
-/// The time as `Date` wants it (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Formats a time for `Date` (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn imf_fixdate(unix_ms: u64) -> String {
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
@@ -187,15 +194,15 @@ fn imf_fixdate(unix_ms: u64) -> String {
     )
 }
 
-/// Year, month from 0, and day from 1, of a day counted from 1 January 1970.
+/// Returns the year, the month from 0 and the day from 1 of a day counted from 1 January 1970.
 ///
-/// Years are counted from 1 March, so that a leap day is the last day of its year. From March on,
-/// five months always have 153 days; and 400 years, an era, always have 146,097.
+/// The calculation begins years on 1 March, so that a leap day is the last day of its year. From
+/// March on, five months always have 153 days; and 400 years, an era, always have 146,097.
 fn civil_date(days_since_1970: u64) -> (u64, usize, u64) {
     // From 1 March of the year 0 to 1 January 1970.
     let days = days_since_1970 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
-    // Take away the leap days in front of this one, and every year of the era has 365 days.
+    // Without the leap days before this day, every year of the era has 365 days.
     let leap_days = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
     let year_of_era = (day_of_era - leap_days) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -211,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates() {
+    fn date_is_written_as_rfc_9110_has_it() {
         for (seconds, expected) in [
             (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
             (68_169_599, "Mon, 28 Feb 1972 23:59:59 GMT"),
@@ -230,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_follow_the_calendar_for_a_thousand_years() {
+    fn date_follows_the_calendar_for_a_thousand_years() {
         let mut today = (1970, 0, 1);
         for days in 0..365_250 {
             assert_eq!(civil_date(days), today);

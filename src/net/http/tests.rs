@@ -1,5 +1,6 @@
-//! Bytes in, bytes out: one line per case, and every head whole, byte by byte, and with more bytes
-//! behind it.
+//! Requests and their answers as bytes: one line per case.
+//!
+//! `check` gives each head to the parser whole, cut at every byte, and with more bytes behind it.
 
 use std::path::PathBuf;
 
@@ -41,18 +42,20 @@ fn request(method: &str, target: &str, fields: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: localhost:8080\r\n{fields}\r\n")
 }
 
-/// A whole handshake with these fields besides.
+/// A whole handshake with these additional fields.
 fn handshake(fields: &str) -> String {
     get("/ws", &format!("{UPGRADE}{KEY}{VERSION}{fields}"))
 }
 
-/// A GET of `/` whose only fields are these.
+/// A GET of `/` with these fields and no other.
 fn bare(fields: &str) -> String {
     format!("GET / HTTP/1.1\r\n{fields}\r\n")
 }
 
-/// A well-formed head gets this answer: a status; `close` if and only if the connection ends; parts
-/// of the response, all separated by ` | `. Gives the response as text.
+/// Checks the answer to a well-formed head, and returns it as text.
+///
+/// `expected` is a status, then `close` if and only if the connection ends, then parts of the
+/// response, all separated by ` | `.
 #[track_caller]
 fn check(head: &str, expected: &str) -> String {
     check_at(&site(), head, expected)
@@ -72,8 +75,8 @@ fn check_at(site: &Site, head: &str, expected: &str) -> String {
     check_answer(answer, head, expected)
 }
 
-/// A head that is wrong as bytes gets this answer as soon as that can be seen, and whatever stands
-/// behind it.
+/// Checks that a malformed head gets this answer as soon as the error can be seen, and also with
+/// more bytes behind it.
 #[track_caller]
 fn check_broken(head: impl AsRef<[u8]>, expected: &str) {
     let (site, head) = (site(), head.as_ref());
@@ -117,7 +120,7 @@ fn check_answer(answer: Answer, head: &str, expected: &str) -> String {
     text
 }
 
-/// What holds for every response but a 101.
+/// Checks the properties of every response but a 101, and returns it as text.
 #[track_caller]
 fn check_response(response: &Response, head: &str) -> String {
     let written = String::from_utf8(response.head.clone()).unwrap();
@@ -139,7 +142,7 @@ fn check_response(response: &Response, head: &str) -> String {
     written + &String::from_utf8_lossy(&response.body)
 }
 
-/// Pieces from which heads can grow that get past the first checks.
+/// Concatenated pieces, from which heads can grow that pass the first checks.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::sample::select(vec![
@@ -182,7 +185,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    // Cases that failed are printed, and kept as ordinary tests; not as files.
+    // A failed case is printed, to become an ordinary test; no file is written for it.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

@@ -175,9 +175,9 @@ fn foreign_origin_gets_403() {
     let same = "Origin: http://localhost:8080\r\n";
     check(&handshake(same), "101");
     check(&handshake(&same.repeat(2)), "403");
-    // The port that `Host` leaves out is that of the origin's scheme.
+    // If `Host` names no port, it is the default one of the origin's scheme.
     check(&handshake(same).replace("localhost:8080\r\nUpg", "localhost\r\nUpg"), "403");
-    // The authority of an absolute target is the host that counts, and files are for everybody.
+    // The authority of an absolute target overrides `Host`. Files are served to every origin.
     check(&handshake(same).replace("/ws", "http://chat/ws"), "403");
     check(&get("/", "Origin: http://evil.example\r\n"), "200");
 }

@@ -69,7 +69,7 @@ fn other_websocket_version_gets_426() {
     for version in ["8", "14", "013", "", "13, 8", "+13"] {
         let version = format!("Sec-WebSocket-Version: {version}\r\n");
         check(&get("/ws", &format!("{UPGRADE}{KEY}{version}")), other);
-        // The version is looked at before the key.
+        // The version is checked before the key.
         check(&get("/ws", &format!("{UPGRADE}{version}")), other);
     }
     check(&get("/ws", &format!("{UPGRADE}{KEY}")), other);
@@ -93,7 +93,7 @@ fn bad_websocket_key_gets_400() {
     ] {
         let head = get("/ws", &format!("{UPGRADE}{VERSION}Sec-WebSocket-Key: {key}\r\n"));
         check(&head, "400 | close | 16 bytes");
-        // The key is looked at before the origin.
+        // The key is checked before the origin.
         check(&head.replace("\r\n\r\n", "\r\nOrigin: null\r\n\r\n"), "400 | close");
     }
 }
@@ -125,8 +125,8 @@ fn upgrade_at_another_path_gets_404() {
 
 #[test]
 fn first_failed_check_decides_the_answer() {
-    // Each request breaks one rule and all later ones; mended from the front, it gets the next
-    // answer.
+    // Each request breaks one rule and all later ones; with the first error corrected, it gets the
+    // answer to the next.
     let handshake = "Upgrade: websocket\r\nSec-WebSocket-Version: 8\r\nOrigin: null\r\n";
     let rest = format!("Content-Length: 5\r\n{handshake}");
     check(&format!("POST /x HTTP/1.1\r\n{rest}\r\n"), "400 | close | no Host");

@@ -58,7 +58,7 @@ fn head_beyond_the_limits_gets_414_or_431() {
     check_broken(bare(&"A: b\r\n".repeat(HEADERS_MAX + 1)), "431 | close | 64 fields");
     check(&get("/", &"A: b\r\n".repeat(HEADERS_MAX - 1)), "200");
 
-    // The longest head is taken, one byte more is not, and one byte less is waited for.
+    // The longest head is accepted, one byte more is refused, and one byte less is incomplete.
     let fits = get("/", &format!("A: {}\r\n", "a".repeat(max - 45)));
     assert_eq!(fits.len(), max);
     check(&fits, "200");
@@ -69,7 +69,7 @@ fn head_beyond_the_limits_gets_414_or_431() {
 
 #[test]
 fn empty_lines_before_a_head_are_skipped() {
-    // RFC 9112, 2.2: some old clients sent one behind a body.
+    // RFC 9112, 2.2: some old clients sent an empty line behind a body.
     check("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "200");
 }
 

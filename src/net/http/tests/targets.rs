@@ -1,4 +1,4 @@
-//! Targets, methods and content: what a well-formed request for each path gets.
+//! Targets, methods and content: the answer to a well-formed request for each path.
 
 use super::*;
 
@@ -65,7 +65,7 @@ fn target_is_a_path_or_an_http_address() {
     check(&get("http://localhost?x=/nothing", ""), "200 | text/html");
     check(&get("http://[::1]:8080/healthz", ""), "200 | ok");
     check("GET http://localhost/ HTTP/1.0\r\n\r\n", "200 | close");
-    // The authority of the target stands before `Host`, which must be there all the same.
+    // The authority of the target overrides `Host`, which must be there all the same.
     check(&get("http://evil.example/", ""), "421");
     check("GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", "200");
     check("GET http://localhost/ HTTP/1.1\r\n\r\n", "400 | close | no Host");
@@ -108,7 +108,7 @@ fn file_with_a_known_tag_gets_304() {
 #[test]
 fn folder_replaces_the_built_in_files() {
     let folder = std::env::temp_dir().join(format!("sotto-http-{}", std::process::id()));
-    // Where a file should be, a folder cannot be read; one that is not there is not found.
+    // A folder in the place of view.js cannot be read; main.js is missing.
     std::fs::create_dir_all(folder.join("view.js")).unwrap();
     std::fs::write(folder.join("index.html"), "written just now").unwrap();
     let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
@@ -163,7 +163,7 @@ fn redirect_leads_to_the_same_path_over_https() {
     to(8443, "192.0.2.1", "*", "https://192.0.2.1:8443/");
     to(443, "localhost", "http://chat.example?a", "https://chat.example/?a");
     to(443, "localhost", "http://chat.example", "https://chat.example/");
-    // Which port leads there from elsewhere is said by --origin.
+    // An --origin names the port that visitors see, 443 here.
     to(8443, "chat.example", "/", "https://chat.example/");
     let site = Site::redirect(443, Access::Pages(vec![origin.clone()]));
     check_at(&site, &get("/", "").replace("localhost", "evil.example"), "421");
