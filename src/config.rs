@@ -101,7 +101,8 @@ impl Config {
         let outbox_min = (4 * self.max_message).max(OUTBOX_BYTES_MIN);
         if self.outbox < outbox_min {
             return refuse(format!(
-                "--outbox must be at least {outbox_min} bytes: four times --max-message, and {OUTBOX_BYTES_MIN}"
+                "--outbox must be at least {outbox_min} bytes: four times --max-message, and \
+                 {OUTBOX_BYTES_MIN}"
             ));
         }
         if self.outbox_total < self.outbox {
@@ -165,7 +166,8 @@ impl Config {
             + UNSENT_BYTES_TOTAL.min(connections * refused_one)
             + self.incomplete_bytes_total().min(connections * incomplete_one)
             + self.held_total.min(self.owned * self.held);
-        connections * (CLIENT_BYTES + tls_one + if self.per_address > 0 { ADDRESS_BYTES } else { 0 })
+        let address_one = if self.per_address > 0 { ADDRESS_BYTES } else { 0 };
+        connections * (CLIENT_BYTES + tls_one + address_one)
             + grown / 8 * 9
             + WATCHED_TOTAL.min(connections * WATCHED_MAX) * WATCH_BYTES
             + BLOCKED_TOTAL.min((connections + self.owned) * BLOCKED_MAX) * BLOCK_BYTES

@@ -107,8 +107,8 @@ collection!([K: Eq + Hash, V] HashMap<K, V>);
 
 /// A slab cannot move an entry, because its key is its position, so the capacity reaches at least
 /// to the highest key in use. Giving back the capacity above it looks at the whole slab, each time
-/// the highest entry leaves while less than a quarter is in use. So [`tighten`] a slab at the end of
-/// a turn, not after each removal.
+/// the highest entry leaves while less than a quarter is in use. So [`tighten`] a slab at the end
+/// of a turn, not after each removal.
 impl<T> Collection for Slab<T> {
     fn used(&self) -> usize {
         self.len()
@@ -146,7 +146,10 @@ macro_rules! assert_size {
         let _all_are_listed = |whole: $type| {
             let $name { $($field: _),* } = whole;
         };
-        $(assert_eq!(size_of_field(|whole: &$type| &whole.$field), $size, "{}, {}", stringify!($field), $reason);)*
+        $(
+            let size = size_of_field(|whole: &$type| &whole.$field);
+            assert_eq!(size, $size, "{}, {}", stringify!($field), $reason);
+        )*
         assert_eq!($($size +)* $empty, $whole, "the sum of the list");
         assert_eq!(size_of::<$type>(), $whole, "{}", stringify!($type));
     }};

@@ -83,8 +83,8 @@ fn serve(options: Options) -> Result<(), String> {
     }
     let mut server = server(&config, origins, address.port());
     info!(
-        "at most {} connections; at most {} MiB of memory if every buffer fills up, and about {} MiB \
-         with 1000 quiet clients (kernel buffers not counted)",
+        "at most {} connections; at most {} MiB of memory if every buffer fills up, and about {} \
+         MiB with 1000 quiet clients (kernel buffers not counted)",
         config.max_clients,
         config.memory_bytes_max() >> 20,
         config.memory_bytes_usual() >> 20

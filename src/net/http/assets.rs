@@ -20,9 +20,9 @@ use sha1_smol::Sha1;
 /// The policy allows only what the page uses: no inline script or style, no frame around the page,
 /// no form sent to a server, and (Trusted Types) no string turned into HTML.
 pub const SECURITY_FIELDS: &str = concat!(
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; ",
-    "img-src 'self' data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ",
-    "require-trusted-types-for 'script'\r\n",
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; ",
+    "connect-src 'self'; img-src 'self' data:; manifest-src 'self'; base-uri 'none'; ",
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n",
     "X-Content-Type-Options: nosniff\r\n",
     "Referrer-Policy: no-referrer\r\n",
     "Cross-Origin-Resource-Policy: same-origin\r\n",

@@ -200,8 +200,8 @@ proptest! {
             Parsed::Complete { used, answer } => {
                 prop_assert!(used <= bytes.len());
                 let again = parse(&[bytes, more].concat(), &site, unix_ms);
-                let is_same = matches!(again, Parsed::Complete { answer: later, .. } if later == answer);
-                prop_assert!(is_same);
+                let Parsed::Complete { answer: later, .. } = again else { panic!("incomplete") };
+                prop_assert_eq!(later, answer);
             }
         }
     }

@@ -4,11 +4,14 @@ use super::*;
 
 #[test]
 fn handshake_of_rfc_6455_gets_its_response() {
-    let head = "GET /ws?x=y HTTP/1.1\r\nHost: server.local\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    let head = "GET /ws?x=y HTTP/1.1\r\nHost: server.local\r\n\
+        Upgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://server.local\r\n\
         Sec-WebSocket-Protocol: chat, sotto.v1\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    let response = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: sotto.v1\r\n\r\n";
+    let response = "HTTP/1.1 101 Switching Protocols\r\n\
+        Upgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+        Sec-WebSocket-Protocol: sotto.v1\r\n\r\n";
     assert_eq!(check(head, "101"), response);
 }
 

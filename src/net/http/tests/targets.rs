@@ -123,7 +123,8 @@ fn folder_replaces_the_built_in_files() {
 #[test]
 fn metrics_site_serves_metrics_and_nothing_else() {
     let site = Site::metrics("sotto_clients 1\n".to_owned());
-    let expected = "200 | Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n | \r\n\r\nsotto_clients 1\n";
+    let media_type = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
+    let expected = &format!("200 | {media_type} | \r\n\r\nsotto_clients 1\n");
     check_at(&site, &get("/metrics", ""), expected);
     check_at(&site, &get("/metrics?x", "").replace("localhost:8080", "chat.example:9100"), "200");
     check_at(&site, &bare("Host: x\r\n"), "404");
