@@ -1,7 +1,10 @@
-//! The operator's choices, and the most memory that the program can take with them.
+//! The operator's choices, and the memory that the program takes with them.
 //!
-//! Invariant: a `Config` that [`Config::check`] let pass holds no value that the rest of the house
-//! has to doubt.
+//! **Invariants**
+//! - A `Config` that passed [`Config::check`] has no value that another file has to check again.
+//! - [`Config::memory_bytes_max`] counts every bound of the program.
+//!
+//! It does not know how options are written, only their names, for the sentences of `check`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,49 +12,49 @@ use std::time::Duration;
 
 use crate::limits::*;
 
-/// What the person who runs the server may choose.
+/// The operator's choices; each field is the option of the same name.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to serve; port 0 takes a free one.
+    /// The address of the page and the chat; port 0 picks a free port.
     pub listen: SocketAddr,
-    /// Where to serve metrics.
+    /// The address of the metrics; none: off.
     pub metrics: Option<SocketAddr>,
-    /// Where the certificate is, with its chain, for TLS.
+    /// The file of the certificate and its chain; none: no TLS.
     pub tls_cert: Option<PathBuf>,
-    /// Where its key is.
+    /// The file of the certificate's key.
     pub tls_key: Option<PathBuf>,
-    /// Where to send people from to where TLS is spoken.
+    /// The address at which plain HTTP is redirected to https; none: off.
     pub redirect: Option<SocketAddr>,
-    /// A folder to serve the page from, instead of what is built in.
+    /// The folder of the page; none: the files built into the program.
     pub www: Option<PathBuf>,
-    /// Connections at once.
+    /// The most connections at one time.
     pub max_clients: usize,
-    /// Connections at once from one IPv4 address or IPv6 /64; 0: any number.
+    /// The most connections at one time from one IPv4 address or IPv6 /64; 0: no limit.
     pub per_address: usize,
-    /// Longest WebSocket message from a client, in bytes.
+    /// The longest WebSocket message from a client, in bytes.
     pub max_message: usize,
-    /// Most bytes that may wait for one client.
+    /// The most bytes that may wait for one client.
     pub outbox: usize,
-    /// Most bytes that may wait for all clients together.
+    /// The most bytes that may wait for all clients together.
     pub outbox_total: usize,
-    /// Lines a second from one client; 0: no limit.
+    /// The most lines a second that are read from one client; 0: no limit.
     pub rate: usize,
-    /// Lines from one client at once.
+    /// The lines read from one client at once before `rate` slows it down.
     pub burst: usize,
-    /// A client silent for so long is pinged.
+    /// The silence after which a client is pinged.
     pub ping: Duration,
-    /// A client silent for so long is gone. `timeout - ping` runs from when its ping was handed to
-    /// the kernel.
+    /// The silence after which a client is disconnected. After a ping it has `timeout - ping` to
+    /// answer, counted from when the ping was written.
     pub timeout: Duration,
-    /// From accept to `join`, or to the end of a request head.
+    /// The longest time from accept to `join`, and to the end of a request head.
     pub join_timeout: Duration,
-    /// How long an owned id and its messages are kept after its last connection ended.
+    /// The time for which an owned id and its messages are kept after its last connection ended.
     pub hold: Duration,
-    /// Most bytes held for one owned id.
+    /// The most bytes held for one owned id.
     pub held: usize,
-    /// Most bytes held for all of them.
+    /// The most bytes held for all owned ids together.
     pub held_total: usize,
-    /// Owned ids.
+    /// The most owned ids.
     pub owned: usize,
 }
 
@@ -83,26 +86,23 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Holds the values against each other.
+    /// Checks values that depend on each other, or that the library relies on.
     ///
     /// # Errors
-    /// One sentence for the person who chose them, naming the option.
+    /// One sentence for the operator, naming the option to change.
     pub fn check(&self) -> Result<(), String> {
         let refuse = |sentence: String| Err(sentence);
-        if self.max_message < 512 {
-            return refuse(
-                "--max-message must be at least 512 bytes, or no join fits into one".into(),
-            );
+        if !MESSAGE_BYTES.contains(&self.max_message) {
+            let (min, max) = (MESSAGE_BYTES.start(), MESSAGE_BYTES.end());
+            return refuse(format!("--max-message must be from {min} to {max} bytes"));
         }
-        if self.max_message > 16 << 20 {
-            return refuse("--max-message must be at most 16777216 bytes".into());
-        }
-        // What one message adds to an outbox must fit behind the mark at half of it, with room for
-        // what is put around it.
-        let outbox_min = (4 * self.max_message).max(262_144);
+        // The lines of one message, with the fields that the server adds to them, must fit into the
+        // upper half of an outbox: the high-water mark is in the middle.
+        let outbox_min = (4 * self.max_message).max(OUTBOX_BYTES_MIN);
         if self.outbox < outbox_min {
             return refuse(format!(
-                "--outbox must be at least {outbox_min} bytes: four times --max-message, and 262144"
+                "--outbox must be at least {outbox_min} bytes: four times --max-message, and \
+                 {OUTBOX_BYTES_MIN}"
             ));
         }
         if self.outbox_total < self.outbox {
@@ -124,20 +124,28 @@ impl Config {
         Ok(())
     }
 
-    /// Certificate and key, where TLS is spoken.
+    /// Returns the files of certificate and key, if the chat is served over TLS.
     pub fn tls_files(&self) -> Option<(&Path, &Path)> {
         self.tls_cert.as_deref().zip(self.tls_key.as_deref())
     }
 
-    /// Bytes of heads and messages that have not come whole, of all connections together.
+    /// Returns the most bytes of incomplete heads and messages, of all connections together.
     pub fn incomplete_bytes_total(&self) -> usize {
-        // One may have a quarter of what is left; an open message counts double, and its last frame
-        // as it came.
+        // A connection may have a quarter of the bytes left. An incomplete message counts twice its
+        // length, because its buffer grows by doubling, and its last frame as it came.
         INCOMPLETE_BYTES_TOTAL.max(16 * self.max_message)
     }
 
-    /// The most bytes the program may come to hold by its own bounds: for each kind of thing its
-    /// total, or what as many as there may be can have of it. What `--www` reads is not in it.
+    /// Returns the usual memory in bytes: that of a thousand quiet clients, as measured.
+    pub fn memory_bytes_usual(&self) -> usize {
+        if self.tls_cert.is_some() { TLS_USUAL_BYTES } else { USUAL_BYTES }
+    }
+
+    /// Returns the most memory in bytes that the program can take by its own bounds.
+    ///
+    /// For each kind of buffer or entry that is its total or, if this is less, the maximum of one
+    /// client times the number of clients there may be. Files read by `--www` and the kernel's
+    /// buffers are not counted.
     pub fn memory_bytes_max(&self) -> usize {
         let connections = self.max_clients + REFUSALS_MAX;
         let (tls_one, tls_incomplete_one, tls_refused_one) = match self.tls_cert {
@@ -148,17 +156,18 @@ impl Config {
             ),
             None => (0, 0, 0),
         };
-        // An open message counts double; its last frame comes behind it.
+        // An incomplete message counts twice, and its last frame comes behind it.
         let incomplete_one = HEAD_BYTES_MAX
             .max(OPEN_MESSAGE_BYTES + 3 * self.max_message + FRAME_HEADER_BYTES_MAX)
             + tls_incomplete_one;
         let refused_one = self.outbox + 2 * READ_BYTES + tls_refused_one;
-        // What vectors hold that were added to by `extend_tightly`: an eighth of it may be empty.
+        // The buffers that `extend_tightly` appends to: an eighth of their length may be spare.
         let grown = self.outbox_total.min(connections * self.outbox)
             + UNSENT_BYTES_TOTAL.min(connections * refused_one)
             + self.incomplete_bytes_total().min(connections * incomplete_one)
             + self.held_total.min(self.owned * self.held);
-        connections * (CLIENT_BYTES + tls_one + if self.per_address > 0 { ADDRESS_BYTES } else { 0 })
+        let address_one = if self.per_address > 0 { ADDRESS_BYTES } else { 0 };
+        connections * (CLIENT_BYTES + tls_one + address_one)
             + grown / 8 * 9
             + WATCHED_TOTAL.min(connections * WATCHED_MAX) * WATCH_BYTES
             + BLOCKED_TOTAL.min((connections + self.owned) * BLOCKED_MAX) * BLOCK_BYTES
@@ -167,8 +176,8 @@ impl Config {
             + READ_BYTES
             + POOL_BYTES_MAX
             + HELD_POOL_BYTES_MAX
-            // One text and what the kernel refuses of it, the buffer that all lend, and a long
-            // room; one message, as it comes and as it is read.
+            // One text, its bytes that the kernel refused, the shared output buffer, and the long
+            // buffer of the pool. Then one message, as it arrives and as it is parsed.
             + 4 * self.outbox
             + 4 * self.max_message
             + PROGRAM_BYTES
@@ -186,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn defaults_pass_and_stay_below_512_mib() {
+    fn defaults_pass_and_take_less_than_512_mib() {
         assert_eq!(check(|_| {}), Ok(()));
         assert!(Config::default().memory_bytes_max() < 512 << 20);
     }
 
     #[test]
-    fn every_bound_is_in_the_figure() {
+    fn every_bound_is_in_the_memory_figure() {
         let grows = |change: fn(&mut Config), at_least: usize| {
             let mut config = Config::default();
             change(&mut config);
@@ -211,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn few_clients_cannot_fill_all_totals() {
+    fn few_clients_cannot_fill_every_total() {
         let config = Config { max_clients: 50, owned: 50, ..Config::default() };
         assert!(config.memory_bytes_max() < 150 << 20, "{}", config.memory_bytes_max() >> 20);
     }
 
     #[test]
-    fn a_bad_value_is_refused_by_the_name_of_its_option() {
+    fn bad_value_is_refused_by_the_name_of_its_option() {
         let named = |change: fn(&mut Config), option: &str| {
             let sentence = check(change).expect_err(option);
             assert!(sentence.starts_with(option), "{sentence}");

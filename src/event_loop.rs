@@ -1,113 +1,76 @@
-//! Where readiness and new connections come from: mio's `Poll`, the listening sockets, the signals.
+//! The event loop: it waits for readiness, new connections and signals, and runs one turn for them.
 //!
-//! Invariant: nothing from `accept` ends the server. What the machine lacks is tried again, and
-//! said once a second. Nothing here waits but `wait`, except for the disk when SIGHUP says that
-//! certificate and key are new.
+//! mio's `Poll` is the kernel's list of watched sockets (epoll on Linux, kqueue on the BSDs).
+//! `Poll::poll` is the call that sleeps until one of them becomes ready, and it fills `Events` with
+//! the ready ones. A socket is put on that list through the list's `Registry`, together with a
+//! token, which its events carry, and an `Interest`, the kinds of readiness that are watched:
+//! readable, writable or both. Events are *edges*: one comes when a socket *becomes* ready, and no
+//! second one while it stays so (see [`crate::server`]). So a connection is registered once, for
+//! both kinds: a socket that stays writable does not wake the loop, and the interest never changes.
+//!
+//! **Invariants**
+//! - Nothing here blocks except `wait`; only after SIGHUP are certificate and key read from disk.
+//! - No error of `accept` ends the server (`listener.rs`).
+//!
+//! It does not read or write a connection: [`Server::turn`] does.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-#[cfg(feature = "tls")]
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Registry};
-use rustix::net::sockopt;
+use log::info;
+use mio::{Events, Interest, Poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::config::Config;
-use crate::limits::{
-    ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, DESCRIPTORS_RESERVED, EVENTS_MAX, SEND_BUFFER_BYTES,
-    SHUTDOWN, WAITS_PER_TURN,
-};
+use crate::limits::{DESCRIPTORS_RESERVED, EVENTS_MAX, SHUTDOWN, WAITS_PER_TURN};
 use crate::memory::tighten;
 use crate::net::connection::View;
-#[cfg(feature = "tls")]
-use crate::net::tls::{Identity, TlsStream};
-use crate::server::{Accepted, Ready, Server};
+use crate::server::{Ready, Server};
 use crate::time::Now;
 use crate::token::Token;
 
-/// What a connection speaks through.
-#[cfg(not(feature = "tls"))]
-pub type Socket = TcpStream;
-/// What a connection speaks through.
-#[cfg(feature = "tls")]
-pub type Socket = TlsStream<TcpStream>;
+mod listener;
+mod socket;
 
-// Tokens of connections have a slab key in their low half, which these are far above.
+use listener::{Listener, Throttle, Tls};
+pub use socket::{Identity, Socket, WITHOUT_TLS};
+
+// The low half of a connection's token is its slab key, and no key gets as high as these.
 const CHAT: mio::Token = mio::Token(usize::MAX);
 const METRICS: mio::Token = mio::Token(usize::MAX - 1);
 const SIGNALS: mio::Token = mio::Token(usize::MAX - 2);
 const REDIRECT: mio::Token = mio::Token(usize::MAX - 3);
 
-/// The sockets that are listened on, and what wakes the loop.
+/// The listening sockets, and everything else that wakes the loop.
 pub struct EventLoop {
     poll: Poll,
+    /// The events of the last `poll`, kept so that each call fills the same buffer.
     events: Events,
-    /// The first is the chat's.
+    /// The listening sockets; the first serves the chat. Empty while the server stops.
     listeners: Vec<Listener>,
     signals: Signals,
-    /// The kernel has reported signals that were not looked at.
+    /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
     signalled: bool,
     warnings: Throttle,
-    /// What the kernel reported last.
+    /// The ready connections of this turn.
     ready: Vec<Ready>,
-    /// After the first signal: by when it is over.
+    /// The time at which the loop ends even if clients are still connected. The first signal sets
+    /// it.
     stop_by: Option<Instant>,
 }
 
-/// A socket that is listened on.
-struct Listener {
-    token: mio::Token,
-    socket: TcpListener,
-    /// What those see who come through it.
-    view: View,
-    /// With what they are spoken TLS to.
-    #[cfg(feature = "tls")]
-    tls: Option<Tls>,
-    accepting: Accepting,
-}
-
-/// TLS at a listener, and where it is read from.
-#[cfg(feature = "tls")]
-struct Tls {
-    identity: Identity,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-/// Whether `accept` has to be tried.
-#[derive(Clone, Copy, PartialEq)]
-enum Accepting {
-    /// The last one said `WouldBlock`: an event will come.
-    OnEvent,
-    /// More may be waiting that no event will tell of.
-    Owed,
-    /// The machine had no descriptor or memory for it: again then, or when there are fewer
-    /// connections than now.
-    Refused { until: Instant, connections: usize },
-}
-
-/// Lets one line a second through to the log.
-#[derive(Default)]
-struct Throttle {
-    next: Option<Instant>,
-    held_back: u64,
-}
-
 impl EventLoop {
-    /// Listens where the chat is served. From here on the signals SIGINT and SIGTERM are the
-    /// loop's.
+    /// Listens at the chat's address, and takes over SIGINT and SIGTERM.
     ///
     /// # Errors
-    /// When the address cannot be had, or the machine lacks what a loop needs.
+    /// If the address cannot be listened on, or the machine lacks descriptors or memory for a loop.
     pub fn bind(config: &Config) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
-        let chat = Listener::open(config.listen, config, View::Page, poll.registry())?;
+        let chat = Listener::open(config.listen, View::Page, CHAT, config, poll.registry())?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(EventLoop {
@@ -122,36 +85,39 @@ impl EventLoop {
         })
     }
 
-    /// Where it listens: the port is known even if 0 was asked for.
+    /// Returns the chat's address; its port is known even if 0 was asked for.
     ///
     /// # Errors
-    /// Those of getsockname(2), or when the server is stopping.
+    /// Those of getsockname(2); also if the server is stopping and no longer listens.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listeners.first().ok_or(ErrorKind::NotConnected)?.socket.local_addr()
+        self.listeners.first().ok_or(ErrorKind::NotConnected)?.address()
     }
 
-    /// Listens for others than those who want the page, too; gives where.
+    /// Listens at one more address, for the metrics or the redirect, and returns it with its port.
     ///
     /// # Errors
-    /// When the address cannot be had.
+    /// If the address cannot be listened on.
     pub fn bind_also(
         &mut self,
         address: SocketAddr,
         view: View,
         config: &Config,
     ) -> io::Result<SocketAddr> {
-        let listener = Listener::open(address, config, view, self.poll.registry())?;
-        let address = listener.socket.local_addr()?;
+        let token = match view {
+            View::Page => CHAT,
+            View::Metrics => METRICS,
+            View::Redirect => REDIRECT,
+        };
+        let listener = Listener::open(address, view, token, config, self.poll.registry())?;
+        let address = listener.address()?;
         self.listeners.push(listener);
         Ok(address)
     }
 
-    /// Speaks TLS where the chat is served, with certificate and key from these files. From here on
-    /// SIGHUP reads them anew.
+    /// Serves the chat over TLS, and takes over SIGHUP, which reads both files again.
     ///
     /// # Errors
-    /// When the machine lacks what a signal needs.
-    #[cfg(feature = "tls")]
+    /// If the handler of the signal cannot be installed.
     pub fn speak_tls(
         &mut self,
         identity: Identity,
@@ -164,19 +130,21 @@ impl EventLoop {
         self.signals.add_signal(SIGHUP)
     }
 
-    /// Serves until a signal says stop and everybody was told, or a second signal.
+    /// Serves until a signal stops it and every client was told, at most [`SHUTDOWN`] later.
+    ///
+    /// A second signal stops it at once.
     ///
     /// # Errors
-    /// When the kernel refuses to wait, which is beyond repair.
+    /// If the kernel refuses to wait, which is beyond repair.
     pub fn run(mut self, server: &mut Server<Socket>) -> io::Result<()> {
         let mut ended = Instant::now();
         loop {
             let now = self.wait(ended, server)?;
             let at_once = self.heed_signals(now, server);
             server.turn(now, &self.ready);
-            // Behind the turn, so that a connection that ended in it has made room.
+            // After the turn, so that connections removed in it have made room for new ones.
             self.accept(now, server);
-            // The end of one turn is where the next sleep begins: one look at the clock for both.
+            // A turn ends where the next sleep begins, so one look at the clock does for both.
             ended = Instant::now();
             server.counters.turns.add(ended.saturating_duration_since(now.instant));
             if at_once || self.stop_by.is_some_and(|by| server.is_empty() || by <= now.instant) {
@@ -185,7 +153,9 @@ impl EventLoop {
         }
     }
 
-    /// The only place that sleeps, from `now` on: until readiness, or the nearest deadline.
+    /// Sleeps from `now` until readiness or the nearest deadline; nothing else sleeps.
+    ///
+    /// Collects the ready connections, and returns the time at which the loop woke up.
     fn wait(&mut self, now: Instant, server: &Server<Socket>) -> io::Result<Now> {
         let accept = self.listeners.iter().filter_map(|listener| listener.sleep(now)).min();
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
@@ -193,11 +163,12 @@ impl EventLoop {
         self.ready.clear();
         tighten(&mut self.ready, EVENTS_MAX);
         self.take_events(timeout)?;
-        // A message that has come behind a thousand ends does not wait for them.
+        // If `events` was full of ended connections, the kernel is asked for more, so that a
+        // message that arrived after a thousand ends does not wait for them.
         for _ in 1..WAITS_PER_TURN {
             let is_full = self.events.iter().count() == EVENTS_MAX;
-            if !is_full || self.ready.iter().filter(|ready| !ready.closed).count() > EVENTS_MAX / 2
-            {
+            let open = self.ready.iter().filter(|ready| !ready.closed).count();
+            if !is_full || open > EVENTS_MAX / 2 {
                 break;
             }
             self.take_events(Some(Duration::ZERO))?;
@@ -205,8 +176,10 @@ impl EventLoop {
         Ok(Now::read())
     }
 
+    /// Calls `poll` once, and sorts its events: listeners, signals, connections.
     fn take_events(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
+            // A signal interrupted the call; its event comes with the next one.
             Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
             result => result?,
         }
@@ -216,7 +189,7 @@ impl EventLoop {
                     for listener in
                         self.listeners.iter_mut().filter(|listener| listener.token == event.token())
                     {
-                        listener.accepting = Accepting::Owed;
+                        listener.note_readable();
                     }
                 }
                 SIGNALS => self.signalled = true,
@@ -231,7 +204,10 @@ impl EventLoop {
         Ok(())
     }
 
-    /// The first signal begins the end, a second one is the end: then it gives true.
+    /// Reads the signals that have arrived. Returns `true` if the loop has to end with this turn.
+    ///
+    /// The first SIGINT or SIGTERM tells every client goodbye, the second one ends the loop. SIGHUP
+    /// reads certificate and key again.
     fn heed_signals(&mut self, now: Now, server: &mut Server<Socket>) -> bool {
         if !std::mem::take(&mut self.signalled) {
             return false;
@@ -244,7 +220,11 @@ impl EventLoop {
             if self.stop_by.is_some() {
                 return true;
             }
-            info!("stopping; connections to say goodbye to: {}", server.len());
+            info!(
+                "stopping: {} connections have {} seconds to end; a second signal ends them now",
+                server.len(),
+                SHUTDOWN.as_secs()
+            );
             self.stop_by = Some(now.instant + SHUTDOWN);
             self.listeners.clear();
             server.shut_down(now);
@@ -259,176 +239,16 @@ impl EventLoop {
     }
 }
 
-impl Listener {
-    fn open(
-        address: SocketAddr,
-        config: &Config,
-        view: View,
-        registry: &Registry,
-    ) -> io::Result<Listener> {
-        let token = match view {
-            View::Page => CHAT,
-            View::Metrics => METRICS,
-            #[cfg(feature = "tls")]
-            View::Redirect => REDIRECT,
-        };
-        let mut socket = TcpListener::bind(address)?;
-        // Set once, inherited by each connection (on Linux; elsewhere they keep the system's
-        // defaults).
-        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
-        sockopt::set_tcp_nodelay(&socket, true)?;
-        #[cfg(target_os = "linux")]
-        sockopt::set_tcp_user_timeout(
-            &socket,
-            config.timeout.as_millis().min(i32::MAX as u128) as u32,
-        )?;
-        // mio has called it with 128; the second call only sets the backlog.
-        rustix::net::listen(&socket, BACKLOG)?;
-        registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Listener {
-            token,
-            socket,
-            view,
-            #[cfg(feature = "tls")]
-            tls: None,
-            accepting: Accepting::OnEvent,
-        })
-    }
-
-    /// How long the loop may sleep; none: until something happens.
-    fn sleep(&self, now: Instant) -> Option<Duration> {
-        match self.accepting {
-            Accepting::OnEvent => None,
-            Accepting::Owed => Some(Duration::ZERO),
-            Accepting::Refused { until, .. } => Some(until.saturating_duration_since(now)),
-        }
-    }
-
-    fn accept(
-        &mut self,
-        now: Now,
-        server: &mut Server<Socket>,
-        registry: &Registry,
-        warnings: &mut Throttle,
-    ) {
-        match self.accepting {
-            Accepting::OnEvent => return,
-            Accepting::Refused { until, connections }
-                if now.instant < until && server.len() >= connections =>
-            {
-                return;
-            }
-            Accepting::Refused { .. } | Accepting::Owed => {}
-        }
-        self.accepting = Accepting::Owed;
-        for _ in 0..ACCEPTS_PER_TURN {
-            let accepted = self.socket.accept().and_then(|(stream, address)| {
-                let stream = self.socket_for(stream)?;
-                let accepted =
-                    server.accept(stream, address.ip(), self.view, now, |stream, token| {
-                        let both = Interest::READABLE | Interest::WRITABLE;
-                        registry.register(source(stream), mio::Token(token.into()), both)
-                    })?;
-                Ok((accepted, address.ip()))
-            });
-            match accepted {
-                Ok((Accepted::Taken, _)) => {}
-                Ok((Accepted::Full, _)) => {
-                    warnings.warn(now, format_args!("no room for more connections"))
-                }
-                Ok((Accepted::AddressFull, address)) => {
-                    warnings.warn(now, format_args!("no room for more connections from {address}"));
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.accepting = Accepting::OnEvent;
-                    return;
-                }
-                // One that gave up while it waited, or a signal: the next one may be fine.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted
-                    ) => {}
-                Err(error) => {
-                    let until = now.instant + ACCEPT_RETRY;
-                    self.accepting = Accepting::Refused { until, connections: server.len() };
-                    server.counters.accept_failures += 1;
-                    warnings.warn(now, format_args!("cannot accept connections: {error}"));
-                    return;
-                }
-            }
-        }
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-impl Listener {
-    fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
-        Ok(stream)
-    }
-
-    /// SIGHUP is not asked for, and would end the program.
-    fn reload(&mut self) {}
-}
-
-#[cfg(feature = "tls")]
-impl Listener {
-    fn socket_for(&self, stream: TcpStream) -> io::Result<Socket> {
-        match &self.tls {
-            Some(tls) => TlsStream::new(stream, &tls.identity),
-            None => Ok(TlsStream::plain(stream)),
-        }
-    }
-
-    /// For connections to come: those that are here keep what they have.
-    fn reload(&mut self) {
-        let Some(Tls { identity, certificate, key }) = &mut self.tls else { return };
-        match identity.reload(certificate, key) {
-            Ok(new) => {
-                *identity = new;
-                info!("certificate and key were read anew");
-            }
-            Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
-        }
-    }
-}
-
-/// What the kernel knows of a socket.
-#[cfg(not(feature = "tls"))]
-fn source(socket: &mut Socket) -> &mut TcpStream {
-    socket
-}
-
-/// What the kernel knows of a socket.
-#[cfg(feature = "tls")]
-fn source(socket: &mut Socket) -> &mut TcpStream {
-    socket.socket_mut()
-}
-
-impl Throttle {
-    fn warn(&mut self, now: Now, line: std::fmt::Arguments<'_>) {
-        if self.next.is_some_and(|next| now.instant < next) {
-            self.held_back += 1;
-            return;
-        }
-        self.next = Some(now.instant + Duration::from_secs(1));
-        match std::mem::take(&mut self.held_back) {
-            0 => warn!("{line}"),
-            held_back => warn!("{line} ({held_back} times more since the last such line)"),
-        }
-    }
-}
-
-/// Raises the limit of open descriptors as far as this process may.
+/// Raises this process's limit of open descriptors (RLIMIT_NOFILE) as far as allowed.
 ///
 /// # Errors
-/// When the kernel does not let it.
+/// If the kernel refuses.
 pub fn raise_descriptor_limit() -> io::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
-/// How many connections the limit of open descriptors leaves room for.
+/// Returns how many connections the limit of open descriptors leaves room for.
 pub fn connections_possible() -> usize {
     let descriptors =
         getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| limit as usize);

@@ -1,222 +1,275 @@
-//! Every limit and interval that nobody chooses, with its unit in its name and its reason.
+//! The constants that no option changes, each with its unit and its reason.
 //!
-//! What each one bounds is known where it is used, not here.
+//! **Invariants**
+//! - The end of a name is its unit: `_BYTES`, `_US` for microseconds, otherwise a count. Times are
+//!   a [`Duration`].
+//! - `_PER_TURN` bounds the work of one turn, so that no group of connections delays the others;
+//!   the rest waits for the next turns. `_TOTAL` is shared by all clients or connections.
+//! - A *measured* or *counted* figure is that of a 64-bit Linux.
+//!
+//! It does not know how a bound is kept: the file that uses a constant does.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 // ---- the loop ----
 
-/// Bytes that one connection is read for in one turn: one read, its whole budget. A power of two
-/// that holds the longest message by default, and small enough that a turn over a thousand busy
-/// clients stays in the milliseconds.
+/// Bytes read from one connection in one turn: the length of its one read, and its budget.
+///
+/// As long as the longest message by default, but not as that message with its header, which takes
+/// two turns; a power of two. Larger, a turn over a thousand busy clients would take more than
+/// milliseconds; smaller, a long message would take more turns.
 pub const READ_BYTES: usize = 64 * 1024;
-/// Readiness events taken from the kernel at once. What is left over is reported by the next
-/// `wait`.
+/// Readiness events that one call of `poll` takes from the kernel; the next call reports the rest.
+///
+/// Larger costs memory, smaller costs system calls under load.
 pub const EVENTS_MAX: usize = 1024;
-/// Connections accepted in one turn, so that a rush of new ones cannot keep those who talk waiting.
+/// Connections accepted from one listener in one turn, so that a rush of new connections cannot
+/// delay established ones.
 pub const ACCEPTS_PER_TURN: usize = 64;
-/// Connections whose end has come, or that are at their handshake, that are read in one turn,
-/// behind all others: a rush of them cannot keep those who talk waiting. What somebody said who
-/// then went at once waits with them.
+/// Connections read in one turn after all others, because their end was reported or their TLS
+/// handshake goes on: a rush of either cannot delay established connections.
+///
+/// The last messages of a client that left at once wait with them; larger would deliver those
+/// sooner and delay the others more.
 pub const ENDS_PER_TURN: usize = 128;
-/// How often the kernel is asked for more at the end of a wait, as long as most of what it reports
-/// are ends: as many events as there may be connections.
-pub const WAITS_PER_TURN: usize = 32;
-/// Connections that the kernel keeps until we accept them.
+/// Calls of `poll` in one `wait`, as long as most events are ends: as many events in all as there
+/// may be connections by default. Fewer, and a message could wait behind ends in the kernel's list.
+pub const WAITS_PER_TURN: usize = CONNECTIONS_MAX / EVENTS_MAX;
+/// Connections that the kernel completes and keeps until we accept them (listen(2)). In a rush
+/// beyond that, a client has to try again, a second later.
 pub const BACKLOG: i32 = 4096;
-/// How soon accepting is tried again after the machine ran out of descriptors: the edge that told
-/// of it is gone.
+/// The wait before `accept` is tried again after the machine ran out of descriptors or memory. No
+/// event would come: the edge that reported the connections is gone.
+///
+/// Shorter, and the loop spins while nothing has changed; longer, and new clients wait longer.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// Watchers looked at in one turn: about a millisecond of sending, when all of them have to be
-/// told.
+/// Watchers looked at in one turn for a notice of presence: about a millisecond of sending, if all
+/// of them have to be told.
 pub const NOTICES_PER_TURN: usize = 256;
-/// What nobody waits for, such as the news that a message has arrived, may leave so much later, if
-/// nothing else is said to its client, for the sake of one write for many. Nobody sees it: what
-/// comes within a tenth of a second looks immediate.
+/// The longest delay of a line that no client waits for, such as the news that a message was
+/// delivered, if no other line for its recipient comes before: one write then carries many.
+///
+/// People do not notice: anything within a tenth of a second looks immediate.
 pub const GATHERING: Duration = Duration::from_millis(20);
-/// Deadlines that have come up and are looked at in one turn: some milliseconds of sending, when
-/// for all of them a ping is due. That of a rush of connections comes up as it went, or, after a
-/// pause of the machine, all at once.
+/// Deadlines handled in one turn: some milliseconds of sending, if each of them is a ping.
+///
+/// The deadlines of a rush of connections come up spread out like the rush or, after a pause of the
+/// machine, all at once.
 pub const DEADLINES_PER_TURN: usize = 256;
-/// The kernel's send buffer for a connection. Left to itself Linux takes 3.9 MB on loopback before
-/// it refuses, and a reader that stopped would be found eight outboxes late.
+/// The kernel's send buffer of a connection, in bytes (SO_SNDBUF).
+///
+/// If it is not set, Linux takes 3.9 MB on loopback before it refuses bytes, so a stopped reader
+/// would be noticed eight outboxes late. Smaller, and more writes are cut short.
 pub const SEND_BUFFER_BYTES: usize = 65_536;
-/// Bounds of the buckets that turns are sorted into by their time, in microseconds: from a turn for
-/// one message to one in which everybody waited.
+/// Upper bounds of the histogram of turns, in microseconds: from a turn for one message to a turn
+/// in which every client waited for a second.
 pub const TURN_BUCKETS_US: [u64; 12] =
     [50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 1_000_000];
-/// From the first signal to the end: what cannot be written by then is not written.
+/// The time from the first signal to the end; bytes that have not left by then are lost.
+///
+/// Well below the 10 seconds after which `docker stop` kills.
 pub const SHUTDOWN: Duration = Duration::from_secs(4);
 
 // ---- connections ----
 
-/// Connections at once, where descriptors allow it and `--max-clients` does not say otherwise.
+/// Connections at one time, if descriptors allow it and `--max-clients` does not say otherwise.
 pub const CONNECTIONS_MAX: usize = 32_768;
-/// Descriptors that connections leave free: standard streams, listeners, poll, signals, `--www`,
-/// refusals, connections for metrics.
+/// Descriptors that connections leave free: standard streams, listeners, `poll`, signals, a file of
+/// `--www`, refused connections, connections for metrics.
 pub const DESCRIPTORS_RESERVED: usize = 32;
-/// Connections over the maximum that are told so with a 503 at one time; more are just dropped.
+/// Connections beyond the limit that are answered 503 at one time; others are dropped unanswered.
 pub const REFUSALS_MAX: usize = 16;
-/// Connections for metrics at one time, besides all others: a scraper needs one. Each may hold one
+/// Connections for metrics at one time, besides all others. A scraper needs one. Each may hold one
 /// text of 6 KiB.
 pub const METRICS_CONNECTIONS_MAX: usize = 4;
-/// What a joined client costs at most besides what is counted by itself: its slots, its id, its
-/// deadlines, and what a begun message is kept in (measured: 425 while it is quiet, 560 with a
-/// message begun, ids of 64 bytes).
+/// Memory of a joined client, at most, besides the parts that are counted by themselves: its slots,
+/// its id, its deadlines, the state of a partial message.
+///
+/// Measured: 425 bytes while it is quiet, 560 with a partial message, with ids of 64 bytes.
 pub const CLIENT_BYTES: usize = 640;
-/// What one connection costs at most for being counted by its address: a place, and one in a table.
+/// Memory that counting a connection by its address takes, at most: a list entry and a table entry.
 pub const ADDRESS_BYTES: usize = 80;
-/// What the program takes for itself: code, stacks, lists, what the allocator cannot use.
+/// Memory of the program itself: code, stacks, lists, and bytes that the allocator cannot use.
 pub const PROGRAM_BYTES: usize = 4 << 20;
-/// How long a connection may take none of the bytes that wait for it.
+/// Resident memory with a thousand quiet clients, for an operator to compare with the most that is
+/// possible (measured: 2.9 MiB, and 2.3 MiB without a client).
+pub const USUAL_BYTES: usize = 3 << 20;
+/// The longest time in which a connection may take none of the bytes that wait for it.
+///
+/// Shorter drops phones in a tunnel; longer keeps the memory of dead connections.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
-/// How long we go on reading after our last word, so that a reset does not eat it (RFC 9112, 9.6).
+/// The time for which we go on reading after our last bytes. Closing with unread input makes the
+/// kernel send a reset, which could destroy these bytes before the peer reads them (RFC 9112, 9.6).
 pub const LINGER: Duration = Duration::from_secs(2);
-/// Bytes read and thrown away meanwhile.
+/// Bytes read and discarded in that time; a peer that sends more is dropped.
 pub const LINGER_BYTES: usize = 64 * 1024;
 
-/// Bytes that the kernel has refused, of all connections: pongs, last words, and what was taken
-/// from outboxes. Who would have more than its share of them is dropped.
+/// Bytes refused by the kernel, of all connections together: pongs, last words, and text taken from
+/// outboxes. A connection that would have more than its share of them is dropped.
 pub const UNSENT_BYTES_TOTAL: usize = 32 << 20;
-/// A shorter text is copied behind its header, and leaves with it in a plain write: two pieces cost
-/// the kernel more than that: of a message by itself some percent.
+/// A text shorter than this is copied behind its frame header, and both leave in one plain write.
+/// A write of two pieces costs the kernel more than the copy: some percent of a single message.
 pub const COPIED_BYTES_MAX: usize = 4096;
-/// Empty buffers kept for the next turn, in bytes: for a thousand short conversations, or a hundred
-/// of dozens of lines. Besides, a long one.
+/// Empty outbox buffers kept for the next turn, in bytes of capacity: for a thousand short
+/// conversations, or a hundred of dozens of lines. One long buffer is kept besides.
 pub const POOL_BYTES_MAX: usize = 1024 * 1024;
-/// The longest of them. Whoever gets one for a line keeps it until that leaves: for a turn, or for
-/// [`GATHERING`], in which others can fill no more new ones than this thread can say in that time,
-/// a few MiB.
+/// The longest of these buffers, in bytes.
+///
+/// A client that gets one for a line keeps it until the line leaves: for a turn, or for
+/// [`GATHERING`]. In that time, other clients can fill no more new buffers than this thread can
+/// write lines, a few MiB.
 pub const POOLED_BUFFER_BYTES_MAX: usize = 16 * 1024;
-/// What hearing one connection may queue for it before it is written to: answers to a read full of
-/// pings are as long as the read, and a turn may hear thousands.
+/// Bytes that one read may queue for its connection before they are written at once, not at the end
+/// of the turn. The answers to a read full of pings are as long as the read, and a turn may read
+/// thousands of connections.
 pub const QUEUED_BYTES_MAX: usize = 4096;
-/// From the first byte of a message to its last, while we listen. Who sends one slower than that
-/// holds memory for nothing.
+/// The longest time from the first byte of a message to its last. A slower sender would hold memory
+/// for nothing. The time begins anew when a connection is read again after a pause.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Deadlines that may be kept besides two for each owner, before those are dropped that nobody has
-/// any more.
+/// Stale deadlines kept, besides two for each owner, before all stale ones are dropped.
+///
+/// Smaller, and few clients that connect and leave would make the loop go through its deadlines
+/// again and again.
 pub const DEADLINES_SPARE: usize = 1024;
 
-/// Entries that a table or list of all has room for at least, however few are in it: tens of
-/// kilobytes, for which nothing is moved.
+/// Entries that a table or list of all clients keeps capacity for, however few it has: tens of
+/// kilobytes, not worth moving entries for.
 pub const TABLE_CAPACITY_MIN: usize = 1024;
-/// Entries that a table of one client, or of one id, has room for at least.
+/// Entries that a table of one client, or of one id, keeps capacity for.
 pub const SMALL_CAPACITY_MIN: usize = 8;
 
 // ---- TLS ----
 
-/// Of these, those that have not agreed yet on how they speak: a handshake is a third of a
-/// millisecond of work, more than a hundred messages are, and those who talk are not to wait for a
-/// crowd that arrives.
+/// TLS handshakes advanced in one turn, counted within [`ENDS_PER_TURN`].
+///
+/// One costs a third of a millisecond, more than a hundred messages; a burst of them must not delay
+/// established connections.
 pub const HANDSHAKES_PER_TURN: usize = 16;
-/// Plain bytes taken from a connection at once: four records, in one write, and more takes several;
-/// what the kernel takes of a connection before it refuses. So much of it may come to lie
-/// encrypted, and counts as refused then.
+/// Plaintext that one write may encrypt: four records, as much as the kernel takes before it
+/// refuses; longer text takes several writes. Once encrypted, it counts as unsent if the kernel
+/// refuses it.
 pub const TLS_WRITE_BYTES: usize = SEND_BUFFER_BYTES;
-/// Bytes read from a socket at once. rustls would ask for 4096, and behind a long record for 18
-/// KiB; it has a place for each record that comes whole in one read, and keeps it. In so many
-/// bytes, 93 do at most, and their places take 3 KiB.
+/// Bytes that one call reads from the socket of a TLS connection.
+///
+/// rustls would ask for 4096, and for 18 KiB in a long record. It has an entry for each record that
+/// arrives whole in one read, and keeps the memory of these entries. At most 93 records arrive in
+/// this many bytes, and their entries take 3 KiB.
 pub const TLS_READ_BYTES: usize = 2048;
-/// Bytes in the longest record in plain (RFC 8446, 5.1).
+/// The longest plaintext of a record in bytes (RFC 8446, 5.1).
 pub const TLS_RECORD_BYTES_MAX: usize = 16_384;
-/// Bytes that a peer may send without one that can be read: the longest record as TLS 1.2 allows
-/// it, 18,437 bytes, and the read in which the next one begins. A handshake takes less than a
-/// tenth; rustls itself would keep 64 KiB of it.
+/// Bytes a peer may send without a plaintext byte that can be read: the longest record that TLS 1.2
+/// allows, 18,437 bytes, and the read in which the next one begins.
+///
+/// A handshake takes less than a tenth of it. rustls itself would keep 64 KiB.
 pub const TLS_UNREAD_BYTES_MAX: usize = 24 * 1024;
-/// What a session costs at most while nothing waits in it: keys, state, and the room for what comes
-/// next.
+/// Memory of a TLS session at most while no bytes wait in it: keys, state, and capacity for the
+/// next bytes. A quiet session takes half of it.
 pub const TLS_SESSION_BYTES: usize = 16 * 1024;
+/// [`USUAL_BYTES`] with TLS (measured: 11.4 MiB, and 3.5 MiB without a client: 8.1 KB for each).
+pub const TLS_USUAL_BYTES: usize = 12 << 20;
 
 // ---- HTTP ----
 
-/// Longest request head in bytes. Browsers send less than two kilobytes; it is what most servers
-/// allow.
+/// The longest request head in bytes. Browsers send less than two kilobytes; most servers have this
+/// limit.
 pub const HEAD_BYTES_MAX: usize = 8192;
-/// Most header fields in a request.
+/// The most header fields in a request.
 pub const HEADERS_MAX: usize = 64;
 
 // ---- WebSocket ----
 
-/// Heads and messages that have not come whole, of all connections together, in bytes; more where
-/// messages may be so long that the share of one would not hold one.
+/// The values of `--max-message`, in bytes.
+///
+/// A shorter message could not hold a `join`. A longer one would be more than the server should
+/// keep for one client.
+pub const MESSAGE_BYTES: RangeInclusive<usize> = 512..=16 << 20;
+/// The least value of `--outbox`, in bytes. Half of it takes the lines that one read of short
+/// messages adds, as half of four times `--max-message` takes one long message.
+pub const OUTBOX_BYTES_MIN: usize = 4 * READ_BYTES;
+/// Bytes of incomplete heads and messages, of all connections together. It is more if messages may
+/// be so long that the share of one connection would not hold one
+/// ([`Config::incomplete_bytes_total`](crate::config::Config::incomplete_bytes_total)).
 pub const INCOMPLETE_BYTES_TOTAL: usize = 64 << 20;
-/// Longest header of a frame in bytes (RFC 6455, 5.2).
+/// The longest header of a frame in bytes (RFC 6455, 5.2).
 pub const FRAME_HEADER_BYTES_MAX: usize = 14;
-/// What tungstenite reads at once. It fills this much with zeros before each read, so small is
+/// Bytes that tungstenite reads at once. It fills as many with zeros before each read, so small is
 /// fast; below 512 it reads in crumbs.
 pub const CONTEXT_READ_BYTES: usize = 512;
-/// What an open message is counted as besides its bytes: the context that its connection keeps for
-/// it (counted: 795).
+/// Bytes that an incomplete message is counted as, besides its length: the tungstenite context that
+/// its connection keeps for it (counted: 795).
 pub const OPEN_MESSAGE_BYTES: usize = 1024;
-/// A context that took a longer frame than this has grown, and is not kept.
+/// The longest frame, in bytes, after which a context is kept for the next message. A longer one
+/// has made the context's buffer grow.
 pub const CONTEXT_FRAME_BYTES_MAX: usize = 4096;
 
 // ---- the protocol ----
 
-/// Longest id in bytes.
+/// The longest id in bytes.
 pub const ID_BYTES_MAX: usize = 64;
-/// Shortest and longest key in bytes.
-pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
-/// Longest mid in bytes.
+/// The shortest and the longest key in bytes.
+pub const KEY_BYTES: RangeInclusive<usize> = 16..=128;
+/// The longest mid in bytes.
 pub const MID_BYTES_MAX: usize = 32;
-/// Longest `ref` in bytes, and longest `to` that an error repeats.
+/// The longest `ref` in bytes, and the longest `to` that an error repeats.
 pub const REF_BYTES_MAX: usize = 64;
-/// How deep arrays and objects may be nested in a `body`: recipients' parsers recurse.
+/// The deepest nesting of arrays and objects in a `body`: parsers of recipients recurse, and a
+/// deeper body could exhaust their stack.
 pub const BODY_DEPTH_MAX: usize = 64;
-/// Longest list in one line.
+/// The longest list in one line.
 pub const LIST_MAX: usize = 256;
-/// Ids that one client watches.
+/// Ids that one client may watch.
 pub const WATCHED_MAX: usize = 256;
 /// Ids watched by all clients together.
 pub const WATCHED_TOTAL: usize = 225_000;
-/// What one watched id costs at most: watched by nobody else, 64 bytes long, and in a table that is
-/// a quarter full (counted: 374; 330 where it is half full).
+/// Memory of a watched id, at most: with no other watcher, 64 bytes long, in a table that is a
+/// quarter full (counted: 374; 330 if it is half full).
 pub const WATCH_BYTES: usize = 376;
-/// Ids that one client blocks.
+/// Ids that one client may block.
 pub const BLOCKED_MAX: usize = 256;
 /// Ids blocked by all clients together.
 pub const BLOCKED_TOTAL: usize = 190_000;
-/// What one blocked id costs at most, in a table that is a quarter full (counted: 174; 130 where it
-/// is half full).
+/// Memory of a blocked id, at most: in a table that is a quarter full (counted: 174; 130 if it is
+/// half full).
 pub const BLOCK_BYTES: usize = 176;
-/// Refused lines in a row after which a client is taken for broken.
+/// Refused lines in a row after which a client is disconnected as broken.
 pub const BAD_REQUESTS_MAX: u8 = 16;
 
 // ---- owned ids ----
 
-/// How long an owned id whose connection broke still looks online: a reload or a change of network
-/// takes less.
+/// The time for which an owned id still looks online after its connection broke: a reload of the
+/// page or a change of network takes less.
 pub const AWAY_GRACE: Duration = Duration::from_secs(10);
-/// Sends with a `ref` that are remembered for one owned id, so that a repeated one is not routed
+/// Sends with a `ref` that are remembered for one owned id, so that a repeated send is not routed
 /// twice.
 pub const SENDS_MAX: usize = 128;
-/// What one of them is counted as: 48 bytes, a share of the table's room to grow, and the id it
-/// went to, which may be here only.
+/// Bytes that a remembered send is counted as: 48, its share of the table's spare capacity, and the
+/// id of its recipient, which may have no other copy.
 pub const SEND_BYTES: usize = 144;
-/// Bytes of remembered sends of all. By themselves, so that people who have left cannot fill up
-/// what is held for others.
+/// Bytes of remembered sends, of all owned ids together. A total of its own, so that clients that
+/// have left cannot fill up the memory for held messages.
 pub const SENDS_BYTES_TOTAL: usize = 64 << 20;
-/// What a held message is counted as besides its line: its place in the queue, which has room for
-/// as many more, and its sender's id, which may be here only.
+/// Bytes that a held message is counted as, besides its line: its entry in the queue and as much
+/// spare capacity there, and the id of its sender, which may have no other copy.
 pub const HELD_BYTES: usize = 192;
-/// What was acknowledged out of the order in which it came leaves gaps. They are closed when they
-/// are one part in so many: half, so that no byte is moved more than once for each that goes.
+/// Messages acknowledged out of order leave gaps in a queue. Gaps are closed when they are one part
+/// in this many: a half, so that no byte is moved more than once for each byte that leaves.
 pub const GAPS_SHARE: usize = 2;
-/// The same when nothing more can be held: the seven parts that are moved then are moved for an
-/// eighth of a limit.
+/// The same while no more can be held: one part in eight, because the seven other parts, which are
+/// then moved, make an eighth of a limit free.
 pub const GAPS_SHARE_WHEN_FULL: usize = 8;
-/// Room for held messages that is not counted as messages, in bytes: of empty queues, and beyond
-/// what is in others. For hundreds of dozens of messages, or one of thousands.
+/// Capacity for held messages that is not counted as messages, in bytes: of empty queues, and spare
+/// in others. For hundreds of queues of dozens of messages, or one of thousands.
 pub const HELD_POOL_BYTES_MAX: usize = 2 << 20;
-/// What an owned id costs at most while nothing is held for it (counted: 557, with an id of 64
+/// Memory of an owned id, at most, while no message is held for it (counted: 557, with an id of 64
 /// bytes).
 pub const OWNED_BYTES: usize = 560;
-/// What is done in one turn for owned ids whose time has come: one for each, and one for each
-/// message that is dropped with it. The rest is for the next turns.
+/// Steps taken in one turn for owned ids that expire: one for each id, and one for each message
+/// dropped with it.
 pub const EXPIRIES_PER_TURN: usize = 1024;
 
 // ---- the log ----
 
-/// Longest line of the log in bytes: below 4096, what a pipe that is ready takes without blocking.
+/// The longest line of the log in bytes: below 4096, which a pipe that is ready takes without
+/// blocking (pipe(7)).
 pub const LOG_LINE_BYTES_MAX: usize = 4000;

@@ -1,31 +1,32 @@
-//! How memory is shared, given back and checked: a total that many share, the capacity of
-//! collections, and the size of a struct field by field.
+//! Memory: a total that many payers share, capacity that is given back, and sizes of structs.
 //!
-//! Invariants:
-//! - A [`Budget`]'s `used` is the sum of what was taken and not given back.
+//! A collection of the standard library that once held 19,000 entries keeps the capacity for them
+//! ever after. Here every removal is followed by [`tighten`]: a collection with less than a quarter
+//! of its capacity in use shrinks to twice its length. Before entries are moved again, half of them
+//! have to leave or as many again to arrive, so shrinking costs O(1) for each entry that came and
+//! went. After a rush of 19,000 clients the tables shrink in steps: each moves a few thousand
+//! entries at most, in less than a millisecond.
+//!
+//! The allocator returns the pages of a long vector to the kernel at once. The pages of short
+//! allocations, which lie between others, it keeps for the next ones.
+//!
+//! **Invariants**
+//! - `used` of a [`Budget`] is the sum of all bytes taken and not given back.
 //! - A collection that [`tighten`] was called on has at least a quarter of its capacity in use, or
-//!   less capacity than the least worth giving back.
+//!   no more capacity than the minimum given to it.
 //!
-//! Left to itself a collection that once held 19,000 has room for them ever after. Here, whoever
-//! takes something out of one calls [`tighten`]: with less than a quarter of its room in use it
-//! keeps twice what is in it. After that a half of it has to go, or as much again to come, before
-//! anything is moved again, so it costs O(1) for each that came and went. What a rush of 19,000
-//! leaves behind is moved piece by piece: at most a few thousand entries at once, less than a
-//! millisecond.
-//!
-//! The allocator gives the pages of a long vector back to the kernel at once; of short things
-//! strewn among others it keeps them for the next.
+//! It does not know which payers share a budget, nor the contents of a collection.
 
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
 use slab::Slab;
 
-/// Bytes that all may use together.
+/// A total of bytes that many payers share, such as the outboxes of all clients.
 ///
-/// One of them may grow to its own maximum or a quarter of what is left, whichever is less: as
-/// memory fills, the big are refused first and small ones still fit; no look at anybody else is
-/// needed.
+/// Each payer may have its own maximum or a quarter of the bytes left, whichever is less. So as the
+/// total fills, large payers are refused first and small ones still fit, and no payer has to be
+/// compared with another.
 #[derive(Debug)]
 pub struct Budget {
     total: usize,
@@ -33,14 +34,14 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of `total` bytes, none of them used.
+    /// Returns a budget of `total` bytes, none of them used.
     pub fn new(total: usize) -> Budget {
         Budget { total, used: 0 }
     }
 
-    /// The most bytes that one may hold now, whose own maximum is `one`.
-    pub fn limit(&self, one: usize) -> usize {
-        one.min(self.total.saturating_sub(self.used) / 4)
+    /// Returns the most bytes that one payer may have now, given its own maximum.
+    pub fn limit(&self, own_max: usize) -> usize {
+        own_max.min(self.total.saturating_sub(self.used) / 4)
     }
 
     /// Counts `bytes` as used.
@@ -54,15 +55,17 @@ impl Budget {
         self.used -= bytes;
     }
 
-    /// Bytes in use.
+    /// Returns the bytes in use, of all payers together.
     pub fn used(&self) -> usize {
         self.used
     }
 }
 
-/// Appends to something that is kept, and is counted by its length. Left to itself a vector would
-/// take room for as much again; here it is an eighth, and each byte may be moved eight times for
-/// it. For what leaves at once that is not worth it.
+/// Appends to a buffer that lives long and is counted by its length, with little spare capacity.
+///
+/// A vector would double its capacity, which the count would not show. Here an eighth of the length
+/// is spare, for which each byte may be moved eight times. A buffer that leaves at once is not
+/// worth that.
 pub fn extend_tightly(kept: &mut Vec<u8>, bytes: &[u8]) {
     if kept.capacity() - kept.len() < bytes.len() {
         kept.reserve_exact(bytes.len().max(kept.len() / 8));
@@ -70,13 +73,13 @@ pub fn extend_tightly(kept: &mut Vec<u8>, bytes: &[u8]) {
     kept.extend_from_slice(bytes);
 }
 
-/// What has room for more than is in it.
+/// A collection with capacity to give back, for [`tighten`].
 pub trait Collection {
-    /// How much is in it.
+    /// Returns the number of entries.
     fn used(&self) -> usize;
-    /// For how much there is room.
+    /// Returns the number of entries that fit without allocating.
     fn capacity(&self) -> usize;
-    /// Keeps room for so much, or for what is in it.
+    /// Shrinks to this capacity, or to the number of entries if that is greater.
     fn keep(&mut self, capacity: usize);
 }
 
@@ -102,9 +105,10 @@ collection!([T: Ord] BinaryHeap<T>);
 collection!([T: Eq + Hash] HashSet<T>);
 collection!([K: Eq + Hash, V] HashMap<K, V>);
 
-/// A slab cannot move what is in it, so its room reaches to the highest key in use; and to give
-/// back what is behind that is a look at all of it, as often as the highest goes while less than a
-/// quarter is in use. So this is for the end of a turn, and not for each thing that is taken out.
+/// A slab cannot move an entry, because its key is its position, so the capacity reaches at least
+/// to the highest key in use. Giving back the capacity above it looks at the whole slab, each time
+/// the highest entry leaves while less than a quarter is in use. So [`tighten`] a slab at the end
+/// of a turn, not after each removal.
 impl<T> Collection for Slab<T> {
     fn used(&self) -> usize {
         self.len()
@@ -117,8 +121,9 @@ impl<T> Collection for Slab<T> {
     }
 }
 
-/// Gives room back if less than a quarter is in use, but keeps room for `least`: that much is not
-/// worth the trouble.
+/// Gives capacity back if less than a quarter is in use, down to twice the number of entries.
+///
+/// A capacity of up to `min` entries is kept, because it is not worth the move.
 pub fn tighten(collection: &mut impl Collection, min: usize) {
     let (used, capacity) = (collection.used(), collection.capacity());
     if capacity > min && used < capacity / 4 {
@@ -127,9 +132,10 @@ pub fn tighten(collection: &mut impl Collection, min: usize) {
 }
 
 #[cfg(test)]
-/// Holds a struct to a list of its fields, each with its size in bytes and why it is there. A field
-/// that is not listed does not compile; one of another size fails, and so does a whole that is not
-/// its fields and what alignment leaves empty.
+/// Checks a struct against a list of its fields, each with its size in bytes and its reason.
+///
+/// A field that is not listed does not compile. A field of another size fails, and so does a struct
+/// that is not the sum of its fields and of the bytes that alignment leaves empty.
 macro_rules! assert_size {
     ($type:ty = $whole:literal: $name:ident {
         $($field:ident: $size:literal $reason:literal,)*
@@ -140,7 +146,10 @@ macro_rules! assert_size {
         let _all_are_listed = |whole: $type| {
             let $name { $($field: _),* } = whole;
         };
-        $(assert_eq!(size_of_field(|whole: &$type| &whole.$field), $size, "{}, {}", stringify!($field), $reason);)*
+        $(
+            let size = size_of_field(|whole: &$type| &whole.$field);
+            assert_eq!(size, $size, "{}, {}", stringify!($field), $reason);
+        )*
         assert_eq!($($size +)* $empty, $whole, "the sum of the list");
         assert_eq!(size_of::<$type>(), $whole, "{}", stringify!($type));
     }};
@@ -154,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_has_little_room_to_spare_and_is_seldom_moved() {
+    fn tight_buffer_has_little_spare_capacity_and_moves_seldom() {
         for len in [1, 7, 100, 5000] {
             let (mut kept, mut moves) = (Vec::new(), 0);
             while kept.len() < 100_000 {
@@ -168,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_big_are_refused_first() {
+    fn large_payers_are_refused_first() {
         let mut budget = Budget::new(1000);
         assert_eq!(budget.limit(100), 100);
         budget.take(800);
@@ -179,7 +188,7 @@ mod tests {
         assert_eq!((budget.limit(100), budget.used()), (100, 0));
     }
 
-    /// Puts many in, takes them out one by one: room follows what is there, and seldom changes.
+    /// Fills a collection and empties it one by one: its capacity follows in few steps.
     fn check<C: Collection + Default>(
         name: &str,
         put: impl Fn(&mut C, u32),
@@ -193,18 +202,18 @@ mod tests {
             let before = collection.capacity();
             tighten(&mut collection, 100);
             moves += usize::from(collection.capacity() != before);
-            // A hash table has a power of two of places.
+            // A hash table has a power of two of buckets.
             assert!(collection.capacity() <= (4 * collection.used() + 4).max(256), "{name}: {n}");
         }
         assert!((5..20).contains(&moves), "{name}: {moves}");
         assert_eq!(collection.used(), 0);
-        // A hash table has no room where the mark of something is that was taken out since it was
-        // made.
-        assert!(collection.capacity() >= 50, "{name}: the least stays");
+        // Below 100, because a bucket that an entry was removed from stays marked, and does not
+        // count as capacity, until the table is rebuilt.
+        assert!(collection.capacity() >= 50, "{name}: the minimum stays");
     }
 
     #[test]
-    fn room_follows_what_is_there_and_seldom_changes() {
+    fn capacity_follows_the_length_in_few_steps() {
         check("Vec", |c: &mut Vec<u32>, n| c.push(n), |c, _| assert!(c.pop().is_some()));
         check(
             "VecDeque",
@@ -229,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_and_goes_at_the_mark_moves_nothing() {
+    fn entry_coming_and_going_at_the_mark_moves_nothing() {
         let mut list = Vec::with_capacity(1000);
         list.extend(0..250);
         for _ in 0..100 {
@@ -243,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_room_of_a_slab_reaches_to_the_highest_key() {
+    fn capacity_of_a_slab_reaches_to_the_highest_key() {
         let mut slab = Slab::new();
         (0..20_000).for_each(|n| assert_eq!(slab.insert(n), n));
         (0..20_000)

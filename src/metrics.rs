@@ -1,10 +1,15 @@
-//! What all of them count, as text: Prometheus' text format, version 0.0.4.
+//! The page `/metrics`: everything the server counts, in Prometheus' text format, version 0.0.4.
 //!
-//! Invariants: each name begins with `sotto_` and is told of (HELP, TYPE) before its samples;
-//! whatever may have a value stands there from the start, if only as 0. Nothing here counts for the
-//! hot path: it writes down what others have counted, once for each time that it is asked for.
+//! **Invariants**
+//! - Each metric is named `sotto_…`; its HELP and TYPE lines stand in front of its samples.
+//! - A sample that can ever have a value is on the page from the start, if only as 0, so that a
+//!   rate over it is right from the first event on.
+//! - No counter is kept here for the hot path: both halves and the loop count in plain integers of
+//!   their own, and this file writes these down once for each scrape.
+//!
+//! It reads the counters of both halves, `chat` and `net`, and does not know when a scrape comes.
 
-use std::fmt::{Arguments, Write};
+use std::fmt::{Arguments, Display, Write};
 use std::time::Duration;
 
 use crate::chat::hub::Hub;
@@ -13,37 +18,41 @@ use crate::limits::TURN_BUCKETS_US;
 use crate::net::connection::Shared;
 use crate::net::http::STATUSES;
 
-/// What the loop counts by itself, besides what its two halves count.
+/// The loop's own counters, besides those of `chat` and `net`.
 #[derive(Default)]
 pub struct Counters {
-    /// Connections dropped because their peers did not take what was for them.
+    /// Connections dropped because the peer did not take the bytes waiting for it.
     pub slow: u64,
-    /// How often a connection could not be taken in, not even to be told that there is no room.
+    /// Times no connection could be accepted: the machine lacked a descriptor or memory, or there
+    /// was no room even to answer 503.
     pub accept_failures: u64,
-    /// How long turns took.
+    /// Durations of turns, sleep left out.
     pub turns: Histogram,
 }
 
-/// Lengths of time, sorted into the buckets of [`TURN_BUCKETS_US`].
+/// Durations, counted in the buckets of [`TURN_BUCKETS_US`].
 #[derive(Default)]
 pub struct Histogram {
-    /// How many were no longer than the bound of this bucket, and longer than the one before; the
-    /// last has no bound.
+    /// Durations per bucket: above the bound of the bucket before, and not above its own. The last
+    /// bucket has no bound.
     counts: [u64; TURN_BUCKETS_US.len() + 1],
+    /// All durations added up.
     sum: Duration,
 }
 
 impl Histogram {
-    /// Counts one length of time. Most are short, so most are found at once.
+    /// Counts one duration. Most turns are short, so the search ends in the first few buckets.
     pub fn add(&mut self, time: Duration) {
-        let place = TURN_BUCKETS_US.iter().position(|bound| time <= Duration::from_micros(*bound));
-        self.counts[place.unwrap_or(TURN_BUCKETS_US.len())] += 1;
+        let bucket = TURN_BUCKETS_US.iter().position(|bound| time <= Duration::from_micros(*bound));
+        self.counts[bucket.unwrap_or(TURN_BUCKETS_US.len())] += 1;
         self.sum += time;
     }
 }
 
-/// All metrics as they are now. `connections`: how many are open; `log_lines_dropped`: what the log
-/// could not write.
+/// Returns the page as it is now.
+///
+/// `connections` is the number of open connections of every kind, `log_lines_dropped` the number of
+/// lines that the log could not write.
 pub fn text(
     hub: &Hub,
     shared: &Shared,
@@ -51,75 +60,108 @@ pub fn text(
     connections: usize,
     log_lines_dropped: u64,
 ) -> String {
-    let (chat, sockets) = (hub.counters(), &shared.counters);
-    let gauges = [
-        ("sotto_clients", "Clients that have joined.", chat.joined),
-        (
-            "sotto_connections",
-            "Open connections, those for HTTP and metrics among them.",
-            connections,
-        ),
-        ("sotto_owned_ids", "Ids that somebody owns.", hub.owned_ids()),
-        ("sotto_outbox_bytes", "Bytes that wait for clients.", hub.waiting_bytes()),
-        ("sotto_held_bytes", "Bytes held for owned ids.", hub.held_bytes()),
-    ];
-    let totals = [
-        ("sotto_joins_total", "Joins that were granted.", chat.joins),
-        ("sotto_messages_total", "Messages taken.", chat.messages),
-        ("sotto_sent_lines_total", "Lines queued for clients.", chat.lines),
-        ("sotto_sent_frames_total", "WebSocket frames that lines left in.", sockets.frames_out),
-        ("sotto_received_bytes_total", "Bytes read from sockets.", sockets.bytes_in),
-        ("sotto_sent_bytes_total", "Bytes written to sockets.", sockets.bytes_out),
-        ("sotto_slow_clients_total", "Connections dropped as too slow to read.", counters.slow),
-        ("sotto_accept_failures_total", ACCEPT_FAILURES, counters.accept_failures),
-        ("sotto_dropped_log_lines_total", "Lines that the log could not write.", log_lines_dropped),
-    ];
     let mut page = Page::default();
-    for (name, help, value) in gauges {
-        page.family(name, "gauge", help);
-        page.sample(format_args!("{name} {value}"));
-    }
-    for (name, help, value) in totals {
-        page.family(name, "counter", help);
-        page.sample(format_args!("{name} {value}"));
-    }
-    page.family("sotto_refusals_total", "counter", "Requests answered with an error, by its code.");
-    for (code, count) in ErrorCode::ALL.iter().zip(chat.refusals) {
-        page.sample(format_args!("sotto_refusals_total{{code=\"{}\"}} {count}", code.name()));
-    }
-    page.family(
-        "sotto_http_responses_total",
-        "counter",
-        "HTTP responses by status, upgrades among them.",
-    );
-    for (status, count) in STATUSES.iter().zip(sockets.responses) {
-        page.sample(format_args!("sotto_http_responses_total{{code=\"{status}\"}} {count}"));
-    }
+    page.gauges(hub, connections);
+    page.totals(hub, shared, counters, log_lines_dropped);
+    page.refusals(hub);
+    page.responses(shared);
     page.histogram(
         "sotto_turn_seconds",
-        "Time of a turn of the loop, sleep left out.",
+        "Time of one turn of the loop, sleep left out.",
         &counters.turns,
     );
-    page.0
+    page.text
 }
 
-const ACCEPT_FAILURES: &str = "Times that no connection could be taken in for want of descriptors, of memory, or of room to refuse it.";
-
-/// The text while it is written.
+/// The page while it is written.
 #[derive(Default)]
-struct Page(String);
+struct Page {
+    text: String,
+}
 
 impl Page {
-    // Not in line: this is written seldom, and the loops above would be unrolled around it.
+    /// Writes the values that go up and down.
+    fn gauges(&mut self, hub: &Hub, connections: usize) {
+        let joined = hub.counters().joined;
+        let waiting = hub.waiting_bytes();
+        for (name, help, value) in [
+            ("sotto_clients", "Clients that have joined.", joined),
+            ("sotto_connections", "Open connections of every kind.", connections),
+            ("sotto_owned_ids", "Owned ids.", hub.owned_ids()),
+            ("sotto_outbox_bytes", "Bytes waiting for clients.", waiting),
+            ("sotto_held_bytes", "Bytes held for owned ids.", hub.held_bytes()),
+        ] {
+            self.family(name, "gauge", help);
+            self.sample(format_args!("{name} {value}"));
+        }
+    }
+
+    /// Writes the values that only grow, and have no labels.
+    fn totals(&mut self, hub: &Hub, shared: &Shared, counters: &Counters, log_lines_dropped: u64) {
+        let (chat, sockets) = (hub.counters(), &shared.counters);
+        for (name, help, value) in [
+            ("sotto_joins_total", "Joins granted.", chat.joins),
+            ("sotto_messages_total", "Messages accepted.", chat.messages),
+            ("sotto_sent_lines_total", "Lines queued for clients.", chat.lines),
+            (
+                "sotto_sent_frames_total",
+                "WebSocket frames with lines for clients.",
+                sockets.frames_out,
+            ),
+            ("sotto_received_bytes_total", "Bytes read from sockets.", sockets.bytes_in),
+            ("sotto_sent_bytes_total", "Bytes written to sockets.", sockets.bytes_out),
+            (
+                "sotto_slow_clients_total",
+                "Connections dropped for reading too slowly.",
+                counters.slow,
+            ),
+            ("sotto_accept_failures_total", ACCEPT_FAILURES, counters.accept_failures),
+            (
+                "sotto_dropped_log_lines_total",
+                "Log lines that could not be written.",
+                log_lines_dropped,
+            ),
+        ] {
+            self.family(name, "counter", help);
+            self.sample(format_args!("{name} {value}"));
+        }
+    }
+
+    fn refusals(&mut self, hub: &Hub) {
+        let name = "sotto_refusals_total";
+        self.family(name, "counter", "Requests answered with an error, by its code.");
+        for (code, count) in ErrorCode::ALL.iter().zip(hub.counters().refusals) {
+            self.sample_by_code(name, code.name(), count);
+        }
+    }
+
+    fn responses(&mut self, shared: &Shared) {
+        let name = "sotto_http_responses_total";
+        self.family(name, "counter", "HTTP responses by status; 101 is an upgrade to WebSocket.");
+        // A build without TLS has no page over https to redirect to.
+        let is_possible = |status| status != 308 || cfg!(feature = "tls");
+        for (status, count) in STATUSES.iter().zip(shared.counters.responses) {
+            if is_possible(*status) {
+                self.sample_by_code(name, status, count);
+            }
+        }
+    }
+
+    fn sample_by_code(&mut self, name: &str, code: impl Display, count: u64) {
+        self.sample(format_args!("{name}{{code=\"{code}\"}} {count}"));
+    }
+
+    // Out of line, here and below: a scrape is rare, and inlining would unroll the loops above
+    // around it.
     #[inline(never)]
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         // Writing into a string cannot fail, here and below.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
     #[inline(never)]
     fn sample(&mut self, line: Arguments<'_>) {
-        let _ = writeln!(self.0, "{line}");
+        let _ = writeln!(self.text, "{line}");
     }
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
@@ -137,8 +179,11 @@ impl Page {
     }
 }
 
-/// A time in seconds, without zeros at its end: whoever compares bounds as texts finds them in
-/// their usual form.
+const ACCEPT_FAILURES: &str =
+    "Times no connection could be accepted: no descriptor, no memory, or no room even for a 503.";
+
+/// Formats a duration in seconds, without trailing zeros: a program that compares bucket bounds as
+/// text finds them in their usual form.
 fn seconds(time: Duration) -> String {
     let text = format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -149,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_in_seconds() {
+    fn duration_is_written_in_seconds_without_trailing_zeros() {
         let check = |us, expected: &str| assert_eq!(seconds(Duration::from_micros(us)), expected);
         check(0, "0");
         check(50, "0.00005");
@@ -160,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_holds_what_is_no_longer_than_its_bound() {
+    fn bucket_counts_durations_up_to_its_bound() {
         assert!(TURN_BUCKETS_US.is_sorted());
         let mut histogram = Histogram::default();
         let [first, second, ..] = TURN_BUCKETS_US;
@@ -170,11 +215,11 @@ mod tests {
         let mut page = Page::default();
         page.histogram("t", "help", &histogram);
         let values: Vec<&str> =
-            page.0.lines().skip(2).map(|line| line.rsplit_once(' ').unwrap().1).collect();
+            page.text.lines().skip(2).map(|line| line.rsplit_once(' ').unwrap().1).collect();
         assert_eq!(values[..2], ["2", "4"]);
         assert_eq!(values[2..TURN_BUCKETS_US.len()], ["5"; TURN_BUCKETS_US.len() - 2]);
         let sum = format!("{}", (1u64 << 40) / 1_000_000);
-        assert!(values[TURN_BUCKETS_US.len() + 1].starts_with(&sum), "{}", page.0);
+        assert!(values[TURN_BUCKETS_US.len() + 1].starts_with(&sum), "{}", page.text);
         assert_eq!((values[TURN_BUCKETS_US.len()], values[TURN_BUCKETS_US.len() + 2]), ("6", "6"));
     }
 }

@@ -1,15 +1,18 @@
-//! The time of one turn, and deadlines, soonest first.
+//! The time of one turn, and a queue of deadlines, soonest first.
 //!
-//! Invariants:
-//! - Only the loop reads a clock: once when it wakes up, and once to find out how long it may
-//!   sleep.
-//! - Every owner of a deadline has one live entry, never later than the deadline. An entry is live
-//!   when its owner still holds the time that it was pushed with; the others are skipped when they
+//! The queue is a binary heap, in which an entry cannot be moved or found. So a deadline that moves
+//! to a later time leaves its entry where it is: the entry comes up early, and its owner pushes a
+//! new one with the deadline as it is then. An active client costs one push for each `--ping`,
+//! however much it sends.
+//!
+//! **Invariants**
+//! - Only the loop reads a clock: once when it wakes up, and once at the end of a turn, to find out
+//!   how long it may sleep.
+//! - Each owner of a deadline has one live entry, never later than the deadline. An entry is *live*
+//!   if its time is the one in its owner's [`Timer`]. All others are stale, and skipped when they
 //!   come up.
 //!
-//! So a deadline that moves back costs nothing: the entry comes up early, and goes in again with
-//! the deadline as it is then. An active client costs one push for each `--ping`, however much it
-//! sends. What a deadline is for is not known here.
+//! It does not know the purpose of a deadline.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,30 +21,30 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::limits::TABLE_CAPACITY_MIN;
 use crate::memory::tighten;
 
-/// When a turn happens: taken once, right after the loop woke up, and handed to whoever needs it.
+/// The time of a turn, read once, right after the loop woke up.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// For deadlines: never runs backwards, whatever is done to the clock.
+    /// The monotonic time, for deadlines: it never runs backwards, even if the clock is set.
     pub instant: Instant,
-    /// For people: milliseconds since 1970 UTC, as the clock says.
+    /// The wall-clock time, for people, in milliseconds since 1970 UTC.
     pub unix_ms: u64,
 }
 
 impl Now {
-    /// Looks at both clocks.
+    /// Reads both clocks.
     pub fn read() -> Now {
-        // A clock set before 1970 is the operator's trouble; messages are then dated 1970.
+        // With a clock set before 1970, messages are dated 1970.
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { instant: Instant::now(), unix_ms: since_1970.as_millis() as u64 }
     }
 }
 
-/// The entries of all owners, each known by a key.
+/// The queue of deadlines; `K` names the owner of an entry.
 pub struct Deadlines<K> {
     entries: BinaryHeap<Reverse<(Instant, K)>>,
 }
 
-/// What an owner keeps: when its live entry comes up.
+/// An owner's side of its deadline: the time of its live entry, if there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timer(Option<Instant>);
 
@@ -52,7 +55,7 @@ impl<K: Ord + Copy> Default for Deadlines<K> {
 }
 
 impl<K: Ord + Copy> Deadlines<K> {
-    /// The owner's deadline is `due`, or nothing is due: sees to it that an entry comes up by then.
+    /// Makes sure that an entry of this owner comes up at `due` or before; `None`: nothing is due.
     pub fn set(&mut self, key: K, timer: &mut Timer, due: Option<Instant>) {
         let Some(due) = due else { return };
         if timer.0.is_none_or(|at| due < at) {
@@ -61,28 +64,28 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
-    /// When the next entry comes up.
+    /// Returns the time at which the next entry comes up.
     pub fn next(&self) -> Option<Instant> {
         self.entries.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// How many entries there are, live or not.
+    /// Returns the number of entries, live or stale.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Are there none?
+    /// Returns `true` if there is no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Drops the entries that are not live, as the caller knows.
+    /// Drops the stale entries. `is_live` is [`Timer::is_live`] of the owner's timer.
     pub fn retain(&mut self, is_live: impl Fn(Instant, K) -> bool) {
         self.entries.retain(|Reverse((at, key))| is_live(*at, *key));
         tighten(&mut self.entries, TABLE_CAPACITY_MIN);
     }
 
-    /// Takes an entry out that has come up. [`Timer::fired`] says whether it is live.
+    /// Removes and returns an entry that has come up, live or stale: see [`Timer::fired`].
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, K)> {
         self.entries.peek().filter(|Reverse((at, _))| *at <= now)?;
         let Reverse(entry) = self.entries.pop()?;
@@ -92,12 +95,12 @@ impl<K: Ord + Copy> Deadlines<K> {
 }
 
 impl Timer {
-    /// Is the entry for `at` the live one?
+    /// Returns `true` if the entry for `at` is the live one.
     pub fn is_live(&self, at: Instant) -> bool {
         self.0 == Some(at)
     }
 
-    /// An entry for `at` came up. True: it was the live one, and now there is none.
+    /// Notes that the entry for `at` came up. Returns `true` if it was live; now no entry is.
     pub fn fired(&mut self, at: Instant) -> bool {
         self.0.take_if(|live| *live == at).is_some()
     }
@@ -109,14 +112,14 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_a_deadline_costs() {
-        // A time and a key; and what its owner keeps to know the entry by.
+    fn deadline_costs_24_bytes_and_its_timer_16() {
+        // An entry: a time and a token. A timer: the time of the live entry.
         assert_eq!(size_of::<Reverse<(Instant, crate::token::Token)>>(), 16 + 8);
         assert_eq!(size_of::<Timer>(), 16);
     }
 
     #[test]
-    fn an_earlier_deadline_gets_an_entry_and_a_later_one_waits_for_the_old() {
+    fn earlier_deadline_gets_an_entry_and_a_later_one_does_not() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let (mut deadlines, mut timer, token) = (Deadlines::default(), Timer::default(), 'a');
@@ -124,16 +127,16 @@ mod tests {
         assert_eq!(deadlines.next(), None);
         deadlines.set(token, &mut timer, Some(at(25)));
         deadlines.set(token, &mut timer, Some(at(30)));
-        assert_eq!(deadlines.next(), Some(at(25)), "moved back: no new entry");
+        assert_eq!(deadlines.next(), Some(at(25)), "a later deadline: no new entry");
         deadlines.set(token, &mut timer, Some(at(10)));
-        assert_eq!(deadlines.next(), Some(at(10)), "moved forward: an earlier one");
+        assert_eq!(deadlines.next(), Some(at(10)), "an earlier deadline: a new entry");
 
         assert_eq!(deadlines.pop(at(9)), None);
         let (fired, owner) = deadlines.pop(at(25)).expect("10 has come");
         assert_eq!((fired, owner), (at(10), token));
         assert!(timer.fired(fired));
         let (stale, _) = deadlines.pop(at(25)).expect("25 has come");
-        assert!(!timer.fired(stale), "the entry that was overtaken is not live");
+        assert!(!timer.fired(stale), "the entry for the later deadline is stale");
         assert_eq!(deadlines.next(), None);
     }
 }

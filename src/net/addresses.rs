@@ -1,8 +1,11 @@
-//! How many connections there are from one subnet. What a subnet may have is known here, what comes
-//! of more is not.
+//! The number of connections from each subnet, and the limit on it (`--per-address`).
 //!
-//! Invariant: `counts` has, for each subnet somebody is from, how many of `subnets` name it; both are
-//! empty without a limit.
+//! **Invariants**
+//! - For each subnet with a connection, `counts` has the number of entries of `subnets` that name
+//!   it.
+//! - Without a limit, both are empty.
+//!
+//! It does not know how a connection beyond the limit is refused.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,18 +13,19 @@ use std::net::IpAddr;
 use crate::limits::TABLE_CAPACITY_MIN;
 use crate::memory::tighten;
 
-/// Where all connections come from.
+/// The subnets of all connections.
 pub struct Addresses {
-    /// Most connections from one subnet; 0: no limit, and nothing is counted.
+    /// The most connections from one subnet; 0: no limit, and nothing is counted.
     max: usize,
+    /// Connections per subnet.
     counts: HashMap<Subnet, usize>,
-    /// By the key of each connection where it is from: not kept with it, because without a limit it
-    /// is of no use.
+    /// The subnet of each connection, by slab key. Not kept in the connection, where it would cost
+    /// memory even without a limit.
     subnets: Vec<Option<Subnet>>,
 }
 
-/// What is taken for one subnet: an IPv4 address, or the first half of an IPv6 address, for whoever
-/// has one has all behind it.
+/// The addresses that count as one: an IPv4 address, or an IPv6 /64, because a subscriber is given
+/// a whole /64 and can use any address in it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Subnet {
     V4(u32),
@@ -40,18 +44,18 @@ impl Subnet {
 }
 
 impl Addresses {
-    /// Nobody is here; so many may be from one subnet, with 0 any number.
+    /// Returns an empty table with a limit per subnet; 0: no limit.
     pub fn new(max: usize) -> Addresses {
         Addresses { max, counts: HashMap::new(), subnets: Vec::new() }
     }
 
-    /// Are there as many as may be from where this address is?
+    /// Returns `true` if the subnet of this address has as many connections as it may have.
     pub fn is_full(&self, address: IpAddr) -> bool {
         self.max > 0
             && self.counts.get(&Subnet::of(address)).is_some_and(|count| *count >= self.max)
     }
 
-    /// A connection is here, from this address.
+    /// Counts a connection, known by its slab key, from this address.
     pub fn enter(&mut self, key: usize, address: IpAddr) {
         if self.max == 0 {
             return;
@@ -60,21 +64,18 @@ impl Addresses {
             self.subnets.resize(key + 1, None);
         }
         let subnet = Subnet::of(address);
-        debug_assert!(
-            self.subnets[key].is_none(),
-            "a key is used again before its connection has left"
-        );
+        debug_assert!(self.subnets[key].is_none(), "key reused before its connection left");
         self.subnets[key] = Some(subnet);
         *self.counts.entry(subnet).or_default() += 1;
     }
 
-    /// No key is above these: gives back what the table has for others.
+    /// Gives back memory: from now on all slab keys are below `keys`.
     pub fn truncate(&mut self, keys: usize) {
         self.subnets.truncate(keys);
         tighten(&mut self.subnets, TABLE_CAPACITY_MIN);
     }
 
-    /// A connection is gone; it need not have entered.
+    /// Uncounts a connection that was removed; one that never entered is passed over.
     pub fn leave(&mut self, key: usize) {
         let Some(subnet) = self.subnets.get_mut(key).and_then(Option::take) else { return };
         if let Some(count) = self.counts.get_mut(&subnet) {
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_a_place_and_so_are_64_bits_of_an_ipv6_address() {
+    fn subnet_is_an_ipv4_address_or_an_ipv6_slash_64() {
         let same = |one: &str, other: &str| Subnet::of(ip(one)) == Subnet::of(ip(other));
         assert!(same("192.0.2.1", "192.0.2.1") && !same("192.0.2.1", "192.0.2.2"));
         assert!(
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_full_until_somebody_leaves() {
+    fn full_subnet_takes_a_connection_after_one_left() {
         let mut addresses = Addresses::new(2);
         let (here, there) = (ip("192.0.2.1"), ip("2001:db8::1"));
         addresses.enter(0, here);
@@ -123,11 +124,11 @@ mod tests {
         addresses.enter(3, here);
         assert!(addresses.is_full(here));
         (0..4).for_each(|key| addresses.leave(key));
-        assert!(addresses.counts.is_empty(), "nobody is remembered");
+        assert!(addresses.counts.is_empty(), "no subnet is remembered");
     }
 
     #[test]
-    fn without_a_limit_nothing_is_kept() {
+    fn without_a_limit_no_subnet_is_kept() {
         let mut addresses = Addresses::new(0);
         addresses.enter(1, ip("192.0.2.1"));
         assert!(!addresses.is_full(ip("192.0.2.1")));

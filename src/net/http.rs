@@ -1,68 +1,51 @@
-//! HTTP/1.1 as far as this server speaks it: the bytes of one request in, the bytes of its answer
-//! out (RFC 9110, 9112; the opening handshake of RFC 6455).
+//! HTTP/1.1 as far as this server speaks it: the bytes of a request in, the bytes of its answer out
+//! (RFC 9110, 9112; the opening handshake of RFC 6455).
 //!
-//! Invariant: an answer depends on the bytes of its request, on the [`Site`] and on the time given;
-//! never on what came before it, on how its bytes were cut, or on what stands behind them. All
-//! checks stand in one place, `decide`, in the order in which they are made.
+//! **Invariants**
+//! - An answer depends on the bytes of its request, the [`Site`] and the time given, and on nothing
+//!   else: not on earlier requests, not on how the bytes were cut into reads, not on the bytes
+//!   behind the head.
+//! - All checks stand in one function, `decide`, in the order in which they are made.
+//! - No request has a body.
+//! - The only file read is the requested one, and only with [`Files::Folder`].
 //!
-//! Sockets, deadlines and frames are not known here. No request has a body. Nothing is read but,
-//! with [`Files::Folder`], the file that is asked for.
+//! It does not know sockets, deadlines or frames.
 
 use std::borrow::Cow;
 
 use data_encoding::BASE64;
 use httparse::{EMPTY_HEADER, Header, Status};
-use sha1_smol::Sha1;
 
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
-use crate::net::http::assets::{File, Files, SECURITY_FIELDS};
+use crate::net::http::assets::{File, Files};
 
 pub mod assets;
 mod origin;
+mod reply;
 
 pub use origin::Origin;
 use origin::{Authority, is_digits, split_scheme};
+use reply::{
+    Reply, bad_request, fields_too_large, not_found, nothing_here, switch_protocols, too_long,
+    upgrade_required,
+};
+pub use reply::{Response, STATUSES, not_https, timed_out, unavailable};
 
-/// What a client that found no room is asked to wait. Most connections that are refused come from
-/// pages that retry by themselves, so this is for the others, and short: room comes back one
-/// connection at a time.
-const RETRY_AFTER_SECONDS: u32 = 5;
-
-/// Prometheus' text format.
+/// The media type of Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How long a browser that has seen this server speak TLS refuses to be talked out of it: a year,
-/// which is what is recommended. Other hosts of the domain are not ours to promise for, and neither
-/// is a place on the browsers' own lists, which one does not leave for years.
-#[cfg(feature = "tls")]
+/// The time for which a browser that has seen this server over TLS insists on TLS: a year, as is
+/// recommended, in seconds. A visitor that stays away longer can be led to plain HTTP again.
+///
+/// `includeSubDomains` is left out, because other hosts of the domain are not ours to promise for;
+/// so is `preload`, because a host does not get off the browsers' built-in lists for years.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
-/// The status codes of all answers there are.
-pub const STATUSES: &[u16] = &[
-    101,
-    200,
-    304,
-    #[cfg(feature = "tls")]
-    308,
-    400,
-    403,
-    404,
-    405,
-    408,
-    413,
-    414,
-    421,
-    426,
-    431,
-    500,
-    503,
-];
-
-/// What is served here, and to whom.
+/// The content of a server, and the hosts and pages that may have it.
 pub struct Site {
     content: Content,
     access: Access,
-    /// It is served over TLS.
+    /// The site is served over TLS.
     has_tls: bool,
 }
 
@@ -71,66 +54,54 @@ enum Content {
     Page { files: Files, endpoint: Endpoint },
     /// The server's metrics as they are now, and nothing else.
     Metrics(String),
-    /// The way to the page, which is served over TLS at this port, as far as no origin says
-    /// otherwise.
-    #[cfg(feature = "tls")]
+    /// A redirect to the page, which is served over TLS at this port, unless an origin with the
+    /// same host names another.
     Redirect { port: u16 },
 }
 
-/// Which hosts this server answers for, and which pages may connect.
+/// The hosts this server answers for, and the pages that may connect.
 #[derive(Clone)]
 pub enum Access {
-    /// Any host, any page: for a server with nothing to protect.
+    /// Any host and any page: for a server with nothing to protect.
     Anyone,
-    /// Private hosts and the page served here, besides them these origins and their hosts.
+    /// Private hosts and the server's own page, and besides them these origins and their hosts.
     Pages(Vec<Origin>),
 }
 
-/// Where WebSocket connections are made.
+/// The address of WebSocket connections.
 pub struct Endpoint {
     /// The path, without a query. `None`: every path, and then no file is served.
     pub path: Option<&'static str>,
-    /// The subprotocol chosen when a client offers it; clients that do not are welcome, too.
+    /// The subprotocol that is chosen if a client offers it. A client need not offer it.
     pub subprotocol: Option<&'static str>,
 }
 
-/// What has become of the bytes given to [`parse`].
+/// The result of [`parse`].
 #[derive(Debug, PartialEq)]
 pub enum Parsed {
-    /// They are the beginning of a head with nothing wrong so far.
+    /// The bytes are the beginning of a head, well-formed so far.
     Incomplete,
-    /// A request has been answered.
+    /// The bytes begin with a whole head, or cannot become one.
     Complete {
-        /// How many bytes it took: what stands behind them belongs to the next request, or to
-        /// WebSocket. All of them, when the head is broken and nobody can say where the next one
-        /// would begin.
+        /// The length of the request in bytes; the bytes behind it belong to the next request, or
+        /// to WebSocket. If the head is malformed these are all bytes, because the beginning of the
+        /// next request is then unknown.
         used: usize,
-        /// What to send.
+        /// The answer to send.
         answer: Answer,
     },
 }
 
-/// What to send for one request.
+/// The answer to one request.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    /// A whole 101 response: behind it the connection speaks WebSocket.
+    /// A whole 101 response, after which the connection speaks WebSocket.
     Upgrade(Vec<u8>),
-    /// Anything else; the connection goes on speaking HTTP, or ends.
+    /// Any other response, after which the connection goes on with HTTP, or ends.
     Respond(Response),
 }
 
-/// A response, head and body apart so that a file leaves from where it lies.
-#[derive(Debug, PartialEq)]
-pub struct Response {
-    /// Status line and fields, with the empty line that ends them.
-    pub head: Vec<u8>,
-    /// What follows the head; empty in answers to HEAD.
-    pub body: Cow<'static, [u8]>,
-    /// The head says `Connection: close`: nothing may follow, and no more requests are heard.
-    pub close: bool,
-}
-
-/// The head of a request that is well-formed; what it asks for is another matter.
+/// A well-formed request head, before any check of its meaning.
 struct Request<'a> {
     method: &'a str,
     target: &'a str,
@@ -138,7 +109,7 @@ struct Request<'a> {
     fields: &'a [Header<'a>],
 }
 
-/// What a path names.
+/// The resource at a path.
 enum Resource<'a> {
     Endpoint(&'a Endpoint),
     Health,
@@ -146,35 +117,20 @@ enum Resource<'a> {
     Metrics(&'a str),
 }
 
-/// What a request comes to, refusals aside.
+/// The outcome of a request that passed all checks.
 enum Outcome {
     Upgrade(Vec<u8>),
     Reply(Reply),
 }
 
-/// A response before it is written; as the error of a check, a refusal.
-struct Reply {
-    /// Code and reason phrase.
-    status: &'static str,
-    /// Fields that only this response has, each ending in CRLF.
-    fields: String,
-    /// `None` for a 304, which has neither a body nor fields about one.
-    content: Option<Body>,
-    close: bool,
-}
-
-struct Body {
-    media_type: &'static str,
-    bytes: Cow<'static, [u8]>,
-}
-
-/// Answers the request at the beginning of `bytes`, which are all that has come and is not yet
-/// used. Only the first [`HEAD_BYTES_MAX`] are looked at, so that many are always enough for an
-/// answer. `unix_ms`: milliseconds since 1970 UTC.
+/// Answers the request at the beginning of `bytes`, all unused input of a connection.
 ///
-/// Bytes that came in pieces are given again from the start: parsing 8 KiB anew is cheaper than
-/// remembering where parsing stood. What can be seen to be wrong is refused at once, so that a head
-/// that never ends is not waited for.
+/// Only the first [`HEAD_BYTES_MAX`] bytes are looked at, so that many always get an answer.
+/// `unix_ms` is the time in milliseconds since 1970 UTC.
+///
+/// If the bytes are incomplete, call it again with the same bytes and those that came after them:
+/// parsing 8 KiB again costs less than remembering the state of the parser. An error is refused as
+/// soon as it can be seen, so the server does not wait for the end of a malformed head.
 pub fn parse(bytes: &[u8], site: &Site, unix_ms: u64) -> Parsed {
     let mut fields = [EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut fields);
@@ -189,52 +145,30 @@ pub fn parse(bytes: &[u8], site: &Site, unix_ms: u64) -> Parsed {
     }
 }
 
-/// The answer to a client that did not send a whole head in time: 408, and the end.
-pub fn timed_out(unix_ms: u64) -> Response {
-    let sentence = "The request did not arrive in time.";
-    Reply::text("408 Request Timeout", sentence).closing().write(unix_ms)
-}
-
-/// The answer to a client for whom there is no room: 503 with `Retry-After`, and the end.
-pub fn unavailable(unix_ms: u64) -> Response {
-    let sentence = "This server has no room for another connection just now.";
-    Reply::text("503 Service Unavailable", sentence)
-        .field("Retry-After", &RETRY_AFTER_SECONDS.to_string())
-        .closing()
-        .write(unix_ms)
-}
-
-/// The answer to a client that speaks HTTP where TLS is spoken: 400 in plain, and the end.
-pub fn not_https(unix_ms: u64) -> Response {
-    bad_request("This port speaks HTTPS: ask for it with https:// instead of http://.")
-        .write(unix_ms)
-}
-
 impl Site {
-    /// A site that serves `files` and takes WebSocket connections at `endpoint`, both as `access`
-    /// allows.
+    /// Returns a site with these files and a WebSocket endpoint, both limited by `access`.
     pub fn new(files: Files, access: Access, endpoint: Endpoint) -> Site {
         Site { content: Content::Page { files, endpoint }, access, has_tls: false }
     }
 
-    /// The same site, served over TLS.
-    #[cfg(feature = "tls")]
+    /// Returns the same site, served over TLS.
     pub fn over_tls(self) -> Site {
         Site { has_tls: true, ..self }
     }
 
-    /// A site that sends everybody to the same address at `https://` and this port, or that of an
-    /// origin with the same host, under the names that `access` allows: whoever sends people
-    /// elsewhere by a link to here would find a name of theirs refused.
-    #[cfg(feature = "tls")]
+    /// Returns a site that redirects every request to the same address at `https://`.
+    ///
+    /// The port is that of an `https` origin with the same host, or else `port`. Only hosts that
+    /// `access` allows are redirected, so a link to this server cannot lead to a foreign host.
     pub fn redirect(port: u16, access: Access) -> Site {
         Site { content: Content::Redirect { port }, access, has_tls: false }
     }
 
-    /// A site with nothing but these metrics, at `/metrics`, whatever name it is asked for under:
-    /// it is for programs that find it by names of their own network, which no option lists. A page
-    /// that gets at them by DNS rebinding learns what everybody learns who can reach this address:
-    /// numbers, no id and no text.
+    /// Returns a site with these metrics at `/metrics`, and nothing else.
+    ///
+    /// It answers under any host name, because scrapers find it by names of their own network that
+    /// no option lists. A page that reaches it by DNS rebinding learns no more than any client that
+    /// can reach this address: numbers, but no id and no text.
     pub fn metrics(text: String) -> Site {
         Site { content: Content::Metrics(text), access: Access::Anyone, has_tls: false }
     }
@@ -243,14 +177,13 @@ impl Site {
         match (&self.content, path) {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
-            #[cfg(feature = "tls")]
             (Content::Redirect { .. }, _) => Err(nothing_here()),
             (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
                 Ok(Resource::Endpoint(endpoint))
             }
             (_, "/healthz") => Ok(Resource::Health),
             (Content::Page { files, .. }, "/") => file(files, "index.html"),
-            // A path that is no path, `*`, is a name that no file has.
+            // The target `*` is not a path, and not the name of a file either.
             (Content::Page { files, .. }, _) => file(files, path.strip_prefix('/').unwrap_or(path)),
         }
     }
@@ -261,7 +194,7 @@ fn file(files: &Files, name: &str) -> Result<Resource<'static>, Reply> {
         Ok(Some(file)) => Ok(Resource::File(file)),
         Ok(None) => Err(nothing_here()),
         Err(error) => {
-            log::warn!("{name} cannot be read: {error}");
+            log::warn!("cannot read {name} in the folder of --www: {error}");
             let sentence = "This file is here, but the server cannot read it.";
             Err(Reply::text("500 Internal Server Error", sentence))
         }
@@ -269,7 +202,7 @@ fn file(files: &Files, name: &str) -> Result<Resource<'static>, Reply> {
 }
 
 impl<'a> Request<'a> {
-    /// Takes over a head that httparse has found complete, so its parts are there.
+    /// Wraps a head that httparse has found complete, so method, target and version are there.
     fn new(head: &'a httparse::Request<'_, 'a>) -> Request<'a> {
         Request {
             method: head.method.unwrap_or_default(),
@@ -279,8 +212,9 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The values of all fields of this name, in order. A value that is not UTF-8 becomes one
-    /// replacement character, which no check accepts.
+    /// Returns the values of all fields of this name, in order.
+    ///
+    /// A value that is not UTF-8 becomes one replacement character, which no check accepts.
     fn values(&self, name: &str) -> Vec<&'a str> {
         self.fields
             .iter()
@@ -289,7 +223,7 @@ impl<'a> Request<'a> {
             .collect()
     }
 
-    /// The members of a field that is a list, over all its lines (RFC 9110, 5.6.1).
+    /// Returns the members of a list field, over all lines it is spread on (RFC 9110, 5.6.1).
     fn members(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.values(name)
             .into_iter()
@@ -297,70 +231,24 @@ impl<'a> Request<'a> {
             .map(|member| member.trim_matches([' ', '\t']))
     }
 
-    /// Whether a list holds this token, in any case.
+    /// Returns `true` if a list field holds this token, in upper or lower case.
     fn has_token(&self, name: &str, token: &str) -> bool {
         self.members(name).any(|member| member.eq_ignore_ascii_case(token))
     }
 
-    /// HTTP/1.0 could keep connections, too, but only by an extension that nobody needs here.
+    /// Returns `true` if the connection is to end after the answer.
+    ///
+    /// Every connection of HTTP/1.0 does: keeping one takes an extension, which is not supported.
     fn wants_close(&self) -> bool {
         !self.http_1_1 || self.has_token("Connection", "close")
     }
 }
 
-impl Reply {
-    fn new(status: &'static str) -> Reply {
-        Reply { status, fields: String::new(), content: None, close: false }
-    }
-
-    /// A reply whose body is one line for people.
-    fn text(status: &'static str, line: &str) -> Reply {
-        let bytes = format!("{line}\n").into_bytes().into();
-        Reply::new(status).content("text/plain; charset=utf-8", bytes)
-    }
-
-    fn content(mut self, media_type: &'static str, bytes: Cow<'static, [u8]>) -> Reply {
-        self.content = Some(Body { media_type, bytes });
-        self
-    }
-
-    fn field(mut self, name: &str, value: &str) -> Reply {
-        self.fields.push_str(&format!("{name}: {value}\r\n"));
-        self
-    }
-
-    fn closing(mut self) -> Reply {
-        self.close = true;
-        self
-    }
-
-    /// The one place where a response is written, a 101 aside. `no-cache` lets browsers keep what
-    /// they have but ask each time, so that after an update nobody's page is half old and half new.
-    fn write(self, unix_ms: u64) -> Response {
-        let mut head = format!(
-            "HTTP/1.1 {}\r\nDate: {}\r\nCache-Control: no-cache\r\n{SECURITY_FIELDS}{}",
-            self.status,
-            imf_fixdate(unix_ms),
-            self.fields
-        );
-        if let Some(Body { media_type, bytes }) = &self.content {
-            let length = bytes.len();
-            head += &format!("Content-Type: {media_type}\r\nContent-Length: {length}\r\n");
-        }
-        head += if self.close { "Connection: close\r\n\r\n" } else { "\r\n" };
-        Response {
-            head: head.into_bytes(),
-            body: self.content.map(|content| content.bytes).unwrap_or_default(),
-            close: self.close,
-        }
-    }
-}
-
-/// Finds the head at the beginning of `bytes` and says how long it is.
+/// Parses the head at the beginning of `bytes`, and returns its length.
 ///
-/// httparse lets a lone LF end a line, as RFC 9112, 2.2, permits. A proxy in front may not, and
+/// httparse lets a bare LF end a line, as RFC 9112, 2.2, permits. A proxy in front may not, and
 /// then the two disagree on where a request ends, which is how requests are smuggled. So httparse
-/// gets nothing from the first bare LF on.
+/// gets only the bytes before the first bare LF.
 fn parse_head<'b>(
     head: &mut httparse::Request<'_, 'b>,
     bytes: &'b [u8],
@@ -391,7 +279,6 @@ fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
         Ok(Outcome::Upgrade(response)) => return Answer::Upgrade(response),
         Ok(Outcome::Reply(reply)) | Err(reply) => reply,
     };
-    #[cfg(feature = "tls")]
     if site.has_tls {
         reply = reply.field("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY);
     }
@@ -404,13 +291,12 @@ fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
     Answer::Respond(response)
 }
 
-/// All checks, in their order: from what makes the request unsafe to read on, to what only its
-/// purpose needs.
+/// Makes all checks in their order: from those without which reading on is unsafe, to those that
+/// only the purpose of the request needs.
 fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
     let (authority, path) = parse_target(request.target)?;
     let host = check_host(request, authority, &site.access)?;
     check_body(request)?;
-    #[cfg(feature = "tls")]
     if let Content::Redirect { port } = site.content {
         return Ok(Outcome::Reply(redirect(request, host.as_ref(), &site.access, port)?));
     }
@@ -438,9 +324,10 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
     }
 }
 
-/// Takes the path out of a target, and from the absolute form the authority (RFC 9112, 3.2). A
-/// query means nothing here. The asterisk form names no path, so it is found nowhere; the authority
-/// form is for proxies.
+/// Splits a target into path and, in the absolute form, authority (RFC 9112, 3.2).
+///
+/// A query has no meaning here and is dropped. The asterisk form names no path, so it gets a 404.
+/// The authority form is for proxies, and refused.
 fn parse_target(target: &str) -> Result<(Option<Authority>, &str), Reply> {
     if target.starts_with('/') || target == "*" {
         return Ok((None, without_query(target)));
@@ -456,8 +343,10 @@ fn parse_target(target: &str) -> Result<(Option<Authority>, &str), Reply> {
     Ok((Some(authority), path))
 }
 
-/// Finds out under which name this server is addressed, and whether that is one of its names (RFC
-/// 9112, 3.2). `None`: it does not say, which only HTTP/1.0 may do.
+/// Returns the authority that the request is addressed to, if this server answers for its host
+/// (RFC 9112, 3.2).
+///
+/// `None` if the request names none, which only HTTP/1.0 may do.
 fn check_host(
     request: &Request,
     target_authority: Option<Authority>,
@@ -471,7 +360,7 @@ fn check_host(
         ),
         _ => return Err(bad_request("The request has more than one Host.")),
     };
-    // RFC 9112, 3.2.2: the authority of an absolute target stands before Host.
+    // RFC 9112, 3.2.2: the authority of an absolute target overrides Host.
     let authority = target_authority.or(host);
     if let (Access::Pages(origins), Some(Authority { host, .. })) = (access, &authority)
         && !host.is_private()
@@ -485,9 +374,11 @@ fn check_host(
     Ok(authority)
 }
 
-/// Refuses every body. The connection ends with it, because what follows the head is then no
-/// request. How long it is must not be in doubt, even so: a proxy in front may have seen another
-/// length (RFC 9112, 6.1 and 6.3).
+/// Refuses every body.
+///
+/// The connection then ends, because the bytes behind the head are not a request. A request with
+/// a doubtful length is refused as malformed, because a proxy in front may have seen another length
+/// (RFC 9112, 6.1 and 6.3).
 fn check_body(request: &Request) -> Result<(), Reply> {
     let has_transfer_encoding = !request.values("Transfer-Encoding").is_empty();
     let too_large = || {
@@ -515,8 +406,10 @@ fn check_method(request: &Request) -> Result<(), Reply> {
     Err(Reply::text("405 Method Not Allowed", sentence).field("Allow", "GET, HEAD"))
 }
 
-/// Tells a handshake from a request by somebody who only looks, and a whole one from one that a
-/// proxy, say, has spoilt (RFC 6455, 4.2.1).
+/// Refuses a request that is not a whole opening handshake (RFC 6455, 4.2.1).
+///
+/// A browser that only opens the address is told that it is for WebSocket. A handshake that lost a
+/// field, for example in a proxy, is told which one is missing.
 fn check_upgrade(request: &Request) -> Result<(), Reply> {
     let has_key = !request.values("Sec-WebSocket-Key").is_empty();
     let has_upgrade = request.has_token("Upgrade", "websocket");
@@ -551,8 +444,10 @@ fn check_key<'a>(request: &Request<'a>) -> Result<&'a str, Reply> {
     }
 }
 
-/// Lets in the page served here and those of `--origin`. Browsers say where a page comes from and
-/// do not stop it from connecting elsewhere: that is left to servers (RFC 6455, 10.2). What is no
+/// Lets in the server's own page, and pages of an `--origin`.
+///
+/// A browser tells the server where a page comes from, but does not stop the page from connecting
+/// to a foreign server: the check is the server's task (RFC 6455, 10.2). A client that is not a
 /// browser sends no `Origin`, and could make up any.
 fn check_origin(request: &Request, host: Option<&Authority>, site: &Site) -> Result<(), Reply> {
     let Access::Pages(origins) = &site.access else {
@@ -575,35 +470,19 @@ fn check_origin(request: &Request, host: Option<&Authority>, site: &Site) -> Res
     }
 }
 
-/// Subprotocols are compared as they are: unlike most tokens, in their case (RFC 6455, 4.1 and
-/// 11.5).
+/// Returns the endpoint's subprotocol if the client offers it.
+///
+/// Unlike most tokens, subprotocols are compared in their case (RFC 6455, 4.1 and 11.5).
 fn choose_subprotocol(request: &Request, endpoint: &Endpoint) -> Option<&'static str> {
     endpoint
         .subprotocol
         .filter(|ours| request.members("Sec-WebSocket-Protocol").any(|offered| offered == *ours))
 }
 
-/// The answer that ends HTTP on a connection (RFC 6455, 4.2.2). The hash shows that a WebSocket
-/// server has read the key, and not some other server that repeats what it is told; it keeps
-/// nothing secret.
-fn switch_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
-    let mut sha1 = Sha1::from(key);
-    sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    let accept = BASE64.encode(&sha1.digest().bytes());
-    let mut response = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n"
-    );
-    if let Some(subprotocol) = subprotocol {
-        response += &format!("Sec-WebSocket-Protocol: {subprotocol}\r\n");
-    }
-    response += "\r\n";
-    response.into_bytes()
-}
-
-/// The way to the same address over TLS: 308, which keeps the method. Where it is seen at another
-/// port than this one, which is listened on, only an origin can tell.
-#[cfg(feature = "tls")]
+/// Redirects to the same address over TLS, with 308, which keeps the method.
+///
+/// Visitors may see another port than the one listened on, for example behind a port forwarding.
+/// Only an origin can tell that port.
 fn redirect(
     request: &Request,
     authority: Option<&Authority>,
@@ -642,80 +521,8 @@ fn serve(request: &Request, file: File) -> Reply {
     reply.field("ETag", &file.etag)
 }
 
-/// A refusal that ends the connection: who gets one thing wrong may have got the end of the head
-/// wrong, too.
-fn bad_request(sentence: &str) -> Reply {
-    Reply::text("400 Bad Request", sentence).closing()
-}
-
-fn not_found(sentence: &str) -> Reply {
-    Reply::text("404 Not Found", sentence)
-}
-
-fn nothing_here() -> Reply {
-    not_found("There is nothing at this address.")
-}
-
-fn upgrade_required(sentence: &str) -> Reply {
-    Reply::text("426 Upgrade Required", sentence)
-        .field("Upgrade", "websocket")
-        .field("Connection", "Upgrade")
-}
-
-/// Without a version the request line has not ended, and what makes it long is the target.
-fn too_long(head: &httparse::Request) -> Reply {
-    if head.version.is_some() {
-        return fields_too_large();
-    }
-    let sentence = format!("The request line must fit into {HEAD_BYTES_MAX} bytes.");
-    Reply::text("414 URI Too Long", &sentence).closing()
-}
-
-fn fields_too_large() -> Reply {
-    let sentence =
-        format!("A request head has at most {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} fields.");
-    Reply::text("431 Request Header Fields Too Large", &sentence).closing()
-}
-
 fn without_query(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
-}
-
-/// The time as `Date` wants it (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn imf_fixdate(unix_ms: u64) -> String {
-    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = unix_ms / 1000;
-    let days = seconds / 86_400;
-    let (year, month, day) = civil_date(days);
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        WEEKDAYS[(days % 7) as usize],
-        MONTHS[month],
-        seconds / 3600 % 24,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
-/// Year, month from 0, and day from 1, of a day counted from 1 January 1970.
-///
-/// Years are counted from 1 March, so that a leap day is the last day of its year. From March on,
-/// five months always have 153 days; and 400 years, an era, always have 146,097.
-fn civil_date(days_since_1970: u64) -> (u64, usize, u64) {
-    // From 1 March of the year 0 to 1 January 1970.
-    let days = days_since_1970 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    // Take away the leap days in front of this one, and every year of the era has 365 days.
-    let leap_days = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leap_days) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = ((month_from_march + 2) % 12) as usize;
-    let is_next_year = u64::from(month < 2);
-    (400 * era + year_of_era + is_next_year, month, day)
 }
 
 #[cfg(test)]

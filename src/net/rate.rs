@@ -1,59 +1,71 @@
-//! How fast somebody may talk. Who that is, and what is done to somebody faster, is not known here.
+//! A token bucket that can go into debt: lines already read are always charged.
 //!
-//! A bucket holds as many tokens as lines may come at once, and gets so many back a second; each
-//! line takes one. What was read is heard, so a bucket may run into debt. All of it is one time:
-//! when the bucket is full again. Nothing has to be done while it fills, and one that is full does
-//! not differ from one that nobody took from.
+//! A bucket holds one token for each line of the burst, gains tokens at the rate, and pays one for
+//! each line. Its whole state is one `Instant`, the time at which it is full again. So nothing has
+//! to happen while it fills, and a full bucket does not differ from an unused one.
+//!
+//! **Invariants**
+//! - Only a charge moves `full_at`, and only to a later time.
+//! - A bucket is in debt as long as it takes longer to fill than an empty one would.
+//!
+//! It does not know which client a bucket belongs to, nor how a client in debt is slowed down.
 
 use std::time::{Duration, Instant};
 
-/// What everybody may say: so many lines a second, after so many at once.
+/// The limit of every client: lines a second, after a burst.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
     lines_per_second: u64,
-    /// How long an empty bucket takes to be full.
-    filling: Duration,
+    /// The time an empty bucket takes to fill: that of a whole burst.
+    time_to_fill: Duration,
 }
 
-/// What one may say now.
+/// The tokens of one client.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
+    /// The time at which the bucket is, or was, full.
     full_at: Instant,
 }
 
 impl Rate {
-    /// So many lines a second, and so many at once. None: with 0 lines a second there is no limit.
+    /// Limits clients to a rate after a burst of lines. Returns `None` for a rate of 0: no limit.
     pub fn new(lines_per_second: usize, burst: usize) -> Option<Rate> {
-        let mut rate = Rate { lines_per_second: lines_per_second as u64, filling: Duration::ZERO };
-        rate.filling = (lines_per_second > 0).then(|| rate.time_of(burst))?;
+        if lines_per_second == 0 {
+            return None;
+        }
+        let mut rate =
+            Rate { lines_per_second: lines_per_second as u64, time_to_fill: Duration::ZERO };
+        rate.time_to_fill = rate.time_for(burst);
         Some(rate)
     }
 
-    /// In what time so many lines are paid.
-    fn time_of(&self, lines: usize) -> Duration {
-        // By way of u128, because the options are up to 2^32 each.
+    /// Returns the time in which tokens for this many lines are gained.
+    fn time_for(&self, lines: usize) -> Duration {
+        // In u128, because both numbers may be as large as 2^32 (`--rate`, `--burst`).
         let nanoseconds = lines as u128 * 1_000_000_000 / u128::from(self.lines_per_second);
         Duration::from_nanos(nanoseconds.try_into().unwrap_or(u64::MAX))
     }
 }
 
 impl Bucket {
-    /// A full one.
+    /// Returns a bucket that is full now.
     pub fn full(now: Instant) -> Bucket {
         Bucket { full_at: now }
     }
 
-    /// Takes a token for each of these lines, whether they are there or not.
+    /// Takes a token for each line, and goes into debt if there are not enough.
     pub fn take(&mut self, lines: usize, rate: Rate, now: Instant) {
-        self.full_at = self.full_at.max(now) + rate.time_of(lines);
+        self.full_at = self.full_at.max(now) + rate.time_for(lines);
     }
 
-    /// When its debt is paid, or was; none: before time began.
+    /// Returns the time at which the debt is, or was, paid.
+    ///
+    /// `None` if that time is too early for an [`Instant`], as it can be with a long burst.
     pub fn paid_at(&self, rate: Rate) -> Option<Instant> {
-        self.full_at.checked_sub(rate.filling)
+        self.full_at.checked_sub(rate.time_to_fill)
     }
 
-    /// Is it in debt?
+    /// Returns `true` if lines were charged for which no token has been gained yet.
     pub fn is_in_debt(&self, rate: Rate, now: Instant) -> bool {
         self.paid_at(rate).is_some_and(|at| at > now)
     }
@@ -65,7 +77,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// How long its debt takes to be paid.
+    /// Returns how long the bucket's debt takes to be paid.
     fn debt(bucket: &Bucket, rate: Rate, now: Instant) -> Duration {
         let debt =
             bucket.paid_at(rate).map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
@@ -74,12 +86,12 @@ mod tests {
     }
 
     #[test]
-    fn after_a_burst_it_is_so_many_a_second_and_debt_is_paid_in_its_time() {
+    fn debt_after_a_burst_is_paid_at_the_rate() {
         let start = Instant::now();
         let rate = Rate::new(100, 1000).expect("a limit");
         let mut bucket = Bucket::full(start);
         bucket.take(1000, rate, start);
-        assert_eq!(debt(&bucket, rate, start), Duration::ZERO, "so many at once");
+        assert_eq!(debt(&bucket, rate, start), Duration::ZERO, "a whole burst");
         bucket.take(1, rate, start);
         assert_eq!(debt(&bucket, rate, start), SECOND / 100);
         bucket.take(499, rate, start);
@@ -87,7 +99,7 @@ mod tests {
         assert_eq!(debt(&bucket, rate, start + 4 * SECOND), SECOND);
         assert_eq!(debt(&bucket, rate, start + 5 * SECOND), Duration::ZERO);
 
-        // Half a second later half a second's lines are there.
+        // Half a second later, half a second's tokens have been gained.
         let later = start + 5 * SECOND + SECOND / 2;
         bucket.take(50, rate, later);
         assert_eq!(debt(&bucket, rate, later), Duration::ZERO);
@@ -96,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_holds_no_more_than_a_burst() {
+    fn full_bucket_holds_no_more_than_a_burst() {
         let start = Instant::now();
         let rate = Rate::new(1, 2).expect("a limit");
         let mut bucket = Bucket::full(start);
@@ -106,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_numbers_are_only_great() {
+    fn greatest_numbers_do_not_overflow() {
         let start = Instant::now();
         let most = u32::MAX as usize;
         assert!(Rate::new(0, 1000).is_none());

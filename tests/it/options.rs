@@ -1,7 +1,8 @@
-//! How a server starts, or does not.
+//! How a server starts, and how it refuses to.
 
 use crate::support::{Server, sotto};
 
+/// Starts a program that has to end with this exit code, and returns its standard error.
 fn refused(options: &[&str], code: i32) -> String {
     let output = sotto(options).output().expect("it runs");
     assert_eq!(output.status.code(), Some(code));
@@ -9,14 +10,14 @@ fn refused(options: &[&str], code: i32) -> String {
 }
 
 #[test]
-fn a_bad_option_is_one_sentence_and_exit_code_2() {
+fn bad_option_is_one_sentence_and_exit_code_2() {
     let said = refused(&["--max-message", "many"], 2);
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.starts_with("sotto: --max-message: \"many\""), "{said}");
 }
 
 #[test]
-fn an_address_in_use_is_one_sentence_and_exit_code_1() {
+fn address_in_use_is_one_sentence_and_exit_code_1() {
     let server = Server::start(&[]);
     let address = server.address.to_string();
     let said = refused(&["--listen", &address, "--log", "off"], 1);
@@ -24,13 +25,35 @@ fn an_address_in_use_is_one_sentence_and_exit_code_1() {
 }
 
 #[test]
-fn the_environment_chooses_too_and_the_listening_line_comes_whatever_the_log_says() {
-    let mut command = sotto(&["--help"]);
-    let help = String::from_utf8(command.output().expect("it runs").stdout).expect("UTF-8");
-    assert!(help.contains("--listen"));
+fn help_goes_to_standard_output() {
+    for option in ["--help", "-h"] {
+        let output = sotto(&[option]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8(output.stdout).expect("UTF-8").contains("--listen"));
+    }
+}
+
+#[test]
+fn bad_variable_is_refused_like_a_bad_option() {
     let mut command = sotto(&["--listen", "127.0.0.1:0"]);
     let output = command.env("SOTTO_PING", "0").output().expect("it runs");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn unknown_variable_is_named_in_the_log_and_stops_nothing() {
+    let server = Server::start(&[]);
+    // The address is in use, so the program gets as far as listening and ends there.
+    let mut command = sotto(&["--listen", &server.address.to_string()]);
+    let output = command.env("SOTTO_PIN", "1").output().expect("it runs");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.lines().next().is_some_and(|line| line.contains("SOTTO_PIN")), "{said}");
+    assert!(said.contains("sotto: cannot listen on "), "{said}");
+}
+
+#[test]
+fn listening_line_comes_whatever_the_log_level() {
     // Server::start waits for the line.
     drop(Server::start(&["--log", "off"]));
 }

@@ -1,8 +1,13 @@
-//! The log, kept from stopping the server. By itself simple_logger blocks when nobody reads
-//! standard error, and panics when standard error is closed.
+//! The log on standard error, written so that it never stops the server.
 //!
-//! Invariant: a line that cannot be written at once is dropped and counted; no line is longer than
-//! a pipe that is ready takes.
+//! simple_logger alone blocks while the other end of standard error is not read, and panics when it
+//! is closed.
+//!
+//! **Invariants**
+//! - A line that cannot be written at once is dropped and counted.
+//! - A line is never longer than a writable pipe takes without blocking ([`LOG_LINE_BYTES_MAX`]).
+//!
+//! It does not know the meaning of a line.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,33 +18,34 @@ use simple_logger::SimpleLogger;
 
 use sotto::limits::LOG_LINE_BYTES_MAX;
 
-/// Lines dropped since the start. Beside the log, which is nobody's to ask once it is installed.
+/// The number of lines dropped since the start. A static, because the installed log belongs to the
+/// crate `log` and cannot be asked.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Writes to standard error what it takes.
+/// A logger that drops a line rather than wait for standard error.
 pub struct StderrLog {
     inner: SimpleLogger,
-    /// How many of the lines dropped the log has told of.
-    told: AtomicU64,
+    /// The part of [`DROPPED`] that a line of the log has already reported.
+    reported: AtomicU64,
 }
 
-/// How many lines could not be written since the start.
+/// Returns the number of lines dropped since the start.
 pub fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
 impl StderrLog {
-    /// Makes this the program's log, from `level` up.
+    /// Makes this the program's log, for lines of `level` and above.
     ///
     /// # Errors
-    /// When there is one already.
+    /// If the program has a log already.
     pub fn install(level: LevelFilter) -> Result<(), log::SetLoggerError> {
-        // tungstenite's own lines at debug and trace hold what people say.
+        // tungstenite logs messages at debug and trace, and messages are private.
         let inner = SimpleLogger::new()
             .with_level(level)
             .with_module_level("tungstenite", level.min(LevelFilter::Warn));
         log::set_max_level(inner.max_level());
-        log::set_boxed_logger(Box::new(StderrLog { inner, told: AtomicU64::new(0) }))
+        log::set_boxed_logger(Box::new(StderrLog { inner, reported: AtomicU64::new(0) }))
     }
 }
 
@@ -57,7 +63,7 @@ impl Log for StderrLog {
             return;
         }
         let dropped = dropped();
-        let mut text = match dropped.wrapping_sub(self.told.swap(dropped, Ordering::Relaxed)) {
+        let mut text = match dropped.wrapping_sub(self.reported.swap(dropped, Ordering::Relaxed)) {
             0 => record.args().to_string(),
             dropped => format!("({dropped} lines dropped before this one) {}", record.args()),
         };
@@ -78,7 +84,7 @@ impl Log for StderrLog {
     fn flush(&self) {}
 }
 
-/// Does standard error take a line now? A pipe that does has room for 4096 bytes at least
+/// Returns `true` if standard error takes a line now. A writable pipe takes at least 4096 bytes
 /// (pipe(7)).
 fn is_writable() -> bool {
     let stderr = std::io::stderr();

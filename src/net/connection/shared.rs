@@ -1,5 +1,10 @@
-//! What the [`Connection`](super::Connection)s of one loop share, because only one of them is
-//! spoken with at a time, and what is allowed on each.
+//! State that all [`Connection`](super::Connection)s of a loop share, and the limits on each.
+//!
+//! **Invariants**
+//! - One connection uses the state at a time: the loop has one thread, and reads or writes one
+//!   connection after the other. So one WebSocket codec and one output buffer do for all.
+//!
+//! It does not know which connections there are.
 
 use std::time::Duration;
 
@@ -7,83 +12,80 @@ use crate::net::frames::Codec;
 use crate::net::http::{STATUSES, Site};
 use crate::net::rate::Rate;
 
-/// What is allowed on each connection of a loop, and for how long.
+/// The limits on each connection of a loop, in bytes and time.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of the longest message, its fragments together, and so of the longest frame.
+    /// The longest message in bytes, its fragments together; so also the longest frame.
     pub message_bytes_max: usize,
-    /// Bytes of heads and messages that have not come whole, of all connections together.
+    /// The most bytes of incomplete heads and messages, of all connections together.
     pub incomplete_bytes_total: usize,
-    /// A peer silent for so long is pinged.
+    /// The silence after which a peer is pinged.
     pub ping: Duration,
-    /// A peer silent for so long is gone.
+    /// The silence after which a peer is disconnected.
     pub timeout: Duration,
-    /// From accept to [`Connection::admit`](super::Connection::admit), or to the end of a request
-    /// head.
+    /// The longest time from accept to [`Connection::admit`](super::Connection::admit), and to the
+    /// end of a request head.
     pub join_timeout: Duration,
-    /// How fast a peer may talk over WebSocket.
+    /// The limit on lines from a peer over WebSocket; none: no limit.
     pub rate: Option<Rate>,
 }
 
-/// What a connection sees of the server.
+/// The part of the server that a connection can see, by the listener it came through.
 #[derive(Clone, Copy, PartialEq)]
 pub enum View {
     /// The page, and the chat behind it.
     Page,
     /// The metrics, and nothing else.
     Metrics,
-    /// Where the page is.
-    #[cfg(feature = "tls")]
+    /// The redirect to the page over https.
     Redirect,
 }
 
-/// What the connections of one loop share, because only one of them is spoken with at a time.
+/// The shared state of all connections of a loop.
 pub struct Shared {
     site: Site,
     metrics: Site,
-    #[cfg(feature = "tls")]
     redirect: Option<Site>,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
-    /// An empty buffer that has buffer already, for whoever writes next.
+    /// An empty buffer with capacity, lent to the connection that writes next.
     pub(super) out: Vec<u8>,
-    /// What has happened so far.
+    /// The counters of all connections.
     pub counters: Counters,
 }
 
-/// What all connections of a loop count for whoever watches the server; nothing depends on it.
+/// Counters of all connections of a loop, for the metrics; no decision depends on them.
 #[derive(Default)]
 pub struct Counters {
-    /// Bytes that the kernel has given.
+    /// Bytes read from the kernel.
     pub bytes_in: u64,
-    /// Bytes that the kernel has taken.
+    /// Bytes that the kernel accepted.
     pub bytes_out: u64,
-    /// Frames with a text in them, queued.
+    /// Queued frames that carry text.
     pub frames_out: u64,
-    /// HTTP responses, by the place of their status in [`STATUSES`].
+    /// HTTP responses, by the position of their status in [`STATUSES`].
     pub responses: [u64; STATUSES.len()],
 }
 
 impl Counters {
     pub(super) fn count_response(&mut self, head: &[u8]) {
-        // One comparison for each status there is: few, and answers over HTTP are, too.
-        let place = STATUSES.iter().position(|known| *known == status(head));
-        debug_assert!(place.is_some(), "a status that is not in the list");
-        if let Some(place) = place {
-            self.responses[place] += 1;
+        // A linear search: there are few statuses, and few answers over HTTP.
+        let at = STATUSES.iter().position(|known| *known == status(head));
+        debug_assert!(at.is_some(), "a status that is not in the list");
+        if let Some(at) = at {
+            self.responses[at] += 1;
         }
     }
 }
 
 impl Shared {
-    /// What a loop needs once, whatever the number of its connections.
+    /// Returns the shared state of a loop that serves this site.
     pub fn new(site: Site, limits: Limits) -> Shared {
         let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
         let metrics = Site::metrics(String::new());
         Shared {
             site,
             metrics,
-            #[cfg(feature = "tls")]
             redirect: None,
             limits,
             codec,
@@ -92,27 +94,26 @@ impl Shared {
         }
     }
 
+    /// Returns the site that connections with this view see.
     pub(super) fn site(&self, view: View) -> &Site {
         match view {
             View::Page => &self.site,
             View::Metrics => &self.metrics,
-            #[cfg(feature = "tls")]
             View::Redirect => self.redirect.as_ref().unwrap_or(&self.site),
         }
     }
 
-    /// Where connections that see no page are sent to.
-    #[cfg(feature = "tls")]
+    /// Sets the site of connections that see [`View::Redirect`]; without it they see the page.
     pub fn set_redirect(&mut self, site: Site) {
         self.redirect = Some(site);
     }
 
-    /// The metrics as they are now: to be given before a connection for metrics is read.
+    /// Sets the text of the metrics. The loop does so before it reads a connection that sees them.
     pub fn set_metrics(&mut self, text: String) {
         self.metrics = Site::metrics(text);
     }
 
-    /// What was lent goes back. If somebody else's has come back meanwhile, one is enough.
+    /// Takes a lent buffer back, emptied. If there is one already, the second is dropped.
     pub(super) fn return_buffer(&mut self, mut buffer: Vec<u8>) {
         if self.out.capacity() == 0 {
             buffer.clear();
@@ -120,18 +121,18 @@ impl Shared {
         }
     }
 
-    /// Bytes of heads and messages that have not come whole, of all connections together.
+    /// Returns the bytes of incomplete heads and messages, of all connections together.
     pub fn incomplete_bytes(&self) -> usize {
         self.codec.incomplete.used()
     }
 
-    /// Frames that have come whole on all connections.
+    /// Returns the number of whole frames received, on all connections together.
     pub fn frames_heard(&self) -> u64 {
         self.codec.frames
     }
 }
 
-/// The status code of a response head, which stands behind "HTTP/1.1 ".
+/// Returns the status code of a response head: three digits behind `HTTP/1.1 `.
 pub(super) fn status(head: &[u8]) -> u16 {
     head.get(9..12)
         .and_then(|code| std::str::from_utf8(code).ok()?.parse().ok())

@@ -1,8 +1,10 @@
-//! The page: the files of `www/`, built into the program, and the security fields they are served
-//! with.
+//! The page: the files of `www/`, built into the program, and the security fields of its responses.
 //!
-//! Invariant: only names in [`FILES`] are ever looked up, in the program or in a folder, so no path
-//! can leave either. What a request is, and how an answer is written, is not known here.
+//! **Invariants**
+//! - Only names in [`FILES`] are looked up, in the program or in a folder, so no path can lead out
+//!   of either.
+//!
+//! It does not know requests, nor how a response is written.
 
 use std::borrow::Cow;
 use std::fs;
@@ -13,14 +15,14 @@ use std::sync::OnceLock;
 use data_encoding::HEXLOWER;
 use sha1_smol::Sha1;
 
-/// The fields that keep the page to itself, each ending in CRLF, for every response but a 101.
+/// The fields that isolate the page, each ending in CRLF, for every response but a 101.
 ///
-/// The policy allows what the page uses and nothing else: no inline script or style, no frame
-/// around it, no form sent anywhere, and (Trusted Types) no string turned into HTML.
+/// The policy allows only what the page uses: no inline script or style, no frame around the page,
+/// no form sent to a server, and (Trusted Types) no string turned into HTML.
 pub const SECURITY_FIELDS: &str = concat!(
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; ",
-    "img-src 'self' data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ",
-    "require-trusted-types-for 'script'\r\n",
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; ",
+    "connect-src 'self'; img-src 'self' data:; manifest-src 'self'; base-uri 'none'; ",
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n",
     "X-Content-Type-Options: nosniff\r\n",
     "Referrer-Policy: no-referrer\r\n",
     "Cross-Origin-Resource-Policy: same-origin\r\n",
@@ -34,7 +36,7 @@ const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
 const MANIFEST: &str = "application/manifest+json";
 
-/// Every file of `www/`. A test holds this table against the folder.
+/// Every file of `www/`; a test compares this table with the folder.
 pub static FILES: [Asset; 21] = [
     Asset::new("index.html", HTML, include_bytes!("../../../www/index.html")),
     Asset::new("style.css", CSS, include_bytes!("../../../www/style.css")),
@@ -63,15 +65,15 @@ pub static FILES: [Asset; 21] = [
     Asset::new("icon-512.png", PNG, include_bytes!("../../../www/icon-512.png")),
 ];
 
-/// One file of `www/`, as it was when the program was built.
+/// A file of `www/`, as it was when the program was built.
 pub struct Asset {
-    /// Its name in `www/`: one path segment, no slash.
+    /// The file's name in `www/`: one path segment without a slash.
     pub name: &'static str,
-    /// What goes into `Content-Type`.
+    /// The value of `Content-Type`.
     pub media_type: &'static str,
-    /// Its content.
+    /// The file's content.
     pub bytes: &'static [u8],
-    /// Computed when first asked for: the bytes never change.
+    /// The entity tag, computed at the first request, because the bytes never change.
     etag: OnceLock<String>,
 }
 
@@ -81,31 +83,30 @@ impl Asset {
     }
 }
 
-/// Where the files of the page come from.
+/// The source of the page's files.
 pub enum Files {
     /// The program itself.
     BuiltIn,
-    /// This folder, read anew at each request: for work on the page.
+    /// This folder, read again at each request, for work on the page.
     Folder(PathBuf),
 }
 
 /// A file that was found, ready to be served.
 #[derive(Debug)]
 pub struct File {
-    /// What goes into `Content-Type`.
+    /// The value of `Content-Type`.
     pub media_type: &'static str,
-    /// Its content.
+    /// The file's content.
     pub bytes: Cow<'static, [u8]>,
-    /// Its strong entity tag (RFC 9110, 8.8.3), quotes included: the same content has the same tag.
+    /// The strong entity tag (RFC 9110, 8.8.3), quotes included; the same content has the same tag.
     pub etag: String,
 }
 
 impl Files {
-    /// Looks up a file by its exact name. `Ok(None)` if there is none.
+    /// Looks up a file by its exact name; `Ok(None)` if there is none.
     ///
     /// # Errors
-    ///
-    /// The file is in the folder and cannot be read. Built-in files never fail.
+    /// If the file is in the folder but cannot be read. Built-in files never fail.
     pub fn find(&self, name: &str) -> io::Result<Option<File>> {
         let Some(asset) = FILES.iter().find(|asset| asset.name == name) else {
             return Ok(None);
@@ -133,9 +134,10 @@ fn read_now(asset: &Asset, bytes: Vec<u8>) -> File {
     File { media_type: asset.media_type, etag: etag(&bytes), bytes: Cow::Owned(bytes) }
 }
 
-/// The first 64 bits of the content's SHA-1. The tag only tells versions of one file apart, and
-/// whoever could forge one could change the file, so neither the length nor SHA-1's weakness
-/// matters.
+/// Returns the first 64 bits of the content's SHA-1 as an entity tag.
+///
+/// A tag only tells versions of one file apart, and an attacker able to forge one could change the
+/// file, so neither the short length nor SHA-1's weakness matters.
 fn etag(bytes: &[u8]) -> String {
     let digest = Sha1::from(bytes).digest().bytes();
     format!("\"{}\"", HEXLOWER.encode(&digest[..8]))
@@ -145,7 +147,7 @@ fn etag(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// A folder of our own under the system's temporary one, removed at the end.
+    /// A folder under the system's temporary one, removed when dropped.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_holds_every_file_of_www_and_no_other() {
+    fn table_holds_every_file_of_www_and_no_other() {
         let www = concat!(env!("CARGO_MANIFEST_DIR"), "/www");
         let mut there: Vec<String> = fs::read_dir(www)
             .unwrap()
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_goes_with_each_ending() {
+    fn media_type_fits_the_ending_of_each_name() {
         for asset in &FILES {
             let expected = match asset.name.rsplit_once('.').unwrap().1 {
                 "html" => "text/html; charset=utf-8",
@@ -185,14 +187,14 @@ mod tests {
                 "svg" => "image/svg+xml",
                 "png" => "image/png",
                 "webmanifest" => "application/manifest+json",
-                ending => panic!("no type is decided for .{ending}"),
+                ending => panic!("no media type is known for .{ending}"),
             };
             assert_eq!(asset.media_type, expected, "{}", asset.name);
         }
     }
 
     #[test]
-    fn the_security_fields_are_whole_lines() {
+    fn security_fields_are_whole_lines() {
         let names: Vec<&str> = SECURITY_FIELDS
             .split_terminator("\r\n")
             .map(|line| line.split_once(": ").unwrap().0)
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn built_in_files_are_found_by_their_exact_name_only() {
+    fn built_in_file_is_found_by_its_exact_name_only() {
         for asset in &FILES {
             let file = Files::BuiltIn.find(asset.name).unwrap().unwrap();
             assert_eq!(&*file.bytes, asset.bytes);
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_read_anew_and_never_left() {
+    fn folder_is_read_at_each_request_and_never_left() {
         let folder = Folder::new("anew");
         let files = Files::Folder(folder.0.clone());
         assert!(files.find("main.js").unwrap().is_none());
@@ -242,15 +244,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn unreadable_file_is_an_error() {
         let folder = Folder::new("unreadable");
-        // A folder in the file's place: unlike a mode of 000, it stops the superuser, too.
+        // A folder in the file's place cannot be read even by root, unlike a file of mode 000.
         fs::create_dir(folder.0.join("main.js")).unwrap();
         assert!(Files::Folder(folder.0.clone()).find("main.js").is_err());
     }
 
     #[test]
-    fn a_tag_is_the_beginning_of_the_sha1() {
+    fn entity_tag_is_the_beginning_of_the_sha1() {
         assert_eq!(etag(b"abc"), "\"a9993e364706816a\"");
     }
 }

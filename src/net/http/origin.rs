@@ -1,15 +1,17 @@
-//! Who is addressed, and from where: hosts, authorities and origins (RFC 3986, 3.2; RFC 6454).
+//! Hosts, authorities and origins, parsed (RFC 3986, 3.2; RFC 6454).
 //!
-//! Invariant: what is parsed is in the one form that equality needs, so that no check compares
-//! text. Which hosts and origins are welcome is not known here.
+//! **Invariants**
+//! - Equal hosts and origins have equal parsed values, so no check compares text.
+//!
+//! It does not know which hosts and origins are accepted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Names that public DNS cannot hold, so that no stranger can make them point here (RFC 6762, 6761,
-/// 8375; `.internal` is reserved by ICANN).
+/// Suffixes of names that public DNS cannot hold, so an attacker cannot make them point to this
+/// server (RFC 6762, 6761, 8375; `.internal` is reserved by ICANN).
 const PRIVATE_SUFFIXES: [&str; 4] = [".local", ".localhost", ".home.arpa", ".internal"];
 
-/// Where a page was loaded from (RFC 6454), compared as parsed.
+/// The origin of a page: the scheme, host and port it was loaded from (RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     scheme: Scheme,
@@ -17,14 +19,14 @@ pub struct Origin {
     port: u16,
 }
 
-/// The schemes of pages, each with a port of its own.
+/// The scheme of a page; each has a default port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
     Https,
 }
 
-/// `host [ ":" port ]`: the value of `Host`, and the authority of an absolute target (RFC 9110, 4.2
+/// `host [ ":" port ]`: the value of `Host`, or the authority of an absolute target (RFC 9110, 4.2
 /// and 7.2).
 #[derive(Debug, PartialEq)]
 pub(super) struct Authority {
@@ -32,8 +34,7 @@ pub(super) struct Authority {
     port: Option<u16>,
 }
 
-/// A host in the one form that equality needs: an address as its bits, a name in lower case without
-/// a trailing dot.
+/// A host in canonical form: an address as its bits, a name in lower case without a trailing dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Ip(IpAddr),
@@ -41,12 +42,12 @@ pub(super) enum Host {
 }
 
 impl Origin {
-    /// Reads an origin as an operator writes it: `http://` or `https://`, a host, perhaps a port.
-    /// One slash behind it is forgiven.
+    /// Parses an origin as an operator writes it: `http://` or `https://`, a host, perhaps a port.
+    ///
+    /// One slash at the end is permitted.
     ///
     /// # Errors
-    ///
-    /// Anything else, told in one sentence for the operator.
+    /// For any other text, in one sentence for the operator.
     pub fn parse(text: &str) -> Result<Origin, String> {
         Origin::parse_serialized(text.strip_suffix('/').unwrap_or(text)).ok_or_else(|| {
             format!(
@@ -56,28 +57,27 @@ impl Origin {
         })
     }
 
-    /// Reads an origin as browsers write it (RFC 6454, 6.2). `null`, the origin of what has none,
-    /// is not one.
+    /// Parses an origin as browsers write it (RFC 6454, 6.2).
+    ///
+    /// `None` also for `null`, which browsers send for a page without an origin.
     pub(super) fn parse_serialized(text: &str) -> Option<Origin> {
         let (scheme, authority) = split_scheme(text)?;
         let Authority { host, port } = Authority::parse(authority)?;
         Some(Origin { scheme, host, port: port.unwrap_or(scheme.port()) })
     }
 
-    /// Whether a page from here was served by the server that is addressed as `authority`. Behind a
-    /// proxy that ends TLS this server cannot know the scheme people see, so a port that
-    /// `authority` leaves out is taken as the origin's scheme has it. Where it speaks TLS itself,
-    /// no page of its own comes from elsewhere than `https://`.
+    /// Returns `true` if a page of this origin was served by the server addressed as `authority`.
+    ///
+    /// Behind a proxy that ends TLS this server cannot know the scheme that browsers see, so a port
+    /// that `authority` leaves out is the default one of the origin's scheme. If this server speaks
+    /// TLS itself, only an `https` origin can be its own.
     pub(super) fn is_at(&self, authority: &Authority, has_tls: bool) -> bool {
         self.host == authority.host
             && self.port == authority.port.unwrap_or(self.scheme.port())
             && (self.scheme == Scheme::Https || !has_tls)
     }
-}
 
-#[cfg(feature = "tls")]
-impl Origin {
-    /// The port at which this host speaks TLS, if it is the one that is named here.
+    /// Returns the port of an `https` origin on this host.
     pub(super) fn tls_port(&self, host: &Host) -> Option<u16> {
         (self.host == *host && self.scheme == Scheme::Https).then_some(self.port)
     }
@@ -93,7 +93,7 @@ impl Scheme {
 }
 
 impl Authority {
-    /// Reads an authority without user information. `None`: it is not one.
+    /// Parses an authority without user information.
     pub(super) fn parse(text: &str) -> Option<Authority> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -114,7 +114,6 @@ impl Authority {
     }
 }
 
-#[cfg(feature = "tls")]
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -126,8 +125,9 @@ impl std::fmt::Display for Host {
 }
 
 impl Host {
-    /// Reads an IPv4 address or a name. RFC 3986 allows more characters in a name than these, but
-    /// nobody's host has them.
+    /// Parses an IPv4 address or a name.
+    ///
+    /// RFC 3986 allows more characters in a name than these, but no host on the Internet has them.
     fn parse(text: &str) -> Option<Host> {
         let name = text.strip_suffix('.').unwrap_or(text);
         if let Ok(address) = name.parse::<Ipv4Addr>() {
@@ -140,9 +140,10 @@ impl Host {
         name.split('.').all(is_label).then(|| Host::Name(name.to_ascii_lowercase()))
     }
 
-    /// Whether nobody can have made a public name point here. Otherwise a page of theirs could
-    /// become same-origin with this server by letting its own name resolve to this server's
-    /// address: DNS rebinding.
+    /// Returns `true` if the host is an address, or a name that public DNS cannot hold.
+    ///
+    /// The owner of any other name can let it resolve to this server's address. A page of theirs
+    /// would then be same-origin with this server, which is the attack called DNS rebinding.
     pub(super) fn is_private(&self) -> bool {
         match self {
             Host::Ip(_) => true,
@@ -153,7 +154,7 @@ impl Host {
     }
 }
 
-/// Splits `http://` or `https://` from what follows.
+/// Splits `http://` or `https://` from the rest of an address.
 pub(super) fn split_scheme(text: &str) -> Option<(Scheme, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     match scheme.to_ascii_lowercase().as_str() {
@@ -164,11 +165,11 @@ pub(super) fn split_scheme(text: &str) -> Option<(Scheme, &str)> {
 }
 
 fn parse_port(text: &str) -> Option<u16> {
-    // `u16::from_str` alone would take a plus sign, too.
+    // `u16::from_str` alone would also accept a plus sign.
     is_digits(text).then(|| text.parse().ok()).flatten()
 }
 
-/// Whether this is a number without a sign: 1*DIGIT.
+/// Returns `true` if the text is a number without a sign: 1*DIGIT.
 pub(super) fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -1,0 +1,358 @@
+//! The program's options, as one table: the command line, the environment, `--help` and the checks
+//! of values all read it.
+//!
+//! **Invariants**
+//! - An option is one row of [`OPTIONS`]; its name stands nowhere else in the program.
+//! - `--help` takes each default from [`Config::default`] and each range from the row.
+//! - An error is one sentence that names the option or variable to change.
+//!
+//! It does not know the purpose of a value. Values that depend on each other are checked by
+//! [`Config::check`].
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use sotto::config::Config;
+use sotto::event_loop::{Identity, WITHOUT_TLS};
+use sotto::limits::MESSAGE_BYTES;
+use sotto::net::http::Origin;
+
+/// The beginning of an option's name in the environment.
+const VARIABLE_PREFIX: &str = "SOTTO_";
+/// The greatest number an option takes; far above every useful number of bytes, seconds or lines.
+const NUMBER_MAX: usize = u32::MAX as usize;
+/// Columns of `--help`, as in the source.
+const HELP_COLUMNS: usize = 100;
+/// The column in which the descriptions of `--help` begin.
+const DESCRIPTION_COLUMN: usize = 26;
+
+/// The outcome of reading the command line.
+pub enum Command {
+    /// Run the server.
+    Run(Box<Options>),
+    /// Print this text and stop.
+    Print(String),
+}
+
+/// The operator's choices.
+pub struct Options {
+    /// All choices that the library has a name for.
+    pub config: Config,
+    /// The origins that pages may come from, besides the server's own.
+    pub origins: Vec<Origin>,
+    /// The least severe level that is logged.
+    pub log: LevelFilter,
+    /// Certificate and key, read from the files of `--tls-cert` and `--tls-key`.
+    pub identity: Option<Identity>,
+    /// Environment variables that are named like options, but are none.
+    pub unknown_variables: Vec<String>,
+}
+
+/// One row of the table.
+struct Opt {
+    name: &'static str,
+    value: Value,
+    help: &'static str,
+    /// The option has a meaning only in a build with TLS.
+    needs_tls: bool,
+}
+
+/// The syntax of an option's value, and where the value is kept.
+enum Value {
+    Address(fn(&mut Config) -> &mut SocketAddr),
+    OptionalAddress(fn(&mut Config) -> &mut Option<SocketAddr>),
+    /// A path that is opened later.
+    File(fn(&mut Config) -> &mut Option<PathBuf>),
+    /// A folder that has to hold the page.
+    Folder(fn(&mut Config) -> &mut Option<PathBuf>),
+    Count(RangeInclusive<usize>, fn(&mut Config) -> &mut usize),
+    Bytes(RangeInclusive<usize>, fn(&mut Config) -> &mut usize),
+    /// Whole seconds, at least one.
+    Seconds(fn(&mut Config) -> &mut Duration),
+    /// Origins, separated by white space.
+    Origins,
+    LogLevel,
+}
+
+use Value::{Address, Bytes, Count, File, Folder, LogLevel, OptionalAddress, Origins, Seconds};
+
+const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
+const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
+
+/// Every option but `--help` and `--version`, in the order of `--help`.
+#[rustfmt::skip]
+static OPTIONS: [Opt; 22] = [
+    opt("listen", Address(|c| &mut c.listen),
+        "Serve the page and the chat here; port 0 picks a free port"),
+    opt("metrics", OptionalAddress(|c| &mut c.metrics),
+        "Serve /metrics for Prometheus here, and nothing else"),
+    opt("tls-cert", File(|c| &mut c.tls_cert),
+        "Speak https and wss with this certificate and its chain, in PEM; SIGHUP reads it again")
+        .tls(),
+    opt("tls-key", File(|c| &mut c.tls_key),
+        "Private key of that certificate, in PEM; SIGHUP reads it again").tls(),
+    opt("redirect", OptionalAddress(|c| &mut c.redirect),
+        "Send browsers that come here over http to https").tls(),
+    opt("origin", Origins,
+        "Accept pages from this address, too; repeatable, or in the variable separated by spaces"),
+    opt("www", Folder(|c| &mut c.www),
+        "Serve the page from this folder, read again at each request"),
+    opt("max-clients", Count(ANY, |c| &mut c.max_clients),
+        "Most connections at one time; the limit of open descriptors may allow fewer"),
+    opt("per-address", Count(ANY_OR_0, |c| &mut c.per_address),
+        "Most connections from one IPv4 address or IPv6 /64; 0: no limit"),
+    opt("max-message", Bytes(MESSAGE_BYTES, |c| &mut c.max_message),
+        "Longest WebSocket message from a client"),
+    opt("outbox", Bytes(ANY, |c| &mut c.outbox),
+        "Most that may wait for one client; at least 262144, and four times --max-message"),
+    opt("outbox-total", Bytes(ANY, |c| &mut c.outbox_total),
+        "Most that may wait for all clients; at least --outbox"),
+    opt("rate", Count(ANY_OR_0, |c| &mut c.rate),
+        "Most lines a second that are read from one client; 0: no limit"),
+    opt("burst", Count(ANY, |c| &mut c.burst),
+        "Lines read from one client at once before --rate slows it down"),
+    opt("ping", Seconds(|c| &mut c.ping),
+        "Ping a client that stays silent this long"),
+    opt("timeout", Seconds(|c| &mut c.timeout),
+        "Disconnect a client that stays silent this long; must be greater than --ping"),
+    opt("join-timeout", Seconds(|c| &mut c.join_timeout),
+        "Disconnect a client that takes longer to join, or to send a request"),
+    opt("hold", Seconds(|c| &mut c.hold),
+        "Keep an owned id and its messages this long after its last connection ended"),
+    opt("held", Bytes(ANY, |c| &mut c.held),
+        "Most that is kept for one owned id"),
+    opt("held-total", Bytes(ANY, |c| &mut c.held_total),
+        "Most that is kept for all owned ids"),
+    opt("owned", Count(ANY, |c| &mut c.owned),
+        "Most owned ids at one time"),
+    opt("log", LogLevel,
+        "Log lines of this level and above: off, error, warn, info, debug or trace"),
+];
+
+const fn opt(name: &'static str, value: Value, help: &'static str) -> Opt {
+    Opt { name, value, help, needs_tls: false }
+}
+
+/// Reads the environment, then the command line, which wins.
+///
+/// # Errors
+/// One sentence for the operator, naming the option or variable to change.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Command, String> {
+    let mut options = Options::default();
+    options.read_environment(environment)?;
+    let mut origins_of_environment = std::mem::take(&mut options.origins);
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        let option = match argument {
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                return Ok(Command::Print(help()));
+            }
+            lexopt::Arg::Long("version") => return Ok(Command::Print(version())),
+            lexopt::Arg::Long(name) => OPTIONS.iter().find(|option| option.name == name),
+            _ => None,
+        };
+        let Some(option) = option else {
+            return Err(format!("{}; --help lists the options", argument.unexpected()));
+        };
+        let value = parser.value().map_err(|error| error.to_string())?;
+        options.set(option, value).map_err(|sentence| format!("--{}: {sentence}", option.name))?;
+    }
+    if options.origins.is_empty() {
+        options.origins.append(&mut origins_of_environment);
+    }
+    options.config.check()?;
+    if let Some((certificate, key)) = options.config.tls_files() {
+        options.identity = Some(Identity::load(certificate, key)?);
+    }
+    Ok(Command::Run(Box::new(options)))
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            config: Config::default(),
+            origins: Vec::new(),
+            log: LevelFilter::Info,
+            identity: None,
+            unknown_variables: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    /// Reads the variables that begin with [`VARIABLE_PREFIX`].
+    ///
+    /// One that is no option is only remembered: it may be meant for another program. Kubernetes,
+    /// for one, sets `SOTTO_PORT` for a service called `sotto`.
+    fn read_environment(
+        &mut self,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<(), String> {
+        for (variable, value) in environment {
+            let variable = variable.to_string_lossy();
+            let Some(name) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };
+            match OPTIONS.iter().find(|option| option.is_variable(name)) {
+                Some(option) => {
+                    self.set(option, value).map_err(|sentence| format!("{variable}: {sentence}"))?
+                }
+                None => self.unknown_variables.push(variable.into_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets one option, or refuses its value in one sentence.
+    fn set(&mut self, option: &Opt, value: OsString) -> Result<(), String> {
+        if option.needs_tls && !cfg!(feature = "tls") {
+            return Err(WITHOUT_TLS.into());
+        }
+        let config = &mut self.config;
+        let text = value.to_str().ok_or("this is not UTF-8");
+        match &option.value {
+            File(field) => *field(config) = Some(value.into()),
+            Folder(field) => *field(config) = Some(folder(value)?),
+            Address(field) => *field(config) = address(text?)?,
+            OptionalAddress(field) => *field(config) = Some(address(text?)?),
+            Count(range, field) | Bytes(range, field) => *field(config) = number(text?, range)?,
+            Seconds(field) => {
+                *field(config) = Duration::from_secs(number(text?, &ANY)? as u64);
+            }
+            Origins => {
+                for origin in text?.split_ascii_whitespace() {
+                    self.origins.push(Origin::parse(origin)?);
+                }
+            }
+            LogLevel => self.log = level(text?)?,
+        }
+        Ok(())
+    }
+}
+
+impl Opt {
+    const fn tls(mut self) -> Opt {
+        self.needs_tls = true;
+        self
+    }
+
+    /// Returns `true` if this is the option's name in the environment, such as `MAX_CLIENTS`.
+    fn is_variable(&self, name: &str) -> bool {
+        let as_variable = |byte: u8| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
+        self.name.bytes().map(as_variable).eq(name.bytes())
+    }
+
+    /// Returns the word that stands for the value in `--help`.
+    fn placeholder(&self) -> &'static str {
+        match self.value {
+            Address(_) | OptionalAddress(_) => "ADDRESS:PORT",
+            File(_) => "FILE",
+            Folder(_) => "DIR",
+            Count(..) => "N",
+            Bytes(..) => "BYTES",
+            Seconds(_) => "SECONDS",
+            Origins => "URL",
+            LogLevel => "LEVEL",
+        }
+    }
+
+    /// Returns the value that holds if the option is not given, with its unit.
+    fn default(&self) -> String {
+        let Options { mut config, log, .. } = Options::default();
+        match &self.value {
+            Address(field) => field(&mut config).to_string(),
+            OptionalAddress(_) => "off".into(),
+            File(_) | Origins => "none".into(),
+            Folder(_) => "built in".into(),
+            Count(_, field) => field(&mut config).to_string(),
+            Bytes(_, field) => format!("{} bytes", field(&mut config)),
+            Seconds(field) => format!("{} seconds", field(&mut config).as_secs()),
+            LogLevel => log.as_str().to_ascii_lowercase(),
+        }
+    }
+
+    /// Returns the sentence of the row, with the range if the row has one of its own.
+    fn description(&self) -> String {
+        match &self.value {
+            Count(range, _) | Bytes(range, _) if *range != ANY && *range != ANY_OR_0 => {
+                format!("{}, {} to {}", self.help, range.start(), range.end())
+            }
+            _ => self.help.into(),
+        }
+    }
+}
+
+fn help() -> String {
+    let mut text = format!(
+        "sotto: private one-to-one web chat\n\nUsage: sotto [OPTIONS]\n\n\
+         The default of each option is in brackets. Numbers are whole, from 1 to {NUMBER_MAX} if\n\
+         nothing else is said. Each --name VALUE can also be given as an environment variable,\n\
+         SOTTO_NAME, with dashes as underscores; the command line wins.\n\n"
+    );
+    for option in OPTIONS.iter().filter(|option| cfg!(feature = "tls") || !option.needs_tls) {
+        let left = format!("--{} {}", option.name, option.placeholder());
+        let default = format!("[{}]", option.default());
+        push_help(&mut text, &left, option.description().split(' ').chain([default.as_str()]));
+    }
+    push_help(&mut text, "-h, --help", ["Print", "this", "text"]);
+    push_help(&mut text, "--version", ["Print", "the", "version"]);
+    text
+}
+
+/// Appends one entry of `--help`; its words are broken into lines of [`HELP_COLUMNS`].
+fn push_help<'a>(text: &mut String, left: &str, words: impl IntoIterator<Item = &'a str>) {
+    let indent = DESCRIPTION_COLUMN - 1;
+    text.push_str(&format!("  {left:0$}", indent - 2));
+    let mut column = indent;
+    for word in words {
+        if column + 1 + word.len() > HELP_COLUMNS {
+            text.push_str(&format!("\n{:1$}", "", indent));
+            column = indent;
+        }
+        text.push(' ');
+        text.push_str(word);
+        column += 1 + word.len();
+    }
+    text.push('\n');
+}
+
+fn version() -> String {
+    let with = if cfg!(feature = "tls") { " (tls)" } else { "" };
+    format!("sotto {}{with}\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn folder(path: OsString) -> Result<PathBuf, String> {
+    let folder = PathBuf::from(path);
+    if !folder.join("index.html").is_file() {
+        return Err("there is no index.html in this folder".into());
+    }
+    Ok(folder)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("\"{text}\" is not like 127.0.0.1:8080 or [::1]:8080"))
+}
+
+fn number(text: &str, range: &RangeInclusive<usize>) -> Result<usize, String> {
+    let (min, max) = (range.start(), range.end());
+    match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        Ok(0) if *min == 1 => Err("must be above 0".into()),
+        _ => Err(format!("\"{text}\" is not a whole number from {min} to {max}")),
+    }
+}
+
+fn level(text: &str) -> Result<LevelFilter, String> {
+    LevelFilter::from_str(text)
+        .map_err(|_| format!("\"{text}\" is not off, error, warn, info, debug or trace"))
+}
+
+#[cfg(test)]
+mod tests;

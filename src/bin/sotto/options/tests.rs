@@ -1,0 +1,114 @@
+//! Options as an operator types them: one line per case.
+
+use super::*;
+use sotto::limits::OUTBOX_BYTES_MIN;
+
+fn run(line: &str, environment: &[(&str, &str)]) -> Result<Options, String> {
+    let arguments = line.split_whitespace().map(OsString::from);
+    let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+    match parse(arguments, environment)? {
+        Command::Run(options) => Ok(*options),
+        Command::Print(text) => Err(text),
+    }
+}
+
+#[test]
+fn command_line_wins_over_the_environment() {
+    let environment =
+        [("SOTTO_MAX_CLIENTS", "5"), ("SOTTO_ORIGIN", "https://a.example https://b.example")];
+    let options = run("", &environment).expect("good options");
+    assert_eq!((options.config.max_clients, options.origins.len()), (5, 2));
+    let options =
+        run("--max-clients=7 --origin https://c.example", &environment).expect("good options");
+    assert_eq!((options.config.max_clients, options.origins.len()), (7, 1));
+    let options = run("--listen [::1]:0 --ping 1 --timeout 2 --rate 0 --burst 7 --log off", &[])
+        .expect("good options");
+    assert_eq!((options.config.rate, options.config.burst), (0, 7));
+    assert_eq!(options.config.listen.to_string(), "[::1]:0");
+    assert_eq!((options.config.ping.as_secs(), options.log), (1, LevelFilter::Off));
+}
+
+#[test]
+fn bad_option_is_refused_in_one_sentence_that_names_it() {
+    let check = |line: &str, words: &str| {
+        let sentence = run(line, &[]).err().unwrap_or_else(|| panic!("{line} was accepted"));
+        assert!(sentence.contains(words) && !sentence.contains('\n'), "{line}: {sentence}");
+    };
+    check("--listen localhost", "--listen: \"localhost\" is not like 127.0.0.1:8080");
+    check("--metrics 9100", "--metrics: \"9100\" is not like 127.0.0.1:8080");
+    check("--origin chat.example", "--origin: ");
+    check("--max-clients 0", "--max-clients: must be above 0");
+    check("--max-message 64k", "--max-message: \"64k\" is not a whole number");
+    check("--outbox 1000", "--outbox must be at least 262144 bytes");
+    check("--ping 40", "--timeout must be greater than --ping");
+    check("--rate -1", "--rate: \"-1\" is not a whole number");
+    check("--www /nowhere", "--www: there is no index.html");
+    check("--log loud", "--log: \"loud\"");
+    if cfg!(feature = "tls") {
+        check("--tls-cert cert.pem", "--tls-cert and --tls-key belong together");
+        check("--redirect 127.0.0.1:80", "--redirect leads to https");
+    } else {
+        check(
+            "--tls-cert cert.pem",
+            "--tls-cert: this sotto is built without TLS: build it with `--features tls`",
+        );
+        check("--redirect 127.0.0.1:80", "--redirect: this sotto is built without TLS");
+    }
+    check("--burst 0", "--burst: must be above 0");
+    check("--hold 0", "--hold: must be above 0");
+    check("--listen", "--listen");
+    check("serve", "serve");
+    let sentence = run("", &[("SOTTO_PING", "soon")]).err().unwrap_or_default();
+    assert!(sentence.starts_with("SOTTO_PING: "), "{sentence}");
+}
+
+#[test]
+fn help_lists_every_option_within_100_columns() {
+    let (help, has_tls) = (help(), cfg!(feature = "tls"));
+    for option in OPTIONS.iter().filter(|option| has_tls || !option.needs_tls) {
+        assert!(help.contains(&format!("  --{} ", option.name)), "{}", option.name);
+    }
+    assert!(help.lines().all(|line| line.len() <= 100 && line == line.trim_end()), "{help}");
+    assert_eq!(help.contains("--tls-cert"), has_tls);
+    assert_eq!(run("-h", &[]).err(), run("--help", &[]).err());
+}
+
+#[test]
+fn help_shows_defaults_and_limits() {
+    // As one line: where `--help` breaks lines does not matter here.
+    let help = help().split_whitespace().collect::<Vec<_>>().join(" ");
+    let Config { listen, max_message, outbox, timeout, owned, .. } = Config::default();
+    let (min, max) = (MESSAGE_BYTES.start(), MESSAGE_BYTES.end());
+    for words in [
+        format!("[{listen}] --metrics"),
+        format!("from a client, {min} to {max} [{max_message} bytes] --outbox "),
+        format!("at least {OUTBOX_BYTES_MIN}, and four times --max-message [{outbox} bytes]"),
+        format!("greater than --ping [{} seconds] --join-timeout", timeout.as_secs()),
+        format!("[{owned}] --log"),
+        "debug or trace [info] -h, --help".into(),
+    ] {
+        assert!(help.contains(&words), "{words}, not in {help}");
+    }
+}
+
+#[test]
+fn number_outside_its_range_is_refused_with_the_range() {
+    let check =
+        |line: &str, sentence: &str| assert_eq!(run(line, &[]).err().as_deref(), Some(sentence));
+    check("--max-message 511", "--max-message: \"511\" is not a whole number from 512 to 16777216");
+    check(
+        "--max-message 16777217",
+        "--max-message: \"16777217\" is not a whole number from 512 to 16777216",
+    );
+    check("--rate 4294967296", "--rate: \"4294967296\" is not a whole number from 0 to 4294967295");
+    assert!(run("--max-message 512", &[]).is_ok());
+    assert!(run("--max-message 16777216 --outbox 67108864 --outbox-total 67108864", &[]).is_ok());
+}
+
+#[test]
+fn unknown_variable_is_remembered_and_stops_nothing() {
+    let environment = [("SOTTO_PIN", "1"), ("SOTTO_PING", "5"), ("PATH", "/bin"), ("SOTTO_", "")];
+    let options = run("", &environment).expect("good options");
+    assert_eq!(options.unknown_variables, ["SOTTO_PIN", "SOTTO_"]);
+    assert_eq!(options.config.ping.as_secs(), 5);
+}

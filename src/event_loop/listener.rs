@@ -1,0 +1,235 @@
+//! One listening socket, and the connections accepted from it.
+//!
+//! **Invariants**
+//! - No error of `accept` ends the server. If the machine lacks a descriptor or memory, accepting
+//!   is tried again later, and the log has one line a second about it.
+//! - To stop accepting before `WouldBlock` is to owe the listener a visit (`Accepting::Owed`).
+//!
+//! It does not know how a connection is served: [`Server::accept`] takes it or refuses it.
+
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use mio::net::TcpListener;
+use mio::{Interest, Registry};
+use rustix::net::sockopt;
+
+use super::socket::{self, Identity, Socket};
+use crate::config::Config;
+use crate::limits::{
+    ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, METRICS_CONNECTIONS_MAX, SEND_BUFFER_BYTES,
+};
+use crate::net::connection::View;
+use crate::server::{Accepted, Server};
+use crate::time::Now;
+use crate::token::Token;
+
+/// A listening socket.
+pub struct Listener {
+    /// The token that its events carry.
+    pub token: mio::Token,
+    socket: TcpListener,
+    /// The part of the server that its connections see.
+    view: View,
+    /// The certificate its connections are served with; none: plain TCP.
+    pub tls: Option<Tls>,
+    accepting: Accepting,
+}
+
+/// A certificate with its key, and the files both are read from.
+pub struct Tls {
+    /// Certificate and key as they were when last read.
+    pub identity: Identity,
+    /// The file of the certificate and its chain.
+    pub certificate: PathBuf,
+    /// The file of the key.
+    pub key: PathBuf,
+}
+
+/// When `accept` is to be tried.
+#[derive(Clone, Copy, PartialEq)]
+enum Accepting {
+    /// After the next event: the last `accept` returned `WouldBlock`.
+    OnEvent,
+    /// In this turn: more connections may be waiting, and no event will tell of them.
+    Owed,
+    /// At `retry_at`, or as soon as fewer than `connections` are open: the machine had no
+    /// descriptor or no memory for one more.
+    Exhausted { retry_at: Instant, connections: usize },
+}
+
+impl Listener {
+    /// Listens at `address`; events of the socket carry `token`.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub fn open(
+        address: SocketAddr,
+        view: View,
+        token: mio::Token,
+        config: &Config,
+        registry: &Registry,
+    ) -> io::Result<Listener> {
+        let mut socket = TcpListener::bind(address)?;
+        // On Linux each accepted connection inherits these options, so they cost no system call per
+        // connection. Elsewhere connections keep the system's defaults.
+        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        #[cfg(target_os = "linux")]
+        sockopt::set_tcp_user_timeout(
+            &socket,
+            config.timeout.as_millis().min(i32::MAX as u128) as u32,
+        )?;
+        // mio has already called listen(2), with a backlog of 128; the second call only changes the
+        // backlog.
+        rustix::net::listen(&socket, BACKLOG)?;
+        registry.register(&mut socket, token, Interest::READABLE)?;
+        Ok(Listener { token, socket, view, tls: None, accepting: Accepting::OnEvent })
+    }
+
+    /// Returns the address it listens on; the port is known even if 0 was asked for.
+    ///
+    /// # Errors
+    /// Those of getsockname(2).
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Notes an event: connections are waiting.
+    pub fn note_readable(&mut self) {
+        self.accepting = Accepting::Owed;
+    }
+
+    /// Returns how long the loop may sleep before `accept` is due; `None`: until an event.
+    pub fn sleep(&self, now: Instant) -> Option<Duration> {
+        match self.accepting {
+            Accepting::OnEvent => None,
+            Accepting::Owed => Some(Duration::ZERO),
+            Accepting::Exhausted { retry_at, .. } => Some(retry_at.saturating_duration_since(now)),
+        }
+    }
+
+    /// Accepts the waiting connections, at most [`ACCEPTS_PER_TURN`] of them.
+    pub fn accept(
+        &mut self,
+        now: Now,
+        server: &mut Server<Socket>,
+        registry: &Registry,
+        warnings: &mut Throttle,
+    ) {
+        if !self.is_due(now.instant, server.len()) {
+            return;
+        }
+        self.accepting = Accepting::Owed;
+        for _ in 0..ACCEPTS_PER_TURN {
+            match self.accept_one(now, server, registry) {
+                Ok((Accepted::Taken, _)) => {}
+                Ok((accepted, address)) => self.warn_if_full(accepted, address, now, warnings),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accepting = Accepting::OnEvent;
+                    return;
+                }
+                // The peer gave up while it waited, or a signal came: the next one may be fine.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => {
+                    let retry_at = now.instant + ACCEPT_RETRY;
+                    self.accepting = Accepting::Exhausted { retry_at, connections: server.len() };
+                    server.counters.accept_failures += 1;
+                    warnings.warn(
+                        now,
+                        format_args!("cannot accept connections, trying again: {error}"),
+                    );
+                    return;
+                }
+            }
+        }
+    }
+
+    fn is_due(&self, now: Instant, connections_now: usize) -> bool {
+        match self.accepting {
+            Accepting::OnEvent => false,
+            Accepting::Owed => true,
+            Accepting::Exhausted { retry_at, connections } => {
+                now >= retry_at || connections_now < connections
+            }
+        }
+    }
+
+    fn accept_one(
+        &self,
+        now: Now,
+        server: &mut Server<Socket>,
+        registry: &Registry,
+    ) -> io::Result<(Accepted, IpAddr)> {
+        let (stream, address) = self.socket.accept()?;
+        let stream = socket::wrap(stream, self.tls.as_ref().map(|tls| &tls.identity))?;
+        let register = |stream: &mut Socket, token: Token| {
+            let both = Interest::READABLE | Interest::WRITABLE;
+            registry.register(socket::tcp_of(stream), mio::Token(token.into()), both)
+        };
+        let accepted = server.accept(stream, address.ip(), self.view, now, register)?;
+        Ok((accepted, address.ip()))
+    }
+
+    fn warn_if_full(&self, accepted: Accepted, from: IpAddr, now: Now, warnings: &mut Throttle) {
+        let full = "no room for more connections";
+        match (accepted, self.view) {
+            (Accepted::Taken, _) => {}
+            (Accepted::AddressFull, _) => {
+                warnings.warn(now, format_args!("{full} from {from}: --per-address limits them"));
+            }
+            (Accepted::Full, View::Metrics) => {
+                warnings
+                    .warn(now, format_args!("{full}: {METRICS_CONNECTIONS_MAX} ask for metrics"));
+            }
+            (Accepted::Full, View::Page | View::Redirect) => warnings.warn(
+                now,
+                format_args!("{full}: --max-clients or the limit of open descriptors is reached"),
+            ),
+        }
+    }
+
+    /// Reads certificate and key again, for connections to come; open ones keep what they have.
+    ///
+    /// This waits for the disk.
+    pub fn reload(&mut self) {
+        let Some(Tls { identity, certificate, key }) = &mut self.tls else { return };
+        match identity.reload(certificate, key) {
+            Ok(new) => {
+                *identity = new;
+                info!("certificate and key were read anew");
+            }
+            Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
+        }
+    }
+}
+
+/// A filter in front of the log that lets one line a second through.
+#[derive(Default)]
+pub struct Throttle {
+    next: Option<Instant>,
+    /// Lines not logged since the last one that was.
+    skipped: u64,
+}
+
+impl Throttle {
+    fn warn(&mut self, now: Now, line: Arguments<'_>) {
+        if self.next.is_some_and(|next| now.instant < next) {
+            self.skipped += 1;
+            return;
+        }
+        self.next = Some(now.instant + Duration::from_secs(1));
+        match std::mem::take(&mut self.skipped) {
+            0 => warn!("{line}"),
+            skipped => warn!("{line} ({skipped} times more since the last such line)"),
+        }
+    }
+}
