@@ -136,6 +136,7 @@ impl Hub {
     ///
     /// Returns the rest of the text. The loop calls again with it, once it has written to the
     /// pressing clients.
+    #[inline]
     pub fn receive<'t>(&mut self, from: Token, text: &'t str, now: Now) -> &'t str {
         let mut rest = text;
         while !rest.is_empty()
@@ -376,6 +377,7 @@ impl Hub {
         blocked_by(holder, &self.clients, &self.owners)
     }
 
+    #[inline]
     fn holder_blocks(&self, holder: Holder, id: &Id) -> bool {
         self.blocked(holder).is_some_and(|blocked| blocked.contains(id))
     }

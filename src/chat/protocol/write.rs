@@ -84,6 +84,7 @@ fn put<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {
 }
 
 /// Appends parts of text, and reserves capacity for all of them once.
+#[inline]
 pub fn put_all<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N]) {
     out.reserve(parts.iter().map(|part| part.len()).sum());
     for part in parts {
