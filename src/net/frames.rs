@@ -14,8 +14,8 @@
 //! - A context belongs to one connection only while a fragmented message is open there. For every
 //!   other frame one spare context serves all connections: a whole frame in, a message out, and
 //!   nothing stays behind.
-//! - A text in one whole frame, as almost all are, needs no context: it is unmasked and validated
-//!   where it came. Its meaning is the same either way.
+//! - A text in one frame, as almost all are, needs no context: it is unmasked and validated where
+//!   it came, in the read buffer or in `partial`. Its meaning is the same either way.
 //! - No other file names a type of tungstenite's.
 //!
 //! The connection of a frame, and the meaning of its message, are not known here.
@@ -28,7 +28,7 @@ use tungstenite::error::Error;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Message as Assembled, Utf8Bytes};
+use tungstenite::{Bytes, Message as Assembled, Utf8Bytes};
 
 use crate::limits::{
     CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, FRAME_HEADER_BYTES_MAX, OPEN_MESSAGE_BYTES,
@@ -83,7 +83,9 @@ pub struct Text<'b>(TextBytes<'b>);
 
 #[derive(Clone)]
 enum TextBytes<'b> {
+    /// In the read buffer.
     InPlace(&'b str),
+    /// In a buffer of its own: the message came in several reads or frames.
     Assembled(Utf8Bytes),
 }
 
@@ -241,6 +243,13 @@ struct Shape {
     is_final: bool,
 }
 
+impl Shape {
+    /// Returns `true` if the frame is a text message by itself.
+    fn is_text(self) -> bool {
+        self.is_final && self.opcode == OpCode::Data(Data::Text)
+    }
+}
+
 impl Frames {
     /// Returns the next message that the input completes, or `None` when the input is used up.
     /// tungstenite's answers, pongs and close frames, are appended to `out`.
@@ -257,7 +266,7 @@ impl Frames {
             if self.is_at_rest()
                 && let Some(text) = whole_text(input, codec)
             {
-                return text.map(|text| Some(Message::Text(text.into())));
+                return text.map(|text| Some(Text::from(text).into()));
             }
             let message = if self.partial.is_empty() {
                 match self.extent(input.rest(), codec)? {
@@ -273,6 +282,10 @@ impl Frames {
                 match self.complete(input, codec)? {
                     Some(shape) => {
                         let frame = self.take_partial(codec);
+                        if self.open.is_none() && shape.is_text() {
+                            codec.frames += 1;
+                            return text_in_frame(frame, shape).map(|text| Some(text.into()));
+                        }
                         self.feed(&frame, shape, codec, out)?
                     }
                     None => None,
@@ -431,6 +444,16 @@ fn whole_text<'b>(input: &mut Input<'b>, codec: &mut Codec) -> Option<Result<&'b
     Some(str::from_utf8(payload).map_err(|_| CloseCode::NotUtf8))
 }
 
+/// Returns the text of a whole frame that came in several reads, in the buffer that it came into.
+fn text_in_frame<'b>(mut frame: Vec<u8>, shape: Shape) -> Result<Text<'b>, CloseCode> {
+    let header_len = shape.len - shape.payload;
+    let (header, payload) = frame.split_at_mut(header_len);
+    // The mask is the last field of a header.
+    unmask(payload, *header.last_chunk().ok_or(CloseCode::Protocol)?);
+    let text = Utf8Bytes::try_from(Bytes::from(frame).slice(header_len..));
+    text.map(|text| Text(TextBytes::Assembled(text))).map_err(|_| CloseCode::NotUtf8)
+}
+
 fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     let (chunks, rest) = payload.as_chunks_mut::<4>();
     // By words, which the compiler turns into vector instructions.
@@ -524,6 +547,12 @@ pub fn frame_header(
     let _ = header.format(len as u64, &mut rest);
     let unused = rest.len();
     &scratch[..FRAME_HEADER_BYTES_MAX - unused]
+}
+
+impl<'b> From<Text<'b>> for Message<'b> {
+    fn from(text: Text<'b>) -> Message<'b> {
+        Message::Text(text)
+    }
 }
 
 impl From<Assembled> for Message<'_> {

@@ -614,6 +614,14 @@ fn almost_text() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// The same text, as a first fragment and an empty last one. Any other frame stays as it is.
+fn in_two_fragments(bytes: &[u8]) -> Vec<u8> {
+    match bytes {
+        [TEXT, rest @ ..] => [&[TEXT & !FIN], rest, &frame(CONTINUATION | FIN, b"")].concat(),
+        _ => bytes.to_vec(),
+    }
+}
+
 proptest! {
     // Cases that failed are printed, and kept as ordinary tests; not as files.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
@@ -627,12 +635,15 @@ proptest! {
         check_interleaved([&alice, &bob], cuts);
     }
 
-    /// Byte by byte no frame comes whole, so each goes through a context.
+    /// A text is read in three ways: in the read buffer, in the buffer of a frame that comes byte
+    /// by byte, and by a context, where an empty fragment follows.
     #[test]
     fn text_unmasked_in_place_equals_text_from_a_context(frames in prop::collection::vec(almost_text(), 1..4)) {
         let stream = frames.concat();
         let in_place = receive_pieces([&stream[..]].into_iter());
-        prop_assert_eq!(receive_pieces(stream.chunks(1)), in_place);
+        prop_assert_eq!(&receive_pieces(stream.chunks(1)), &in_place);
+        let fragments: Vec<u8> = frames.iter().flat_map(|frame| in_two_fragments(frame)).collect();
+        prop_assert_eq!(receive_pieces([&fragments[..]].into_iter()), in_place);
     }
 
     #[test]
