@@ -34,6 +34,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
+use crate::chat::outbox::Pieces;
 use crate::chat::protocol::Id;
 use crate::limits::{
     AWAY_GRACE, DEADLINES_SPARE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES, SEND_BYTES,
@@ -342,14 +343,15 @@ impl Owners {
 
     /// Holds a message, and returns `false` if the limit of this id or of all is reached.
     #[must_use]
-    pub fn hold(
+    pub fn hold<'l>(
         &mut self,
         owner: OwnerToken,
         mid: u64,
         from: &Id,
         sender: Holder,
-        line: &[u8],
+        line: impl Into<Pieces<'l>>,
     ) -> bool {
+        let line = line.into();
         let bytes = HELD_BYTES + line.len();
         if !self.fits(owner, bytes) {
             self.compact_all();

@@ -12,11 +12,16 @@ use std::hash::BuildHasher;
 
 use super::Hub;
 use crate::chat::clients::Urgency;
+use crate::chat::outbox::Pieces;
 use crate::chat::owners::{Fate, Holder, KeyHash, OwnerToken, Sent, Vacancy};
-use crate::chat::protocol::{CloseCode, ErrorCode, Id, Mid, MidList, ToClient};
+use crate::chat::protocol::{CloseCode, ErrorCode, Id, Mid, MidList, ToClient, put_message_around};
 use crate::limits::{BLOCKED_MAX, BLOCKED_TOTAL, KEY_BYTES, WATCHED_MAX, WATCHED_TOTAL};
 use crate::time::Now;
 use crate::token::Token;
+
+/// Length in bytes from which a body is not copied into its line first. Below it, one copy of the
+/// whole line costs less than three copies of its pieces.
+const SEPARATE_BODY_BYTES: usize = 256;
 
 const BAD_ID: &str = "an id is 1 to 64 bytes of letters, digits and . _ - @ +";
 
@@ -177,8 +182,18 @@ impl Hub {
             return refuse(ErrorCode::Full, text);
         }
         let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
-        self.write_line(&ToClient::Message { from: &from.id, body, mid, at });
-        let held = self.route(from, to, recipient, mid, now)?;
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let held = if body.len() < SEPARATE_BODY_BYTES {
+            ToClient::Message { from: &from.id, body, mid, at }.write(&mut line);
+            self.route(from, to, recipient, mid, &line[..], now)
+        } else {
+            let body_at = put_message_around(&mut line, &from.id, mid, at);
+            let pieces = Pieces([&line[..body_at], body.as_bytes(), &line[body_at..]]);
+            self.route(from, to, recipient, mid, pieces, now)
+        };
+        self.line = line;
+        let held = held?;
         self.mid = mid;
         self.clients.counters.messages += 1;
         if let Some((owner, hash)) = repeatable
@@ -202,27 +217,26 @@ impl Hub {
         self.report_fate(from.token, &to, &[count], fate, now);
     }
 
-    /// Puts the message in the scratch line into the recipient's outbox, or holds it for an owned
-    /// id. Returns `true` if the recipient is away.
-    fn route(
+    /// Puts a message into the recipient's outbox, or holds it for an owned id. Returns `true` if the
+    /// recipient is away.
+    fn route<'l>(
         &mut self,
         from: &Sender,
         to: &str,
         recipient: Holder,
         mid: Mid,
+        line: impl Into<Pieces<'l>> + Copy,
         now: Now,
     ) -> Result<bool, Refusal> {
         match recipient {
-            Holder::Client(token) if self.clients.push(token, &self.line, Urgency::Now) => {
-                Ok(false)
-            }
+            Holder::Client(token) if self.clients.push(token, line, Urgency::Now) => Ok(false),
             Holder::Client(token) => {
                 self.close(token, CloseCode::TryAgainLater, now);
                 let text = format!("{to} was too slow to read and has been disconnected");
                 refuse(ErrorCode::Slow, text)
             }
             Holder::Owner(owner) => {
-                if !self.owners.hold(owner, mid.count, &from.id, from.holder(), &self.line) {
+                if !self.owners.hold(owner, mid.count, &from.id, from.holder(), line) {
                     let text = format!("too much waits for {to} already: try again later");
                     return refuse(ErrorCode::Full, text);
                 }

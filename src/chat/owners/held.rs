@@ -16,9 +16,9 @@
 //! The owner of the messages, and the limit for them, are not known here.
 
 use super::Holder;
+use crate::chat::outbox::Pieces;
 use crate::chat::protocol::Id;
 use crate::limits::{HELD_BYTES, HELD_POOL_BYTES_MAX};
-use crate::memory::extend_tightly;
 
 /// The held messages of one owned id.
 #[derive(Debug, Default)]
@@ -105,8 +105,8 @@ impl HeldPool {
 
 impl Held {
     /// Adds a message. `line` is kept as it will leave.
-    pub fn push(&mut self, mid: u64, from: Id, sender: Holder, line: &[u8]) {
-        extend_tightly(&mut self.lines, line);
+    pub fn push<'l>(&mut self, mid: u64, from: Id, sender: Holder, line: impl Into<Pieces<'l>>) {
+        line.into().append_tightly_to(&mut self.lines);
         if self.messages.capacity() == 0 {
             // A vector would reserve four entries at first; for many owners one message is all that
             // is ever held.

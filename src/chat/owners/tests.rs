@@ -55,7 +55,7 @@ const HELD: usize = HELD_BYTES + 4;
 
 /// Holds a message from bob. Its line is its mid.
 fn hold(owners: &mut Owners, owner: OwnerToken, mid: u64) -> bool {
-    owners.hold(owner, mid, &id("bob"), Holder::Client(token(9)), format!("{mid:04}").as_bytes())
+    owners.hold(owner, mid, &id("bob"), Holder::Client(token(9)), &format!("{mid:04}"))
 }
 
 /// Acknowledges one message, and returns its sender.
