@@ -109,8 +109,12 @@ pub const WRITE_STALL: Duration = Duration::from_secs(10);
 /// The time for which we go on reading after our last bytes. Closing with unread input makes the
 /// kernel send a reset, which could destroy these bytes before the peer reads them (RFC 9112, 9.6).
 pub const LINGER: Duration = Duration::from_secs(2);
-/// Bytes read and discarded in that time; a peer that sends more is dropped.
-pub const LINGER_BYTES: usize = 64 * 1024;
+/// The longest time for which a client that sent too fast is not read.
+///
+/// Without it a read full of blank lines is eleven minutes of debt, in which neither the end of the
+/// client's stream nor its silence would be seen. Shorter, and a client that sends nothing but blank
+/// lines is slowed down less: one read of 64 KiB in this time.
+pub const DEBT_MAX: Duration = Duration::from_secs(10);
 
 /// Bytes refused by the kernel, of all connections together: pongs, last words, and text taken from
 /// outboxes. A connection that would have more than its share of them is dropped.

@@ -87,6 +87,8 @@ pub struct Ready {
     pub writable: bool,
     /// The end of the stream has come, or an error: both are found by reading.
     pub closed: bool,
+    /// An error has come: a reset, or the kernel found the peer dead.
+    pub failed: bool,
 }
 
 /// The outcome of accepting a connection.
@@ -299,7 +301,10 @@ impl<S: Stream> Server<S> {
                 slot.connection.note_readable();
             }
             if ready.closed {
-                slot.connection.note_read_closed();
+                slot.connection.note_read_closed(now);
+            }
+            if ready.failed {
+                slot.connection.note_failed(&mut self.shared);
             }
             if ready.writable && slot.connection.is_stalled() {
                 self.pending_write.push(ready.token);
@@ -382,6 +387,14 @@ impl<S: Stream> Server<S> {
                     self.send_disconnects(now);
                 }
                 self.mark_joined(token, now);
+            }
+            Incoming::Closed => {
+                // The answers to what the peer sent before go in front of the goodbye.
+                let text = self.hub.take_text(token);
+                if let (Some(slot), false) = (self.slots.get_mut(token), text.is_empty()) {
+                    slot.connection.send_before_close(&text, &mut self.shared);
+                }
+                self.hub.written(token, text, 0);
             }
             Incoming::Binary(_) => {
                 self.hub.close(token, CloseCode::Unsupported, now);

@@ -167,6 +167,7 @@ impl Play {
             readable: true,
             writable: false,
             closed: false,
+            failed: false,
         };
         let ready: Vec<Ready> = self.peers[those.clone()].iter().map(ready).collect();
         let before = ALLOCATIONS.get();

@@ -73,7 +73,7 @@ pub enum Message<'b> {
     Ping,
     /// A pong.
     Pong,
-    /// A close frame: its code, or 1005 if it had none. Its answer is queued.
+    /// A close frame: its code, or 1005 if it had none. Its answer is appended to the output.
     Close(u16),
 }
 
@@ -252,7 +252,7 @@ impl Shape {
 
 impl Frames {
     /// Returns the next message that the input completes, or `None` when the input is used up.
-    /// tungstenite's answers, pongs and close frames, are appended to `out`.
+    /// The answer to a control frame is appended to `out`.
     ///
     /// # Errors
     /// The code to close with: 1002, 1007, 1009, or 1013 if there is no memory for the input.
@@ -303,12 +303,15 @@ impl Frames {
         self.partial.is_empty() && self.open.is_none()
     }
 
-    /// Drops incomplete input, and gives its bytes back to the budget.
-    pub fn release(&mut self, codec: &mut Codec) {
-        self.take_partial(codec);
+    /// Drops incomplete input, and gives its bytes back to the budget. Returns a search that goes on
+    /// behind the beginning of the frame that was dropped.
+    pub fn release(&mut self, codec: &mut Codec) -> CloseSearch {
+        let mut search = CloseSearch::default();
+        search.find(&self.take_partial(codec));
         if let Some(open) = self.open.take() {
             codec.incomplete.give(open.counted());
         }
+        search
     }
 
     /// Moves input into `partial` until its frame is whole, or the input is used up.
@@ -421,6 +424,67 @@ impl Frames {
             codec.spare = Some(assembler);
         }
         outcome
+    }
+}
+
+/// The opcode of a close frame (RFC 6455, 5.2).
+const OPCODE_CLOSE: u8 = 8;
+
+/// A search for the peer's close frame in input that is thrown away otherwise.
+///
+/// After our close frame the peer may go on for a while, with a message that is too long as with
+/// whole ones. None of it takes memory here: only the header of each frame is looked at.
+#[derive(Default)]
+pub struct CloseSearch {
+    /// The beginning of a header, up to its length field.
+    header: [u8; 10],
+    header_len: u8,
+    /// Bytes of mask and payload that follow before the next header.
+    skip: u64,
+    is_found: bool,
+}
+
+impl CloseSearch {
+    /// A search that has ended.
+    pub fn found() -> CloseSearch {
+        CloseSearch { is_found: true, ..CloseSearch::default() }
+    }
+
+    /// Returns `true` if a close frame has begun.
+    pub fn is_found(&self) -> bool {
+        self.is_found
+    }
+
+    /// Goes on with more input; returns `true` once a close frame has begun.
+    pub fn find(&mut self, mut input: &[u8]) -> bool {
+        while !input.is_empty() {
+            let skipped = self.skip.min(input.len() as u64);
+            self.skip -= skipped;
+            input = &input[skipped as usize..];
+            let Some((&byte, rest)) = input.split_first() else { break };
+            self.header[usize::from(self.header_len)] = byte;
+            self.header_len += 1;
+            input = rest;
+            self.is_found |= self.header_len == 1 && byte & 0x0f == OPCODE_CLOSE;
+            if let Some(len) = self.announced_len() {
+                self.header_len = 0;
+                self.skip = len;
+            }
+        }
+        self.is_found
+    }
+
+    /// Returns the length of mask and payload, if the header is whole.
+    fn announced_len(&self) -> Option<u64> {
+        let header = &self.header[..self.header_len.into()];
+        let second = *header.get(1)?;
+        let payload = match (second & 0x7f, &header[2..]) {
+            (126, [high, low]) => u64::from(u16::from_be_bytes([*high, *low])),
+            (127, len) => u64::from_be_bytes(len.try_into().ok()?),
+            (126, _) => return None,
+            (len, _) => len.into(),
+        };
+        Some(payload.saturating_add(if second & 0x80 == 0 { 0 } else { 4 }))
     }
 }
 

@@ -57,6 +57,7 @@ struct Socket {
     readable: bool,
     writable: bool,
     closed: bool,
+    failed: bool,
     /// Calls that still succeed before the client resets the connection.
     calls_left: Option<usize>,
     /// Random faults.
@@ -198,7 +199,8 @@ impl Client {
     /// Resets the connection. The kernel reports that as every kind of readiness.
     fn reset(&self) {
         let mut socket = self.socket.borrow_mut();
-        (socket.reset, socket.readable, socket.writable, socket.closed) = (true, true, true, true);
+        (socket.reset, socket.readable, socket.writable) = (true, true, true);
+        (socket.closed, socket.failed) = (true, true);
     }
 
     /// Returns `true` if the server dropped its end.
@@ -359,6 +361,7 @@ fn edges(client: &Client) -> Option<Ready> {
         readable: std::mem::take(&mut socket.readable),
         writable: std::mem::take(&mut socket.writable),
         closed: std::mem::take(&mut socket.closed),
+        failed: std::mem::take(&mut socket.failed),
     };
     (ready.readable || ready.writable || ready.closed).then_some(ready)
 }

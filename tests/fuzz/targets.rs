@@ -487,6 +487,7 @@ impl Play {
                 readable,
                 writable,
                 closed,
+                failed: false,
             })
         };
         let mut ready: Vec<Ready> = self.peers.iter().filter_map(tell).collect();

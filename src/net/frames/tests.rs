@@ -362,6 +362,25 @@ fn close_frame_ends_an_open_message() {
     check(&frames.concat(), &[Message::Close(1005)], &[CLOSE, 0], None);
 }
 
+#[test]
+fn close_search_skips_payloads_of_every_form_of_length() {
+    for len in [0, 125, 126, 65_535, 65_536] {
+        let bytes = [frame(BINARY, &vec![CLOSE; len]), frame(CLOSE, b"")].concat();
+        for cut in [1, 7, bytes.len()] {
+            let mut search = CloseSearch::default();
+            let found: Vec<bool> = bytes.chunks(cut).map(|piece| search.find(piece)).collect();
+            assert!(found.last() == Some(&true) && search.is_found(), "{len}");
+            let mut search = CloseSearch::default();
+            let before = &bytes[..bytes.len() - 6];
+            assert!(!before.chunks(cut).any(|piece| search.find(piece)), "{len}");
+        }
+    }
+    // The longest length there is, and a header that no client may send.
+    let mut search = CloseSearch::default();
+    assert!(!search.find(&[&header(BINARY, u64::MAX)[..], &[CLOSE; 1000]].concat()));
+    assert!(CloseSearch::default().find(&[TEXT, 1, b'x', CLOSE]));
+}
+
 // ---- memory ----
 
 #[test]
