@@ -74,13 +74,13 @@ export function createAttention({ store, words, icon }) {
   /** @param {boolean} on */
   async function turnNotify(on) {
     const allowed = on && (await Notification.requestPermission()) === "granted";
-    store.set("notify", allowed);
+    store.changeSetting("notify", allowed);
     if (on && !allowed) store.alert({ code: "not_allowed" });
   }
 
   /** @param {boolean} on */
   function turnSound(on) {
-    store.set("sound", on);
+    store.changeSetting("sound", on);
     if (on) play();
   }
 

@@ -78,12 +78,12 @@ const lastPeer = recall("sessionStorage", "peer");
 let openWanted = lastPeer && (() => store.choose(lastPeer));
 
 addEventListener("online", () => {
-  store.network(true);
+  store.setOnline(true);
   socket.wake();
 });
 
 addEventListener("offline", () => {
-  store.network(false);
+  store.setOnline(false);
   socket.giveUp();
 });
 
@@ -91,7 +91,7 @@ addEventListener("offline", () => {
 addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
 
 document.addEventListener("visibilitychange", () => {
-  store.look(!document.hidden);
+  store.setVisible(!document.hidden);
   if (!document.hidden) socket.wake();
 });
 
@@ -114,8 +114,8 @@ takeInvite();
 // an id there is none to be remembered.
 const lastId = recall("sessionStorage", "id") || recall("localStorage", "id");
 if (lastId) store.resume(lastId);
-store.network(navigator.onLine);
-store.look(!document.hidden);
+store.setOnline(navigator.onLine);
+store.setVisible(!document.hidden);
 
 /** However often the store changes at once, the page is rendered once. @param {import("./store.js").Message[]} arrived */
 function changed(arrived) {
@@ -190,7 +190,7 @@ function closed(code, wasOpen) {
 /** Browsers do not tell why a WebSocket was refused; a plain request is refused for the same reason, and seen. */
 async function explain() {
   const answer = await fetch("/healthz").catch(() => null);
-  if (answer?.status === 503) store.explained("full");
+  if (answer?.status === 503) store.setOutage("full");
 }
 
 /** Somebody's invite link. */

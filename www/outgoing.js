@@ -16,7 +16,7 @@ import { lineBytes, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protoco
  * After a restart of the server everybody comes back, but not at once: a peer that is not there by now, after the longest
  * delay of a page and a bit, is not there.
  */
-export const PATIENCE_MS = 25_000;
+export const RETURN_GRACE_MS = 25_000;
 
 /** So many sent messages may wait to be delivered. Of older ones nothing more is learnt: nobody else waits so long. */
 export const SENT_MAX = 65536;
@@ -33,7 +33,7 @@ export function createOutgoing({ say, touched, newRef }) {
   /** Not said yet. @type {Message[]} */
   let waiting = [];
   /** Written before the server had forgotten our peers: they may be on their way back. @type {Set<Message>} */
-  const hopeful = new Set();
+  const mayReturn = new Set();
   /** Refused as long as the peer is not back, by peer. @type {Map<string, Message[]>} */
   const parked = new Map();
   /** Taken by the server, by mid. @type {Map<string, Message>} */
@@ -75,13 +75,13 @@ export function createOutgoing({ say, touched, newRef }) {
     for (const message of unanswered.values()) change(message, { state: "failed", reason: { code: "forgotten" } });
     unanswered.clear();
     early.clear();
-    for (const message of waiting) hopeful.add(message);
+    for (const message of waiting) mayReturn.add(message);
     return doubt;
   }
 
   /** Who has not come back by now, is not here. */
-  function endPatience() {
-    hopeful.clear();
+  function endReturnGrace() {
+    mayReturn.clear();
     for (const [to, messages] of parked) {
       for (const message of messages) change(message, { state: "failed", reason: { code: "offline", to } });
     }
@@ -89,7 +89,7 @@ export function createOutgoing({ say, touched, newRef }) {
   }
 
   /** This peer is here, again. @param {string} peer */
-  function here(peer) {
+  function peerReturned(peer) {
     unpark(peer);
     sayWaiting();
   }
@@ -109,7 +109,7 @@ export function createOutgoing({ say, touched, newRef }) {
   }
 
   /** Repeats what was not answered, and goes on. */
-  function sayAgain() {
+  function repeatUnanswered() {
     for (const message of unanswered.values()) say(sendLine(message));
     sayWaiting();
   }
@@ -123,21 +123,21 @@ export function createOutgoing({ say, touched, newRef }) {
   function answer(ref, outcome) {
     const message = unanswered.get(ref);
     unanswered.delete(ref);
-    if (message && hopeful.has(message) && outcome.reason?.code === "offline") {
+    if (message && mayReturn.has(message) && outcome.reason?.code === "offline") {
       park(message);
     } else if (message) {
       change(message, outcome);
-      if (message.state === "sent") taken(message);
+      if (message.state === "sent") noteSent(message);
     }
     if (!unanswered.size) early.clear();
     sayWaiting();
   }
 
   /** @param {Message} message */
-  function taken(message) {
+  function noteSent(message) {
     putLast(sent, message.mid, message, SENT_MAX);
     const told = early.get(message.mid);
-    if (told) become(told.peer, [message.mid], told.fate);
+    if (told) applyFate(told.peer, [message.mid], told.fate);
   }
 
   /**
@@ -145,14 +145,14 @@ export function createOutgoing({ say, touched, newRef }) {
    * just before the connection broke. Peers may make mids up; only those of messages to them count.
    * @param {string} peer @param {string[]} mids @param {Partial<Message>} fate
    */
-  function become(peer, mids, fate) {
-    const hoped = [...unanswered.values()].some((message) => message.peer === peer);
+  function applyFate(peer, mids, fate) {
+    const isAwaited = [...unanswered.values()].some((message) => message.peer === peer);
     for (const mid of mids) {
       const message = sent.get(mid);
       if (message?.peer === peer) {
         sent.delete(mid);
         change(message, fate);
-      } else if (hoped && !message) {
+      } else if (isAwaited && !message) {
         putLast(early, mid, { peer, fate }, SENDS_MAX);
       }
     }
@@ -192,7 +192,7 @@ export function createOutgoing({ say, touched, newRef }) {
 
   /** Leaves nothing behind for another id. */
   function forget() {
-    for (const map of [unanswered, hopeful, parked, sent, early]) map.clear();
+    for (const map of [unanswered, mayReturn, parked, sent, early]) map.clear();
     waiting = [];
     joined = false;
   }
@@ -211,9 +211,9 @@ export function createOutgoing({ say, touched, newRef }) {
   }
 
   return {
-    add, restore, connected, endPatience, here, sayAgain, disconnected, answer, become, bytesLeft, drop, forget, find,
+    add, restore, connected, endReturnGrace, peerReturned, repeatUnanswered, disconnected, answer, applyFate, bytesLeft, drop, forget, find,
     /** @param {string} ref */
-    expects: (ref) => unanswered.has(ref),
+    isUnanswered: (ref) => unanswered.has(ref),
     messageBytesMax: () => messageBytesMax,
   };
 }

@@ -8,7 +8,7 @@
  * Not known here: the DOM, the socket, the storage, the clock. What is needed of them comes in as functions.
  */
 
-import { createOutgoing, PATIENCE_MS, putLast } from "./outgoing.js";
+import { createOutgoing, RETURN_GRACE_MS, putLast } from "./outgoing.js";
 import {
   CLOSE_GOING_AWAY, CLOSE_REPLACED, CLOSE_TRY_LATER, isId, listLines, normalId, WATCHED_MAX,
 } from "./protocol.js";
@@ -92,7 +92,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     /** Something that wants attention. @type {Reason | null} */
     alert: null,
     /** Why there is no connection, where it is known: "restarting", "full", "busy". */
-    why: "",
+    outage: "",
     /** It was lost a moment ago, and may be back at once. */
     quiet: false,
     openPeer: "",
@@ -132,7 +132,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   function begin(id, connection, take = false) {
     // After a refusal the same id finds its conversations again; another one must not.
     if (id !== state.id) forget();
-    Object.assign(state, { id, connection, ready: false, alert: null, why: "", quiet: false });
+    Object.assign(state, { id, connection, ready: false, alert: null, outage: "", quiet: false });
     changed([]);
     prepare(id, take);
   }
@@ -352,7 +352,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   }
 
   /** @param {keyof Settings} name @param {boolean} on */
-  function set(name, on) {
+  function changeSetting(name, on) {
     state.settings[name] = on;
     changed([]);
   }
@@ -382,13 +382,13 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   }
 
   /** @param {boolean} visible */
-  function look(visible) {
+  function setVisible(visible) {
     state.visible = visible;
     changed([]);
   }
 
   /** @param {boolean} online */
-  function network(online) {
+  function setOnline(online) {
     state.online = online;
     changed([]);
   }
@@ -413,18 +413,18 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   /** @param {number} code */
   function closed(code) {
     if (code === CLOSE_REPLACED) return replaced();
-    const why = { [CLOSE_GOING_AWAY]: "restarting", [CLOSE_TRY_LATER]: "busy" }[code];
+    const outage = { [CLOSE_GOING_AWAY]: "restarting", [CLOSE_TRY_LATER]: "busy" }[code];
     // One attempt that fails does not take away the reason for the first.
-    if (why || state.connection === "joined") state.why = why ?? "";
+    if (outage || state.connection === "joined") state.outage = outage ?? "";
     // That the network is gone the browser knows for sure.
-    if (state.connection === "joined" && state.online) hush();
+    if (state.connection === "joined" && state.online) startQuietPeriod();
     if (state.connection !== "joining") state.connection = "lost";
     disconnected();
     changed([]);
   }
 
   /** Says nothing for a moment. */
-  function hush() {
+  function startQuietPeriod() {
     losses += 1;
     const loss = losses;
     state.quiet = true;
@@ -435,10 +435,10 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     }, QUIET_MS);
   }
 
-  /** Why the server took no connection, as far as that can be found out. @param {string} why */
-  function explained(why) {
+  /** Why the server took no connection, as far as that can be found out. @param {string} outage */
+  function setOutage(outage) {
     if (!wanted() || state.connection === "joined") return;
-    state.why = why;
+    state.outage = outage;
     changed([]);
   }
 
@@ -460,8 +460,8 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
       case "joined": return void joined(line);
       case "message": return arrive(line);
       case "sent": return void outgoing.answer(line.ref, { state: "sent", mid: line.mid, at: line.at });
-      case "delivered": return void outgoing.become(line.from, line.mids, { state: "delivered" });
-      case "expired": return void outgoing.become(line.to, line.mids, failed("expired", line.to));
+      case "delivered": return void outgoing.applyFate(line.from, line.mids, { state: "delivered" });
+      case "expired": return void outgoing.applyFate(line.to, line.mids, failed("expired", line.to));
       case "signal": return void signal(line);
       case "presence": return void presence(line);
       case "error": return void refused(line);
@@ -469,25 +469,25 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   }
 
   function joined(answer) {
-    Object.assign(state, { connection: "joined", why: "", quiet: false });
+    Object.assign(state, { connection: "joined", outage: "", quiet: false });
     if (outgoing.connected(answer)) state.alert = { code: "forgotten_all" };
-    bePatient();
+    startReturnGrace();
     const conversations = [...state.conversations.values()];
     for (const conversation of conversations) conversation.readTold = undefined;
     sayList("watch", conversations);
     // The server forgets them with the id.
     sayList("block", conversations.filter(({ blocked }) => blocked));
-    outgoing.sayAgain();
+    outgoing.repeatUnanswered();
   }
 
-  function bePatient() {
+  function startReturnGrace() {
     joins += 1;
     const join = joins;
     later(() => {
       if (join !== joins || state.connection !== "joined") return;
-      outgoing.endPatience();
+      outgoing.endReturnGrace();
       changed([]);
-    }, PATIENCE_MS);
+    }, RETURN_GRACE_MS);
   }
 
   function sayList(type, conversations) {
@@ -534,14 +534,14 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
     conversation.presence = online ? "online" : "away";
     if (!online) conversation.typing = 0;
     if (!came) return;
-    outgoing.here(id);
+    outgoing.peerReturned(id);
     // Signals to one who is away are lost.
     conversation.readTold = undefined;
     tellRead(conversation);
   }
 
   function refused({ code, ref, to, text }) {
-    if (outgoing.expects(ref)) return outgoing.answer(ref, failed(code, to, text));
+    if (outgoing.isUnanswered(ref)) return outgoing.answer(ref, failed(code, to, text));
     state.alert = { code, to: to ?? state.id, text };
     // Nothing but `join` is said before `joined`.
     if (state.connection !== "joined") Object.assign(state, { connection: "none", ready: false });
@@ -606,7 +606,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
 
   /** @param {string} peer */
   function createConversation(peer) {
-    if (state.conversations.size === CONVERSATIONS_MAX) dropQuietest();
+    if (state.conversations.size === CONVERSATIONS_MAX) dropLeastRecent();
     const conversation = newConversation(peer);
     conversation.last = nextPlace(conversation);
     state.conversations.set(peer, conversation);
@@ -616,7 +616,7 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   }
 
   /** Strangers make room for strangers: they cannot push out somebody to whom we have written. */
-  function dropQuietest() {
+  function dropLeastRecent() {
     const conversations = [...state.conversations.values()].filter(({ peer }) => peer !== state.openPeer);
     const stranger = conversations.find(({ accepted, blocked }) => !accepted && !blocked);
     const { peer } = stranger ?? conversations.find(({ blocked }) => !blocked) ?? conversations[0];
@@ -675,8 +675,8 @@ export function createStore({ keyOf, say, changed, prepare, load, newRef, now, l
   return {
     state, wanted, current, bytesLeft,
     join, resume, restored, elsewhere, replaced, leave, giveUp,
-    open, choose, back, loadEarlier, loaded, draft, write, retry, accept, block, clear, set, alert, dismiss, seen, look, network,
-    opened, probe, received, closed, explained,
+    open, choose, back, loadEarlier, loaded, draft, write, retry, accept, block, clear, changeSetting, alert, dismiss, seen, setVisible, setOnline,
+    opened, probe, received, closed, setOutage,
     takeUnsaved, saved, unkept,
   };
 }

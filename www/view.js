@@ -107,7 +107,7 @@ export function createView({ store, words, languages, actions }) {
       ui.settings.close();
       ask(words.forgetAsk(state.id), words.forget, actions.forget);
     });
-    const set = (name) => (on) => store.set(name, on);
+    const set = (name) => (on) => store.changeSetting(name, on);
     bindSwitch("read", set("read"));
     bindSwitch("typing", set("typing"));
     bindSwitch("notify", actions.notify);
@@ -352,13 +352,13 @@ function fillWords(words) {
 }
 
 /** @param {Words} words @param {Store["state"]} state */
-function statusText(words, { connection, online, quiet, why }) {
+function statusText(words, { connection, online, quiet, outage }) {
   switch (connection) {
     case "joined": return words.connected;
     case "replaced": return words.elsewhere;
     case "lost":
       if (quiet) return words.connected;
-      return online ? words.reconnecting[why] : words.offline;
+      return online ? words.reconnecting[outage] : words.offline;
     default: return "";
   }
 }
@@ -369,10 +369,10 @@ function statusLook({ connection, quiet }) {
 }
 
 /** @param {Words} words @param {Store["state"]} state */
-function doorText(words, { connection, online, why }) {
+function doorText(words, { connection, online, outage }) {
   if (connection !== "joining") return "";
   if (!online) return words.offline;
-  return why ? words.reconnecting[why] : words.connecting;
+  return outage ? words.reconnecting[outage] : words.connecting;
 }
 
 /** @param {Element} element */

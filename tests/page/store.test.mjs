@@ -9,7 +9,7 @@ import { load } from "./load.mjs";
 const { createStore, CONVERSATIONS_MAX, KNOWN_MAX, MESSAGES_MAX, PAGE_MESSAGES, QUIET_MS, SETTINGS_DEFAULT, TYPING_MS_EVERY,
   TYPING_MS_SHOWN } = await load("store.js");
 const { SENDS_MAX, isId, normalId } = await load("protocol.js");
-const { PATIENCE_MS } = await load("outgoing.js");
+const { RETURN_GRACE_MS } = await load("outgoing.js");
 
 const JOINED = { type: "joined", id: "alice", resumed: false, held: 0, max_message: 65536, hold: 600 };
 const RESUMED = { ...JOINED, resumed: true };
@@ -435,8 +435,8 @@ test("after 4001 no connection is wanted until the reader says so; then what is 
   writeTo(store, "bob", "hello");
   store.closed(4001);
   assert.equal(store.state.connection, "replaced");
-  store.network(true);
-  store.look(true);
+  store.setOnline(true);
+  store.setVisible(true);
   assert.equal(store.wanted(), false);
   store.outside.prepared = null;
   store.resume("alice", true);
@@ -556,10 +556,10 @@ test("what has been in view is read, and no more, and only while the page can be
   store.received([message("bob", "1"), message("bob", "2"), message("bob", "3")]);
   const { messages } = store.current();
   assert.equal(store.current().unread, 3);
-  store.look(false);
+  store.setVisible(false);
   store.seen(messages[2]);
   assert.equal(store.current().unread, 3);
-  store.look(true);
+  store.setVisible(true);
   store.seen(messages[1]);
   assert.equal(store.current().unread, 1);
   const notices = store.notices();
@@ -590,7 +590,7 @@ test("what comes to the open conversation of a hidden page is new", () => {
   const store = joinedStore();
   store.open("bob");
   store.received([message("bob", "1")]);
-  store.look(false);
+  store.setVisible(false);
   store.received([message("bob", "2"), message("bob", "3")]);
   assert.equal(store.current().newAfter, store.current().messages[0].place);
 });
@@ -892,7 +892,7 @@ test("neither strangers nor blocked ones learn what we read or that we type, nor
   };
   assert.deepEqual(bob(() => {}), []);
   assert.deepEqual(bob((store) => { store.accept(); store.block(true); }), []);
-  assert.deepEqual(bob((store) => { store.accept(); store.set("read", false); store.set("typing", false); }), []);
+  assert.deepEqual(bob((store) => { store.accept(); store.changeSetting("read", false); store.changeSetting("typing", false); }), []);
   assert.equal(bob((store) => store.accept()).length, 2);
 });
 
@@ -1007,24 +1007,24 @@ test("a connection that is back at once was not away, for all that is told", () 
 
 test("that the browser has no network is told at once", () => {
   const store = joinedStore();
-  store.network(false);
+  store.setOnline(false);
   store.closed(1006);
   assert.equal(store.state.quiet, false);
 });
 
 test("why there is no connection is told as long as there is none", () => {
-  for (const [code, why] of [[1001, "restarting"], [1013, "busy"], [1006, ""]]) {
+  for (const [code, outage] of [[1001, "restarting"], [1013, "busy"], [1006, ""]]) {
     const store = joinedStore();
     store.closed(code);
-    assert.equal(store.state.why, why);
+    assert.equal(store.state.outage, outage);
     store.closed(1006);
-    assert.equal(store.state.why, why, "an attempt that fails is no other reason");
-    store.explained("full");
-    assert.equal(store.state.why, "full");
+    assert.equal(store.state.outage, outage, "an attempt that fails is no other reason");
+    store.setOutage("full");
+    assert.equal(store.state.outage, "full");
     store.received([RESUMED]);
-    assert.equal(store.state.why, "");
-    store.explained("full");
-    assert.equal(store.state.why, "");
+    assert.equal(store.state.outage, "");
+    store.setOutage("full");
+    assert.equal(store.state.outage, "");
   }
 });
 
@@ -1069,7 +1069,7 @@ test("what was written while the server was away waits for a peer that is not ba
 
 test("a peer that does not come back is not here in the end", () => {
   const store = refusedAfterRestart();
-  store.pass(PATIENCE_MS);
+  store.pass(RETURN_GRACE_MS);
   const { messages } = store.current();
   assert.deepEqual(messages.map(({ state, reason }) => [state, reason.code, reason.to]), Array(2).fill(["failed", "offline", "bob"]));
   store.received([online("bob")]);
@@ -1093,7 +1093,7 @@ test("what is written after the restart is refused at once", () => {
 
 test("after another loss a peer has all its time anew", () => {
   const store = refusedAfterRestart();
-  store.pass(PATIENCE_MS - 1);
+  store.pass(RETURN_GRACE_MS - 1);
   reconnect(store, JOINED);
   const refs = store.current().messages.map(({ ref }) => ref);
   store.received(refs.map((ref) => offline(ref, "bob")));
