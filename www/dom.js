@@ -1,8 +1,41 @@
 /**
- * Small helpers for the parts of the view. What people wrote becomes text nodes, never HTML.
+ * Helpers for the view. Text that people wrote becomes text nodes, never HTML.
  */
 
-/** @param {string} tag @param {string} className @param {(Node | string)[]} children where strings become text nodes */
+/** The elements that are always on the page. */
+export function findElements() {
+  return {
+    ...byId(HTMLInputElement, "ownId", "chatWith", "read", "typing", "notify", "notifyText", "sound"),
+    ...byId(HTMLTextAreaElement, "message"),
+    ...byId(HTMLFormElement, "joinForm", "openForm", "composer"),
+    ...byId(HTMLDialogElement, "settings", "about", "ask"),
+    ...byId(HTMLElement, "notice", "alert", "dismiss", "door", "doorStatus", "chat", "me", "status",
+      "copyLink", "share", "openSettings", "list", "nobody", "nothing", "conversation", "back",
+      "peer", "presence", "more", "log", "below", "stranger", "strangerText", "accept", "block",
+      "blocked", "blockedText", "unblock", "counter", "elsewhere", "elsewhereText", "useHere",
+      "anotherHere", "said", "keptText", "another", "forget", "aboutPeer", "clear", "aboutBlock",
+      "question", "yes"),
+  };
+}
+
+/**
+ * @template {HTMLElement} Kind @template {string} Id
+ * @param {new () => Kind} kind @param {Id[]} ids @returns {Record<Id, Kind>}
+ */
+export function byId(kind, ...ids) {
+  const elements = /** @type {Record<Id, Kind>} */ ({});
+  for (const id of ids) {
+    const element = document.getElementById(id);
+    if (!(element instanceof kind)) throw new TypeError(`#${id} is no ${kind.name}`);
+    elements[id] = element;
+  }
+  return elements;
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {string} className @param {(Node | string)[]} children
+ */
 export function make(tag, className, ...children) {
   const element = document.createElement(tag);
   element.className = className;
@@ -10,7 +43,10 @@ export function make(tag, className, ...children) {
   return element;
 }
 
-/** Leaves the same text alone, or a screen reader would read it again. `look` is for the style sheet. */
+/**
+ * Leaves the same text alone, or a screen reader would read it again.
+ * @param {HTMLElement} element @param {string} text @param {string} [look] for the style sheet
+ */
 export function setText(element, text, look = "") {
   if (element.textContent !== text) element.textContent = text;
   if (element.dataset.look !== look) element.dataset.look = look;
@@ -27,4 +63,14 @@ export function onSubmit(form, gesture) {
     event.preventDefault();
     gesture();
   });
+}
+
+/** @param {Element | null} element @returns {element is HTMLElement} */
+export function isShown(element) {
+  return element instanceof HTMLElement && element.getClientRects().length > 0;
+}
+
+/** Returns `true` if the reader types with thumbs. */
+export function usesTouch() {
+  return matchMedia("(pointer: coarse) and (hover: none)").matches;
 }

@@ -4,10 +4,7 @@
  * Not known here: where it is said.
  */
 
-/** @typedef {typeof ENGLISH} Words */
-/** @typedef {{ code: string, to?: string, text?: string, bytes?: number }} Reason */
-
-const ENGLISH = {
+export const ENGLISH = {
   language: "en",
 
   tagline: "Private one-to-one chat. Choose the ID by which others can write to you.",
@@ -20,7 +17,7 @@ const ENGLISH = {
   conversations: "Conversations",
   noConversations: "Nobody here yet. Enter somebody’s ID above, or send them your invite link.",
   noConversation: "Choose a conversation, or begin one.",
-  unread: (count) => `${count} unread`,
+  unread: (/** @type {number} */ count) => `${count} unread`,
   online: "online",
   away: "away",
   typing: "typing…",
@@ -39,17 +36,17 @@ const ENGLISH = {
   messages: "Messages",
   message: "Message",
   send: "Send",
-  bytesLeft: (count) => `${count} bytes left`,
-  bytesOver: (count) => `${count} bytes too long`,
-  newMessages: (count) => (count === 1 ? "1 new message" : `${count} new messages`),
+  bytesLeft: (/** @type {number} */ count) => `${count} bytes left`,
+  bytesOver: (/** @type {number} */ count) => `${count} bytes too long`,
+  newMessages: (/** @type {number} */ count) => (count === 1 ? "1 new message" : `${count} new messages`),
   newHere: "New",
   today: "Today",
   yesterday: "Yesterday",
   unsupported: "Unsupported message",
   retry: "Retry",
   own: "You",
-  announce: (peer, text) => `${peer}: ${text}`,
-  announceElsewhere: (peer) => `New message from ${peer}`,
+  announce: (/** @type {string} */ peer, /** @type {string} */ text) => `${peer}: ${text}`,
+  announceElsewhere: (/** @type {string} */ peer) => `New message from ${peer}`,
 
   states: {
     received: "",
@@ -58,19 +55,20 @@ const ENGLISH = {
     delivered: "Delivered",
     read: "Read",
     doubtful: "Sent, may be lost",
-    failed: (reason) => `Failed: ${reason}`,
+    failed: "Failed",
   },
 
-  stranger: (peer) => `${peer} is new here. Accept to make links work and to show when you read; an answer accepts, too.`,
+  stranger: (/** @type {string} */ peer) => `${peer} is new here. Accept to make links work and to show when you read; an answer accepts, too.`,
   accept: "Accept",
   block: "Block",
   unblock: "Unblock",
-  blocked: (peer) => `You have blocked ${peer}: nothing from there reaches you, and you look away.`,
+  blocked: (/** @type {string} */ peer) => `You have blocked ${peer}: nothing from there reaches you, and you look away.`,
   more: "More about this conversation",
   clear: "Clear this conversation",
-  clearAsk: (peer) => `Forget here all that you and ${peer} wrote? ${peer} keeps what arrived there.`,
+  clearAsk: (/** @type {string} */ peer) => `Forget here all that you and ${peer} wrote? ${peer} keeps what arrived there.`,
 
   connected: "Connected",
+  /** @type {Record<Outage, string>} */
   reconnecting: {
     "": "Reconnecting…",
     restarting: "Reconnecting: the server is restarting",
@@ -79,7 +77,7 @@ const ENGLISH = {
   },
   offline: "Offline",
   elsewhere: "Open in another tab",
-  elsewhereMore: (id) => `${id} is in use in another tab or window of this browser.`,
+  elsewhereMore: (/** @type {string} */ id) => `${id} is in use in another tab or window of this browser.`,
   useHere: "Use here",
   anotherId: "Use another ID",
 
@@ -90,9 +88,10 @@ const ENGLISH = {
   sound: "Play a sound for new messages",
   keptHere: "Messages are kept in this browser only.",
   forget: "Forget everything here and give up this ID",
-  forgetAsk: (id) => `Forget all messages of ${id} in this browser, and let others take the ID? This cannot be undone.`,
-  notified: (peer) => `New message from ${peer}`,
+  forgetAsk: (/** @type {string} */ id) => `Forget all messages of ${id} in this browser, and let others take the ID? This cannot be undone.`,
+  notified: (/** @type {string} */ peer) => `New message from ${peer}`,
 
+  /** @type {Record<string, (reason: Reason) => string>} by code */
   reasons: {
     bad_id: ({ to }) => `“${to}” is no ID: letters, digits and . _ - @ + make one, at most 64 bytes`,
     bad_key: () => "The server does not take this browser’s key",
@@ -163,7 +162,7 @@ const GERMAN = {
     delivered: "Zugestellt",
     read: "Gelesen",
     doubtful: "Gesendet, vielleicht verloren",
-    failed: (reason) => `Fehlgeschlagen: ${reason}`,
+    failed: "Fehlgeschlagen",
   },
 
   stranger: (peer) => `${peer} ist neu hier. Nimm an, damit Links funktionieren und man sieht, was du gelesen hast; wer antwortet, nimmt auch an.`,

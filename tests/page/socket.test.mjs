@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { createDelay, createSocket, parseLines, socketUrl, ANSWER_MS_MAX, DELAY_MS_FIRST, DELAY_MS_MAX } =
+const { Delay, Socket, parseLines, socketUrl, ANSWER_MS_MAX, DELAY_MS_FIRST, DELAY_MS_MAX } =
   await load("socket.js");
 
 /** A clock that goes only when told to. */
@@ -37,7 +37,7 @@ function startedSocket(closed = () => {}) {
   const clock = pretendClock(0.5);
   const told = [];
   const made = [];
-  const socket = createSocket({
+  const socket = new Socket({
     connect() {
       const webSocket = { sent: [] };
       webSocket.send = (text) => webSocket.sent.push(text);
@@ -45,7 +45,7 @@ function startedSocket(closed = () => {}) {
       made.push(webSocket);
       return webSocket;
     },
-    delay: createDelay(clock),
+    delay: new Delay(clock),
     clock,
     opened: () => told.push("opened"),
     received: (lines) => told.push(lines),
@@ -61,7 +61,7 @@ function startedSocket(closed = () => {}) {
 
 test("delays double up to their bound and begin anew after a reset", () => {
   const clock = pretendClock(1);
-  const delay = createDelay(clock);
+  const delay = new Delay(clock);
   const next = () => {
     delay.wait(() => {});
     const [ms] = clock.waits();
@@ -78,14 +78,14 @@ test("delays double up to their bound and begin anew after a reset", () => {
 test("chance draws the whole delay", () => {
   for (const random of [0, 0.25, 0.999]) {
     const clock = pretendClock(random);
-    createDelay(clock).wait(() => {});
+    new Delay(clock).wait(() => {});
     assert.deepEqual(clock.waits(), [random * DELAY_MS_FIRST]);
   }
 });
 
 test("a delay that is skipped ends once, one that is cancelled never", () => {
   const clock = pretendClock(1);
-  const delay = createDelay(clock);
+  const delay = new Delay(clock);
   let ended = 0;
   delay.skip();
   delay.wait(() => { ended += 1; });

@@ -6,10 +6,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { createStore, CONVERSATIONS_MAX, KNOWN_MAX, MESSAGES_MAX, PAGE_MESSAGES, QUIET_MS, SETTINGS_DEFAULT, TYPING_MS_EVERY,
-  TYPING_MS_SHOWN } = await load("store.js");
-const { SENDS_MAX, isId, normalId } = await load("protocol.js");
+const { Store, KNOWN_MAX } = await load("store.js");
+const { CONVERSATIONS_MAX, MESSAGES_MAX, PAGE_MESSAGES } = await load("conversations.js");
+const { QUIET_MS } = await load("identity.js");
 const { RETURN_GRACE_MS } = await load("outgoing.js");
+const { SENDS_MAX, isId, normalId } = await load("protocol.js");
+const { TYPING_MS_EVERY, TYPING_MS_SHOWN } = await load("signals.js");
 
 const JOINED = { type: "joined", id: "alice", resumed: false, held: 0, max_message: 65536, hold: 600 };
 const RESUMED = { ...JOINED, resumed: true };
@@ -23,50 +25,58 @@ const NOTHING_KEPT = { conversations: [], open: [], mids: [] };
  */
 function freshStore({ kept = NOTHING_KEPT, keeps = true, ...more } = {}) {
   const outside = { said: [], loads: [], arrived: [], timers: [], now: 1_000_000, notices: 0, refs: 0 };
-  let store;
-  const keep = () => {
-    for (let batch; keeps && (batch = store.takeUnsaved()); store.saved(batch)) outside.kept = batch;
-  };
-  store = createStore({
-    keyOf: (id) => `key of ${id}`,
-    say: (line) => outside.said.push(line),
-    changed(arrived) {
-      outside.notices += 1;
-      outside.arrived = arrived;
-    },
-    prepare: (id, take) => { outside.prepared = { id, take }; },
-    load: (...wanted) => outside.loads.push(wanted),
-    newRef: () => `ref ${outside.refs++}`,
-    now: () => outside.now,
-    later: (call, ms) => outside.timers.push({ call, at: outside.now + ms }),
-    ...more,
-  });
-  const { received, join, resume } = store;
-  return {
-    ...store,
-    join(id) {
-      join(id);
-      if (outside.prepared) store.restored(store.state.id, kept);
-    },
-    resume(id, take) {
-      resume(id, take);
-      store.restored(store.state.id, kept);
-    },
-    received(lines) {
-      received(lines);
-      keep();
-    },
-    keep,
-    outside,
-    said: () => outside.said.splice(0),
-    notices: () => outside.notices,
-    pass(ms) {
-      outside.now += ms;
-      const due = outside.timers.filter(({ at }) => at <= outside.now);
-      outside.timers = outside.timers.filter(({ at }) => at > outside.now);
-      for (const { call } of due) call();
-    },
-  };
+  return new PlayedStore(outside, kept, keeps, more);
+}
+
+class PlayedStore extends Store {
+  constructor(outside, kept, keeps, more) {
+    super({
+      keyOf: (id) => `key of ${id}`,
+      say: (line) => outside.said.push(line),
+      changed(arrived) {
+        outside.notices += 1;
+        outside.arrived = arrived;
+      },
+      prepare: (id, take) => { outside.prepared = { id, take }; },
+      load: (...wanted) => outside.loads.push(wanted),
+      newRef: () => `ref ${outside.refs++}`,
+      now: () => outside.now,
+      later: (call, ms) => outside.timers.push({ call, at: outside.now + ms }),
+      ...more,
+    });
+    Object.assign(this, { outside, kept, keeps });
+  }
+
+  join(id) {
+    super.join(id);
+    if (this.outside.prepared) this.restored(this.state.id, this.kept);
+  }
+
+  resume(id, take) {
+    super.resume(id, take);
+    this.restored(this.state.id, this.kept);
+  }
+
+  received(lines) {
+    super.received(lines);
+    for (let batch; this.keeps && (batch = this.takeUnsaved()); this.saved(batch)) this.outside.kept = batch;
+  }
+
+  said() {
+    return this.outside.said.splice(0);
+  }
+
+  notices() {
+    return this.outside.notices;
+  }
+
+  pass(ms) {
+    const { outside } = this;
+    outside.now += ms;
+    const due = outside.timers.filter(({ at }) => at <= outside.now);
+    outside.timers = outside.timers.filter(({ at }) => at > outside.now);
+    for (const { call } of due) call();
+  }
 }
 
 /** One that has joined as alice, its `join` taken. */
@@ -105,14 +115,14 @@ const expired = (to, ...mids) => ({ type: "expired", to, mids });
 const online = (id, is = true) => ({ type: "presence", id, online: is });
 const signal = (from, body) => ({ type: "signal", from, body });
 const offline = (ref, to) => ({ type: "error", code: "offline", ref, to, text: `${to} is not here` });
-const states = (store) => store.current().messages.map(({ body, state }) => [body, state]);
+const states = (store) => store.current.messages.map(({ body, state }) => [body, state]);
 const saidOf = (store, wanted) => store.said().filter(({ type }) => type === wanted);
 
 test("an id is claimed with the key, and is ours when the server says so", () => {
   const store = freshStore();
   store.join(" alice ");
   assert.equal(store.state.connection, "joining");
-  assert.equal(store.wanted(), true);
+  assert.equal(store.wanted, true);
   store.opened();
   assert.deepEqual(store.said(), [{ type: "join", id: "alice", key: "key of alice" }]);
   store.received([JOINED]);
@@ -156,7 +166,7 @@ for (const code of ["id_taken", "bad_id", "bad_key"]) {
     store.received([{ type: "error", code, text: "no" }]);
     const { connection, id, alert } = store.state;
     assert.deepEqual({ connection, id, code: alert.code }, { connection: "none", id: "alice", code });
-    assert.equal(store.wanted(), false);
+    assert.equal(store.wanted, false);
     store.join("alice2");
     assert.equal(store.state.alert, null);
   });
@@ -205,7 +215,7 @@ test("a message is sending until the server has answered", () => {
   const store = joinedStore();
   writeTo(store, "bob", "hello");
   assert.deepEqual(states(store), [["hello", "sending"]]);
-  assert.equal(store.current().draft, "");
+  assert.equal(store.current.draft, "");
   assert.deepEqual(store.said(), [
     { type: "watch", ids: ["bob"] },
     { type: "signal", to: "bob", body: { typing: true } },
@@ -213,7 +223,7 @@ test("a message is sending until the server has answered", () => {
   ]);
   store.received([sent("ref 1", "9")]);
   assert.deepEqual(states(store), [["hello", "sent"]]);
-  assert.equal(store.current().messages[0].at, 3000);
+  assert.equal(store.current.messages[0].at, 3000);
 });
 
 test("answers with an unknown ref, unknown types and unknown keys change nothing", () => {
@@ -228,7 +238,7 @@ test("a refused message has failed, and is sent again under a new ref", () => {
   writeTo(store, "bob", "hello");
   store.said();
   store.received([{ type: "error", code: "offline", ref: "ref 1", to: "bob", text: "bob is not here" }]);
-  const [failed] = store.current().messages;
+  const [failed] = store.current.messages;
   assert.deepEqual([failed.state, failed.reason.code, failed.reason.to, store.state.alert], ["failed", "offline", "bob", null]);
   store.retry(failed);
   assert.equal(failed.state, "sending");
@@ -242,7 +252,7 @@ test("an error that belongs to no message is shown until it is dismissed", () =>
   store.received([{ type: "error", code: "too_many", text: "too many watched" }]);
   assert.deepEqual([store.state.alert.code, store.state.alert.text], ["too_many", "too many watched"]);
   assert.equal(store.state.connection, "joined");
-  store.dismiss();
+  store.setAlert(null);
   assert.equal(store.state.alert, null);
 });
 
@@ -350,7 +360,7 @@ test("a message that expired has failed, and is a new one when it is sent again"
   const store = joinedStore();
   writeTo(store, "bob", "hello");
   store.received([sent("ref 1", "1"), expired("bob", "1")]);
-  const [failed] = store.current().messages;
+  const [failed] = store.current.messages;
   assert.deepEqual([failed.state, failed.reason.code, failed.reason.to], ["failed", "expired", "bob"]);
   store.retry(failed);
   assert.deepEqual(saidOf(store, "send").map(({ ref }) => ref), ["ref 1", "ref 2"]);
@@ -379,7 +389,7 @@ test("when the server has forgotten, what was not delivered may be lost, and one
   store.received([JOINED]);
   const expected = [["delivered", "delivered"], ["sent", "doubtful"], ["unanswered", "failed"], ["new", "sending"]];
   assert.deepEqual(states(store), expected);
-  assert.equal(store.current().messages[2].reason.code, "forgotten");
+  assert.equal(store.current.messages[2].reason.code, "forgotten");
   assert.equal(store.state.alert.code, "forgotten_all");
   assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["new"]);
   store.received([sent("ref 3", "3"), sent("ref 4", "4")]);
@@ -393,7 +403,7 @@ test("a message that may be lost can be sent again, or turn out to be delivered"
   store.received([sent("ref 1", "1"), sent("ref 2", "2")]);
   reconnect(store, JOINED);
   store.said();
-  store.retry(store.current().messages[0]);
+  store.retry(store.current.messages[0]);
   assert.deepEqual(store.said(), [{ type: "send", to: "bob", body: "1", ref: "ref 3" }]);
   store.received([sent("ref 3", "3"), delivered("bob", "1", "2")]);
   assert.deepEqual(states(store), [["1", "sent"], ["2", "delivered"]]);
@@ -426,7 +436,7 @@ for (const code of [1000, 1001, 1006, 1013, 4000]) {
     const store = joinedStore();
     store.closed(code);
     assert.equal(store.state.connection, "lost");
-    assert.equal(store.wanted(), true);
+    assert.equal(store.wanted, true);
   });
 }
 
@@ -437,11 +447,11 @@ test("after 4001 no connection is wanted until the reader says so; then what is 
   assert.equal(store.state.connection, "replaced");
   store.setOnline(true);
   store.setVisible(true);
-  assert.equal(store.wanted(), false);
+  assert.equal(store.wanted, false);
   store.outside.prepared = null;
   store.resume("alice", true);
   assert.deepEqual(store.outside.prepared, { id: "alice", take: true });
-  assert.equal(store.wanted(), true);
+  assert.equal(store.wanted, true);
   assert.equal(store.state.openPeer, "bob");
 });
 
@@ -464,16 +474,16 @@ test("an id that another tab has is left to it, and what came and was not kept i
   store.received([message("bob", "theirs")]);
   store.replaced();
   assert.deepEqual([...store.takeUnsaved().messages].map(({ body }) => body), ["mine"]);
-  assert.equal(store.wanted(), false);
+  assert.equal(store.wanted, false);
 });
 
 test("what is looked up for an id that is not wanted any more is not taken up", () => {
   const store = freshStore();
-  for (const answer of [store.restored, store.elsewhere]) {
+  for (const answer of ["restored", "claimedElsewhere"]) {
     store.join("alice");
     store.leave();
-    answer("alice", NOTHING_KEPT);
-    assert.deepEqual([store.state.connection, store.wanted()], ["none", false]);
+    store[answer]("alice", NOTHING_KEPT);
+    assert.deepEqual([store.state.connection, store.wanted], ["none", false]);
   }
 });
 
@@ -506,9 +516,9 @@ test("the mids that came last are known again, and no more", () => {
   come(...Array.from({ length: KNOWN_MAX - 1 }, (_, index) => `mid-${index}`));
   come("first");
   store.open("bob");
-  assert.equal(store.current().messages.at(-1).body, `mid-${KNOWN_MAX - 2}`);
+  assert.equal(store.current.messages.at(-1).body, `mid-${KNOWN_MAX - 2}`);
   come("second");
-  assert.equal(store.current().messages.at(-1).body, "second");
+  assert.equal(store.current.messages.at(-1).body, "second");
 });
 
 test("another id knows nothing of the mids of the one before", () => {
@@ -518,7 +528,7 @@ test("another id knows nothing of the mids of the one before", () => {
   store.join("alice");
   store.received([JOINED, message("bob", "1", "1")]);
   store.open("bob");
-  assert.equal(store.current().messages.length, 1);
+  assert.equal(store.current.messages.length, 1);
 });
 
 for (const max_message of [512, 4096, 65536]) {
@@ -554,36 +564,36 @@ test("what has been in view is read, and no more, and only while the page can be
   const store = joinedStore();
   store.open("bob");
   store.received([message("bob", "1"), message("bob", "2"), message("bob", "3")]);
-  const { messages } = store.current();
-  assert.equal(store.current().unread, 3);
+  const { messages } = store.current;
+  assert.equal(store.current.unread, 3);
   store.setVisible(false);
   store.seen(messages[2]);
-  assert.equal(store.current().unread, 3);
+  assert.equal(store.current.unread, 3);
   store.setVisible(true);
   store.seen(messages[1]);
-  assert.equal(store.current().unread, 1);
+  assert.equal(store.current.unread, 1);
   const notices = store.notices();
   for (const seen of [messages[0], messages[1]]) store.seen(seen);
-  assert.deepEqual([store.current().unread, store.current().seen], [1, messages[1].place]);
+  assert.deepEqual([store.current.unread, store.current.seen], [1, messages[1].place]);
   assert.equal(store.notices(), notices, "or each rendering would lead to the next");
   store.seen(messages[2]);
-  assert.equal(store.current().unread, 0);
+  assert.equal(store.current.unread, 0);
 });
 
 test("what stands behind the last message that was seen is new when a conversation is opened, until it is answered", () => {
   const store = joinedStore();
   store.open("bob");
   store.received([message("bob", "1")]);
-  const [first] = store.current().messages;
+  const [first] = store.current.messages;
   store.seen(first);
-  assert.equal(store.current().newAfter, undefined);
+  assert.equal(store.current.newAfter, undefined);
   store.back();
   store.received([message("bob", "2")]);
   store.choose("bob");
-  assert.equal(store.current().newAfter, first.place);
+  assert.equal(store.current.newAfter, first.place);
   store.draft("answer");
   store.write();
-  assert.equal(store.current().newAfter, undefined);
+  assert.equal(store.current.newAfter, undefined);
 });
 
 test("what comes to the open conversation of a hidden page is new", () => {
@@ -592,7 +602,7 @@ test("what comes to the open conversation of a hidden page is new", () => {
   store.received([message("bob", "1")]);
   store.setVisible(false);
   store.received([message("bob", "2"), message("bob", "3")]);
-  assert.equal(store.current().newAfter, store.current().messages[0].place);
+  assert.equal(store.current.newAfter, store.current.messages[0].place);
 });
 
 test("the conversation that was quiet the longest is first", () => {
@@ -606,7 +616,7 @@ test("any JSON value may be a body", () => {
   const bodies = [null, 0, false, "", [], JSON.parse(`{"toString":1,"__proto__":2}`), "\u202etxt"];
   store.received(bodies.map((body) => message("bob", body)));
   store.open("bob");
-  assert.deepEqual(store.current().messages.map(({ body }) => body), bodies);
+  assert.deepEqual(store.current.messages.map(({ body }) => body), bodies);
 });
 
 test("a draft stays with its conversation", () => {
@@ -614,9 +624,9 @@ test("a draft stays with its conversation", () => {
   store.open("bob");
   store.draft("for bob");
   store.open("carol");
-  assert.equal(store.current().draft, "");
+  assert.equal(store.current.draft, "");
   store.open("bob");
-  assert.equal(store.current().draft, "for bob");
+  assert.equal(store.current.draft, "for bob");
 });
 
 test("nothing but white space is not sent", () => {
@@ -631,12 +641,12 @@ test("a line that is longer than the server takes is refused here and stays in t
   writeTo(store, "bob", "\u00eb".repeat(room / 2 + 1));
   assert.equal(store.state.alert.code, "long");
   assert.deepEqual(states(store), []);
-  assert.notEqual(store.current().draft, "");
+  assert.notEqual(store.current.draft, "");
 
   const fitting = joinedStore();
   writeTo(fitting, "bob", "x".repeat(room));
   assert.equal(fitting.state.alert, null);
-  assert.equal(fitting.current().messages.length, 1);
+  assert.equal(fitting.current.messages.length, 1);
 });
 
 test("a line that turns out to be too long for the server fails, and holds nothing up", () => {
@@ -646,20 +656,20 @@ test("a line that turns out to be too long for the server fails, and holds nothi
   writeTo(store, "bob", "short");
   store.received([{ ...JOINED, max_message: 512 }]);
   assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["short"]);
-  assert.equal(store.current().messages[0].state, "failed");
-  assert.equal(store.current().messages[0].reason.code, "long");
+  assert.equal(store.current.messages[0].state, "failed");
+  assert.equal(store.current.messages[0].reason.code, "long");
 });
 
 test("presence is what the server told on this connection", () => {
   const store = joinedStore();
   store.open("bob");
-  assert.equal(store.current().presence, "");
+  assert.equal(store.current.presence, "");
   store.received([{ type: "presence", id: "bob", online: true }, { type: "presence", id: "nobody", online: true }]);
-  assert.equal(store.current().presence, "online");
+  assert.equal(store.current.presence, "online");
   store.received([{ type: "presence", id: "bob", online: false }]);
-  assert.equal(store.current().presence, "away");
+  assert.equal(store.current.presence, "away");
   store.closed(1006);
-  assert.equal(store.current().presence, "");
+  assert.equal(store.current.presence, "");
 });
 
 test("an impossible peer is refused and does not get among the watched", () => {
@@ -674,8 +684,8 @@ test("the oldest messages of a conversation are forgotten", () => {
   const store = joinedStore();
   store.received(Array.from({ length: MESSAGES_MAX + 3 }, (_, index) => message("bob", String(index))));
   store.open("bob");
-  assert.equal(store.current().messages.length, MESSAGES_MAX);
-  assert.equal(store.current().messages[0].body, "3");
+  assert.equal(store.current.messages.length, MESSAGES_MAX);
+  assert.equal(store.current.messages[0].body, "3");
 });
 
 test("strangers make room for strangers, and no more are watched than may be", () => {
@@ -750,7 +760,7 @@ test("what an earlier visit knew is known again: conversations, the quietest fir
   store.received([message("bob", "kept", "old")]);
   assert.deepEqual(saidOf(store, "ack"), [{ type: "ack", to: "bob", mids: ["old"] }]);
   store.choose("bob");
-  assert.deepEqual([store.current().draft, store.current().messages.length, store.current().unread], ["dra", 1, 1]);
+  assert.deepEqual([store.current.draft, store.current.messages.length, store.current.unread], ["dra", 1, 1]);
 });
 
 const openOnes = () => [
@@ -791,7 +801,7 @@ test("a page of earlier messages goes in front, and those that are still open ar
   store.loadEarlier();
   assert.equal(store.outside.loads.length, 1);
   store.loaded("bob", openOnes().slice(0, 2), false);
-  assert.equal(store.current().messages[0], open[0]);
+  assert.equal(store.current.messages[0], open[0]);
   store.received([delivered("bob", "m1")]);
   assert.deepEqual(states(store).map(([, state]) => state), ["delivered", "sending", "sending"]);
   store.loadEarlier();
@@ -829,7 +839,7 @@ test("what is cleared is not kept, whatever becomes of it, and what was not said
   store.received([RESUMED, sent("ref 1", "1"), delivered("bob", "1")]);
   assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["said"]);
   assert.deepEqual([...(store.takeUnsaved()?.messages ?? [])], []);
-  assert.equal(store.current().messages.length, 0);
+  assert.equal(store.current.messages.length, 0);
 });
 
 test("a browser that keeps nothing is told of once, and all goes on", () => {
@@ -837,7 +847,7 @@ test("a browser that keeps nothing is told of once, and all goes on", () => {
   assert.deepEqual([store.state.kept, store.state.alert.code], [false, "unkept"]);
   store.received([message("bob", "1", "1")]);
   assert.deepEqual(saidOf(store, "ack"), [{ type: "ack", to: "bob", mids: ["1"] }]);
-  store.dismiss();
+  store.setAlert(null);
   store.unkept();
   assert.equal(store.state.alert, null);
 });
@@ -856,7 +866,7 @@ test("that we have read is told once, with the last mid", () => {
   const store = joinedStore();
   store.open("bob");
   store.received([message("bob", "1", "1"), message("bob", "2", "2")]);
-  const [first, second] = store.current().messages;
+  const [first, second] = store.current.messages;
   store.seen(first);
   store.seen(second);
   store.seen(second);
@@ -867,7 +877,7 @@ test("who was away when we read is told when it is back, and so is everybody on 
   const store = joinedStore();
   store.open("bob");
   store.received([message("bob", "1", "1")]);
-  store.seen(store.current().messages[0]);
+  store.seen(store.current.messages[0]);
   store.said();
   store.received([online("bob")]);
   assert.deepEqual(reads(store), [["bob", "1"]]);
@@ -886,7 +896,7 @@ test("neither strangers nor blocked ones learn what we read or that we type, nor
     store.choose("bob");
     change(store);
     store.said();
-    store.seen(store.current().messages[0]);
+    store.seen(store.current.messages[0]);
     store.draft("typing");
     return store.said();
   };
@@ -900,12 +910,12 @@ test("an answer accepts, tells what we have read, and is sent", () => {
   const store = joinedStore();
   store.received([message("bob", "1", "1")]);
   store.choose("bob");
-  store.seen(store.current().messages[0]);
-  assert.equal(store.current().accepted, false);
+  store.seen(store.current.messages[0]);
+  assert.equal(store.current.accepted, false);
   store.said();
   store.draft("hi");
   store.write();
-  assert.equal(store.current().accepted, true);
+  assert.equal(store.current.accepted, true);
   assert.deepEqual(store.said().map(({ type }) => type), ["send", "signal"]);
 });
 
@@ -913,22 +923,22 @@ test("who is opened by its id is no stranger; who is chosen from the list may be
   const store = joinedStore();
   store.received([message("bob", "1"), message("carol", "2")]);
   store.choose("bob");
-  assert.equal(store.current().accepted, false);
+  assert.equal(store.current.accepted, false);
   store.open("carol");
-  assert.equal(store.current().accepted, true);
+  assert.equal(store.current.accepted, true);
   store.open("dave");
-  assert.equal(store.current().accepted, true);
+  assert.equal(store.current.accepted, true);
 });
 
 test("messages are read up to the one that the peer names, if it is one of ours to it", () => {
   const store = joinedStore();
   for (const text of ["1", "2", "3"]) writeTo(store, "bob", text);
   store.received([message("bob", "theirs", "t"), sent("ref 1", "1"), sent("ref 2", "2"), sent("ref 3", "3")]);
-  const [, second] = store.current().messages;
+  const [, second] = store.current.messages;
   store.received([signal("carol", { read: "3" }), signal("bob", { read: "t" }), signal("bob", { read: 3 }), signal("bob", null)]);
-  assert.equal(store.current().readTo, 0);
+  assert.equal(store.current.readTo, 0);
   store.received([signal("bob", { read: "2" }), signal("bob", { read: "1" })]);
-  assert.equal(store.current().readTo, second.place);
+  assert.equal(store.current.readTo, second.place);
 });
 
 test("that we type is told at most so often, and not for an empty field", () => {
@@ -954,9 +964,9 @@ test("a peer types until it says otherwise, sends, leaves, or for a while", () =
     const store = joinedStore();
     store.open("bob");
     store.received([signal("bob", { typing: true })]);
-    assert.ok(store.current().typing);
+    assert.ok(store.current.typing);
     end(store);
-    assert.equal(store.current().typing, 0, String(end));
+    assert.equal(store.current.typing, 0, String(end));
   }
 });
 
@@ -967,7 +977,7 @@ test("a peer that goes on typing is not taken for one that has stopped", () => {
   store.pass(TYPING_MS_SHOWN - 1);
   store.received([signal("bob", { typing: true })]);
   store.pass(1);
-  assert.ok(store.current().typing);
+  assert.ok(store.current.typing);
 });
 
 // ---- strangers and blocks
@@ -1070,7 +1080,7 @@ test("what was written while the server was away waits for a peer that is not ba
 test("a peer that does not come back is not here in the end", () => {
   const store = refusedAfterRestart();
   store.pass(RETURN_GRACE_MS);
-  const { messages } = store.current();
+  const { messages } = store.current;
   assert.deepEqual(messages.map(({ state, reason }) => [state, reason.code, reason.to]), Array(2).fill(["failed", "offline", "bob"]));
   store.received([online("bob")]);
   assert.deepEqual(saidOf(store, "send"), []);
@@ -1095,7 +1105,7 @@ test("after another loss a peer has all its time anew", () => {
   const store = refusedAfterRestart();
   store.pass(RETURN_GRACE_MS - 1);
   reconnect(store, JOINED);
-  const refs = store.current().messages.map(({ ref }) => ref);
+  const refs = store.current.messages.map(({ ref }) => ref);
   store.received(refs.map((ref) => offline(ref, "bob")));
   store.pass(1);
   assert.deepEqual(states(store), [["1", "sending"], ["2", "sending"]]);

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { createTab } = await load("tab.js");
+const { Tab } = await load("tab.js");
 
 /** Locks as the standard has them, for one name. */
 function pretendLocks() {
@@ -50,7 +50,7 @@ function twoTabs() {
     },
     clearTimer: (timer) => timers.delete(timer),
   };
-  const [first, second] = ["first", "second"].map((name) => createTab(locks, () => lost.push(name), clock));
+  const [first, second] = ["first", "second"].map((name) => new Tab(locks, () => lost.push(name), clock));
   return { lost, first, second, ring: () => timers.forEach((call) => call()) };
 }
 
@@ -95,7 +95,7 @@ test("one's own lock, taken anew, is not lost to another tab", async () => {
 test("without locks, or where they are refused, every tab believes that it has the id", async () => {
   const refusing = { request: () => Promise.reject(new DOMException("", "SecurityError")) };
   for (const locks of [undefined, refusing]) {
-    const tab = createTab(locks, () => {}, { setTimer() {}, clearTimer() {} });
+    const tab = new Tab(locks, () => {}, { setTimer() {}, clearTimer() {} });
     assert.equal(await tab.claim("alice", false), true);
   }
 });
