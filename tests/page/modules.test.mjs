@@ -21,6 +21,8 @@ test("every module but the first is preloaded once", () => {
 test("every import names a module of the page", () => {
   for (const module of modules) {
     const imported = matches(read(module), /^import [^;]* from "([^"]+)";$/gm);
-    for (const name of imported) assert.ok(modules.includes(name.replace(/^\.\//, "")), `${module}: ${name}`);
+    for (const name of imported) {
+      assert.ok(modules.includes(name.replace(/^\.\//, "")), `${module}: ${name}`);
+    }
   }
 });

@@ -21,8 +21,8 @@
 // ---- Messages
 
 /**
- * Why something failed. `words.js` has a sentence for most codes; for the others `text` is shown, the
- * server's own.
+ * Why something failed. `words.js` has a sentence for most codes; for the others `text` is shown,
+ * the server's own.
  * @typedef {object} Reason
  * @property {string} code
  * @property {string} [to] the peer, or our own id
@@ -129,12 +129,12 @@
  * @typedef {object} StoreOutside
  * @property {(id: string) => string} keyOf returns the secret that proves an id to be ours
  * @property {(line: ClientLine) => void} say gives a line to the socket
- * @property {(arrived: IncomingMessage[]) => void} changed is told of each change, and of the messages
- *   that arrived with it
- * @property {(id: string, take: boolean) => void} prepare claims the id for this tab, with `take` also
- *   from another one, and asks the storage about it: `restored` or `claimedElsewhere` answers
- * @property {(peer: string, before: number, count: number) => void} load asks the storage for the last
- *   messages before a place: `loaded` answers
+ * @property {(arrived: IncomingMessage[]) => void} changed is told of each change, and of the
+ *   messages that arrived with it
+ * @property {(id: string, take: boolean) => void} prepare claims the id for this tab, with `take`
+ *   also from another one, and asks the storage about it: `restored` or `claimedElsewhere` answers
+ * @property {(peer: string, before: number, count: number) => void} load asks the storage for the
+ *   last messages before a place: `loaded` answers
  * @property {() => string} newRef returns a random text, never the same twice
  * @property {() => number} now returns milliseconds since 1970
  * @property {(call: () => void, ms: number) => void} later
@@ -156,7 +156,9 @@
 // ---- Lines, as the protocol has them
 
 /** @typedef {{ type: "joined", resumed: boolean, max_message: number }} JoinedLine */
-/** @typedef {{ type: "message", from: string, body: unknown, mid: string, at: number }} MessageLine */
+/**
+ * @typedef {{ type: "message", from: string, body: unknown, mid: string, at: number }} MessageLine
+ */
 /** @typedef {{ type: "sent", ref: string, mid: string, at: number }} SentLine */
 /** @typedef {{ type: "delivered", from: string, mids: string[] }} DeliveredLine */
 /** @typedef {{ type: "expired", to: string, mids: string[] }} ExpiredLine */
@@ -197,15 +199,15 @@
 
 /**
  * The kept fields of a conversation. The others belong to one connection, or to one visit.
- * @typedef {Pick<Conversation, "peer" | "last" | "unread" | "seen" | "readTo" | "draft" | "accepted"
- *   | "blocked">} KeptConversation
+ * @typedef {Pick<Conversation, "peer" | "last" | "unread" | "seen" | "readTo" | "draft" |
+ *   "accepted" | "blocked">} KeptConversation
  */
 
 /**
  * All that is kept of an id, except for most of its messages.
  * @typedef {object} Kept
- * @property {(KeptConversation & { tail: Message[] })[]} conversations the one with the latest event
- *   last; `tail` is its last message, if it has any
+ * @property {(KeptConversation & { tail: Message[] })[]} conversations the one with the latest
+ *   event last; `tail` is its last message, if it has any
  * @property {OutgoingMessage[]} open our messages without a fate, in the order of their places
  * @property {string[]} mids mids of messages to us, the latest last
  */
