@@ -9,11 +9,11 @@ export function findElements() {
     ...byId(HTMLTextAreaElement, "message"),
     ...byId(HTMLFormElement, "joinForm", "openForm", "composer"),
     ...byId(HTMLDialogElement, "settings", "about", "ask"),
-    ...byId(HTMLElement, "notice", "alert", "dismiss", "door", "doorStatus", "chat", "me", "status",
-      "copyLink", "share", "openSettings", "list", "nobody", "nothing", "conversation", "back",
+    ...byId(HTMLElement, "notice", "alert", "dismiss", "joinScreen", "joinStatus", "chat", "me", "status",
+      "copyLink", "share", "openSettings", "list", "listEmpty", "noneOpen", "conversation", "back",
       "peer", "presence", "more", "log", "below", "stranger", "strangerText", "accept", "block",
       "blocked", "blockedText", "unblock", "counter", "elsewhere", "elsewhereText", "useHere",
-      "anotherHere", "said", "keptText", "another", "forget", "aboutPeer", "clear", "aboutBlock",
+      "useAnotherHere", "announcer", "keptText", "useAnother", "forget", "aboutPeer", "clear", "aboutBlock",
       "question", "yes"),
   };
 }

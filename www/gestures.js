@@ -24,7 +24,7 @@ export function bindGestures(outside) {
   onClick(ui.block, () => store.block(true));
   onClick(ui.unblock, () => store.block(false));
   onClick(ui.useHere, actions.useHere);
-  onClick(ui.anotherHere, () => store.leave());
+  onClick(ui.useAnotherHere, () => store.leave());
   onClick(ui.below, () => {
     toEnd();
     ui.message.focus();
@@ -69,7 +69,7 @@ function bindDialogs({ ui, store, words, actions }, ask) {
     store.block(!store.current?.blocked);
   });
   onClick(ui.openSettings, () => ui.settings.showModal());
-  onClick(ui.another, () => {
+  onClick(ui.useAnother, () => {
     ui.settings.close();
     store.leave();
   });

@@ -19,7 +19,7 @@ export class Row {
     const { mine, peer } = message;
     this.#outside = outside;
     this.message = message;
-    const author = make("bdi", "unseen", mine ? outside.words.own : peer);
+    const author = make("bdi", "spoken", mine ? outside.words.own : peer);
     const bubble = make("div", "bubble", author, " ", this.#createBody(linksWork || mine), this.#note);
     this.element = make("article", mine ? "mine" : "theirs", bubble);
     this.bubble = bubble;
@@ -32,7 +32,7 @@ export class Row {
       const json = make("pre", "", JSON.stringify(body, null, 1));
       json.dir = "auto";
       const summary = make("summary", "", this.#outside.words.unsupported);
-      return make("details", "body strange", summary, json);
+      return make("details", "body unsupported", summary, json);
     }
     const parts = partsOf(body).map(({ text, href }) => (href && linksWork ? link(text, href) : text));
     const text = make("p", isEmojiOnly(body) ? "body emoji" : "body", ...parts);
@@ -72,7 +72,7 @@ export class Row {
     this.#note.replaceChildren(dates.time(message.at), " ");
     if (text) this.#note.append(make("span", "state", text), " ");
     if (!message.mine || (state !== "failed" && state !== "doubtful")) return;
-    const again = make("button", "quiet", words.retry);
+    const again = make("button", "secondary", words.retry);
     onClick(again, () => retry(message));
     this.#note.append(again);
   }

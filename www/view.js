@@ -85,9 +85,9 @@ export class View {
     setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
     setText(ui.me, state.id);
     setText(ui.status, statusText(words, state), statusLook(state));
-    setText(ui.doorStatus, joinText(words, state));
+    setText(ui.joinStatus, joinText(words, state));
     this.#list.render(conversations, current);
-    ui.nobody.hidden = conversations.length > 0;
+    ui.listEmpty.hidden = conversations.length > 0;
     this.#renderSettings(state);
     this.#renderScreen(state);
     this.#renderConversation(state.connection === "replaced" ? undefined : current);
@@ -114,7 +114,7 @@ export class View {
     ui.chat.classList.toggle("away", isElsewhere);
     if (isJoin === this.#joinShown) return;
     this.#joinShown = isJoin;
-    ui.door.hidden = !isJoin;
+    ui.joinScreen.hidden = !isJoin;
     ui.chat.hidden = isJoin;
     // A refused id stays, to be edited.
     ui.ownId.value = id;
@@ -125,7 +125,7 @@ export class View {
   #renderConversation(conversation) {
     const ui = this.#ui;
     ui.conversation.hidden = !conversation;
-    ui.nothing.hidden = Boolean(conversation);
+    ui.noneOpen.hidden = Boolean(conversation);
     // Where there is no room for both, the list gives way.
     ui.chat.classList.toggle("conversing", Boolean(conversation));
     if (conversation) this.#renderFrame(conversation);
@@ -186,7 +186,7 @@ export class View {
   /** @param {string} text */
   #announce(text) {
     // A new element, or the same words would be read out only once.
-    this.#ui.said.replaceChildren(make("p", "", text));
+    this.#ui.announcer.replaceChildren(make("p", "", text));
   }
 }
 

@@ -35,9 +35,10 @@ const PNG: &str = "image/png";
 const MANIFEST: &str = "application/manifest+json";
 
 /// Every file of `www/`. A test holds this table against the folder.
-pub static FILES: [Asset; 33] = [
+pub static FILES: [Asset; 34] = [
     Asset::new("index.html", HTML, include_bytes!("../../../www/index.html")),
     Asset::new("style.css", CSS, include_bytes!("../../../www/style.css")),
+    Asset::new("chat.css", CSS, include_bytes!("../../../www/chat.css")),
     Asset::new("main.js", JAVASCRIPT, include_bytes!("../../../www/main.js")),
     Asset::new("store.js", JAVASCRIPT, include_bytes!("../../../www/store.js")),
     Asset::new("state.js", JAVASCRIPT, include_bytes!("../../../www/state.js")),
