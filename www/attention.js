@@ -16,91 +16,91 @@ const TONE_GAIN = 0.08;
 const NOTIFIED_MAX = 3;
 
 export class Attention {
-  #store;
-  #words;
-  #icon;
-  /** @type {AudioContext | undefined} */
-  #audio;
-  #shownUnread = -1;
+	#store;
+	#words;
+	#icon;
+	/** @type {AudioContext | undefined} */
+	#audio;
+	#shownUnread = -1;
 
-  /** @param {Store} store @param {Words} words @param {HTMLLinkElement} icon */
-  constructor(store, words, icon) {
-    this.#store = store;
-    this.#words = words;
-    this.#icon = icon;
-  }
+	/** @param {Store} store @param {Words} words @param {HTMLLinkElement} icon */
+	constructor(store, words, icon) {
+		this.#store = store;
+		this.#words = words;
+		this.#icon = icon;
+	}
 
-  render() {
-    let unread = 0;
-    for (const conversation of this.#store.state.conversations.values()) unread += conversation.unread;
-    if (unread === this.#shownUnread) return;
-    this.#shownUnread = unread;
-    document.title = unread ? `(${unread}) sotto` : "sotto";
-    this.#icon.href = unread ? "/icon-unread.svg" : "/icon.svg";
-  }
+	render() {
+		let unread = 0;
+		for (const conversation of this.#store.state.conversations.values()) unread += conversation.unread;
+		if (unread === this.#shownUnread) return;
+		this.#shownUnread = unread;
+		document.title = unread ? `(${unread}) sotto` : "sotto";
+		this.#icon.href = unread ? "/icon-unread.svg" : "/icon.svg";
+	}
 
-  /** @param {IncomingMessage[]} messages */
-  arrived(messages) {
-    const { visible, openPeer, settings } = this.#store.state;
-    const unseen = messages.filter(({ peer }) => !(visible && peer === openPeer));
-    if (!unseen.length) return;
-    if (settings.sound) this.#play();
-    if (!settings.notify || visible) return;
-    for (const message of unseen.slice(-NOTIFIED_MAX)) this.#notify(message);
-  }
+	/** @param {IncomingMessage[]} messages */
+	arrived(messages) {
+		const { visible, openPeer, settings } = this.#store.state;
+		const unseen = messages.filter(({ peer }) => !(visible && peer === openPeer));
+		if (!unseen.length) return;
+		if (settings.sound) this.#play();
+		if (!settings.notify || visible) return;
+		for (const message of unseen.slice(-NOTIFIED_MAX)) this.#notify(message);
+	}
 
-  /** @param {IncomingMessage} message */
-  #notify({ peer, body }) {
-    const { conversations, settings } = this.#store.state;
-    const showsText = settings.notifyText && conversations.get(peer)?.accepted;
-    const text = showsText ? lineOf(body, this.#words.unsupported) : "";
-    try {
-      // With its tag a notification replaces the last one of the same peer.
-      const options = { body: text, tag: `sotto ${peer}`, icon: "/icon-192.png" };
-      const notification = new Notification(this.#words.notified(peer), options);
-      notification.onclick = () => {
-        window.focus();
-        this.#store.choose(peer);
-        notification.close();
-      };
-    } catch {
-      // Some phones have the permission, but not the constructor.
-    }
-  }
+	/** @param {IncomingMessage} message */
+	#notify({ peer, body }) {
+		const { conversations, settings } = this.#store.state;
+		const showsText = settings.notifyText && conversations.get(peer)?.accepted;
+		const text = showsText ? lineOf(body, this.#words.unsupported) : "";
+		try {
+			// With its tag a notification replaces the last one of the same peer.
+			const options = { body: text, tag: `sotto ${peer}`, icon: "/icon-192.png" };
+			const notification = new Notification(this.#words.notified(peer), options);
+			notification.onclick = () => {
+				window.focus();
+				this.#store.choose(peer);
+				notification.close();
+			};
+		} catch {
+			// Some phones have the permission, but not the constructor.
+		}
+	}
 
-  #play() {
-    const audio = (this.#audio ??= new AudioContext());
-    // Browsers stay silent until the reader has touched the page.
-    audio.resume();
-    const tone = audio.createOscillator();
-    const gain = audio.createGain();
-    tone.frequency.value = TONE_HZ;
-    gain.gain.setValueAtTime(TONE_GAIN, audio.currentTime);
-    gain.gain.exponentialRampToValueAtTime(0.0001, audio.currentTime + TONE_SECONDS);
-    tone.connect(gain).connect(audio.destination);
-    tone.start();
-    tone.stop(audio.currentTime + TONE_SECONDS);
-  }
+	#play() {
+		const audio = (this.#audio ??= new AudioContext());
+		// Browsers stay silent until the reader has touched the page.
+		audio.resume();
+		const tone = audio.createOscillator();
+		const gain = audio.createGain();
+		tone.frequency.value = TONE_HZ;
+		gain.gain.setValueAtTime(TONE_GAIN, audio.currentTime);
+		gain.gain.exponentialRampToValueAtTime(0.0001, audio.currentTime + TONE_SECONDS);
+		tone.connect(gain).connect(audio.destination);
+		tone.start();
+		tone.stop(audio.currentTime + TONE_SECONDS);
+	}
 
-  /** Browsers have no notifications without a secure context. */
-  get canNotify() {
-    return "Notification" in globalThis && isSecureContext;
-  }
+	/** Browsers have no notifications without a secure context. */
+	get canNotify() {
+		return "Notification" in globalThis && isSecureContext;
+	}
 
-  get canPlay() {
-    return "AudioContext" in globalThis;
-  }
+	get canPlay() {
+		return "AudioContext" in globalThis;
+	}
 
-  /** @param {boolean} on */
-  async turnNotify(on) {
-    const isAllowed = on && (await Notification.requestPermission()) === "granted";
-    this.#store.changeSetting("notify", isAllowed);
-    if (on && !isAllowed) this.#store.setAlert({ code: "not_allowed" });
-  }
+	/** @param {boolean} on */
+	async turnNotify(on) {
+		const isAllowed = on && (await Notification.requestPermission()) === "granted";
+		this.#store.changeSetting("notify", isAllowed);
+		if (on && !isAllowed) this.#store.setAlert({ code: "not_allowed" });
+	}
 
-  /** @param {boolean} on */
-  turnSound(on) {
-    this.#store.changeSetting("sound", on);
-    if (on) this.#play();
-  }
+	/** @param {boolean} on */
+	turnSound(on) {
+		this.#store.changeSetting("sound", on);
+		if (on) this.#play();
+	}
 }

@@ -6,21 +6,21 @@
 
 /** @template Key, Value @extends {Map<Key, Value>} */
 export class BoundedMap extends Map {
-  #capacity;
+	#capacity;
 
-  /** @param {number} capacity */
-  constructor(capacity) {
-    super();
-    this.#capacity = capacity;
-  }
+	/** @param {number} capacity */
+	constructor(capacity) {
+		super();
+		this.#capacity = capacity;
+	}
 
-  /** @param {Key} key @param {Value} value */
-  set(key, value) {
-    // To be the latest entry, a key that is there already has to go first.
-    this.delete(key);
-    super.set(key, value);
-    const [oldest] = this.keys();
-    if (this.size > this.#capacity) this.delete(oldest);
-    return this;
-  }
+	/** @param {Key} key @param {Value} value */
+	set(key, value) {
+		// To be the latest entry, a key that is there already has to go first.
+		this.delete(key);
+		super.set(key, value);
+		const [oldest] = this.keys();
+		if (this.size > this.#capacity) this.delete(oldest);
+		return this;
+	}
 }

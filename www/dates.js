@@ -12,60 +12,60 @@ const DAY_MS = 86_400_000;
 const YEAR_SHOWN_MS = 300 * DAY_MS;
 
 export class Dates {
-  #words;
-  #now;
-  #clock;
-  #weekday;
-  #full;
-  #short;
+	#words;
+	#now;
+	#clock;
+	#weekday;
+	#full;
+	#short;
 
-  /**
-   * @param {Words} words @param {readonly string[]} languages as the reader prefers them
-   * @param {() => number} now milliseconds since 1970, as all times here
-   */
-  constructor(words, languages, now) {
-    const { language } = words;
-    // The reader's own region, if its language is the one that the page speaks.
-    const locales = [...languages.filter((tag) => tag.toLowerCase().split("-")[0] === language), language];
-    /** @param {Intl.DateTimeFormatOptions} options */
-    const format = (options) => new Intl.DateTimeFormat(locales, options);
-    this.#words = words;
-    this.#now = now;
-    this.#clock = format({ hour: "2-digit", minute: "2-digit" });
-    this.#weekday = format({ weekday: "long", day: "numeric", month: "long" });
-    this.#full = format({ day: "numeric", month: "long", year: "numeric" });
-    this.#short = format({ day: "2-digit", month: "2-digit", year: "2-digit" });
-  }
+	/**
+	 * @param {Words} words @param {readonly string[]} languages as the reader prefers them
+	 * @param {() => number} now milliseconds since 1970, as all times here
+	 */
+	constructor(words, languages, now) {
+		const { language } = words;
+		// The reader's own region, if its language is the one that the page speaks.
+		const locales = [...languages.filter((tag) => tag.toLowerCase().split("-")[0] === language), language];
+		/** @param {Intl.DateTimeFormatOptions} options */
+		const format = (options) => new Intl.DateTimeFormat(locales, options);
+		this.#words = words;
+		this.#now = now;
+		this.#clock = format({ hour: "2-digit", minute: "2-digit" });
+		this.#weekday = format({ weekday: "long", day: "numeric", month: "long" });
+		this.#full = format({ day: "numeric", month: "long", year: "numeric" });
+		this.#short = format({ day: "2-digit", month: "2-digit", year: "2-digit" });
+	}
 
-  /** @param {number} at */
-  time(at) {
-    const time = this.#clock.format(at);
-    return timeElement(at, time, `${this.#full.format(at)}, ${time}`);
-  }
+	/** @param {number} at */
+	time(at) {
+		const time = this.#clock.format(at);
+		return timeElement(at, time, `${this.#full.format(at)}, ${time}`);
+	}
 
-  /** @param {number} at */
-  day(at) {
-    return timeElement(at, this.#dayText(at), this.#full.format(at));
-  }
+	/** @param {number} at */
+	day(at) {
+		return timeElement(at, this.#dayText(at), this.#full.format(at));
+	}
 
-  /** Returns the time for today, otherwise the day. @param {number} at */
-  brief(at) {
-    return (isSameDay(at, this.#now()) ? this.#clock : this.#short).format(at);
-  }
+	/** Returns the time for today, otherwise the day. @param {number} at */
+	brief(at) {
+		return (isSameDay(at, this.#now()) ? this.#clock : this.#short).format(at);
+	}
 
-  /** @param {number} at */
-  #dayText(at) {
-    const now = this.#now();
-    if (isSameDay(at, now)) return this.#words.today;
-    if (isSameDay(at, now - DAY_MS)) return this.#words.yesterday;
-    return (now - at < YEAR_SHOWN_MS ? this.#weekday : this.#full).format(at);
-  }
+	/** @param {number} at */
+	#dayText(at) {
+		const now = this.#now();
+		if (isSameDay(at, now)) return this.#words.today;
+		if (isSameDay(at, now - DAY_MS)) return this.#words.yesterday;
+		return (now - at < YEAR_SHOWN_MS ? this.#weekday : this.#full).format(at);
+	}
 }
 
 /** @param {number} at @param {string} text @param {string} title */
 function timeElement(at, text, title) {
-  const time = make("time", "", text);
-  time.dateTime = new Date(at).toISOString();
-  time.title = title;
-  return time;
+	const time = make("time", "", text);
+	time.dateTime = new Date(at).toISOString();
+	time.title = title;
+	return time;
 }

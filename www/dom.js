@@ -4,18 +4,18 @@
 
 /** The elements that are always on the page. */
 export function findElements() {
-  return {
-    ...byId(HTMLInputElement, "ownId", "chatWith", "read", "typing", "notify", "notifyText", "sound"),
-    ...byId(HTMLTextAreaElement, "message"),
-    ...byId(HTMLFormElement, "joinForm", "openForm", "composer"),
-    ...byId(HTMLDialogElement, "settings", "about", "ask"),
-    ...byId(HTMLElement, "notice", "alert", "dismiss", "joinScreen", "joinStatus", "chat", "me", "status",
-      "copyLink", "share", "openSettings", "list", "listEmpty", "noneOpen", "conversation", "back",
-      "peer", "presence", "more", "log", "below", "stranger", "strangerText", "accept", "block",
-      "blocked", "blockedText", "unblock", "counter", "elsewhere", "elsewhereText", "useHere",
-      "useAnotherHere", "announcer", "keptText", "useAnother", "forget", "aboutPeer", "clear", "aboutBlock",
-      "question", "yes"),
-  };
+	return {
+		...byId(HTMLInputElement, "ownId", "chatWith", "read", "typing", "notify", "notifyText", "sound"),
+		...byId(HTMLTextAreaElement, "message"),
+		...byId(HTMLFormElement, "joinForm", "openForm", "composer"),
+		...byId(HTMLDialogElement, "settings", "about", "ask"),
+		...byId(HTMLElement, "notice", "alert", "dismiss", "joinScreen", "joinStatus", "chat", "me", "status",
+			"copyLink", "share", "openSettings", "list", "listEmpty", "noneOpen", "conversation", "back",
+			"peer", "presence", "more", "log", "below", "stranger", "strangerText", "accept", "block",
+			"blocked", "blockedText", "unblock", "counter", "elsewhere", "elsewhereText", "useHere",
+			"useAnotherHere", "announcer", "keptText", "useAnother", "forget", "aboutPeer", "clear", "aboutBlock",
+			"question", "yes"),
+	};
 }
 
 /**
@@ -23,13 +23,13 @@ export function findElements() {
  * @param {new () => Kind} kind @param {Id[]} ids @returns {Record<Id, Kind>}
  */
 export function byId(kind, ...ids) {
-  const elements = /** @type {Record<Id, Kind>} */ ({});
-  for (const id of ids) {
-    const element = document.getElementById(id);
-    if (!(element instanceof kind)) throw new TypeError(`#${id} is no ${kind.name}`);
-    elements[id] = element;
-  }
-  return elements;
+	const elements = /** @type {Record<Id, Kind>} */ ({});
+	for (const id of ids) {
+		const element = document.getElementById(id);
+		if (!(element instanceof kind)) throw new TypeError(`#${id} is no ${kind.name}`);
+		elements[id] = element;
+	}
+	return elements;
 }
 
 /**
@@ -37,10 +37,10 @@ export function byId(kind, ...ids) {
  * @param {Tag} tag @param {string} className @param {(Node | string)[]} children
  */
 export function make(tag, className, ...children) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.append(...children);
-  return element;
+	const element = document.createElement(tag);
+	element.className = className;
+	element.append(...children);
+	return element;
 }
 
 /**
@@ -48,29 +48,29 @@ export function make(tag, className, ...children) {
  * @param {HTMLElement} element @param {string} text @param {string} [look] for the style sheet
  */
 export function setText(element, text, look = "") {
-  if (element.textContent !== text) element.textContent = text;
-  if (element.dataset.look !== look) element.dataset.look = look;
+	if (element.textContent !== text) element.textContent = text;
+	if (element.dataset.look !== look) element.dataset.look = look;
 }
 
 /** @param {HTMLElement} button @param {() => void} gesture */
 export function onClick(button, gesture) {
-  button.addEventListener("click", () => gesture());
+	button.addEventListener("click", () => gesture());
 }
 
 /** @param {HTMLFormElement} form @param {() => void} gesture */
 export function onSubmit(form, gesture) {
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    gesture();
-  });
+	form.addEventListener("submit", (event) => {
+		event.preventDefault();
+		gesture();
+	});
 }
 
 /** @param {Element | null} element @returns {element is HTMLElement} */
 export function isShown(element) {
-  return element instanceof HTMLElement && element.getClientRects().length > 0;
+	return element instanceof HTMLElement && element.getClientRects().length > 0;
 }
 
 /** Returns `true` if the reader types with thumbs. */
 export function usesTouch() {
-  return matchMedia("(pointer: coarse) and (hover: none)").matches;
+	return matchMedia("(pointer: coarse) and (hover: none)").matches;
 }

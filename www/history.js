@@ -19,106 +19,106 @@ const OPEN_STATES = ["sending", "sent", "doubtful"];
  * @param {IDBFactory} indexedDB @param {number} midsMax the most mids that are kept of one id
  */
 export async function openHistory(indexedDB, midsMax) {
-  const opening = indexedDB.open(NAME, VERSION);
-  opening.onupgradeneeded = () => createStores(opening.result);
-  /** @type {Promise<never>} */
-  const blocked = new Promise((_, reject) => {
-    // A tab with an older page has the database open. This tab works without it.
-    opening.onblocked = () => reject(new Error("blocked"));
-  });
-  const database = await Promise.race([done(opening), blocked]);
-  // Another tab wants to delete the database, or has a newer page.
-  database.onversionchange = () => database.close();
-  return new MessageHistory(database, midsMax);
+	const opening = indexedDB.open(NAME, VERSION);
+	opening.onupgradeneeded = () => createStores(opening.result);
+	/** @type {Promise<never>} */
+	const blocked = new Promise((_, reject) => {
+		// A tab with an older page has the database open. This tab works without it.
+		opening.onblocked = () => reject(new Error("blocked"));
+	});
+	const database = await Promise.race([done(opening), blocked]);
+	// Another tab wants to delete the database, or has a newer page.
+	database.onversionchange = () => database.close();
+	return new MessageHistory(database, midsMax);
 }
 
 export class MessageHistory {
-  #database;
-  #midsMax;
+	#database;
+	#midsMax;
 
-  /** @param {IDBDatabase} database @param {number} midsMax */
-  constructor(database, midsMax) {
-    this.#database = database;
-    this.#midsMax = midsMax;
-  }
+	/** @param {IDBDatabase} database @param {number} midsMax */
+	constructor(database, midsMax) {
+		this.#database = database;
+		this.#midsMax = midsMax;
+	}
 
-  /** @param {string} id @returns {Promise<Kept>} */
-  async load(id) {
-    const transaction = this.#database.transaction(STORES);
-    const [conversations, messages, mids] = STORES.map((name) => transaction.objectStore(name));
-    /** @type {[KeptConversation[], OutgoingMessage[], { mid: string }[]]} */
-    const [rows, open, known] = await Promise.all([
-      done(conversations.getAll(startingWith(id))),
-      done(messages.index("open").getAll(id)),
-      done(mids.getAll(startingWith(id))),
-    ]);
-    const tails = await Promise.all(rows.map(({ peer }) => lastBefore(messages, id, peer, Infinity, 1)));
-    const kept = rows.map((row, index) => ({ ...keptFields(row), tail: tails[index] }));
-    kept.sort((a, b) => a.last - b.last);
-    open.sort((a, b) => a.place - b.place);
-    return { conversations: kept, open: open.map(bare), mids: known.map(({ mid }) => mid) };
-  }
+	/** @param {string} id @returns {Promise<Kept>} */
+	async load(id) {
+		const transaction = this.#database.transaction(STORES);
+		const [conversations, messages, mids] = STORES.map((name) => transaction.objectStore(name));
+		/** @type {[KeptConversation[], OutgoingMessage[], { mid: string }[]]} */
+		const [rows, open, known] = await Promise.all([
+			done(conversations.getAll(startingWith(id))),
+			done(messages.index("open").getAll(id)),
+			done(mids.getAll(startingWith(id))),
+		]);
+		const tails = await Promise.all(rows.map(({ peer }) => lastBefore(messages, id, peer, Infinity, 1)));
+		const kept = rows.map((row, index) => ({ ...keptFields(row), tail: tails[index] }));
+		kept.sort((a, b) => a.last - b.last);
+		open.sort((a, b) => a.place - b.place);
+		return { conversations: kept, open: open.map(bare), mids: known.map(({ mid }) => mid) };
+	}
 
-  /**
-   * Returns the last messages before a place, and whether there are even older ones.
-   * @param {string} id @param {string} peer @param {number} before @param {number} count
-   */
-  async page(id, peer, before, count) {
-    const messages = this.#database.transaction("messages").objectStore("messages");
-    const found = await lastBefore(messages, id, peer, before, count + 1);
-    return { messages: found.slice(-count), earlier: found.length > count };
-  }
+	/**
+	 * Returns the last messages before a place, and whether there are even older ones.
+	 * @param {string} id @param {string} peer @param {number} before @param {number} count
+	 */
+	async page(id, peer, before, count) {
+		const messages = this.#database.transaction("messages").objectStore("messages");
+		const found = await lastBefore(messages, id, peer, before, count + 1);
+		return { messages: found.slice(-count), earlier: found.length > count };
+	}
 
-  /** @param {Batch} batch */
-  async put(batch) {
-    const { id, cleared } = batch;
-    const transaction = this.#database.transaction(STORES, "readwrite");
-    const [conversations, messages, mids] = STORES.map((name) => transaction.objectStore(name));
-    for (const peer of cleared) {
-      messages.delete(startingWith(id, peer));
-      conversations.delete([id, peer]);
-    }
-    for (const message of batch.messages) {
-      const open = OPEN_STATES.includes(message.state) ? { open: id } : {};
-      messages.put({ ...message, id, ...open });
-    }
-    for (const conversation of batch.conversations) {
-      conversations.put({ ...keptFields(conversation), id });
-    }
-    await this.#putMids(mids, id, batch.mids);
-    // A transaction that is committed now is kept even if the page goes at once.
-    transaction.commit();
-    await finished(transaction);
-  }
+	/** @param {Batch} batch */
+	async put(batch) {
+		const { id, cleared } = batch;
+		const transaction = this.#database.transaction(STORES, "readwrite");
+		const [conversations, messages, mids] = STORES.map((name) => transaction.objectStore(name));
+		for (const peer of cleared) {
+			messages.delete(startingWith(id, peer));
+			conversations.delete([id, peer]);
+		}
+		for (const message of batch.messages) {
+			const open = OPEN_STATES.includes(message.state) ? { open: id } : {};
+			messages.put({ ...message, id, ...open });
+		}
+		for (const conversation of batch.conversations) {
+			conversations.put({ ...keptFields(conversation), id });
+		}
+		await this.#putMids(mids, id, batch.mids);
+		// A transaction that is committed now is kept even if the page goes at once.
+		transaction.commit();
+		await finished(transaction);
+	}
 
-  /** @param {IDBObjectStore} store @param {string} id @param {string[]} mids */
-  async #putMids(store, id, mids) {
-    if (!mids.length) return;
-    const cursor = await done(store.openKeyCursor(startingWith(id), "prev"));
-    let number = 0;
-    if (cursor) [, number] = /** @type {[string, number]} */ (cursor.key);
-    for (const mid of mids) {
-      number += 1;
-      store.put({ id, number, mid });
-    }
-    store.delete(IDBKeyRange.bound([id], [id, number - this.#midsMax]));
-  }
+	/** @param {IDBObjectStore} store @param {string} id @param {string[]} mids */
+	async #putMids(store, id, mids) {
+		if (!mids.length) return;
+		const cursor = await done(store.openKeyCursor(startingWith(id), "prev"));
+		let number = 0;
+		if (cursor) [, number] = /** @type {[string, number]} */ (cursor.key);
+		for (const mid of mids) {
+			number += 1;
+			store.put({ id, number, mid });
+		}
+		store.delete(IDBKeyRange.bound([id], [id, number - this.#midsMax]));
+	}
 
-  /** Leaves nothing of this id. @param {string} id */
-  async forget(id) {
-    const transaction = this.#database.transaction(STORES, "readwrite");
-    for (const name of STORES) transaction.objectStore(name).delete(startingWith(id));
-    await finished(transaction);
-  }
+	/** Leaves nothing of this id. @param {string} id */
+	async forget(id) {
+		const transaction = this.#database.transaction(STORES, "readwrite");
+		for (const name of STORES) transaction.objectStore(name).delete(startingWith(id));
+		await finished(transaction);
+	}
 }
 
 /** @param {IDBDatabase} database */
 function createStores(database) {
-  database.createObjectStore("conversations", { keyPath: ["id", "peer"] });
-  database.createObjectStore("mids", { keyPath: ["id", "number"] });
-  const messages = database.createObjectStore("messages", { keyPath: ["id", "peer", "place"] });
-  // Only open messages have this property, so the index stays as small as they are few.
-  messages.createIndex("open", "open");
+	database.createObjectStore("conversations", { keyPath: ["id", "peer"] });
+	database.createObjectStore("mids", { keyPath: ["id", "number"] });
+	const messages = database.createObjectStore("messages", { keyPath: ["id", "peer", "place"] });
+	// Only open messages have this property, so the index stays as small as they are few.
+	messages.createIndex("open", "open");
 }
 
 /**
@@ -127,50 +127,50 @@ function createStores(database) {
  * @param {number} count @returns {Promise<Message[]>}
  */
 function lastBefore(store, id, peer, before, count) {
-  const range = IDBKeyRange.bound([id, peer], [id, peer, before], false, true);
-  const request = store.openCursor(range, "prev");
-  /** @type {Message[]} */
-  const found = [];
-  return new Promise((resolve, reject) => {
-    request.onerror = () => reject(request.error);
-    request.onsuccess = () => {
-      const cursor = request.result;
-      if (cursor) found.unshift(bare(cursor.value));
-      if (cursor && found.length < count) cursor.continue();
-      else resolve(found);
-    };
-  });
+	const range = IDBKeyRange.bound([id, peer], [id, peer, before], false, true);
+	const request = store.openCursor(range, "prev");
+	/** @type {Message[]} */
+	const found = [];
+	return new Promise((resolve, reject) => {
+		request.onerror = () => reject(request.error);
+		request.onsuccess = () => {
+			const cursor = request.result;
+			if (cursor) found.unshift(bare(cursor.value));
+			if (cursor && found.length < count) cursor.continue();
+			else resolve(found);
+		};
+	});
 }
 
 /** Returns the range of all keys that begin so: an array sorts behind any number or text. @param {string[]} start */
 function startingWith(...start) {
-  return IDBKeyRange.bound(start, [...start, []]);
+	return IDBKeyRange.bound(start, [...start, []]);
 }
 
 /** @template {Message} Kind @param {Kind & { id?: string, open?: string }} message a copy @returns {Kind} */
 function bare(message) {
-  delete message.id;
-  delete message.open;
-  return message;
+	delete message.id;
+	delete message.open;
+	return message;
 }
 
 /** @param {KeptConversation} conversation @returns {KeptConversation} */
 function keptFields({ peer, last, unread, seen, readTo, draft, accepted, blocked }) {
-  return { peer, last, unread, seen, readTo, draft, accepted, blocked };
+	return { peer, last, unread, seen, readTo, draft, accepted, blocked };
 }
 
 /** @template Result @param {IDBRequest<Result>} request @returns {Promise<Result>} */
 function done(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+	return new Promise((resolve, reject) => {
+		request.onsuccess = () => resolve(request.result);
+		request.onerror = () => reject(request.error);
+	});
 }
 
 /** @param {IDBTransaction} transaction @returns {Promise<void>} */
 function finished(transaction) {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = () => reject(transaction.error);
-  });
+	return new Promise((resolve, reject) => {
+		transaction.oncomplete = () => resolve();
+		transaction.onabort = () => reject(transaction.error);
+	});
 }

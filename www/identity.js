@@ -17,74 +17,74 @@ export const QUIET_MS = 2000;
 const OUTAGES = { [CLOSE_GOING_AWAY]: "restarting", [CLOSE_TRY_LATER]: "busy" };
 
 export class Identity {
-  #state;
-  #outside;
-  #losses = 0;
+	#state;
+	#outside;
+	#losses = 0;
 
-  /** @param {IdentityState} state @param {Pick<PartOutside, "later" | "changed">} outside */
-  constructor(state, outside) {
-    this.#state = state;
-    this.#outside = outside;
-  }
+	/** @param {IdentityState} state @param {Pick<PartOutside, "later" | "changed">} outside */
+	constructor(state, outside) {
+		this.#state = state;
+		this.#outside = outside;
+	}
 
-  /** Returns `true` if there should be a connection. */
-  get wanted() {
-    const { connection, ready } = this.#state;
-    return ready && connection !== "none" && connection !== "replaced";
-  }
+	/** Returns `true` if there should be a connection. */
+	get wanted() {
+		const { connection, ready } = this.#state;
+		return ready && connection !== "none" && connection !== "replaced";
+	}
 
-  /** Returns `true` if the reader may claim this id now. @param {string} id */
-  mayJoin(id) {
-    const { connection } = this.#state;
-    // While one id waits for its answer, the reader may try another.
-    return id !== "" && (connection === "none" || (connection === "joining" && id !== this.#state.id));
-  }
+	/** Returns `true` if the reader may claim this id now. @param {string} id */
+	mayJoin(id) {
+		const { connection } = this.#state;
+		// While one id waits for its answer, the reader may try another.
+		return id !== "" && (connection === "none" || (connection === "joining" && id !== this.#state.id));
+	}
 
-  /** @param {Connection} connection @param {string} [id] */
-  enter(connection, id = this.#state.id) {
-    const ready = connection === "joined";
-    Object.assign(this.#state, { connection, id, ready, outage: "", quiet: false });
-  }
+	/** @param {Connection} connection @param {string} [id] */
+	enter(connection, id = this.#state.id) {
+		const ready = connection === "joined";
+		Object.assign(this.#state, { connection, id, ready, outage: "", quiet: false });
+	}
 
-  /** Returns `true` if the storage still has to answer for this id. @param {string} id */
-  isPreparing(id) {
-    const { connection, ready } = this.#state;
-    return id === this.#state.id && !ready && (connection === "joining" || connection === "lost");
-  }
+	/** Returns `true` if the storage still has to answer for this id. @param {string} id */
+	isPreparing(id) {
+		const { connection, ready } = this.#state;
+		return id === this.#state.id && !ready && (connection === "joining" || connection === "lost");
+	}
 
-  prepared() {
-    this.#state.ready = true;
-  }
+	prepared() {
+		this.#state.ready = true;
+	}
 
-  /** @param {number} code the close code */
-  lost(code) {
-    const state = this.#state;
-    const outage = OUTAGES[code];
-    const wasJoined = state.connection === "joined";
-    // A failed attempt does not replace the reason for the loss.
-    if (outage || wasJoined) state.outage = outage ?? "";
-    // If the browser reports no network, the loss is certain and shown at once.
-    if (wasJoined && state.online) this.#startQuietPeriod();
-    if (state.connection !== "joining") state.connection = "lost";
-  }
+	/** @param {number} code the close code */
+	lost(code) {
+		const state = this.#state;
+		const outage = OUTAGES[code];
+		const wasJoined = state.connection === "joined";
+		// A failed attempt does not replace the reason for the loss.
+		if (outage || wasJoined) state.outage = outage ?? "";
+		// If the browser reports no network, the loss is certain and shown at once.
+		if (wasJoined && state.online) this.#startQuietPeriod();
+		if (state.connection !== "joining") state.connection = "lost";
+	}
 
-  #startQuietPeriod() {
-    const loss = ++this.#losses;
-    this.#state.quiet = true;
-    this.#outside.later(() => {
-      if (loss !== this.#losses) return;
-      this.#state.quiet = false;
-      this.#outside.changed();
-    }, QUIET_MS);
-  }
+	#startQuietPeriod() {
+		const loss = ++this.#losses;
+		this.#state.quiet = true;
+		this.#outside.later(() => {
+			if (loss !== this.#losses) return;
+			this.#state.quiet = false;
+			this.#outside.changed();
+		}, QUIET_MS);
+	}
 
-  /** @param {Outage} outage the reason why the server took no connection */
-  setOutage(outage) {
-    if (this.wanted && this.#state.connection !== "joined") this.#state.outage = outage;
-  }
+	/** @param {Outage} outage the reason why the server took no connection */
+	setOutage(outage) {
+		if (this.wanted && this.#state.connection !== "joined") this.#state.outage = outage;
+	}
 
-  /** @param {boolean} online */
-  setOnline(online) {
-    this.#state.online = online;
-  }
+	/** @param {boolean} online */
+	setOnline(online) {
+		this.#state.online = online;
+	}
 }

@@ -26,226 +26,226 @@ const END_PX = 4;
 const NEAR_PX = 1200;
 
 export class Log {
-  #log;
-  #button;
-  #outside;
-  /** @type {Row[]} */
-  #rows = [];
-  /** @type {Conversation | undefined} */
-  #conversation;
-  /** Known before the log changes its own size: then it is too late to look. */
-  #isFollowing = true;
-  #lastTop = 0;
-  #linksWork = false;
-  /** @type {number | undefined} */
-  #newAfter;
+	#log;
+	#button;
+	#outside;
+	/** @type {Row[]} */
+	#rows = [];
+	/** @type {Conversation | undefined} */
+	#conversation;
+	/** Known before the log changes its own size: then it is too late to look. */
+	#isFollowing = true;
+	#lastTop = 0;
+	#linksWork = false;
+	/** @type {number | undefined} */
+	#newAfter;
 
-  /** @param {HTMLElement} log @param {HTMLElement} button leads to the end @param {LogOutside} outside */
-  constructor(log, button, outside) {
-    this.#log = log;
-    this.#button = button;
-    this.#outside = outside;
-    log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    new ResizeObserver(() => this.#isFollowing && this.toEnd()).observe(log);
-  }
+	/** @param {HTMLElement} log @param {HTMLElement} button leads to the end @param {LogOutside} outside */
+	constructor(log, button, outside) {
+		this.#log = log;
+		this.#button = button;
+		this.#outside = outside;
+		log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+		new ResizeObserver(() => this.#isFollowing && this.toEnd()).observe(log);
+	}
 
-  /** @param {Conversation} [next] */
-  render(next) {
-    // The first look waits for messages that are being loaded: they decide where it begins.
-    const isOther = next !== this.#conversation || next?.accepted !== this.#linksWork;
-    if (isOther) this.#reset(next?.loading ? undefined : next);
-    const conversation = this.#conversation;
-    if (!conversation) return;
-    const { messages, newAfter } = conversation;
-    this.#dropForgotten(messages);
-    const isFirst = this.#rows.length === 0;
-    const last = messages.at(-1);
-    const isOwn = last?.mine && last.place > (this.#rows.at(-1)?.message.place ?? 0);
-    const follows = isOwn || this.#stillFollows();
-    if (isFirst) this.#begin(conversation);
-    else if (follows) this.#grow(conversation);
-    if (this.#newAfter !== newAfter) this.#moveNew(conversation);
-    this.#renderNotes();
-    if (isFirst) this.#toNew();
-    else if (follows) this.toEnd();
-    this.#scrolled();
-  }
+	/** @param {Conversation} [next] */
+	render(next) {
+		// The first look waits for messages that are being loaded: they decide where it begins.
+		const isOther = next !== this.#conversation || next?.accepted !== this.#linksWork;
+		if (isOther) this.#reset(next?.loading ? undefined : next);
+		const conversation = this.#conversation;
+		if (!conversation) return;
+		const { messages, newAfter } = conversation;
+		this.#dropForgotten(messages);
+		const isFirst = this.#rows.length === 0;
+		const last = messages.at(-1);
+		const isOwn = last?.mine && last.place > (this.#rows.at(-1)?.message.place ?? 0);
+		const follows = isOwn || this.#stillFollows();
+		if (isFirst) this.#begin(conversation);
+		else if (follows) this.#grow(conversation);
+		if (this.#newAfter !== newAfter) this.#moveNew(conversation);
+		this.#renderNotes();
+		if (isFirst) this.#toNew();
+		else if (follows) this.toEnd();
+		this.#scrolled();
+	}
 
-  /** @param {Conversation} [next] */
-  #reset(next) {
-    this.#conversation = next;
-    this.#linksWork = Boolean(next?.accepted);
-    this.#rows = [];
-    this.#log.replaceChildren();
-  }
+	/** @param {Conversation} [next] */
+	#reset(next) {
+		this.#conversation = next;
+		this.#linksWork = Boolean(next?.accepted);
+		this.#rows = [];
+		this.#log.replaceChildren();
+	}
 
-  /** Messages may have been cleared, or be too many for the memory. @param {Message[]} messages */
-  #dropForgotten(messages) {
-    const first = messages[0]?.place ?? Infinity;
-    while (this.#rows.length && this.#rows[0].message.place < first) this.#dropFirst();
-  }
+	/** Messages may have been cleared, or be too many for the memory. @param {Message[]} messages */
+	#dropForgotten(messages) {
+		const first = messages[0]?.place ?? Infinity;
+		while (this.#rows.length && this.#rows[0].message.place < first) this.#dropFirst();
+	}
 
-  #dropFirst() {
-    this.#rows.shift()?.element.remove();
-  }
+	#dropFirst() {
+		this.#rows.shift()?.element.remove();
+	}
 
-  #dropLast() {
-    this.#rows.pop()?.element.remove();
-  }
+	#dropLast() {
+		this.#rows.pop()?.element.remove();
+	}
 
-  /** The reader has answered the new messages, or looked away. @param {Conversation} conversation */
-  #moveNew({ messages, newAfter }) {
-    this.#newAfter = newAfter;
-    const first = this.#firstIndex(messages);
-    this.#rows.forEach((row, index) => row.renderHead(messages[first + index - 1], newAfter));
-  }
+	/** The reader has answered the new messages, or looked away. @param {Conversation} conversation */
+	#moveNew({ messages, newAfter }) {
+		this.#newAfter = newAfter;
+		const first = this.#firstIndex(messages);
+		this.#rows.forEach((row, index) => row.renderHead(messages[first + index - 1], newAfter));
+	}
 
-  /** Adds the first rows: from before the new messages, or the last ones. @param {Conversation} conversation */
-  #begin({ messages, newAfter = Infinity }) {
-    this.#newAfter = newAfter;
-    const firstNew = messages.findIndex(({ place }) => place > newAfter);
-    const end = firstNew < 0 ? messages.length : Math.min(messages.length, firstNew + ROWS_STEP);
-    this.#insert(messages, (firstNew < 0 ? end : firstNew) - ROWS_STEP, end);
-  }
+	/** Adds the first rows: from before the new messages, or the last ones. @param {Conversation} conversation */
+	#begin({ messages, newAfter = Infinity }) {
+		this.#newAfter = newAfter;
+		const firstNew = messages.findIndex(({ place }) => place > newAfter);
+		const end = firstNew < 0 ? messages.length : Math.min(messages.length, firstNew + ROWS_STEP);
+		this.#insert(messages, (firstNew < 0 ? end : firstNew) - ROWS_STEP, end);
+	}
 
-  /** The reader is at the end, which moves on. @param {Conversation} conversation */
-  #grow(conversation) {
-    const { messages } = conversation;
-    const from = this.#nextIndex(messages);
-    // Only the last part of a flood is laid out.
-    if (messages.length - from > ROWS_MAX) {
-      this.#reset(conversation);
-      this.#insert(messages, messages.length - ROWS_STEP, messages.length);
-    } else {
-      this.#insert(messages, from, messages.length);
-      while (this.#rows.length > ROWS_MAX) this.#dropFirst();
-    }
-  }
+	/** The reader is at the end, which moves on. @param {Conversation} conversation */
+	#grow(conversation) {
+		const { messages } = conversation;
+		const from = this.#nextIndex(messages);
+		// Only the last part of a flood is laid out.
+		if (messages.length - from > ROWS_MAX) {
+			this.#reset(conversation);
+			this.#insert(messages, messages.length - ROWS_STEP, messages.length);
+		} else {
+			this.#insert(messages, from, messages.length);
+			while (this.#rows.length > ROWS_MAX) this.#dropFirst();
+		}
+	}
 
-  /** Adds rows where the reader comes near an end of them. Returns `true` if there were any. @param {Conversation} conversation */
-  #growAround({ messages, earlier }) {
-    const first = this.#firstIndex(messages);
-    const next = this.#nextIndex(messages);
-    if (this.#log.scrollTop < NEAR_PX && first > 0) {
-      this.#keepView(() => {
-        this.#insert(messages, first - ROWS_STEP, first);
-        while (this.#rows.length > ROWS_MAX) this.#dropLast();
-      });
-      return true;
-    }
-    if (this.#pxBelow() < NEAR_PX && next < messages.length) {
-      this.#keepView(() => {
-        this.#insert(messages, next, Math.min(messages.length, next + ROWS_STEP));
-        while (this.#rows.length > ROWS_MAX) this.#dropFirst();
-      });
-      return true;
-    }
-    if (this.#log.scrollTop < NEAR_PX && earlier) this.#outside.loadEarlier();
-    return false;
-  }
+	/** Adds rows where the reader comes near an end of them. Returns `true` if there were any. @param {Conversation} conversation */
+	#growAround({ messages, earlier }) {
+		const first = this.#firstIndex(messages);
+		const next = this.#nextIndex(messages);
+		if (this.#log.scrollTop < NEAR_PX && first > 0) {
+			this.#keepView(() => {
+				this.#insert(messages, first - ROWS_STEP, first);
+				while (this.#rows.length > ROWS_MAX) this.#dropLast();
+			});
+			return true;
+		}
+		if (this.#pxBelow() < NEAR_PX && next < messages.length) {
+			this.#keepView(() => {
+				this.#insert(messages, next, Math.min(messages.length, next + ROWS_STEP));
+				while (this.#rows.length > ROWS_MAX) this.#dropFirst();
+			});
+			return true;
+		}
+		if (this.#log.scrollTop < NEAR_PX && earlier) this.#outside.loadEarlier();
+		return false;
+	}
 
-  /** Returns the index of the first message that has a row. @param {Message[]} messages */
-  #firstIndex(messages) {
-    const [row] = this.#rows;
-    return row ? messages.indexOf(row.message) : -1;
-  }
+	/** Returns the index of the first message that has a row. @param {Message[]} messages */
+	#firstIndex(messages) {
+		const [row] = this.#rows;
+		return row ? messages.indexOf(row.message) : -1;
+	}
 
-  /** Returns the index after the last message that has a row. @param {Message[]} messages */
-  #nextIndex(messages) {
-    const row = this.#rows.at(-1);
-    return row ? messages.lastIndexOf(row.message) + 1 : 0;
-  }
+	/** Returns the index after the last message that has a row. @param {Message[]} messages */
+	#nextIndex(messages) {
+		const row = this.#rows.at(-1);
+		return row ? messages.lastIndexOf(row.message) + 1 : 0;
+	}
 
-  /**
-   * Adds rows in front of all others or behind them.
-   * @param {Message[]} messages @param {number} from @param {number} to
-   */
-  #insert(messages, from, to) {
-    /** @type {Row[]} */
-    const made = [];
-    for (let index = Math.max(0, from); index < to; index += 1) {
-      const row = new Row(messages[index], this.#linksWork, this.#outside);
-      row.renderHead(messages[index - 1], this.#newAfter);
-      made.push(row);
-    }
-    const elements = made.map(({ element }) => element);
-    const [before] = this.#rows;
-    if (before && messages[to] === before.message) {
-      this.#log.prepend(...elements);
-      // Its neighbour was not known before.
-      before.renderHead(messages[to - 1], this.#newAfter);
-      this.#rows.unshift(...made);
-    } else {
-      this.#log.append(...elements);
-      this.#rows.push(...made);
-    }
-  }
+	/**
+	 * Adds rows in front of all others or behind them.
+	 * @param {Message[]} messages @param {number} from @param {number} to
+	 */
+	#insert(messages, from, to) {
+		/** @type {Row[]} */
+		const made = [];
+		for (let index = Math.max(0, from); index < to; index += 1) {
+			const row = new Row(messages[index], this.#linksWork, this.#outside);
+			row.renderHead(messages[index - 1], this.#newAfter);
+			made.push(row);
+		}
+		const elements = made.map(({ element }) => element);
+		const [before] = this.#rows;
+		if (before && messages[to] === before.message) {
+			this.#log.prepend(...elements);
+			// Its neighbour was not known before.
+			before.renderHead(messages[to - 1], this.#newAfter);
+			this.#rows.unshift(...made);
+		} else {
+			this.#log.append(...elements);
+			this.#rows.push(...made);
+		}
+	}
 
-  /** Keeps the first row in view where it is. Not every browser does that. @param {() => void} change */
-  #keepView(change) {
-    const edge = this.#log.getBoundingClientRect().top;
-    const row = this.#rows.find(({ bubble }) => bubble.getBoundingClientRect().bottom > edge)
-      ?? this.#rows[0];
-    const top = () => row.bubble.getBoundingClientRect().top;
-    const before = top();
-    change();
-    this.#log.scrollTop += top() - before;
-  }
+	/** Keeps the first row in view where it is. Not every browser does that. @param {() => void} change */
+	#keepView(change) {
+		const edge = this.#log.getBoundingClientRect().top;
+		const row = this.#rows.find(({ bubble }) => bubble.getBoundingClientRect().bottom > edge)
+			?? this.#rows[0];
+		const top = () => row.bubble.getBoundingClientRect().top;
+		const before = top();
+		change();
+		this.#log.scrollTop += top() - before;
+	}
 
-  #renderNotes() {
-    const readTo = this.#conversation?.readTo ?? 0;
-    for (const row of this.#rows) row.renderNote(readTo);
-  }
+	#renderNotes() {
+		const readTo = this.#conversation?.readTo ?? 0;
+		for (const row of this.#rows) row.renderNote(readTo);
+	}
 
-  /** Shows the beginning of the new messages if they do not all fit, otherwise the end. */
-  #toNew() {
-    this.toEnd();
-    const divider = this.#log.querySelector(".new");
-    if (!divider) return;
-    const top = divider.getBoundingClientRect().top - this.#log.getBoundingClientRect().top;
-    if (top < 0) this.#log.scrollTop += top - END_PX;
-  }
+	/** Shows the beginning of the new messages if they do not all fit, otherwise the end. */
+	#toNew() {
+		this.toEnd();
+		const divider = this.#log.querySelector(".new");
+		if (!divider) return;
+		const top = divider.getBoundingClientRect().top - this.#log.getBoundingClientRect().top;
+		if (top < 0) this.#log.scrollTop += top - END_PX;
+	}
 
-  /** Shows the last message, which may have no row yet. */
-  toEnd() {
-    const messages = this.#conversation?.messages ?? [];
-    if (this.#rows.length && this.#nextIndex(messages) < messages.length) {
-      this.#reset(this.#conversation);
-      this.#insert(messages, messages.length - ROWS_STEP, messages.length);
-      this.#renderNotes();
-    }
-    this.#log.scrollTop = this.#log.scrollHeight;
-    this.#isFollowing = true;
-    this.#lastTop = this.#log.scrollTop;
-  }
+	/** Shows the last message, which may have no row yet. */
+	toEnd() {
+		const messages = this.#conversation?.messages ?? [];
+		if (this.#rows.length && this.#nextIndex(messages) < messages.length) {
+			this.#reset(this.#conversation);
+			this.#insert(messages, messages.length - ROWS_STEP, messages.length);
+			this.#renderNotes();
+		}
+		this.#log.scrollTop = this.#log.scrollHeight;
+		this.#isFollowing = true;
+		this.#lastTop = this.#log.scrollTop;
+	}
 
-  /** Follows the reader: adds rows, and reports the last message in view. */
-  #scrolled() {
-    const conversation = this.#conversation;
-    if (!conversation || !this.#rows.length || !this.#log.clientHeight) return;
-    while (this.#growAround(conversation)) this.#renderNotes();
-    this.#isFollowing = this.#isAtEnd();
-    this.#lastTop = this.#log.scrollTop;
-    const edge = this.#log.getBoundingClientRect().bottom;
-    const last = this.#rows.findLast(({ bubble }) => bubble.getBoundingClientRect().top < edge);
-    if (last) this.#outside.seen(last.message);
-    const { unread } = conversation;
-    this.#button.hidden = this.#isFollowing || !unread;
-    setText(this.#button, unread ? this.#outside.words.newMessages(unread) : "");
-  }
+	/** Follows the reader: adds rows, and reports the last message in view. */
+	#scrolled() {
+		const conversation = this.#conversation;
+		if (!conversation || !this.#rows.length || !this.#log.clientHeight) return;
+		while (this.#growAround(conversation)) this.#renderNotes();
+		this.#isFollowing = this.#isAtEnd();
+		this.#lastTop = this.#log.scrollTop;
+		const edge = this.#log.getBoundingClientRect().bottom;
+		const last = this.#rows.findLast(({ bubble }) => bubble.getBoundingClientRect().top < edge);
+		if (last) this.#outside.seen(last.message);
+		const { unread } = conversation;
+		this.#button.hidden = this.#isFollowing || !unread;
+		setText(this.#button, unread ? this.#outside.words.newMessages(unread) : "");
+	}
 
-  /** The reader may have scrolled a moment ago, which the browser has not reported yet. */
-  #stillFollows() {
-    return this.#isFollowing && (this.#pxBelow() < END_PX || this.#log.scrollTop >= this.#lastTop);
-  }
+	/** The reader may have scrolled a moment ago, which the browser has not reported yet. */
+	#stillFollows() {
+		return this.#isFollowing && (this.#pxBelow() < END_PX || this.#log.scrollTop >= this.#lastTop);
+	}
 
-  #isAtEnd() {
-    const last = this.#conversation?.messages.at(-1);
-    return this.#pxBelow() < END_PX && this.#rows.at(-1)?.message === last;
-  }
+	#isAtEnd() {
+		const last = this.#conversation?.messages.at(-1);
+		return this.#pxBelow() < END_PX && this.#rows.at(-1)?.message === last;
+	}
 
-  /** Returns how much of the log is hidden below. */
-  #pxBelow() {
-    return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight;
-  }
+	/** Returns how much of the log is hidden below. */
+	#pxBelow() {
+		return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight;
+	}
 }

@@ -23,33 +23,33 @@ const words = chooseWords(navigator.languages);
 const remembered = new Remembered();
 
 const store = new Store({
-  keyOf: (id) => remembered.keyOf(id),
-  say: (line) => socket.say(line),
-  changed,
-  prepare,
-  load,
-  newRef: randomHex,
-  now: Date.now,
-  later: (call, ms) => setTimeout(call, ms),
-  settings: remembered.settings,
+	keyOf: (id) => remembered.keyOf(id),
+	say: (line) => socket.say(line),
+	changed,
+	prepare,
+	load,
+	newRef: randomHex,
+	now: Date.now,
+	later: (call, ms) => setTimeout(call, ms),
+	settings: remembered.settings,
 });
 const { state } = store;
 
 /** As methods of another object, browsers refuse these functions. @type {Clock} */
 const clock = {
-  setTimer: (call, ms) => setTimeout(call, ms),
-  clearTimer: (timer) => clearTimeout(timer),
+	setTimer: (call, ms) => setTimeout(call, ms),
+	clearTimer: (timer) => clearTimeout(timer),
 };
 const delay = new Delay({ ...clock, random: Math.random });
 
 const socket = new Socket({
-  connect: () => new WebSocket(socketUrl(location), SUBPROTOCOL),
-  delay,
-  clock,
-  opened: () => store.opened(),
-  received: (lines) => store.received(lines),
-  closed,
-  probe: () => store.probe(),
+	connect: () => new WebSocket(socketUrl(location), SUBPROTOCOL),
+	delay,
+	clock,
+	opened: () => store.opened(),
+	received: (lines) => store.received(lines),
+	closed,
+	probe: () => store.probe(),
 });
 
 const tab = new Tab(navigator.locks, () => store.replaced(), clock);
@@ -62,17 +62,17 @@ const opening = openHistory(globalThis.indexedDB, KNOWN_MAX).catch(() => null);
 const pump = new SavePump(store, opening);
 
 const view = new View({
-  store,
-  words,
-  languages: navigator.languages,
-  actions: {
-    useHere: () => store.resume(state.id, true),
-    forget,
-    copyLink: navigator.clipboard && copyLink,
-    share: "share" in navigator ? share : undefined,
-    notify: attention.canNotify ? (on) => attention.turnNotify(on) : undefined,
-    sound: attention.canPlay ? (on) => attention.turnSound(on) : undefined,
-  },
+	store,
+	words,
+	languages: navigator.languages,
+	actions: {
+		useHere: () => store.resume(state.id, true),
+		forget,
+		copyLink: navigator.clipboard && copyLink,
+		share: "share" in navigator ? share : undefined,
+		notify: attention.canNotify ? (on) => attention.turnNotify(on) : undefined,
+		sound: attention.canPlay ? (on) => attention.turnSound(on) : undefined,
+	},
 });
 
 let renderingIsDue = false;
@@ -84,21 +84,21 @@ let renderingIsDue = false;
 let openFirst = null;
 
 addEventListener("online", () => {
-  store.setOnline(true);
-  socket.wake();
+	store.setOnline(true);
+	socket.wake();
 });
 
 addEventListener("offline", () => {
-  store.setOnline(false);
-  socket.giveUp();
+	store.setOnline(false);
+	socket.giveUp();
 });
 
 // A page that comes back from the cache of left pages has most likely lost its connection.
 addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
 
 document.addEventListener("visibilitychange", () => {
-  store.setVisible(!document.hidden);
-  if (!document.hidden) socket.wake();
+	store.setVisible(!document.hidden);
+	if (!document.hidden) socket.wake();
 });
 
 addEventListener("pagehide", () => pump.saveNow());
@@ -114,91 +114,91 @@ store.setVisible(!document.hidden);
 
 /** Renders once, however often the store changes in a row. @param {IncomingMessage[]} arrived */
 function changed(arrived) {
-  if (store.wanted) socket.start();
-  else socket.stop();
-  if (state.connection === "joined") delay.reset();
-  if (state.connection === "none" || state.connection === "replaced") tab.release();
-  remembered.update(state);
-  pump.save();
-  attention.arrived(arrived);
-  view.arrived(arrived);
-  if (!renderingIsDue) queueMicrotask(render);
-  renderingIsDue = true;
+	if (store.wanted) socket.start();
+	else socket.stop();
+	if (state.connection === "joined") delay.reset();
+	if (state.connection === "none" || state.connection === "replaced") tab.release();
+	remembered.update(state);
+	pump.save();
+	attention.arrived(arrived);
+	view.arrived(arrived);
+	if (!renderingIsDue) queueMicrotask(render);
+	renderingIsDue = true;
 }
 
 function render() {
-  renderingIsDue = false;
-  if (openFirst && store.wanted) {
-    openFirst();
-    openFirst = null;
-  }
-  view.render();
-  attention.render();
-  back.follow();
+	renderingIsDue = false;
+	if (openFirst && store.wanted) {
+		openFirst();
+		openFirst = null;
+	}
+	view.render();
+	attention.render();
+	back.follow();
 }
 
 /** @param {string} id @param {boolean} take */
 async function prepare(id, take) {
-  if (!(await tab.claim(id, take))) return store.claimedElsewhere(id);
-  const kept = await opening;
-  store.restored(id, await kept?.load(id).catch(() => undefined));
+	if (!(await tab.claim(id, take))) return store.claimedElsewhere(id);
+	const kept = await opening;
+	store.restored(id, await kept?.load(id).catch(() => undefined));
 }
 
 /** @param {string} peer @param {number} before @param {number} count */
 async function load(peer, before, count) {
-  const { id } = state;
-  const kept = await opening;
-  const page = await kept?.page(id, peer, before, count).catch(() => undefined);
-  if (id === state.id) store.loaded(peer, page?.messages ?? [], page?.earlier ?? false);
+	const { id } = state;
+	const kept = await opening;
+	const page = await kept?.page(id, peer, before, count).catch(() => undefined);
+	if (id === state.id) store.loaded(peer, page?.messages ?? [], page?.earlier ?? false);
 }
 
 /** @param {number} code @param {boolean} wasOpen */
 function closed(code, wasOpen) {
-  store.closed(code);
-  if (!wasOpen) explain();
+	store.closed(code);
+	if (!wasOpen) explain();
 }
 
 /** Browsers do not say why a WebSocket was refused. A plain request is refused for the same reason. */
 async function explain() {
-  const answer = await fetch("/healthz").catch(() => null);
-  if (answer?.status === 503) store.setOutage("full");
+	const answer = await fetch("/healthz").catch(() => null);
+	if (answer?.status === 503) store.setOutage("full");
 }
 
 function takeInvite() {
-  const [, encoded] = /^#to=(.+)$/.exec(location.hash) ?? [];
-  if (!encoded) return;
-  openFirst = () => store.open(decoded(encoded));
-  // A page that is loaded again opens the last conversation.
-  history.replaceState(history.state, "", location.pathname);
-  if (store.wanted) render();
+	const [, encoded] = /^#to=(.+)$/.exec(location.hash) ?? [];
+	if (!encoded) return;
+	openFirst = () => store.open(decoded(encoded));
+	// A page that is loaded again opens the last conversation.
+	history.replaceState(history.state, "", location.pathname);
+	if (store.wanted) render();
 }
 
 /** @param {string} text percent-encoded, unless a person has typed it */
 function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
 }
 
 function inviteLink() {
-  return `${location.origin}/#to=${encodeURIComponent(state.id)}`;
+	return `${location.origin}/#to=${encodeURIComponent(state.id)}`;
 }
 
 async function copyLink() {
-  await navigator.clipboard.writeText(inviteLink()).catch(() => store.setAlert({ code: "not_copied" }));
+	await navigator.clipboard.writeText(inviteLink()).catch(() => store.setAlert({ code: "not_copied" }));
 }
 
 function share() {
-  navigator.share({ title: "sotto", url: inviteLink() }).catch(() => {});
+	navigator.share({ title: "sotto", url: inviteLink() }).catch(() => {});
 }
 
 /** Leaves nothing of our id in the browser, and the id itself to others. */
 async function forget() {
-  const { id } = state;
-  store.giveUp();
-  remembered.forgetKey(id);
-  const kept = await opening;
-  await kept?.forget(id).catch(() => {});
+	const { id } = state;
+	store.giveUp();
+	remembered.forgetKey(id);
+	const kept = await opening;
+	await kept?.forget(id).catch(() => {});
 }

@@ -23,208 +23,208 @@ export const RETURN_GRACE_MS = 25_000;
 export const SENT_MAX = 65536;
 
 export class Outgoing {
-  #outside;
-  /** Given to the socket, by ref. @type {Map<string, OutgoingMessage>} */
-  #unanswered = new Map();
-  /** Not given to the socket yet. @type {OutgoingMessage[]} */
-  #waiting = [];
-  /** Written before the server forgot their peers, who may return. @type {Set<OutgoingMessage>} */
-  #mayReturn = new Set();
-  /** Refused until the peer is back, by peer. @type {Map<string, OutgoingMessage[]>} */
-  #parked = new Map();
-  /** Taken by the server, by mid. @type {BoundedMap<string, OutgoingMessage>} */
-  #sent = new BoundedMap(SENT_MAX);
-  /**
-   * Fates by mids that unanswered messages may turn out to have.
-   * @type {BoundedMap<string, { peer: string, fate: Partial<OutgoingMessage> }>}
-   */
-  #early = new BoundedMap(SENDS_MAX);
-  #joined = false;
-  #messageBytesMax = MESSAGE_BYTES_DEFAULT;
+	#outside;
+	/** Given to the socket, by ref. @type {Map<string, OutgoingMessage>} */
+	#unanswered = new Map();
+	/** Not given to the socket yet. @type {OutgoingMessage[]} */
+	#waiting = [];
+	/** Written before the server forgot their peers, who may return. @type {Set<OutgoingMessage>} */
+	#mayReturn = new Set();
+	/** Refused until the peer is back, by peer. @type {Map<string, OutgoingMessage[]>} */
+	#parked = new Map();
+	/** Taken by the server, by mid. @type {BoundedMap<string, OutgoingMessage>} */
+	#sent = new BoundedMap(SENT_MAX);
+	/**
+	 * Fates by mids that unanswered messages may turn out to have.
+	 * @type {BoundedMap<string, { peer: string, fate: Partial<OutgoingMessage> }>}
+	 */
+	#early = new BoundedMap(SENDS_MAX);
+	#joined = false;
+	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
 
-  /** @param {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved">} outside */
-  constructor(outside) {
-    this.#outside = outside;
-  }
+	/** @param {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved">} outside */
+	constructor(outside) {
+		this.#outside = outside;
+	}
 
-  get messageBytesMax() {
-    return this.#messageBytesMax;
-  }
+	get messageBytesMax() {
+		return this.#messageBytesMax;
+	}
 
-  /** @param {OutgoingMessage} message "sending", with a new ref */
-  add(message) {
-    // Sent again, it has nothing to do with its earlier fate.
-    const { mid = "" } = message;
-    if (this.#sent.get(mid) === message) this.#sent.delete(mid);
-    this.#waiting.push(message);
-    this.#sayWaiting();
-  }
+	/** @param {OutgoingMessage} message "sending", with a new ref */
+	add(message) {
+		// Sent again, it has nothing to do with its earlier fate.
+		const { mid = "" } = message;
+		if (this.#sent.get(mid) === message) this.#sent.delete(mid);
+		this.#waiting.push(message);
+		this.#sayWaiting();
+	}
 
-  /** @param {OutgoingMessage[]} messages of an earlier visit, in the order of their writing */
-  restore(messages) {
-    for (const message of messages) {
-      if (message.state !== "sending") this.#sent.set(message.mid ?? "", message);
-      else if (message.said) this.#unanswered.set(message.ref, message);
-      else this.#waiting.push(message);
-    }
-  }
+	/** @param {OutgoingMessage[]} messages of an earlier visit, in the order of their writing */
+	restore(messages) {
+		for (const message of messages) {
+			if (message.state !== "sending") this.#sent.set(message.mid ?? "", message);
+			else if (message.said) this.#unanswered.set(message.ref, message);
+			else this.#waiting.push(message);
+		}
+	}
 
-  /** Returns `true` if the server has forgotten us, and messages may be lost. @param {JoinedLine} line */
-  connected({ resumed, max_message }) {
-    this.#joined = true;
-    this.#messageBytesMax = max_message;
-    if (resumed) return false;
-    const sent = [...this.#sent.values()];
-    const mayBeLost = sent.some(({ state }) => state === "sent") || this.#unanswered.size > 0;
-    for (const message of sent) this.#update(message, { state: "doubtful" });
-    // Repeated unasked they might be shown twice, as the server does not know their refs any more.
-    for (const message of this.#unanswered.values()) {
-      this.#update(message, { state: "failed", reason: { code: "forgotten" } });
-    }
-    this.#unanswered.clear();
-    this.#early.clear();
-    for (const message of this.#waiting) this.#mayReturn.add(message);
-    return mayBeLost;
-  }
+	/** Returns `true` if the server has forgotten us, and messages may be lost. @param {JoinedLine} line */
+	connected({ resumed, max_message }) {
+		this.#joined = true;
+		this.#messageBytesMax = max_message;
+		if (resumed) return false;
+		const sent = [...this.#sent.values()];
+		const mayBeLost = sent.some(({ state }) => state === "sent") || this.#unanswered.size > 0;
+		for (const message of sent) this.#update(message, { state: "doubtful" });
+		// Repeated unasked they might be shown twice, as the server does not know their refs any more.
+		for (const message of this.#unanswered.values()) {
+			this.#update(message, { state: "failed", reason: { code: "forgotten" } });
+		}
+		this.#unanswered.clear();
+		this.#early.clear();
+		for (const message of this.#waiting) this.#mayReturn.add(message);
+		return mayBeLost;
+	}
 
-  /** A peer that has not returned by now is offline. */
-  endReturnGrace() {
-    this.#mayReturn.clear();
-    for (const [to, messages] of this.#parked) {
-      const reason = { code: "offline", to };
-      for (const message of messages) this.#update(message, { state: "failed", reason });
-    }
-    this.#parked.clear();
-  }
+	/** A peer that has not returned by now is offline. */
+	endReturnGrace() {
+		this.#mayReturn.clear();
+		for (const [to, messages] of this.#parked) {
+			const reason = { code: "offline", to };
+			for (const message of messages) this.#update(message, { state: "failed", reason });
+		}
+		this.#parked.clear();
+	}
 
-  /** @param {string} peer */
-  peerReturned(peer) {
-    this.#unpark(peer);
-    this.#sayWaiting();
-  }
+	/** @param {string} peer */
+	peerReturned(peer) {
+		this.#unpark(peer);
+		this.#sayWaiting();
+	}
 
-  /** Refused messages need new refs. @param {string} peer */
-  #unpark(peer) {
-    const messages = this.#parked.get(peer) ?? [];
-    this.#parked.delete(peer);
-    for (const message of messages) this.#update(message, { ref: this.#outside.newRef(), said: false });
-    this.#waiting = [...messages, ...this.#waiting];
-  }
+	/** Refused messages need new refs. @param {string} peer */
+	#unpark(peer) {
+		const messages = this.#parked.get(peer) ?? [];
+		this.#parked.delete(peer);
+		for (const message of messages) this.#update(message, { ref: this.#outside.newRef(), said: false });
+		this.#waiting = [...messages, ...this.#waiting];
+	}
 
-  /** @param {OutgoingMessage} message */
-  #park(message) {
-    const parked = this.#parked.get(message.peer);
-    if (parked) parked.push(message);
-    else this.#parked.set(message.peer, [message]);
-  }
+	/** @param {OutgoingMessage} message */
+	#park(message) {
+		const parked = this.#parked.get(message.peer);
+		if (parked) parked.push(message);
+		else this.#parked.set(message.peer, [message]);
+	}
 
-  repeatUnanswered() {
-    for (const message of this.#unanswered.values()) this.#outside.say(sendLine(message));
-    this.#sayWaiting();
-  }
+	repeatUnanswered() {
+		for (const message of this.#unanswered.values()) this.#outside.say(sendLine(message));
+		this.#sayWaiting();
+	}
 
-  disconnected() {
-    this.#joined = false;
-    for (const peer of [...this.#parked.keys()]) this.#unpark(peer);
-  }
+	disconnected() {
+		this.#joined = false;
+		for (const peer of [...this.#parked.keys()]) this.#unpark(peer);
+	}
 
-  /** @param {string} ref */
-  isUnanswered(ref) {
-    return this.#unanswered.has(ref);
-  }
+	/** @param {string} ref */
+	isUnanswered(ref) {
+		return this.#unanswered.has(ref);
+	}
 
-  /** @param {string} ref @param {Partial<OutgoingMessage>} outcome */
-  answer(ref, outcome) {
-    const message = this.#unanswered.get(ref);
-    this.#unanswered.delete(ref);
-    if (message && this.#mayReturn.has(message) && outcome.reason?.code === "offline") {
-      this.#park(message);
-    } else if (message) {
-      this.#update(message, outcome);
-      if (message.state === "sent") this.#noteSent(message);
-    }
-    if (!this.#unanswered.size) this.#early.clear();
-    this.#sayWaiting();
-  }
+	/** @param {string} ref @param {Partial<OutgoingMessage>} outcome */
+	answer(ref, outcome) {
+		const message = this.#unanswered.get(ref);
+		this.#unanswered.delete(ref);
+		if (message && this.#mayReturn.has(message) && outcome.reason?.code === "offline") {
+			this.#park(message);
+		} else if (message) {
+			this.#update(message, outcome);
+			if (message.state === "sent") this.#noteSent(message);
+		}
+		if (!this.#unanswered.size) this.#early.clear();
+		this.#sayWaiting();
+	}
 
-  /** @param {OutgoingMessage} message */
-  #noteSent(message) {
-    const { mid = "" } = message;
-    this.#sent.set(mid, message);
-    const told = this.#early.get(mid);
-    if (told) this.applyFate(told.peer, [mid], told.fate);
-  }
+	/** @param {OutgoingMessage} message */
+	#noteSent(message) {
+		const { mid = "" } = message;
+		this.#sent.set(mid, message);
+		const told = this.#early.get(mid);
+		if (told) this.applyFate(told.peer, [mid], told.fate);
+	}
 
-  /**
-   * Applies the fate of messages to `peer`. It may come twice, and before the answer "sent": behind
-   * `joined`, if a send was taken just before the connection broke. Peers may make mids up, so only
-   * those of messages to them count.
-   * @param {string} peer @param {string[]} mids @param {Partial<OutgoingMessage>} fate
-   */
-  applyFate(peer, mids, fate) {
-    const isAwaited = [...this.#unanswered.values()].some((message) => message.peer === peer);
-    for (const mid of mids) {
-      const message = this.#sent.get(mid);
-      if (message?.peer === peer) {
-        this.#sent.delete(mid);
-        this.#update(message, fate);
-      } else if (isAwaited && !message) {
-        this.#early.set(mid, { peer, fate });
-      }
-    }
-  }
+	/**
+	 * Applies the fate of messages to `peer`. It may come twice, and before the answer "sent": behind
+	 * `joined`, if a send was taken just before the connection broke. Peers may make mids up, so only
+	 * those of messages to them count.
+	 * @param {string} peer @param {string[]} mids @param {Partial<OutgoingMessage>} fate
+	 */
+	applyFate(peer, mids, fate) {
+		const isAwaited = [...this.#unanswered.values()].some((message) => message.peer === peer);
+		for (const mid of mids) {
+			const message = this.#sent.get(mid);
+			if (message?.peer === peer) {
+				this.#sent.delete(mid);
+				this.#update(message, fate);
+			} else if (isAwaited && !message) {
+				this.#early.set(mid, { peer, fate });
+			}
+		}
+	}
 
-  #sayWaiting() {
-    while (this.#joined && this.#unanswered.size < SENDS_MAX) {
-      const message = this.#waiting.shift();
-      if (!message) return;
-      // Written before `joined` told how much the server takes, it might end every connection anew.
-      const bytes = this.bytesLeft(message);
-      if (this.#parked.has(message.peer)) {
-        this.#park(message);
-      } else if (bytes < 0) {
-        this.#update(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
-      } else {
-        this.#unanswered.set(message.ref, message);
-        this.#update(message, { said: true });
-        this.#outside.say(sendLine(message));
-      }
-    }
-  }
+	#sayWaiting() {
+		while (this.#joined && this.#unanswered.size < SENDS_MAX) {
+			const message = this.#waiting.shift();
+			if (!message) return;
+			// Written before `joined` told how much the server takes, it might end every connection anew.
+			const bytes = this.bytesLeft(message);
+			if (this.#parked.has(message.peer)) {
+				this.#park(message);
+			} else if (bytes < 0) {
+				this.#update(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
+			} else {
+				this.#unanswered.set(message.ref, message);
+				this.#update(message, { said: true });
+				this.#outside.say(sendLine(message));
+			}
+		}
+	}
 
-  /** @param {Pick<OutgoingMessage, "peer" | "body" | "ref">} message */
-  bytesLeft(message) {
-    return this.#messageBytesMax - lineBytes(sendLine(message));
-  }
+	/** @param {Pick<OutgoingMessage, "peer" | "body" | "ref">} message */
+	bytesLeft(message) {
+		return this.#messageBytesMax - lineBytes(sendLine(message));
+	}
 
-  /** Messages that were said get a fate all the same, which nobody keeps. @param {string} peer */
-  drop(peer) {
-    this.#waiting = this.#waiting.filter((message) => message.peer !== peer);
-    this.#parked.delete(peer);
-    for (const message of [...this.#unanswered.values(), ...this.#sent.values()]) {
-      if (message.peer === peer) message.cleared = true;
-    }
-  }
+	/** Messages that were said get a fate all the same, which nobody keeps. @param {string} peer */
+	drop(peer) {
+		this.#waiting = this.#waiting.filter((message) => message.peer !== peer);
+		this.#parked.delete(peer);
+		for (const message of [...this.#unanswered.values(), ...this.#sent.values()]) {
+			if (message.peer === peer) message.cleared = true;
+		}
+	}
 
-  forget() {
-    const maps = [this.#unanswered, this.#mayReturn, this.#parked, this.#sent, this.#early];
-    for (const map of maps) map.clear();
-    this.#waiting = [];
-    this.#joined = false;
-  }
+	forget() {
+		const maps = [this.#unanswered, this.#mayReturn, this.#parked, this.#sent, this.#early];
+		for (const map of maps) map.clear();
+		this.#waiting = [];
+		this.#joined = false;
+	}
 
-  /** Returns the message that was stored, if it has no fate yet. @param {Message} stored */
-  find(stored) {
-    if (!stored.mine) return undefined;
-    const { ref, mid = "" } = stored;
-    const unsaid = [...this.#waiting, ...[...this.#parked.values()].flat()];
-    return this.#unanswered.get(ref) ?? this.#sent.get(mid)
-      ?? unsaid.find((message) => message.ref === ref);
-  }
+	/** Returns the message that was stored, if it has no fate yet. @param {Message} stored */
+	find(stored) {
+		if (!stored.mine) return undefined;
+		const { ref, mid = "" } = stored;
+		const unsaid = [...this.#waiting, ...[...this.#parked.values()].flat()];
+		return this.#unanswered.get(ref) ?? this.#sent.get(mid)
+			?? unsaid.find((message) => message.ref === ref);
+	}
 
-  /** @param {OutgoingMessage} message @param {Partial<OutgoingMessage>} changes */
-  #update(message, changes) {
-    Object.assign(message, changes);
-    this.#outside.unsaved.addMessage(message);
-  }
+	/** @param {OutgoingMessage} message @param {Partial<OutgoingMessage>} changes */
+	#update(message, changes) {
+		Object.assign(message, changes);
+		this.#outside.unsaved.addMessage(message);
+	}
 }

@@ -41,36 +41,36 @@ const ID = /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{N}._@
 
 /** Gives equal ids equal bytes, which the server compares. @param {string} text */
 export function normalId(text) {
-  return text.trim().normalize("NFC");
+	return text.trim().normalize("NFC");
 }
 
 /** @param {string} id */
 export function isId(id) {
-  return ID.test(id) && byteLength(id) <= ID_BYTES_MAX;
+	return ID.test(id) && byteLength(id) <= ID_BYTES_MAX;
 }
 
 /** @param {{ peer: string, body: unknown, ref: string }} message @returns {SendLine} */
 export function sendLine({ peer, body, ref }) {
-  return { type: "send", to: peer, body, ref };
+	return { type: "send", to: peer, body, ref };
 }
 
 /** Divides a list into parts that fit into a line each. @param {string[]} values @param {number} bytesMax */
 export function listParts(values, bytesMax) {
-  const fitting = Math.floor((bytesMax - LIST_LINE_BYTES) / LIST_ITEM_BYTES);
-  const count = Math.max(1, Math.min(LIST_MAX, fitting));
-  const parts = [];
-  for (let from = 0; from < values.length; from += count) {
-    parts.push(values.slice(from, from + count));
-  }
-  return parts;
+	const fitting = Math.floor((bytesMax - LIST_LINE_BYTES) / LIST_ITEM_BYTES);
+	const count = Math.max(1, Math.min(LIST_MAX, fitting));
+	const parts = [];
+	for (let from = 0; from < values.length; from += count) {
+		parts.push(values.slice(from, from + count));
+	}
+	return parts;
 }
 
 /** @param {ClientLine} line */
 export function lineBytes(line) {
-  return byteLength(JSON.stringify(line));
+	return byteLength(JSON.stringify(line));
 }
 
 /** @param {string} text */
 function byteLength(text) {
-  return new TextEncoder().encode(text).length;
+	return new TextEncoder().encode(text).length;
 }

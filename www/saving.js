@@ -8,35 +8,35 @@
  */
 
 export class SavePump {
-  #store;
-  #opening;
-  /** @type {MessageHistory | null} */
-  #history = null;
-  #isSaving = false;
+	#store;
+	#opening;
+	/** @type {MessageHistory | null} */
+	#history = null;
+	#isSaving = false;
 
-  /** @param {Store} store @param {Promise<MessageHistory | null>} opening */
-  constructor(store, opening) {
-    this.#store = store;
-    this.#opening = opening;
-    opening.then((history) => (this.#history = history));
-  }
+	/** @param {Store} store @param {Promise<MessageHistory | null>} opening */
+	constructor(store, opening) {
+		this.#store = store;
+		this.#opening = opening;
+		opening.then((history) => (this.#history = history));
+	}
 
-  async save() {
-    if (this.#isSaving) return;
-    this.#isSaving = true;
-    const history = await this.#opening;
-    const store = this.#store;
-    for (let batch; (batch = store.takeUnsaved()); store.saved(batch)) {
-      // A batch that cannot be kept is acknowledged, too: the page can do no more than show it.
-      if (history && store.state.kept) await history.put(batch).catch(() => store.unkept());
-    }
-    this.#isSaving = false;
-  }
+	async save() {
+		if (this.#isSaving) return;
+		this.#isSaving = true;
+		const history = await this.#opening;
+		const store = this.#store;
+		for (let batch; (batch = store.takeUnsaved()); store.saved(batch)) {
+			// A batch that cannot be kept is acknowledged, too: the page can do no more than show it.
+			if (history && store.state.kept) await history.put(batch).catch(() => store.unkept());
+		}
+		this.#isSaving = false;
+	}
 
-  /** Saves when the page goes, which waits for nothing: not even for a batch on its way. */
-  saveNow() {
-    const store = this.#store;
-    const batch = this.#history && store.state.kept && store.takeUnsaved();
-    if (batch) this.#history?.put(batch).then(() => store.saved(batch), () => store.unkept());
-  }
+	/** Saves when the page goes, which waits for nothing: not even for a batch on its way. */
+	saveNow() {
+		const store = this.#store;
+		const batch = this.#history && store.state.kept && store.takeUnsaved();
+		if (batch) this.#history?.put(batch).then(() => store.saved(batch), () => store.unkept());
+	}
 }

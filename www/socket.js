@@ -27,156 +27,156 @@ export const SUBPROTOCOL = "sotto.v1";
  * of a restarted server do not all come back in the same instant.
  */
 export class Delay {
-  #clock;
-  #attempts = 0;
-  /** @type {number | undefined} */
-  #timer;
-  #attempt = () => {};
+	#clock;
+	#attempts = 0;
+	/** @type {number | undefined} */
+	#timer;
+	#attempt = () => {};
 
-  /** @param {Clock & { random: () => number }} clock `random` is from 0 to below 1 */
-  constructor(clock) {
-    this.#clock = clock;
-  }
+	/** @param {Clock & { random: () => number }} clock `random` is from 0 to below 1 */
+	constructor(clock) {
+		this.#clock = clock;
+	}
 
-  /**
-   * Calls `attempt` after the next delay.
-   * @param {() => void} attempt @param {boolean} [long] after the longest: there is little hope
-   */
-  wait(attempt, long = false) {
-    const bound = Math.min(DELAY_MS_MAX, DELAY_MS_FIRST * 2 ** this.#attempts);
-    const ms = long ? DELAY_MS_MAX : this.#clock.random() * bound;
-    this.#attempts += 1;
-    this.#attempt = attempt;
-    this.#timer = this.#clock.setTimer(() => this.skip(), ms);
-  }
+	/**
+	 * Calls `attempt` after the next delay.
+	 * @param {() => void} attempt @param {boolean} [long] after the longest: there is little hope
+	 */
+	wait(attempt, long = false) {
+		const bound = Math.min(DELAY_MS_MAX, DELAY_MS_FIRST * 2 ** this.#attempts);
+		const ms = long ? DELAY_MS_MAX : this.#clock.random() * bound;
+		this.#attempts += 1;
+		this.#attempt = attempt;
+		this.#timer = this.#clock.setTimer(() => this.skip(), ms);
+	}
 
-  /** Ends the delay now, if there is one. */
-  skip() {
-    const attempt = this.#attempt;
-    this.cancel();
-    attempt();
-  }
+	/** Ends the delay now, if there is one. */
+	skip() {
+		const attempt = this.#attempt;
+		this.cancel();
+		attempt();
+	}
 
-  cancel() {
-    this.#clock.clearTimer(this.#timer);
-    this.#attempt = () => {};
-  }
+	cancel() {
+		this.#clock.clearTimer(this.#timer);
+		this.#attempt = () => {};
+	}
 
-  /** An attempt has succeeded: the next delay is a first one again. */
-  reset() {
-    this.#attempts = 0;
-  }
+	/** An attempt has succeeded: the next delay is a first one again. */
+	reset() {
+		this.#attempts = 0;
+	}
 }
 
 export class Socket {
-  #outside;
-  #started = false;
-  /** @type {WebSocket | null} */
-  #webSocket = null;
-  #isOpen = false;
-  /** Runs while an answer is waited for. @type {number | undefined} */
-  #answerTimer;
+	#outside;
+	#started = false;
+	/** @type {WebSocket | null} */
+	#webSocket = null;
+	#isOpen = false;
+	/** Runs while an answer is waited for. @type {number | undefined} */
+	#answerTimer;
 
-  /** @param {SocketOutside} outside */
-  constructor(outside) {
-    this.#outside = outside;
-  }
+	/** @param {SocketOutside} outside */
+	constructor(outside) {
+		this.#outside = outside;
+	}
 
-  start() {
-    if (this.#started) return;
-    this.#started = true;
-    this.#open();
-  }
+	start() {
+		if (this.#started) return;
+		this.#started = true;
+		this.#open();
+	}
 
-  stop() {
-    const { delay } = this.#outside;
-    this.#started = false;
-    delay.cancel();
-    delay.reset();
-    this.#release();
-  }
+	stop() {
+		const { delay } = this.#outside;
+		this.#started = false;
+		delay.cancel();
+		delay.reset();
+		this.#release();
+	}
 
-  /** @param {ClientLine} line */
-  say(line) {
-    this.#webSocket?.send(JSON.stringify(line));
-  }
+	/** @param {ClientLine} line */
+	say(line) {
+		this.#webSocket?.send(JSON.stringify(line));
+	}
 
-  #open() {
-    const { connect, opened, received } = this.#outside;
-    const webSocket = connect();
-    this.#webSocket = webSocket;
-    webSocket.onopen = () => {
-      this.#isOpen = true;
-      this.#answered();
-      opened();
-    };
-    webSocket.onmessage = ({ data }) => {
-      this.#answered();
-      received(parseLines(data));
-    };
-    webSocket.onclose = ({ code }) => this.#lost(code);
-    this.#awaitAnswer();
-  }
+	#open() {
+		const { connect, opened, received } = this.#outside;
+		const webSocket = connect();
+		this.#webSocket = webSocket;
+		webSocket.onopen = () => {
+			this.#isOpen = true;
+			this.#answered();
+			opened();
+		};
+		webSocket.onmessage = ({ data }) => {
+			this.#answered();
+			received(parseLines(data));
+		};
+		webSocket.onclose = ({ code }) => this.#lost(code);
+		this.#awaitAnswer();
+	}
 
-  /** @param {number} code @param {boolean} [long] whether the next attempt waits the longest delay */
-  #lost(code, long) {
-    const wasOpen = this.#isOpen;
-    this.#release();
-    // Before `closed`, which may lead to `stop`.
-    this.#retry(long);
-    this.#outside.closed(code, wasOpen);
-  }
+	/** @param {number} code @param {boolean} [long] whether the next attempt waits the longest delay */
+	#lost(code, long) {
+		const wasOpen = this.#isOpen;
+		this.#release();
+		// Before `closed`, which may lead to `stop`.
+		this.#retry(long);
+		this.#outside.closed(code, wasOpen);
+	}
 
-  /** @param {boolean} [long] */
-  #retry(long) {
-    this.#outside.delay.wait(() => this.#open(), long);
-  }
+	/** @param {boolean} [long] */
+	#retry(long) {
+		this.#outside.delay.wait(() => this.#open(), long);
+	}
 
-  /** Lets go of the WebSocket: its end may come late, and must not be taken for its successor's. */
-  #release() {
-    this.#answered();
-    this.#isOpen = false;
-    const webSocket = this.#webSocket;
-    if (!webSocket) return;
-    webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
-    webSocket.close(1000);
-    this.#webSocket = null;
-  }
+	/** Lets go of the WebSocket: its end may come late, and must not be taken for its successor's. */
+	#release() {
+		this.#answered();
+		this.#isOpen = false;
+		const webSocket = this.#webSocket;
+		if (!webSocket) return;
+		webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
+		webSocket.close(1000);
+		this.#webSocket = null;
+	}
 
-  #awaitAnswer() {
-    this.#answered();
-    this.#answerTimer = this.#outside.clock.setTimer(() => {
-      this.#lost(CLOSE_BROKEN);
-      this.#outside.delay.skip();
-    }, ANSWER_MS_MAX);
-  }
+	#awaitAnswer() {
+		this.#answered();
+		this.#answerTimer = this.#outside.clock.setTimer(() => {
+			this.#lost(CLOSE_BROKEN);
+			this.#outside.delay.skip();
+		}, ANSWER_MS_MAX);
+	}
 
-  #answered() {
-    this.#outside.clock.clearTimer(this.#answerTimer);
-  }
+	#answered() {
+		this.#outside.clock.clearTimer(this.#answerTimer);
+	}
 
-  /** A person looks, or the network is back: ends the delay, or finds out a dead connection. */
-  wake() {
-    if (this.#isOpen) {
-      this.#outside.probe();
-      this.#awaitAnswer();
-    } else {
-      this.#outside.delay.skip();
-    }
-  }
+	/** A person looks, or the network is back: ends the delay, or finds out a dead connection. */
+	wake() {
+		if (this.#isOpen) {
+			this.#outside.probe();
+			this.#awaitAnswer();
+		} else {
+			this.#outside.delay.skip();
+		}
+	}
 
-  /**
-   * Takes the connection for broken, because there is no network: a browser may need minutes to
-   * notice. The server may be on the same machine, though, so attempts are made now and then.
-   */
-  giveUp() {
-    if (this.#webSocket) {
-      this.#lost(CLOSE_BROKEN, true);
-    } else if (this.#started) {
-      this.#outside.delay.cancel();
-      this.#retry(true);
-    }
-  }
+	/**
+	 * Takes the connection for broken, because there is no network: a browser may need minutes to
+	 * notice. The server may be on the same machine, though, so attempts are made now and then.
+	 */
+	giveUp() {
+		if (this.#webSocket) {
+			this.#lost(CLOSE_BROKEN, true);
+		} else if (this.#started) {
+			this.#outside.delay.cancel();
+			this.#retry(true);
+		}
+	}
 }
 
 /**
@@ -184,19 +184,19 @@ export class Socket {
  * @param {{ protocol: string, host: string }} page
  */
 export function socketUrl({ protocol, host }) {
-  return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws`;
+	return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws`;
 }
 
 /** Returns the objects in a text, one a line. Other lines are left out. @param {string} text */
 export function parseLines(text) {
-  return text.split("\n").map(parseLine).filter((line) => line instanceof Object);
+	return text.split("\n").map(parseLine).filter((line) => line instanceof Object);
 }
 
 /** @param {string} line @returns {ServerLine | null} */
 function parseLine(line) {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return null;
-  }
+	try {
+		return JSON.parse(line);
+	} catch {
+		return null;
+	}
 }

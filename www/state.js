@@ -10,22 +10,22 @@
 
 /** @type {Settings} */
 export const SETTINGS_DEFAULT = {
-  read: true, typing: true, notify: false, notifyText: false, sound: false,
+	read: true, typing: true, notify: false, notifyText: false, sound: false,
 };
 
 /** @param {Partial<Settings>} [settings] @returns {State} */
 export function newState(settings) {
-  return {
-    connection: "none", id: "", ready: false, outage: "", quiet: false, online: true,
-    openPeer: "", conversations: new Map(),
-    kept: true, alert: null, visible: true, settings: { ...SETTINGS_DEFAULT, ...settings },
-  };
+	return {
+		connection: "none", id: "", ready: false, outage: "", quiet: false, online: true,
+		openPeer: "", conversations: new Map(),
+		kept: true, alert: null, visible: true, settings: { ...SETTINGS_DEFAULT, ...settings },
+	};
 }
 
 /** @param {string} peer @returns {Conversation} */
 export function newConversation(peer) {
-  return {
-    peer, messages: [], earlier: false, loading: false, last: 0, unread: 0, seen: 0, readTo: 0,
-    presence: "", typing: 0, typedAt: 0, draft: "", accepted: false, blocked: false,
-  };
+	return {
+		peer, messages: [], earlier: false, loading: false, last: 0, unread: 0, seen: 0, readTo: 0,
+		presence: "", typing: 0, typedAt: 0, draft: "", accepted: false, blocked: false,
+	};
 }

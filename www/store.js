@@ -27,410 +27,410 @@ import { Unsaved } from "./unsaved.js";
 export const KNOWN_MAX = 65536;
 
 export class Store {
-  state;
-  #outside;
-  #unsaved = new Unsaved();
-  #outgoing;
-  #identity;
-  #conversations;
-  #signals;
-  /** @type {BoundedMap<string, true>} */
-  #known = new BoundedMap(KNOWN_MAX);
-  #joins = 0;
-  /** Stands in lines that are only measured. */
-  #anyRef;
+	state;
+	#outside;
+	#unsaved = new Unsaved();
+	#outgoing;
+	#identity;
+	#conversations;
+	#signals;
+	/** @type {BoundedMap<string, true>} */
+	#known = new BoundedMap(KNOWN_MAX);
+	#joins = 0;
+	/** Stands in lines that are only measured. */
+	#anyRef;
 
-  /** @param {StoreOutside} outside */
-  constructor(outside) {
-    const unsaved = this.#unsaved;
-    this.#outside = outside;
-    this.#anyRef = outside.newRef();
-    this.state = newState(outside.settings);
-    this.#outgoing = new Outgoing({ ...outside, unsaved });
-    const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
-    this.#identity = new Identity(this.state, parts);
-    this.#conversations = new Conversations(this.state, parts);
-    this.#signals = new Signals(this.state, parts);
-  }
+	/** @param {StoreOutside} outside */
+	constructor(outside) {
+		const unsaved = this.#unsaved;
+		this.#outside = outside;
+		this.#anyRef = outside.newRef();
+		this.state = newState(outside.settings);
+		this.#outgoing = new Outgoing({ ...outside, unsaved });
+		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
+		this.#identity = new Identity(this.state, parts);
+		this.#conversations = new Conversations(this.state, parts);
+		this.#signals = new Signals(this.state, parts);
+	}
 
-  /** @param {IncomingMessage[]} arrived */
-  #changed(arrived = []) {
-    this.#outside.changed(arrived);
-  }
+	/** @param {IncomingMessage[]} arrived */
+	#changed(arrived = []) {
+		this.#outside.changed(arrived);
+	}
 
-  // ---- our id
+	// ---- our id
 
-  /** @param {string} text as the reader entered it */
-  join(text) {
-    const id = normalId(text);
-    if (this.#identity.mayJoin(id)) this.#begin(id, "joining");
-  }
+	/** @param {string} text as the reader entered it */
+	join(text) {
+		const id = normalId(text);
+		if (this.#identity.mayJoin(id)) this.#begin(id, "joining");
+	}
 
-  /** Takes up the id of an earlier visit. @param {string} id @param {boolean} [take] from another tab */
-  resume(id, take) {
-    this.#begin(id, "lost", take);
-  }
+	/** Takes up the id of an earlier visit. @param {string} id @param {boolean} [take] from another tab */
+	resume(id, take) {
+		this.#begin(id, "lost", take);
+	}
 
-  /** @param {string} id @param {"joining" | "lost"} connection @param {boolean} [take] */
-  #begin(id, connection, take = false) {
-    // After a refusal the same id finds its conversations again. Another one must not.
-    if (id !== this.state.id) this.#forget();
-    this.#identity.enter(connection, id);
-    this.setAlert(null);
-    this.#outside.prepare(id, take);
-  }
+	/** @param {string} id @param {"joining" | "lost"} connection @param {boolean} [take] */
+	#begin(id, connection, take = false) {
+		// After a refusal the same id finds its conversations again. Another one must not.
+		if (id !== this.state.id) this.#forget();
+		this.#identity.enter(connection, id);
+		this.setAlert(null);
+		this.#outside.prepare(id, take);
+	}
 
-  /** Takes up what the browser keeps, if anything. @param {string} id @param {Kept} [kept] */
-  restored(id, kept) {
-    if (!this.#identity.isPreparing(id)) return;
-    this.state.kept = Boolean(kept);
-    if (kept) this.#restore(kept);
-    else this.state.alert = { code: "unkept" };
-    this.#identity.prepared();
-    this.#changed();
-  }
+	/** Takes up what the browser keeps, if anything. @param {string} id @param {Kept} [kept] */
+	restored(id, kept) {
+		if (!this.#identity.isPreparing(id)) return;
+		this.state.kept = Boolean(kept);
+		if (kept) this.#restore(kept);
+		else this.state.alert = { code: "unkept" };
+		this.#identity.prepared();
+		this.#changed();
+	}
 
-  /** @param {Kept} kept */
-  #restore({ conversations, open, mids }) {
-    const { openPeer } = this.state;
-    this.#forget();
-    this.#outgoing.restore(open);
-    for (const mid of mids) this.#known.set(mid, true);
-    this.#conversations.restore(conversations);
-    if (openPeer) this.#conversations.open(openPeer);
-  }
+	/** @param {Kept} kept */
+	#restore({ conversations, open, mids }) {
+		const { openPeer } = this.state;
+		this.#forget();
+		this.#outgoing.restore(open);
+		for (const mid of mids) this.#known.set(mid, true);
+		this.#conversations.restore(conversations);
+		if (openPeer) this.#conversations.open(openPeer);
+	}
 
-  /** Another tab has the id, and was not asked for it. @param {string} id */
-  claimedElsewhere(id) {
-    if (this.#identity.isPreparing(id)) this.replaced();
-  }
+	/** Another tab has the id, and was not asked for it. @param {string} id */
+	claimedElsewhere(id) {
+		if (this.#identity.isPreparing(id)) this.replaced();
+	}
 
-  /** Another tab has taken the id. */
-  replaced() {
-    this.#identity.enter("replaced");
-    this.#disconnected();
-    this.#unsaved.keepOurs();
-    this.#changed();
-  }
+	/** Another tab has taken the id. */
+	replaced() {
+		this.#identity.enter("replaced");
+		this.#disconnected();
+		this.#unsaved.keepOurs();
+		this.#changed();
+	}
 
-  /** Shows the join screen. The id stays ours for a while, and its messages are kept. */
-  leave() {
-    this.#forget();
-    this.#identity.enter("none", "");
-    this.setAlert(null);
-  }
+	/** Shows the join screen. The id stays ours for a while, and its messages are kept. */
+	leave() {
+		this.#forget();
+		this.#identity.enter("none", "");
+		this.setAlert(null);
+	}
 
-  /** Gives the id up, with all that the server holds for it. */
-  giveUp() {
-    if (this.state.connection === "joined") this.#outside.say({ type: "leave" });
-    this.leave();
-  }
+	/** Gives the id up, with all that the server holds for it. */
+	giveUp() {
+		if (this.state.connection === "joined") this.#outside.say({ type: "leave" });
+		this.leave();
+	}
 
-  /** Leaves nothing behind for another id. */
-  #forget() {
-    for (const part of [this.#conversations, this.#outgoing, this.#unsaved]) part.forget();
-    this.#known.clear();
-  }
+	/** Leaves nothing behind for another id. */
+	#forget() {
+		for (const part of [this.#conversations, this.#outgoing, this.#unsaved]) part.forget();
+		this.#known.clear();
+	}
 
-  // ---- gestures
+	// ---- gestures
 
-  /** The open conversation. */
-  get current() {
-    return this.#conversations.current;
-  }
+	/** The open conversation. */
+	get current() {
+		return this.#conversations.current;
+	}
 
-  /** Opens a conversation with any peer. Returns `false` if the text is no id. @param {string} text */
-  open(text) {
-    const peer = normalId(text);
-    // The server refuses a whole `watch` for one bad id, so none may get into the list.
-    const isPossible = isId(peer);
-    this.#warn("bad_id", isPossible ? null : { to: peer });
-    if (isPossible) this.#conversations.open(peer);
-    // A peer that the reader looks for is no stranger.
-    if (isPossible) this.accept();
-    else this.#changed();
-    return isPossible;
-  }
+	/** Opens a conversation with any peer. Returns `false` if the text is no id. @param {string} text */
+	open(text) {
+		const peer = normalId(text);
+		// The server refuses a whole `watch` for one bad id, so none may get into the list.
+		const isPossible = isId(peer);
+		this.#warn("bad_id", isPossible ? null : { to: peer });
+		if (isPossible) this.#conversations.open(peer);
+		// A peer that the reader looks for is no stranger.
+		if (isPossible) this.accept();
+		else this.#changed();
+		return isPossible;
+	}
 
-  /** Shows an alert, or ends the one with this code. @param {string} code @param {Partial<Reason> | null} details */
-  #warn(code, details) {
-    if (details) this.state.alert = { ...details, code };
-    else if (this.state.alert?.code === code) this.state.alert = null;
-  }
+	/** Shows an alert, or ends the one with this code. @param {string} code @param {Partial<Reason> | null} details */
+	#warn(code, details) {
+		if (details) this.state.alert = { ...details, code };
+		else if (this.state.alert?.code === code) this.state.alert = null;
+	}
 
-  /** Opens a conversation of the list. @param {string} peer */
-  choose(peer) {
-    this.#conversations.open(peer);
-    this.#changed();
-  }
+	/** Opens a conversation of the list. @param {string} peer */
+	choose(peer) {
+		this.#conversations.open(peer);
+		this.#changed();
+	}
 
-  back() {
-    this.#conversations.close();
-    this.#changed();
-  }
+	back() {
+		this.#conversations.close();
+		this.#changed();
+	}
 
-  loadEarlier() {
-    this.#conversations.loadEarlier();
-  }
+	loadEarlier() {
+		this.#conversations.loadEarlier();
+	}
 
-  /** @param {string} peer @param {Message[]} messages @param {boolean} earlier there are still more */
-  loaded(peer, messages, earlier) {
-    if (this.#conversations.loaded(peer, messages, earlier)) this.#changed();
-  }
+	/** @param {string} peer @param {Message[]} messages @param {boolean} earlier there are still more */
+	loaded(peer, messages, earlier) {
+		if (this.#conversations.loaded(peer, messages, earlier)) this.#changed();
+	}
 
-  /** Each conversation has its own draft, so no text goes to another peer. @param {string} text */
-  draft(text) {
-    const { current } = this;
-    if (!current) return;
-    current.draft = text;
-    this.#unsaved.addConversation(current);
-    if (text) this.#signals.tellTyping(current);
-    this.#changed();
-  }
+	/** Each conversation has its own draft, so no text goes to another peer. @param {string} text */
+	draft(text) {
+		const { current } = this;
+		if (!current) return;
+		current.draft = text;
+		this.#unsaved.addConversation(current);
+		if (text) this.#signals.tellTyping(current);
+		this.#changed();
+	}
 
-  /** Sends the draft. */
-  write() {
-    const { current } = this;
-    if (!current?.draft.trim()) return;
-    const left = this.bytesLeft();
-    this.#warn("long", left < 0 ? { bytes: -left } : null);
-    if (left >= 0) this.#send(current);
-    this.#changed();
-  }
+	/** Sends the draft. */
+	write() {
+		const { current } = this;
+		if (!current?.draft.trim()) return;
+		const left = this.bytesLeft();
+		this.#warn("long", left < 0 ? { bytes: -left } : null);
+		if (left >= 0) this.#send(current);
+		this.#changed();
+	}
 
-  /** @param {Conversation} conversation */
-  #send(conversation) {
-    const { peer, draft: body } = conversation;
-    const { now, newRef } = this.#outside;
-    conversation.draft = "";
-    conversation.newAfter = undefined;
-    conversation.typedAt = 0;
-    // An answer accepts a stranger.
-    conversation.accepted = true;
-    /** @type {OutgoingMessage} */
-    const message = { peer, place: 0, mine: true, body, at: now(), state: "sending", ref: newRef() };
-    this.#conversations.append(message);
-    this.#outgoing.add(message);
-    this.#signals.tellRead(conversation);
-  }
+	/** @param {Conversation} conversation */
+	#send(conversation) {
+		const { peer, draft: body } = conversation;
+		const { now, newRef } = this.#outside;
+		conversation.draft = "";
+		conversation.newAfter = undefined;
+		conversation.typedAt = 0;
+		// An answer accepts a stranger.
+		conversation.accepted = true;
+		/** @type {OutgoingMessage} */
+		const message = { peer, place: 0, mine: true, body, at: now(), state: "sending", ref: newRef() };
+		this.#conversations.append(message);
+		this.#outgoing.add(message);
+		this.#signals.tellRead(conversation);
+	}
 
-  /** Returns how many bytes the draft may grow, or below 0 must shrink. */
-  bytesLeft() {
-    const { peer, draft: body } = this.current ?? { peer: "", draft: "" };
-    return this.#outgoing.bytesLeft({ peer, body, ref: this.#anyRef });
-  }
+	/** Returns how many bytes the draft may grow, or below 0 must shrink. */
+	bytesLeft() {
+		const { peer, draft: body } = this.current ?? { peer: "", draft: "" };
+		return this.#outgoing.bytesLeft({ peer, body, ref: this.#anyRef });
+	}
 
-  /** @param {OutgoingMessage} message one that failed, or may be lost */
-  retry(message) {
-    message.state = "sending";
-    message.ref = this.#outside.newRef();
-    message.reason = undefined;
-    message.said = false;
-    this.#unsaved.addMessage(message);
-    this.#outgoing.add(message);
-    this.#changed();
-  }
+	/** @param {OutgoingMessage} message one that failed, or may be lost */
+	retry(message) {
+		message.state = "sending";
+		message.ref = this.#outside.newRef();
+		message.reason = undefined;
+		message.said = false;
+		this.#unsaved.addMessage(message);
+		this.#outgoing.add(message);
+		this.#changed();
+	}
 
-  accept() {
-    const { current } = this;
-    if (!current) return;
-    current.accepted = true;
-    this.#unsaved.addConversation(current);
-    this.#signals.tellRead(current);
-    this.#changed();
-  }
+	accept() {
+		const { current } = this;
+		if (!current) return;
+		current.accepted = true;
+		this.#unsaved.addConversation(current);
+		this.#signals.tellRead(current);
+		this.#changed();
+	}
 
-  /** @param {boolean} blocked */
-  block(blocked) {
-    const { current } = this;
-    if (!current) return;
-    current.blocked = blocked;
-    this.#unsaved.addConversation(current);
-    this.#sayIds(blocked ? "block" : "unblock", [current]);
-    this.#changed();
-  }
+	/** @param {boolean} blocked */
+	block(blocked) {
+		const { current } = this;
+		if (!current) return;
+		current.blocked = blocked;
+		this.#unsaved.addConversation(current);
+		this.#sayIds(blocked ? "block" : "unblock", [current]);
+		this.#changed();
+	}
 
-  clear() {
-    if (this.current) this.#conversations.clear(this.current);
-    this.#changed();
-  }
+	clear() {
+		if (this.current) this.#conversations.clear(this.current);
+		this.#changed();
+	}
 
-  /** @param {keyof Settings} name @param {boolean} on */
-  changeSetting(name, on) {
-    this.state.settings[name] = on;
-    this.#changed();
-  }
+	/** @param {keyof Settings} name @param {boolean} on */
+	changeSetting(name, on) {
+		this.state.settings[name] = on;
+		this.#changed();
+	}
 
-  /** @param {Reason | null} reason */
-  setAlert(reason) {
-    this.state.alert = reason;
-    this.#changed();
-  }
+	/** @param {Reason | null} reason */
+	setAlert(reason) {
+		this.state.alert = reason;
+		this.#changed();
+	}
 
-  /** The reader has seen all messages up to this one. @param {Message} message */
-  seen(message) {
-    const { current } = this;
-    if (!current || !this.#conversations.markSeen(message)) return;
-    this.#signals.tellRead(current);
-    this.#changed();
-  }
+	/** The reader has seen all messages up to this one. @param {Message} message */
+	seen(message) {
+		const { current } = this;
+		if (!current || !this.#conversations.markSeen(message)) return;
+		this.#signals.tellRead(current);
+		this.#changed();
+	}
 
-  /** @param {boolean} visible */
-  setVisible(visible) {
-    this.state.visible = visible;
-    this.#changed();
-  }
+	/** @param {boolean} visible */
+	setVisible(visible) {
+		this.state.visible = visible;
+		this.#changed();
+	}
 
-  // ---- the connection
+	// ---- the connection
 
-  /** Returns `true` if there should be a connection. */
-  get wanted() {
-    return this.#identity.wanted;
-  }
+	/** Returns `true` if there should be a connection. */
+	get wanted() {
+		return this.#identity.wanted;
+	}
 
-  /** @param {boolean} online */
-  setOnline(online) {
-    this.#identity.setOnline(online);
-    this.#changed();
-  }
+	/** @param {boolean} online */
+	setOnline(online) {
+		this.#identity.setOnline(online);
+		this.#changed();
+	}
 
-  opened() {
-    const { id } = this.state;
-    this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id) });
-  }
+	opened() {
+		const { id } = this.state;
+		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id) });
+	}
 
-  /** Says a line that the server answers at any time. */
-  probe() {
-    const { connection, id } = this.state;
-    if (connection === "joined") this.#outside.say({ type: "watch", ids: [id] });
-  }
+	/** Says a line that the server answers at any time. */
+	probe() {
+		const { connection, id } = this.state;
+		if (connection === "joined") this.#outside.say({ type: "watch", ids: [id] });
+	}
 
-  /** @param {number} code of the close */
-  closed(code) {
-    if (code === CLOSE_REPLACED) return this.replaced();
-    this.#identity.lost(code);
-    this.#disconnected();
-    this.#changed();
-  }
+	/** @param {number} code of the close */
+	closed(code) {
+		if (code === CLOSE_REPLACED) return this.replaced();
+		this.#identity.lost(code);
+		this.#disconnected();
+		this.#changed();
+	}
 
-  /** @param {Outage} outage */
-  setOutage(outage) {
-    this.#identity.setOutage(outage);
-    this.#changed();
-  }
+	/** @param {Outage} outage */
+	setOutage(outage) {
+		this.#identity.setOutage(outage);
+		this.#changed();
+	}
 
-  #disconnected() {
-    this.#outgoing.disconnected();
-    this.#signals.disconnected();
-  }
+	#disconnected() {
+		this.#outgoing.disconnected();
+		this.#signals.disconnected();
+	}
 
-  // ---- lines of the server
+	// ---- lines of the server
 
-  /** @param {ServerLine[]} lines of one text */
-  received(lines) {
-    const arrived = lines.map((line) => this.#apply(line));
-    this.#changed(arrived.filter((message) => message !== undefined));
-  }
+	/** @param {ServerLine[]} lines of one text */
+	received(lines) {
+		const arrived = lines.map((line) => this.#apply(line));
+		this.#changed(arrived.filter((message) => message !== undefined));
+	}
 
-  /** Returns a new message. Unknown types belong to later versions. @param {ServerLine} line */
-  #apply(line) {
-    const outgoing = this.#outgoing;
-    switch (line.type) {
-      case "joined": return void this.#joined(line);
-      case "message": return this.#arrive(line);
-      case "sent": return void outgoing.answer(line.ref, { state: "sent", mid: line.mid, at: line.at });
-      case "delivered": return void outgoing.applyFate(line.from, line.mids, { state: "delivered" });
-      case "expired": return void outgoing.applyFate(line.to, line.mids, failed("expired", line.to));
-      case "signal": return void this.#signals.received(line);
-      case "presence": return void this.#presence(line);
-      case "error": return void this.#refused(line);
-    }
-    return undefined;
-  }
+	/** Returns a new message. Unknown types belong to later versions. @param {ServerLine} line */
+	#apply(line) {
+		const outgoing = this.#outgoing;
+		switch (line.type) {
+			case "joined": return void this.#joined(line);
+			case "message": return this.#arrive(line);
+			case "sent": return void outgoing.answer(line.ref, { state: "sent", mid: line.mid, at: line.at });
+			case "delivered": return void outgoing.applyFate(line.from, line.mids, { state: "delivered" });
+			case "expired": return void outgoing.applyFate(line.to, line.mids, failed("expired", line.to));
+			case "signal": return void this.#signals.received(line);
+			case "presence": return void this.#presence(line);
+			case "error": return void this.#refused(line);
+		}
+		return undefined;
+	}
 
-  /** @param {JoinedLine} line */
-  #joined(line) {
-    this.#identity.enter("joined");
-    if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
-    this.#startReturnGrace();
-    this.#signals.connected();
-    const conversations = [...this.state.conversations.values()];
-    this.#sayIds("watch", conversations);
-    // The server forgets blocks with the id.
-    this.#sayIds("block", conversations.filter(({ blocked }) => blocked));
-    this.#outgoing.repeatUnanswered();
-  }
+	/** @param {JoinedLine} line */
+	#joined(line) {
+		this.#identity.enter("joined");
+		if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
+		this.#startReturnGrace();
+		this.#signals.connected();
+		const conversations = [...this.state.conversations.values()];
+		this.#sayIds("watch", conversations);
+		// The server forgets blocks with the id.
+		this.#sayIds("block", conversations.filter(({ blocked }) => blocked));
+		this.#outgoing.repeatUnanswered();
+	}
 
-  #startReturnGrace() {
-    const join = ++this.#joins;
-    this.#outside.later(() => {
-      if (join !== this.#joins || this.state.connection !== "joined") return;
-      this.#outgoing.endReturnGrace();
-      this.#changed();
-    }, RETURN_GRACE_MS);
-  }
+	#startReturnGrace() {
+		const join = ++this.#joins;
+		this.#outside.later(() => {
+			if (join !== this.#joins || this.state.connection !== "joined") return;
+			this.#outgoing.endReturnGrace();
+			this.#changed();
+		}, RETURN_GRACE_MS);
+	}
 
-  /** @param {"watch" | "block" | "unblock"} type @param {Conversation[]} conversations */
-  #sayIds(type, conversations) {
-    if (this.state.connection !== "joined") return;
-    const peers = conversations.map(({ peer }) => peer);
-    for (const ids of listParts(peers, this.#outgoing.messageBytesMax)) this.#outside.say({ type, ids });
-  }
+	/** @param {"watch" | "block" | "unblock"} type @param {Conversation[]} conversations */
+	#sayIds(type, conversations) {
+		if (this.state.connection !== "joined") return;
+		const peers = conversations.map(({ peer }) => peer);
+		for (const ids of listParts(peers, this.#outgoing.messageBytesMax)) this.#outside.say({ type, ids });
+	}
 
-  /** Acknowledges also a known mid: the server did not get our `ack`. @param {MessageLine} line */
-  #arrive({ from: peer, body, mid, at }) {
-    const isKnown = this.#known.has(mid);
-    this.#known.set(mid, true);
-    this.#unsaved.addAck(peer, mid);
-    if (isKnown) return undefined;
-    this.#unsaved.addMid(mid);
-    /** @type {IncomingMessage} */
-    const message = { peer, place: 0, mine: false, body, at, state: "received", mid };
-    this.#conversations.append(message);
-    return message;
-  }
+	/** Acknowledges also a known mid: the server did not get our `ack`. @param {MessageLine} line */
+	#arrive({ from: peer, body, mid, at }) {
+		const isKnown = this.#known.has(mid);
+		this.#known.set(mid, true);
+		this.#unsaved.addAck(peer, mid);
+		if (isKnown) return undefined;
+		this.#unsaved.addMid(mid);
+		/** @type {IncomingMessage} */
+		const message = { peer, place: 0, mine: false, body, at, state: "received", mid };
+		this.#conversations.append(message);
+		return message;
+	}
 
-  /** @param {PresenceLine} line */
-  #presence(line) {
-    if (!this.#signals.presence(line)) return;
-    this.#outgoing.peerReturned(line.id);
-    this.#signals.peerReturned(line.id);
-  }
+	/** @param {PresenceLine} line */
+	#presence(line) {
+		if (!this.#signals.presence(line)) return;
+		this.#outgoing.peerReturned(line.id);
+		this.#signals.peerReturned(line.id);
+	}
 
-  /** @param {ErrorLine} line */
-  #refused({ code, ref = "", to, text }) {
-    if (this.#outgoing.isUnanswered(ref)) return this.#outgoing.answer(ref, failed(code, to, text));
-    this.state.alert = { code, to: to ?? this.state.id, text };
-    // Before `joined` only `join` is said, so that is what was refused.
-    if (this.state.connection !== "joined") this.#identity.enter("none");
-  }
+	/** @param {ErrorLine} line */
+	#refused({ code, ref = "", to, text }) {
+		if (this.#outgoing.isUnanswered(ref)) return this.#outgoing.answer(ref, failed(code, to, text));
+		this.state.alert = { code, to: to ?? this.state.id, text };
+		// Before `joined` only `join` is said, so that is what was refused.
+		if (this.state.connection !== "joined") this.#identity.enter("none");
+	}
 
-  // ---- the storage
+	// ---- the storage
 
-  /** Takes the changes to be kept, if there are any; then `saved` is called with them. */
-  takeUnsaved() {
-    return this.#unsaved.take(this.state.id);
-  }
+	/** Takes the changes to be kept, if there are any; then `saved` is called with them. */
+	takeUnsaved() {
+		return this.#unsaved.take(this.state.id);
+	}
 
-  /** Acknowledges the messages of a batch: it is kept, or cannot be. @param {Batch} batch */
-  saved({ id, acks }) {
-    if (this.state.connection !== "joined" || id !== this.state.id) return;
-    for (const [to, all] of acks) {
-      for (const mids of listParts(all, this.#outgoing.messageBytesMax)) {
-        this.#outside.say({ type: "ack", to, mids });
-      }
-    }
-  }
+	/** Acknowledges the messages of a batch: it is kept, or cannot be. @param {Batch} batch */
+	saved({ id, acks }) {
+		if (this.state.connection !== "joined" || id !== this.state.id) return;
+		for (const [to, all] of acks) {
+			for (const mids of listParts(all, this.#outgoing.messageBytesMax)) {
+				this.#outside.say({ type: "ack", to, mids });
+			}
+		}
+	}
 
-  /** The browser keeps nothing any more. */
-  unkept() {
-    if (!this.state.kept) return;
-    this.state.kept = false;
-    this.setAlert({ code: "unkept" });
-  }
+	/** The browser keeps nothing any more. */
+	unkept() {
+		if (!this.state.kept) return;
+		this.state.kept = false;
+		this.setAlert({ code: "unkept" });
+	}
 }
 
 /** @param {string} code @param {string} [to] @param {string} [text] @returns {Partial<OutgoingMessage>} */
 function failed(code, to, text) {
-  return { state: "failed", reason: { code, to, text } };
+	return { state: "failed", reason: { code, to, text } };
 }

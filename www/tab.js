@@ -10,55 +10,55 @@
 const WAIT_MS = 300;
 
 export class Tab {
-  #locks;
-  #lost;
-  #clock;
-  #release = () => {};
+	#locks;
+	#lost;
+	#clock;
+	#release = () => {};
 
-  /**
-   * @param {LockManager | undefined} locks
-   * @param {() => void} lost is called when another tab has taken the id
-   * @param {Clock} clock
-   */
-  constructor(locks, lost, clock) {
-    this.#locks = locks;
-    this.#lost = lost;
-    this.#clock = clock;
-  }
+	/**
+	 * @param {LockManager | undefined} locks
+	 * @param {() => void} lost is called when another tab has taken the id
+	 * @param {Clock} clock
+	 */
+	constructor(locks, lost, clock) {
+		this.#locks = locks;
+		this.#lost = lost;
+		this.#clock = clock;
+	}
 
-  /**
-   * Resolves to `true` if this tab has the id now.
-   * @param {string} id @param {boolean} take also from another tab @returns {Promise<boolean>}
-   */
-  claim(id, take) {
-    this.release();
-    const locks = this.#locks;
-    if (!locks) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const waiting = new AbortController();
-      const timer = this.#clock.setTimer(() => waiting.abort(), WAIT_MS);
-      let isHeld = false;
-      const hold = () => {
-        this.#clock.clearTimer(timer);
-        isHeld = true;
-        resolve(true);
-        return new Promise((free) => {
-          this.#release = () => {
-            isHeld = false;
-            free(null);
-          };
-        });
-      };
-      const options = take ? { steal: true } : { signal: waiting.signal };
-      locks.request(`sotto ${id}`, options, hold).catch(() => {
-        if (isHeld) this.#lost();
-        // Refused for another reason than another tab, the lock might as well not exist.
-        resolve(!waiting.signal.aborted);
-      });
-    });
-  }
+	/**
+	 * Resolves to `true` if this tab has the id now.
+	 * @param {string} id @param {boolean} take also from another tab @returns {Promise<boolean>}
+	 */
+	claim(id, take) {
+		this.release();
+		const locks = this.#locks;
+		if (!locks) return Promise.resolve(true);
+		return new Promise((resolve) => {
+			const waiting = new AbortController();
+			const timer = this.#clock.setTimer(() => waiting.abort(), WAIT_MS);
+			let isHeld = false;
+			const hold = () => {
+				this.#clock.clearTimer(timer);
+				isHeld = true;
+				resolve(true);
+				return new Promise((free) => {
+					this.#release = () => {
+						isHeld = false;
+						free(null);
+					};
+				});
+			};
+			const options = take ? { steal: true } : { signal: waiting.signal };
+			locks.request(`sotto ${id}`, options, hold).catch(() => {
+				if (isHeld) this.#lost();
+				// Refused for another reason than another tab, the lock might as well not exist.
+				resolve(!waiting.signal.aborted);
+			});
+		});
+	}
 
-  release() {
-    this.#release();
-  }
+	release() {
+		this.#release();
+	}
 }

@@ -19,7 +19,7 @@ const EMOJI = String.raw`\p{Emoji}(?:\p{EMod}|\ufe0f)?`;
 
 /** One to six emoji and nothing else; with skin tones, joined ones and flags. */
 const EMOJI_ONLY = new RegExp(
-  String.raw`^(?:\s*(?:${FLAG}|${KEYCAP}|(?![\d#*])${EMOJI}(?:\u200d${EMOJI})*)){1,6}\s*$`, "u",
+	String.raw`^(?:\s*(?:${FLAG}|${KEYCAP}|(?![\d#*])${EMOJI}(?:\u200d${EMOJI})*)){1,6}\s*$`, "u",
 );
 
 /** The longest line, in the list or read out by a screen reader. */
@@ -30,71 +30,71 @@ const LINE_CHARACTERS = 200;
  * @param {string} text @returns {{ text: string, href?: string }[]}
  */
 export function partsOf(text) {
-  const parts = [];
-  let end = 0;
-  for (const { 0: match, index } of text.matchAll(LINK)) {
-    const shown = trimLink(match);
-    const href = linkTarget(shown);
-    if (!href) continue;
-    if (index > end) parts.push({ text: text.slice(end, index) });
-    parts.push({ text: shown, href });
-    end = index + shown.length;
-  }
-  if (end < text.length) parts.push({ text: text.slice(end) });
-  return parts;
+	const parts = [];
+	let end = 0;
+	for (const { 0: match, index } of text.matchAll(LINK)) {
+		const shown = trimLink(match);
+		const href = linkTarget(shown);
+		if (!href) continue;
+		if (index > end) parts.push({ text: text.slice(end, index) });
+		parts.push({ text: shown, href });
+		end = index + shown.length;
+	}
+	if (end < text.length) parts.push({ text: text.slice(end) });
+	return parts;
 }
 
 /** Leaves out what belongs to the sentence, such as a bracket opened before the link. @param {string} link */
 function trimLink(link) {
-  for (;;) {
-    const shorter = link.replace(LINK_END, "");
-    const isUnopened = shorter.endsWith(")") && shorter.split(")").length > shorter.split("(").length;
-    if (!isUnopened) return shorter;
-    link = shorter.slice(0, -1);
-  }
+	for (;;) {
+		const shorter = link.replace(LINK_END, "");
+		const isUnopened = shorter.endsWith(")") && shorter.split(")").length > shorter.split("(").length;
+		if (!isUnopened) return shorter;
+		link = shorter.slice(0, -1);
+	}
 }
 
 /** Returns the URL, or an empty text if this is no link. @param {string} link */
 function linkTarget(link) {
-  try {
-    const url = new URL(link);
-    const target = url.protocol === "mailto:" ? url.pathname : url.hostname;
-    return LINK_PROTOCOLS.includes(url.protocol) && target ? url.href : "";
-  } catch {
-    return "";
-  }
+	try {
+		const url = new URL(link);
+		const target = url.protocol === "mailto:" ? url.pathname : url.hostname;
+		return LINK_PROTOCOLS.includes(url.protocol) && target ? url.href : "";
+	} catch {
+		return "";
+	}
 }
 
 /** Returns `true` if a text is a few emoji and nothing else. @param {string} text */
 export function isEmojiOnly(text) {
-  return EMOJI_ONLY.test(text);
+	return EMOJI_ONLY.test(text);
 }
 
 /** Returns a body in one short line. @param {unknown} body @param {string} unsupported for other bodies than texts */
 export function lineOf(body, unsupported) {
-  if (typeof body !== "string") return unsupported;
-  const line = body.slice(0, LINE_CHARACTERS + 1).replace(/\s+/gu, " ").trim();
-  return line.length > LINE_CHARACTERS ? `${line.slice(0, LINE_CHARACTERS).toWellFormed?.() ?? line}…` : line;
+	if (typeof body !== "string") return unsupported;
+	const line = body.slice(0, LINE_CHARACTERS + 1).replace(/\s+/gu, " ").trim();
+	return line.length > LINE_CHARACTERS ? `${line.slice(0, LINE_CHARACTERS).toWellFormed?.() ?? line}…` : line;
 }
 
 /** Returns the character that stands for an id in its avatar. @param {string} id */
 export function initialOf(id) {
-  return (id.match(/[\p{L}\p{N}]\p{M}*/u)?.[0] ?? [...id][0] ?? "").toUpperCase();
+	return (id.match(/[\p{L}\p{N}]\p{M}*/u)?.[0] ?? [...id][0] ?? "").toUpperCase();
 }
 
 /** Returns one of 360 hues, always the same for an id. @param {string} id */
 export function hueOf(id) {
-  let hash = 0;
-  for (const character of id) hash = (hash * 31 + Number(character.codePointAt(0))) % 3600;
-  return hash % 360;
+	let hash = 0;
+	for (const character of id) hash = (hash * 31 + Number(character.codePointAt(0))) % 3600;
+	return hash % 360;
 }
 
 /** @param {number} at @param {number} other milliseconds since 1970 */
 export function isSameDay(at, other) {
-  return new Date(at).toDateString() === new Date(other).toDateString();
+	return new Date(at).toDateString() === new Date(other).toDateString();
 }
 
 /** @param {number} at @param {number} other milliseconds since 1970 */
 export function isSameMinute(at, other) {
-  return Math.floor(at / 60_000) === Math.floor(other / 60_000);
+	return Math.floor(at / 60_000) === Math.floor(other / 60_000);
 }

@@ -24,218 +24,218 @@ const BYTES_LEFT_SHOWN = 1000;
 const ANNOUNCED_MAX = 5;
 
 export class View {
-  #store;
-  #words;
-  #ui = findElements();
-  #list;
-  #log;
-  /** @type {boolean | undefined} undefined before either screen was shown */
-  #joinShown;
-  #shownPeer = "";
-  /** The composer is focused once it is there. */
-  #focusComposer = false;
+	#store;
+	#words;
+	#ui = findElements();
+	#list;
+	#log;
+	/** @type {boolean | undefined} undefined before either screen was shown */
+	#joinShown;
+	#shownPeer = "";
+	/** The composer is focused once it is there. */
+	#focusComposer = false;
 
-  /** @param {ViewOutside} outside */
-  constructor({ store, words, languages, actions }) {
-    const ui = this.#ui;
-    const dates = new Dates(words, languages, Date.now);
-    this.#store = store;
-    this.#words = words;
-    this.#list = new List(ui.list, { words, dates, choose: (peer) => this.#choose(peer) });
-    this.#log = new Log(ui.log, ui.below, {
-      words,
-      dates,
-      seen: (message) => store.seen(message),
-      loadEarlier: () => store.loadEarlier(),
-      retry(message) {
-        store.retry(message);
-        ui.message.focus();
-      },
-    });
-    fillWords(words, words.language);
-    bindGestures({
-      ui, store, words, actions,
-      open: (text) => this.#open(text),
-      toEnd: () => this.#log.toEnd(),
-      announce: (text) => this.#announce(text),
-    });
-  }
+	/** @param {ViewOutside} outside */
+	constructor({ store, words, languages, actions }) {
+		const ui = this.#ui;
+		const dates = new Dates(words, languages, Date.now);
+		this.#store = store;
+		this.#words = words;
+		this.#list = new List(ui.list, { words, dates, choose: (peer) => this.#choose(peer) });
+		this.#log = new Log(ui.log, ui.below, {
+			words,
+			dates,
+			seen: (message) => store.seen(message),
+			loadEarlier: () => store.loadEarlier(),
+			retry(message) {
+				store.retry(message);
+				ui.message.focus();
+			},
+		});
+		fillWords(words, words.language);
+		bindGestures({
+			ui, store, words, actions,
+			open: (text) => this.#open(text),
+			toEnd: () => this.#log.toEnd(),
+			announce: (text) => this.#announce(text),
+		});
+	}
 
-  /** @param {string} text */
-  #open(text) {
-    // A refused text stays, to be edited.
-    if (!this.#store.open(text)) return;
-    this.#ui.chatWith.value = "";
-    this.#focusComposer = true;
-  }
+	/** @param {string} text */
+	#open(text) {
+		// A refused text stays, to be edited.
+		if (!this.#store.open(text)) return;
+		this.#ui.chatWith.value = "";
+		this.#focusComposer = true;
+	}
 
-  /** @param {string} peer */
-  #choose(peer) {
-    this.#store.choose(peer);
-    this.#focusComposer = true;
-  }
+	/** @param {string} peer */
+	#choose(peer) {
+		this.#store.choose(peer);
+		this.#focusComposer = true;
+	}
 
-  render() {
-    const focused = document.activeElement;
-    const { state, current } = this.#store;
-    const ui = this.#ui;
-    const words = this.#words;
-    const conversations = [...state.conversations.values()].reverse();
-    ui.notice.hidden = !state.alert;
-    setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
-    setText(ui.me, state.id);
-    setText(ui.status, statusText(words, state), statusLook(state));
-    setText(ui.joinStatus, joinText(words, state));
-    this.#list.render(conversations, current);
-    ui.listEmpty.hidden = conversations.length > 0;
-    this.#renderSettings(state);
-    this.#renderScreen(state);
-    this.#renderConversation(state.connection === "replaced" ? undefined : current);
-    this.#takeFocus(focused);
-  }
+	render() {
+		const focused = document.activeElement;
+		const { state, current } = this.#store;
+		const ui = this.#ui;
+		const words = this.#words;
+		const conversations = [...state.conversations.values()].reverse();
+		ui.notice.hidden = !state.alert;
+		setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
+		setText(ui.me, state.id);
+		setText(ui.status, statusText(words, state), statusLook(state));
+		setText(ui.joinStatus, joinText(words, state));
+		this.#list.render(conversations, current);
+		ui.listEmpty.hidden = conversations.length > 0;
+		this.#renderSettings(state);
+		this.#renderScreen(state);
+		this.#renderConversation(state.connection === "replaced" ? undefined : current);
+		this.#takeFocus(focused);
+	}
 
-  /** @param {State} state */
-  #renderSettings({ settings, kept }) {
-    const ui = this.#ui;
-    for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(settings))) {
-      ui[name].checked = settings[name];
-    }
-    ui.notifyText.disabled = !settings.notify;
-    setText(ui.keptText, kept ? this.#words.keptHere : this.#words.reasons.unkept({ code: "" }));
-  }
+	/** @param {State} state */
+	#renderSettings({ settings, kept }) {
+		const ui = this.#ui;
+		for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(settings))) {
+			ui[name].checked = settings[name];
+		}
+		ui.notifyText.disabled = !settings.notify;
+		setText(ui.keptText, kept ? this.#words.keptHere : this.#words.reasons.unkept({ code: "" }));
+	}
 
-  /** @param {State} state */
-  #renderScreen({ connection, id }) {
-    const ui = this.#ui;
-    const isJoin = connection === "none" || connection === "joining";
-    const isElsewhere = connection === "replaced";
-    ui.elsewhere.hidden = !isElsewhere;
-    setText(ui.elsewhereText, this.#words.elsewhereMore(id));
-    ui.chat.classList.toggle("away", isElsewhere);
-    if (isJoin === this.#joinShown) return;
-    this.#joinShown = isJoin;
-    ui.joinScreen.hidden = !isJoin;
-    ui.chat.hidden = isJoin;
-    // A refused id stays, to be edited.
-    ui.ownId.value = id;
-    this.#goOn();
-  }
+	/** @param {State} state */
+	#renderScreen({ connection, id }) {
+		const ui = this.#ui;
+		const isJoin = connection === "none" || connection === "joining";
+		const isElsewhere = connection === "replaced";
+		ui.elsewhere.hidden = !isElsewhere;
+		setText(ui.elsewhereText, this.#words.elsewhereMore(id));
+		ui.chat.classList.toggle("away", isElsewhere);
+		if (isJoin === this.#joinShown) return;
+		this.#joinShown = isJoin;
+		ui.joinScreen.hidden = !isJoin;
+		ui.chat.hidden = isJoin;
+		// A refused id stays, to be edited.
+		ui.ownId.value = id;
+		this.#goOn();
+	}
 
-  /** @param {Conversation} [conversation] */
-  #renderConversation(conversation) {
-    const ui = this.#ui;
-    ui.conversation.hidden = !conversation;
-    ui.noneOpen.hidden = Boolean(conversation);
-    // Where there is no room for both, the list gives way.
-    ui.chat.classList.toggle("conversing", Boolean(conversation));
-    if (conversation) this.#renderFrame(conversation);
-    this.#log.render(conversation);
-  }
+	/** @param {Conversation} [conversation] */
+	#renderConversation(conversation) {
+		const ui = this.#ui;
+		ui.conversation.hidden = !conversation;
+		ui.noneOpen.hidden = Boolean(conversation);
+		// Where there is no room for both, the list gives way.
+		ui.chat.classList.toggle("conversing", Boolean(conversation));
+		if (conversation) this.#renderFrame(conversation);
+		this.#log.render(conversation);
+	}
 
-  /** Shows what stands around the messages. @param {Conversation} conversation */
-  #renderFrame({ peer, typing, presence, accepted, blocked, messages, draft }) {
-    const ui = this.#ui;
-    const words = this.#words;
-    setText(ui.peer, peer);
-    setText(ui.aboutPeer, peer);
-    const shown = typing ? "typing" : presence;
-    setText(ui.presence, shown && words[shown], shown);
-    setText(ui.strangerText, words.stranger(peer));
-    setText(ui.blockedText, words.blocked(peer));
-    setText(ui.aboutBlock, blocked ? words.unblock : words.block);
-    ui.stranger.hidden = accepted || blocked || !messages.length;
-    ui.blocked.hidden = !blocked;
-    ui.composer.hidden = blocked;
-    // To set even the same text again would move the cursor.
-    if (ui.message.value !== draft) ui.message.value = draft;
-    growComposer(ui.message);
-    const left = draft ? this.#store.bytesLeft() : BYTES_LEFT_SHOWN;
-    setText(ui.counter, counterText(words, left), left < 0 ? "over" : "");
-  }
+	/** Shows what stands around the messages. @param {Conversation} conversation */
+	#renderFrame({ peer, typing, presence, accepted, blocked, messages, draft }) {
+		const ui = this.#ui;
+		const words = this.#words;
+		setText(ui.peer, peer);
+		setText(ui.aboutPeer, peer);
+		const shown = typing ? "typing" : presence;
+		setText(ui.presence, shown && words[shown], shown);
+		setText(ui.strangerText, words.stranger(peer));
+		setText(ui.blockedText, words.blocked(peer));
+		setText(ui.aboutBlock, blocked ? words.unblock : words.block);
+		ui.stranger.hidden = accepted || blocked || !messages.length;
+		ui.blocked.hidden = !blocked;
+		ui.composer.hidden = blocked;
+		// To set even the same text again would move the cursor.
+		if (ui.message.value !== draft) ui.message.value = draft;
+		growComposer(ui.message);
+		const left = draft ? this.#store.bytesLeft() : BYTES_LEFT_SHOWN;
+		setText(ui.counter, counterText(words, left), left < 0 ? "over" : "");
+	}
 
-  /** The focus follows the reader, and is never lost with its element. @param {Element | null} focused until now */
-  #takeFocus(focused) {
-    const { openPeer, conversations } = this.#store.state;
-    const isLost = focused !== document.body && !isShown(focused);
-    const left = openPeer ? "" : this.#shownPeer;
-    if (isLost && left && conversations.has(left)) this.#list.focus(left);
-    else if (this.#focusComposer || isLost) this.#goOn();
-    this.#focusComposer = false;
-    this.#shownPeer = openPeer;
-  }
+	/** The focus follows the reader, and is never lost with its element. @param {Element | null} focused until now */
+	#takeFocus(focused) {
+		const { openPeer, conversations } = this.#store.state;
+		const isLost = focused !== document.body && !isShown(focused);
+		const left = openPeer ? "" : this.#shownPeer;
+		if (isLost && left && conversations.has(left)) this.#list.focus(left);
+		else if (this.#focusComposer || isLost) this.#goOn();
+		this.#focusComposer = false;
+		this.#shownPeer = openPeer;
+	}
 
-  /** Focuses the field where the reader goes on. On a phone that would bring up the keyboard over the messages. */
-  #goOn() {
-    const { log, message, unblock, useHere, openSettings, chatWith, ownId } = this.#ui;
-    const choice = usesTouch()
-      ? [log, useHere, openSettings, ownId]
-      : [message, unblock, useHere, chatWith, ownId];
-    choice.find(isShown)?.focus();
-  }
+	/** Focuses the field where the reader goes on. On a phone that would bring up the keyboard over the messages. */
+	#goOn() {
+		const { log, message, unblock, useHere, openSettings, chatWith, ownId } = this.#ui;
+		const choice = usesTouch()
+			? [log, useHere, openSettings, ownId]
+			: [message, unblock, useHere, chatWith, ownId];
+		choice.find(isShown)?.focus();
+	}
 
-  /** Reads out new messages. History and ticks are not read out. @param {IncomingMessage[]} messages */
-  arrived(messages) {
-    const words = this.#words;
-    const { openPeer } = this.#store.state;
-    const texts = messages.map(({ peer, body }) => peer === openPeer
-      ? words.announce(peer, lineOf(body, words.unsupported)) : words.announceElsewhere(peer));
-    // Of many the last ones: nobody listens to a hundred.
-    if (texts.length) this.#announce([...new Set(texts)].slice(-ANNOUNCED_MAX).join("\n"));
-  }
+	/** Reads out new messages. History and ticks are not read out. @param {IncomingMessage[]} messages */
+	arrived(messages) {
+		const words = this.#words;
+		const { openPeer } = this.#store.state;
+		const texts = messages.map(({ peer, body }) => peer === openPeer
+			? words.announce(peer, lineOf(body, words.unsupported)) : words.announceElsewhere(peer));
+		// Of many the last ones: nobody listens to a hundred.
+		if (texts.length) this.#announce([...new Set(texts)].slice(-ANNOUNCED_MAX).join("\n"));
+	}
 
-  /** @param {string} text */
-  #announce(text) {
-    // A new element, or the same words would be read out only once.
-    this.#ui.announcer.replaceChildren(make("p", "", text));
-  }
+	/** @param {string} text */
+	#announce(text) {
+		// A new element, or the same words would be read out only once.
+		this.#ui.announcer.replaceChildren(make("p", "", text));
+	}
 }
 
 /** @param {Record<string, unknown>} words @param {string} language */
 function fillWords(words, language) {
-  document.documentElement.lang = language;
-  for (const element of document.querySelectorAll("[data-text], [data-hint], [data-label]")) {
-    if (!(element instanceof HTMLElement)) continue;
-    const { text, hint, label } = element.dataset;
-    if (text) element.textContent = String(words[text]);
-    if (hint) element.setAttribute("placeholder", String(words[hint]));
-    if (label) element.setAttribute("aria-label", String(words[label]));
-    if (label && element.matches("button")) element.title = String(words[label]);
-  }
+	document.documentElement.lang = language;
+	for (const element of document.querySelectorAll("[data-text], [data-hint], [data-label]")) {
+		if (!(element instanceof HTMLElement)) continue;
+		const { text, hint, label } = element.dataset;
+		if (text) element.textContent = String(words[text]);
+		if (hint) element.setAttribute("placeholder", String(words[hint]));
+		if (label) element.setAttribute("aria-label", String(words[label]));
+		if (label && element.matches("button")) element.title = String(words[label]);
+	}
 }
 
 /** @param {Words} words @param {number} left */
 function counterText(words, left) {
-  if (left >= BYTES_LEFT_SHOWN) return "";
-  return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
+	if (left >= BYTES_LEFT_SHOWN) return "";
+	return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
 }
 
 /** Grows the field, in browsers whose fields do not grow by themselves. @param {HTMLElement} field */
 function growComposer(field) {
-  if (CSS.supports("field-sizing", "content")) return;
-  field.style.height = "auto";
-  field.style.height = `${field.scrollHeight + 2}px`;
+	if (CSS.supports("field-sizing", "content")) return;
+	field.style.height = "auto";
+	field.style.height = `${field.scrollHeight + 2}px`;
 }
 
 /** @param {Words} words @param {State} state */
 function statusText(words, { connection, online, quiet, outage }) {
-  switch (connection) {
-    case "joined": return words.connected;
-    case "replaced": return words.elsewhere;
-    case "lost":
-      if (quiet) return words.connected;
-      return online ? words.reconnecting[outage] : words.offline;
-    default: return "";
-  }
+	switch (connection) {
+		case "joined": return words.connected;
+		case "replaced": return words.elsewhere;
+		case "lost":
+			if (quiet) return words.connected;
+			return online ? words.reconnecting[outage] : words.offline;
+		default: return "";
+	}
 }
 
 /** @param {State} state */
 function statusLook({ connection, quiet }) {
-  return connection === "lost" && quiet ? "joined" : connection;
+	return connection === "lost" && quiet ? "joined" : connection;
 }
 
 /** @param {Words} words @param {State} state */
 function joinText(words, { connection, online, outage }) {
-  if (connection !== "joining") return "";
-  if (!online) return words.offline;
-  return outage ? words.reconnecting[outage] : words.connecting;
+	if (connection !== "joining") return "";
+	if (!online) return words.offline;
+	return outage ? words.reconnecting[outage] : words.connecting;
 }
