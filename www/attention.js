@@ -1,13 +1,12 @@
 /**
- * Calls a reader who looks elsewhere: by the title, the icon, a notification, a sound.
+ * Calls a reader back to the page: by its title, its icon, a notification or a sound.
  *
  * It does not know the rest of the page.
  */
 
 import { lineOf } from "./text.js";
 
-
-/** A short, soft tone: its pitch, its length, and its loudness of 1. */
+/** A short, soft tone. The gain is of 1. */
 const TONE_HZ = 660;
 const TONE_SECONDS = 0.18;
 const TONE_GAIN = 0.08;
@@ -32,7 +31,9 @@ export class Attention {
 
 	render() {
 		let unread = 0;
-		for (const conversation of this.#store.state.conversations.values()) unread += conversation.unread;
+		for (const conversation of this.#store.state.conversations.values()) {
+			unread += conversation.unread;
+		}
 		if (unread === this.#shownUnread) return;
 		this.#shownUnread = unread;
 		document.title = unread ? `(${unread}) sotto` : "sotto";
@@ -57,7 +58,7 @@ export class Attention {
 		try {
 			// With its tag a notification replaces the last one of the same peer.
 			const options = { body: text, tag: `sotto ${peer}`, icon: "/icon-192.png" };
-			const notification = new Notification(this.#words.notified(peer), options);
+			const notification = new Notification(this.#words.newMessageFrom(peer), options);
 			notification.onclick = () => {
 				window.focus();
 				this.#store.choose(peer);

@@ -1,7 +1,7 @@
 /**
  * A map with a capacity, beyond which it forgets the entry that was set longest ago.
  *
- * It does not know what it holds.
+ * It does not know the meaning of an entry.
  */
 
 /** @template Key, Value @extends {Map<Key, Value>} */

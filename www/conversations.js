@@ -27,13 +27,12 @@ export class Conversations {
 	#state;
 	#outside;
 
-	/** @param {ConversationsState & Readonly<State>} state @param {PartOutside} outside */
+	/** @param {StateOfConversations} state @param {PartOutside} outside */
 	constructor(state, outside) {
 		this.#state = state;
 		this.#outside = outside;
 	}
 
-	/** The open conversation. */
 	get current() {
 		return this.#state.conversations.get(this.#state.openPeer);
 	}
@@ -46,7 +45,8 @@ export class Conversations {
 		const conversation = this.#get(peer);
 		const { unread, seen, messages, earlier } = conversation;
 		if (unread) conversation.newAfter = seen;
-		const wanted = Math.min(Math.max(PAGE_MESSAGES, unread + PAGE_MESSAGES / 2), UNREAD_LOADED_MAX);
+		const forUnread = Math.min(unread + PAGE_MESSAGES / 2, UNREAD_LOADED_MAX);
+		const wanted = Math.max(PAGE_MESSAGES, forUnread);
 		if (earlier && messages.length < wanted) this.loadEarlier(wanted);
 	}
 
@@ -99,7 +99,10 @@ export class Conversations {
 		}
 	}
 
-	/** Gives a message its place, behind all others. @param {Message} message */
+	/**
+	 * Gives a message its place, behind all others, and returns it.
+	 * @template {Message} Kind @param {Kind} message
+	 */
 	append(message) {
 		const { peer, mine } = message;
 		const { conversations, openPeer, visible, kept } = this.#state;
@@ -121,9 +124,13 @@ export class Conversations {
 		// A map keeps the order in which its keys were put in.
 		conversations.delete(peer);
 		conversations.set(peer, conversation);
+		return message;
 	}
 
-	/** The time in a place almost certainly tells it from another tab's. @param {Conversation} of */
+	/**
+	 * Two tabs write one after the other, so their places differ by the time.
+	 * @param {Conversation} of
+	 */
 	#nextPlace({ last }) {
 		return Math.max(last + 1, this.#outside.now() * 1000);
 	}
@@ -158,7 +165,7 @@ export class Conversations {
 		return conversation;
 	}
 
-	/** Strangers go first, so they cannot push out a peer to whom we have written. */
+	/** Strangers go first, so they cannot push out a peer that we have written to. */
 	#dropLeastRecent() {
 		const { conversations, openPeer, connection } = this.#state;
 		const candidates = [...conversations.values()].filter(({ peer }) => peer !== openPeer);

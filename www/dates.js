@@ -5,10 +5,9 @@
 import { make } from "./dom.js";
 import { isSameDay } from "./text.js";
 
-
 const DAY_MS = 86_400_000;
 
-/** From this age on a day is shown with its year. */
+/** A day of this age is shown with its year. */
 const YEAR_SHOWN_MS = 300 * DAY_MS;
 
 export class Dates {
@@ -26,9 +25,9 @@ export class Dates {
 	constructor(words, languages, now) {
 		const { language } = words;
 		// The reader's own region, if its language is the one that the page speaks.
-		const locales = [...languages.filter((tag) => tag.toLowerCase().split("-")[0] === language), language];
+		const regions = languages.filter((tag) => tag.toLowerCase().split("-")[0] === language);
 		/** @param {Intl.DateTimeFormatOptions} options */
-		const format = (options) => new Intl.DateTimeFormat(locales, options);
+		const format = (options) => new Intl.DateTimeFormat([...regions, language], options);
 		this.#words = words;
 		this.#now = now;
 		this.#clock = format({ hour: "2-digit", minute: "2-digit" });

@@ -2,34 +2,10 @@
  * Helpers for the view. Text that people wrote becomes text nodes, never HTML.
  */
 
-/** The elements that are always on the page. */
+/** Returns the elements of index.html that have an id. */
 export function findElements() {
-	return {
-		...byId(HTMLInputElement, "ownId", "chatWith", "read", "typing", "notify", "notifyText", "sound"),
-		...byId(HTMLTextAreaElement, "message"),
-		...byId(HTMLFormElement, "joinForm", "openForm", "composer"),
-		...byId(HTMLDialogElement, "settings", "about", "ask"),
-		...byId(HTMLElement, "notice", "alert", "dismiss", "joinScreen", "joinStatus", "chat", "me", "status",
-			"copyLink", "share", "openSettings", "list", "listEmpty", "noneOpen", "conversation", "back",
-			"peer", "presence", "more", "log", "below", "stranger", "strangerText", "accept", "block",
-			"blocked", "blockedText", "unblock", "counter", "elsewhere", "elsewhereText", "useHere",
-			"useAnotherHere", "announcer", "keptText", "useAnother", "forget", "aboutPeer", "clear", "aboutBlock",
-			"question", "yes"),
-	};
-}
-
-/**
- * @template {HTMLElement} Kind @template {string} Id
- * @param {new () => Kind} kind @param {Id[]} ids @returns {Record<Id, Kind>}
- */
-export function byId(kind, ...ids) {
-	const elements = /** @type {Record<Id, Kind>} */ ({});
-	for (const id of ids) {
-		const element = document.getElementById(id);
-		if (!(element instanceof kind)) throw new TypeError(`#${id} is no ${kind.name}`);
-		elements[id] = element;
-	}
-	return elements;
+	const elements = [...document.querySelectorAll("[id]")].map((element) => [element.id, element]);
+	return /** @type {Elements} */ (Object.fromEntries(elements));
 }
 
 /**

@@ -1,16 +1,15 @@
 /**
- * What the reader does: each gesture calls the store, or one of the actions beyond it.
+ * The gestures of the reader: each calls the store, or one of the actions beyond it.
  *
- * It does not know how the page looks.
+ * It does not know the looks of the page.
  */
 
 import { onClick, onSubmit, usesTouch } from "./dom.js";
 
-
 /** A key that an input method still works with, in browsers that do not set `isComposing` there. */
 const KEY_CODE_COMPOSING = 229;
 
-/** The time for which "copied" is shown, in ms: it happens seldom, and is clear at a glance. */
+/** "Copied" is shown this long: a glance is enough. */
 const COPIED_MS = 2000;
 
 /** @param {GesturesOutside} outside */

@@ -4,7 +4,7 @@
  * **Invariants**
  * - A batch is kept as a whole or not at all, and every later look-up sees it.
  *
- * It does not know the meaning of a message, or the rest of the page.
+ * It does not know the meaning of a message.
  */
 
 const NAME = "sotto";
@@ -52,8 +52,9 @@ export class MessageHistory {
 			done(messages.index("open").getAll(id)),
 			done(mids.getAll(startingWith(id))),
 		]);
-		const tails = await Promise.all(rows.map(({ peer }) => lastBefore(messages, id, peer, Infinity, 1)));
-		const kept = rows.map((row, index) => ({ ...keptFields(row), tail: tails[index] }));
+		const kept = await Promise.all(rows.map(async (row) => {
+			return { ...keptFields(row), tail: await lastBefore(messages, id, row.peer, Infinity, 1) };
+		}));
 		kept.sort((a, b) => a.last - b.last);
 		open.sort((a, b) => a.place - b.place);
 		return { conversations: kept, open: open.map(bare), mids: known.map(({ mid }) => mid) };
@@ -142,12 +143,12 @@ function lastBefore(store, id, peer, before, count) {
 	});
 }
 
-/** Returns the range of all keys that begin so: an array sorts behind any number or text. @param {string[]} start */
+/** Returns the range of keys with this start: arrays sort behind texts. @param {string[]} start */
 function startingWith(...start) {
 	return IDBKeyRange.bound(start, [...start, []]);
 }
 
-/** @template {Message} Kind @param {Kind & { id?: string, open?: string }} message a copy @returns {Kind} */
+/** @template {Message} Kind @param {Kind & StoredFields} message @returns {Kind} */
 function bare(message) {
 	delete message.id;
 	delete message.open;

@@ -10,7 +10,7 @@
 
 import { CLOSE_GOING_AWAY, CLOSE_TRY_LATER } from "./protocol.js";
 
-/** The loss of a connection that is back within this time is not shown: it was hardly away. */
+/** A connection that is back within this time was hardly away: its loss is not shown. */
 export const QUIET_MS = 2000;
 
 /** @type {Record<number, Outage>} by close code */
@@ -21,13 +21,12 @@ export class Identity {
 	#outside;
 	#losses = 0;
 
-	/** @param {IdentityState} state @param {Pick<PartOutside, "later" | "changed">} outside */
+	/** @param {StateOfIdentity} state @param {IdentityOutside} outside */
 	constructor(state, outside) {
 		this.#state = state;
 		this.#outside = outside;
 	}
 
-	/** Returns `true` if there should be a connection. */
 	get wanted() {
 		const { connection, ready } = this.#state;
 		return ready && connection !== "none" && connection !== "replaced";
@@ -37,7 +36,8 @@ export class Identity {
 	mayJoin(id) {
 		const { connection } = this.#state;
 		// While one id waits for its answer, the reader may try another.
-		return id !== "" && (connection === "none" || (connection === "joining" && id !== this.#state.id));
+		const isOther = connection === "joining" && id !== this.#state.id;
+		return id !== "" && (connection === "none" || isOther);
 	}
 
 	/** @param {Connection} connection @param {string} [id] */
@@ -81,10 +81,5 @@ export class Identity {
 	/** @param {Outage} outage the reason why the server took no connection */
 	setOutage(outage) {
 		if (this.wanted && this.#state.connection !== "joined") this.#state.outage = outage;
-	}
-
-	/** @param {boolean} online */
-	setOnline(online) {
-		this.#state.online = online;
 	}
 }

@@ -1,13 +1,12 @@
 /**
- * The list of conversations, one button each. A button stays as long as its conversation, or it might
- * go away under a finger.
+ * The list of conversations, a button each. It stays as long as its conversation, or it might go
+ * away under a finger.
  *
  * It does not know the rest of the page.
  */
 
 import { make, onClick, setText } from "./dom.js";
 import { hueOf, initialOf, lineOf } from "./text.js";
-
 
 export class List {
 	#list;
@@ -54,41 +53,41 @@ export class List {
 }
 
 class Item {
-	#words;
-	#dates;
+	#outside;
 	#presence = make("span", "presence");
 	#line = make("span", "line");
 	#time = make("span", "time");
 	#unread = make("span", "unread");
 
 	/** @param {string} peer @param {ListOutside} outside */
-	constructor(peer, { words, dates, choose }) {
-		this.#words = words;
-		this.#dates = dates;
+	constructor(peer, outside) {
+		this.#outside = outside;
 		const avatar = make("span", "avatar", initialOf(peer));
 		avatar.setAttribute("aria-hidden", "true");
 		avatar.style.setProperty("--hue", String(hueOf(peer)));
-		const parts = [make("bdi", "peer", peer), avatar, this.#presence, this.#line, this.#time, this.#unread];
-		// The spaces are for the button's name, as it is read out.
+		const name = make("bdi", "peer", peer);
+		const parts = [name, avatar, this.#presence, this.#line, this.#time, this.#unread];
+		// The spaces separate the words of the button's accessible name.
 		this.button = make("button", "", ...parts.flatMap((part) => [part, " "]));
 		this.element = make("li", "", this.button);
-		onClick(this.button, () => choose(peer));
+		onClick(this.button, () => outside.choose(peer));
 	}
 
 	/** @param {Conversation} conversation @param {boolean} isCurrent */
 	render(conversation, isCurrent) {
 		const { presence, typing, unread, messages } = conversation;
+		const { words, dates } = this.#outside;
 		const last = messages.at(-1);
 		this.button.setAttribute("aria-current", String(isCurrent));
-		setText(this.#presence, presence && this.#words[presence], presence);
-		setText(this.#time, last ? this.#dates.brief(last.at) : "");
+		setText(this.#presence, presence && words[presence], presence);
+		setText(this.#time, last ? dates.brief(last.at) : "");
 		setText(this.#line, this.#lineText(conversation, isCurrent), typing ? "typing" : "");
-		setText(this.#unread, unread ? this.#words.unread(unread) : "");
+		setText(this.#unread, unread ? words.unread(unread) : "");
 	}
 
 	/** @param {Conversation} conversation @param {boolean} isCurrent */
 	#lineText({ typing, draft, accepted, blocked, messages }, isCurrent) {
-		const words = this.#words;
+		const { words } = this.#outside;
 		const last = messages.at(-1);
 		if (typing) return words.typing;
 		if (draft && !isCurrent) return `${words.draft} ${lineOf(draft, "")}`;

@@ -1,10 +1,10 @@
 /**
  * The messages of the open conversation. At their end the log follows new ones. Elsewhere it stays
- * exactly where the reader is, and a button reports them.
+ * exactly where the reader is, and a button reports new ones.
  *
  * **Invariants**
- * - The rows show a run of messages without a gap, at most `ROWS_MAX`. It grows at either end as the
- *   reader comes near and shrinks at the other, so a long conversation is as smooth as a short one.
+ * - The rows show a run of messages without a gap, at most `ROWS_MAX`: it grows where the reader
+ *   comes near an end and shrinks at the other, so long conversations are as smooth as short ones.
  *
  * It does not know the rest of the page.
  */
@@ -12,14 +12,13 @@
 import { setText } from "./dom.js";
 import { Row } from "./row.js";
 
-
 /** Rows that are added at once. */
 const ROWS_STEP = 60;
 
 /** The most rows. An old phone cannot lay out more at each scroll. */
 const ROWS_MAX = 300;
 
-/** As near as this is at the end: browsers round positions on a zoomed page. */
+/** As near to the end as this is at the end: browsers round positions on a zoomed page. */
 const END_PX = 4;
 
 /** More rows are added from here on: as far as one flick of a thumb. */
@@ -33,14 +32,14 @@ export class Log {
 	#rows = [];
 	/** @type {Conversation | undefined} */
 	#conversation;
-	/** Known before the log changes its own size: then it is too late to look. */
+	/** Noted in advance: once the log has another size, it is too late to look. */
 	#isFollowing = true;
 	#lastTop = 0;
 	#linksWork = false;
 	/** @type {number | undefined} */
 	#newAfter;
 
-	/** @param {HTMLElement} log @param {HTMLElement} button leads to the end @param {LogOutside} outside */
+	/** @param {HTMLElement} log @param {HTMLElement} button to the end @param {LogOutside} outside */
 	constructor(log, button, outside) {
 		this.#log = log;
 		this.#button = button;
@@ -51,7 +50,7 @@ export class Log {
 
 	/** @param {Conversation} [next] */
 	render(next) {
-		// The first look waits for messages that are being loaded: they decide where it begins.
+		// The first rows wait for messages that are being loaded, which decide where they begin.
 		const isOther = next !== this.#conversation || next?.accepted !== this.#linksWork;
 		if (isOther) this.#reset(next?.loading ? undefined : next);
 		const conversation = this.#conversation;
@@ -89,26 +88,22 @@ export class Log {
 		this.#rows.shift()?.element.remove();
 	}
 
-	#dropLast() {
-		this.#rows.pop()?.element.remove();
-	}
-
-	/** The reader has answered the new messages, or looked away. @param {Conversation} conversation */
+	/** The reader has answered new messages, or looked away. @param {Conversation} conversation */
 	#moveNew({ messages, newAfter }) {
 		this.#newAfter = newAfter;
 		const first = this.#firstIndex(messages);
 		this.#rows.forEach((row, index) => row.renderHead(messages[first + index - 1], newAfter));
 	}
 
-	/** Adds the first rows: from before the new messages, or the last ones. @param {Conversation} conversation */
-	#begin({ messages, newAfter = Infinity }) {
+	/** Adds the first rows: those around new messages, or the last ones. @param {Conversation} of */
+	#begin({ messages, newAfter }) {
 		this.#newAfter = newAfter;
-		const firstNew = messages.findIndex(({ place }) => place > newAfter);
+		const firstNew = messages.findIndex(({ place }) => place > (newAfter ?? Infinity));
 		const end = firstNew < 0 ? messages.length : Math.min(messages.length, firstNew + ROWS_STEP);
 		this.#insert(messages, (firstNew < 0 ? end : firstNew) - ROWS_STEP, end);
 	}
 
-	/** The reader is at the end, which moves on. @param {Conversation} conversation */
+	/** Follows the end of the conversation. @param {Conversation} conversation */
 	#grow(conversation) {
 		const { messages } = conversation;
 		const from = this.#nextIndex(messages);
@@ -122,14 +117,17 @@ export class Log {
 		}
 	}
 
-	/** Adds rows where the reader comes near an end of them. Returns `true` if there were any. @param {Conversation} conversation */
+	/**
+	 * Adds rows near the reader. Returns `true` if there were any to add.
+	 * @param {Conversation} of
+	 */
 	#growAround({ messages, earlier }) {
 		const first = this.#firstIndex(messages);
 		const next = this.#nextIndex(messages);
 		if (this.#log.scrollTop < NEAR_PX && first > 0) {
 			this.#keepView(() => {
 				this.#insert(messages, first - ROWS_STEP, first);
-				while (this.#rows.length > ROWS_MAX) this.#dropLast();
+				while (this.#rows.length > ROWS_MAX) this.#rows.pop()?.element.remove();
 			});
 			return true;
 		}
@@ -144,13 +142,13 @@ export class Log {
 		return false;
 	}
 
-	/** Returns the index of the first message that has a row. @param {Message[]} messages */
+	/** Returns the index of the first row's message. @param {Message[]} messages */
 	#firstIndex(messages) {
 		const [row] = this.#rows;
 		return row ? messages.indexOf(row.message) : -1;
 	}
 
-	/** Returns the index after the last message that has a row. @param {Message[]} messages */
+	/** Returns the index after the last row's message. @param {Message[]} messages */
 	#nextIndex(messages) {
 		const row = this.#rows.at(-1);
 		return row ? messages.lastIndexOf(row.message) + 1 : 0;
@@ -181,7 +179,10 @@ export class Log {
 		}
 	}
 
-	/** Keeps the first row in view where it is. Not every browser does that. @param {() => void} change */
+	/**
+	 * Keeps the first row in view in its place, which not all browsers do.
+	 * @param {() => void} change
+	 */
 	#keepView(change) {
 		const edge = this.#log.getBoundingClientRect().top;
 		const row = this.#rows.find(({ bubble }) => bubble.getBoundingClientRect().bottom > edge)

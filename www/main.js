@@ -2,14 +2,14 @@
  * The hallway: introduces store, socket, storage and view to each other and to the browser.
  *
  * **Invariants**
- * - After each change of the store, everything else follows it (`changed`).
+ * - After each change of the store everything else follows it, by `changed`.
  *
  * It does not know the rules of the chat, or the elements of the page.
  */
 
 import { Attention } from "./attention.js";
 import { BackButton } from "./back.js";
-import { byId } from "./dom.js";
+import { findElements } from "./dom.js";
 import { openHistory } from "./history.js";
 import { randomHex, Remembered } from "./remembered.js";
 import { SavePump } from "./saving.js";
@@ -54,10 +54,9 @@ const socket = new Socket({
 
 const tab = new Tab(navigator.locks, () => store.replaced(), clock);
 const back = new BackButton(store);
-const { icon } = byId(HTMLLinkElement, "icon");
-const attention = new Attention(store, words, icon);
+const attention = new Attention(store, words, findElements().icon);
 
-/** Resolves to nothing where the browser keeps nothing. */
+/** Resolves to `null` where the browser keeps nothing. */
 const opening = openHistory(globalThis.indexedDB, KNOWN_MAX).catch(() => null);
 const pump = new SavePump(store, opening);
 
@@ -77,8 +76,7 @@ const view = new View({
 
 let renderingIsDue = false;
 /**
- * Opens a conversation as soon as there can be one: that of an invite link, or the one that was open
- * when the page was left.
+ * Opens a conversation as soon as there can be one: the last one of this tab, or an invite link's.
  * @type {(() => void) | null}
  */
 let openFirst = null;
@@ -93,7 +91,7 @@ addEventListener("offline", () => {
 	socket.giveUp();
 });
 
-// A page that comes back from the cache of left pages has most likely lost its connection.
+// A page from the back-forward cache has most likely lost its connection.
 addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
 
 document.addEventListener("visibilitychange", () => {
@@ -158,7 +156,7 @@ function closed(code, wasOpen) {
 	if (!wasOpen) explain();
 }
 
-/** Browsers do not say why a WebSocket was refused. A plain request is refused for the same reason. */
+/** Browsers hide why a WebSocket was refused. A plain request is refused alike, and shows it. */
 async function explain() {
 	const answer = await fetch("/healthz").catch(() => null);
 	if (answer?.status === 503) store.setOutage("full");
@@ -187,7 +185,8 @@ function inviteLink() {
 }
 
 async function copyLink() {
-	await navigator.clipboard.writeText(inviteLink()).catch(() => store.setAlert({ code: "not_copied" }));
+	const copying = navigator.clipboard.writeText(inviteLink());
+	await copying.catch(() => store.setAlert({ code: "not_copied" }));
 }
 
 function share() {

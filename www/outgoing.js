@@ -1,9 +1,9 @@
 /**
- * The messages we wrote, until their fate is known.
+ * The messages we wrote, until their fate is known: delivered or failed.
  *
  * **Invariants**
- * - A message is "sending" exactly while it is in `#unanswered` (the server may have it), `#waiting`
- *   (it has not) or `#parked` (nor then, for the peer is not back yet).
+ * - A message is "sending" exactly while it is in `#unanswered` (the server may have it),
+ *   `#waiting` (it does not have it) or `#parked` (nor then; the peer is not back yet).
  * - A message is "sent" or "doubtful" exactly while it is in `#sent`.
  * - Messages to a peer go to the server in the order in which they were written.
  *
@@ -11,16 +11,16 @@
  */
 
 import { BoundedMap } from "./bounded.js";
-import { lineBytes, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protocol.js";
+import { lineBytes, listParts, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protocol.js";
 
 /**
- * After a restart of the server all peers come back, but not at once. A peer that is not there after
+ * After a restart of the server all peers come back, but not at once. A peer that is not back after
  * the longest delay of a page (20 s) and a bit is offline.
  */
 export const RETURN_GRACE_MS = 25_000;
 
-/** Sent messages that wait for their fate. Of older ones no more is learnt: no queue is that long. */
-export const SENT_MAX = 65536;
+/** The most sent messages that wait for a fate. Older ones get none: no queue is that long. */
+const SENT_MAX = 65536;
 
 export class Outgoing {
 	#outside;
@@ -28,27 +28,31 @@ export class Outgoing {
 	#unanswered = new Map();
 	/** Not given to the socket yet. @type {OutgoingMessage[]} */
 	#waiting = [];
-	/** Written before the server forgot their peers, who may return. @type {Set<OutgoingMessage>} */
+	/**
+	 * Written before the server forgot their peers, which may return.
+	 * @type {Set<OutgoingMessage>}
+	 */
 	#mayReturn = new Set();
 	/** Refused until the peer is back, by peer. @type {Map<string, OutgoingMessage[]>} */
 	#parked = new Map();
 	/** Taken by the server, by mid. @type {BoundedMap<string, OutgoingMessage>} */
 	#sent = new BoundedMap(SENT_MAX);
 	/**
-	 * Fates by mids that unanswered messages may turn out to have.
-	 * @type {BoundedMap<string, { peer: string, fate: Partial<OutgoingMessage> }>}
+	 * Fates of unknown mids, which unanswered messages may turn out to have.
+	 * @type {BoundedMap<string, { peer: string, fate: Outcome }>}
 	 */
 	#early = new BoundedMap(SENDS_MAX);
 	#joined = false;
 	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
 
-	/** @param {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved">} outside */
+	/** @param {OutgoingOutside} outside */
 	constructor(outside) {
 		this.#outside = outside;
 	}
 
-	get messageBytesMax() {
-		return this.#messageBytesMax;
+	/** Divides ids or mids into parts that fit into a line each. @param {string[]} list */
+	parts(list) {
+		return listParts(list, this.#messageBytesMax);
 	}
 
 	/** @param {OutgoingMessage} message "sending", with a new ref */
@@ -60,7 +64,7 @@ export class Outgoing {
 		this.#sayWaiting();
 	}
 
-	/** @param {OutgoingMessage[]} messages of an earlier visit, in the order of their writing */
+	/** @param {OutgoingMessage[]} messages without a fate, in the order in which they were written */
 	restore(messages) {
 		for (const message of messages) {
 			if (message.state !== "sending") this.#sent.set(message.mid ?? "", message);
@@ -69,7 +73,10 @@ export class Outgoing {
 		}
 	}
 
-	/** Returns `true` if the server has forgotten us, and messages may be lost. @param {JoinedLine} line */
+	/**
+	 * Returns `true` if messages may be lost: the server has forgotten us.
+	 * @param {JoinedLine} line
+	 */
 	connected({ resumed, max_message }) {
 		this.#joined = true;
 		this.#messageBytesMax = max_message;
@@ -77,7 +84,7 @@ export class Outgoing {
 		const sent = [...this.#sent.values()];
 		const mayBeLost = sent.some(({ state }) => state === "sent") || this.#unanswered.size > 0;
 		for (const message of sent) this.#update(message, { state: "doubtful" });
-		// Repeated unasked they might be shown twice, as the server does not know their refs any more.
+		// Repeated unasked, they might be shown twice: the server does not know their refs any more.
 		for (const message of this.#unanswered.values()) {
 			this.#update(message, { state: "failed", reason: { code: "forgotten" } });
 		}
@@ -107,7 +114,9 @@ export class Outgoing {
 	#unpark(peer) {
 		const messages = this.#parked.get(peer) ?? [];
 		this.#parked.delete(peer);
-		for (const message of messages) this.#update(message, { ref: this.#outside.newRef(), said: false });
+		for (const message of messages) {
+			this.#update(message, { ref: this.#outside.newRef(), said: false });
+		}
 		this.#waiting = [...messages, ...this.#waiting];
 	}
 
@@ -128,13 +137,30 @@ export class Outgoing {
 		for (const peer of [...this.#parked.keys()]) this.#unpark(peer);
 	}
 
-	/** @param {string} ref */
-	isUnanswered(ref) {
-		return this.#unanswered.has(ref);
+	/** @param {SentLine} line */
+	sent({ ref, mid, at }) {
+		this.#answer(ref, { state: "sent", mid, at });
 	}
 
-	/** @param {string} ref @param {Partial<OutgoingMessage>} outcome */
-	answer(ref, outcome) {
+	/** Returns `true` if the error answers a send. @param {ErrorLine} line */
+	refused({ code, ref = "", to, text }) {
+		const isAnswer = this.#unanswered.has(ref);
+		if (isAnswer) this.#answer(ref, { state: "failed", reason: { code, to, text } });
+		return isAnswer;
+	}
+
+	/** @param {DeliveredLine} line */
+	delivered({ from, mids }) {
+		this.#applyFate(from, mids, { state: "delivered" });
+	}
+
+	/** @param {ExpiredLine} line */
+	expired({ to, mids }) {
+		this.#applyFate(to, mids, { state: "failed", reason: { code: "expired", to } });
+	}
+
+	/** @param {string} ref @param {Outcome} outcome */
+	#answer(ref, outcome) {
 		const message = this.#unanswered.get(ref);
 		this.#unanswered.delete(ref);
 		if (message && this.#mayReturn.has(message) && outcome.reason?.code === "offline") {
@@ -152,16 +178,16 @@ export class Outgoing {
 		const { mid = "" } = message;
 		this.#sent.set(mid, message);
 		const told = this.#early.get(mid);
-		if (told) this.applyFate(told.peer, [mid], told.fate);
+		if (told) this.#applyFate(told.peer, [mid], told.fate);
 	}
 
 	/**
-	 * Applies the fate of messages to `peer`. It may come twice, and before the answer "sent": behind
-	 * `joined`, if a send was taken just before the connection broke. Peers may make mids up, so only
-	 * those of messages to them count.
-	 * @param {string} peer @param {string[]} mids @param {Partial<OutgoingMessage>} fate
+	 * Applies a fate, which may come twice, and before the answer `sent`: right after `joined`, if
+	 * the server took a send just before the connection broke. Peers may make mids up, so only the
+	 * mids of messages to them count.
+	 * @param {string} peer @param {string[]} mids @param {Outcome} fate
 	 */
-	applyFate(peer, mids, fate) {
+	#applyFate(peer, mids, fate) {
 		const isAwaited = [...this.#unanswered.values()].some((message) => message.peer === peer);
 		for (const mid of mids) {
 			const message = this.#sent.get(mid);
@@ -178,7 +204,7 @@ export class Outgoing {
 		while (this.#joined && this.#unanswered.size < SENDS_MAX) {
 			const message = this.#waiting.shift();
 			if (!message) return;
-			// Written before `joined` told how much the server takes, it might end every connection anew.
+			// Written before `joined`, it may be longer than the server takes, and end each connection.
 			const bytes = this.bytesLeft(message);
 			if (this.#parked.has(message.peer)) {
 				this.#park(message);
@@ -197,7 +223,7 @@ export class Outgoing {
 		return this.#messageBytesMax - lineBytes(sendLine(message));
 	}
 
-	/** Messages that were said get a fate all the same, which nobody keeps. @param {string} peer */
+	/** Drops unsent messages. The fates of sent ones are not kept. @param {string} peer */
 	drop(peer) {
 		this.#waiting = this.#waiting.filter((message) => message.peer !== peer);
 		this.#parked.delete(peer);
@@ -213,7 +239,10 @@ export class Outgoing {
 		this.#joined = false;
 	}
 
-	/** Returns the message that was stored, if it has no fate yet. @param {Message} stored */
+	/**
+	 * Returns the message that a stored copy is of, if it has no fate yet.
+	 * @param {Message} stored
+	 */
 	find(stored) {
 		if (!stored.mine) return undefined;
 		const { ref, mid = "" } = stored;
@@ -222,7 +251,7 @@ export class Outgoing {
 			?? unsaid.find((message) => message.ref === ref);
 	}
 
-	/** @param {OutgoingMessage} message @param {Partial<OutgoingMessage>} changes */
+	/** @param {OutgoingMessage} message @param {Outcome} changes */
 	#update(message, changes) {
 		Object.assign(message, changes);
 		this.#outside.unsaved.addMessage(message);

@@ -54,7 +54,7 @@ export function sendLine({ peer, body, ref }) {
 	return { type: "send", to: peer, body, ref };
 }
 
-/** Divides a list into parts that fit into a line each. @param {string[]} values @param {number} bytesMax */
+/** @param {string[]} values @param {number} bytesMax the longest line that the server takes */
 export function listParts(values, bytesMax) {
 	const fitting = Math.floor((bytesMax - LIST_LINE_BYTES) / LIST_ITEM_BYTES);
 	const count = Math.max(1, Math.min(LIST_MAX, fitting));

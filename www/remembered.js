@@ -1,5 +1,5 @@
 /**
- * What the browser remembers between visits: ids with their keys, settings, the open conversation.
+ * The memory of the browser between visits: ids, their keys, settings, the open conversation.
  *
  * **Invariants**
  * - Where the browser refuses, everything works, but for this visit only.
@@ -59,7 +59,7 @@ export class Remembered {
 	}
 }
 
-/** Returns 128 random bits, which cannot be guessed and do not come twice. */
+/** Returns 128 random bits, which no one guesses and which never come twice. */
 export function randomHex() {
 	const bytes = crypto.getRandomValues(new Uint8Array(16));
 	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,13 +1,12 @@
 /**
- * One message of the log: its bubble, what stands above it, and the note with its time and fate.
+ * One message in the log: its bubble, a head above it, and a note with its time and fate.
  *
- * It does not know the other rows, or where the reader has scrolled to.
+ * It does not know the other rows, or the scroll position.
  */
 
 import { make, onClick } from "./dom.js";
 import { isEmojiOnly, isSameDay, isSameMinute, partsOf } from "./text.js";
 import { reasonText } from "./words.js";
-
 
 export class Row {
 	#outside;
@@ -20,9 +19,9 @@ export class Row {
 		this.#outside = outside;
 		this.message = message;
 		const author = make("bdi", "spoken", mine ? outside.words.own : peer);
-		const bubble = make("div", "bubble", author, " ", this.#createBody(linksWork || mine), this.#note);
-		this.element = make("article", mine ? "mine" : "theirs", bubble);
-		this.bubble = bubble;
+		const body = this.#createBody(linksWork || mine);
+		this.bubble = make("div", "bubble", author, " ", body, this.#note);
+		this.element = make("article", mine ? "mine" : "theirs", this.bubble);
 	}
 
 	/** @param {boolean} linksWork */
@@ -34,14 +33,15 @@ export class Row {
 			const summary = make("summary", "", this.#outside.words.unsupported);
 			return make("details", "body unsupported", summary, json);
 		}
-		const parts = partsOf(body).map(({ text, href }) => (href && linksWork ? link(text, href) : text));
-		const text = make("p", isEmojiOnly(body) ? "body emoji" : "body", ...parts);
+		const parts = partsOf(body);
+		const nodes = parts.map(({ text, href }) => (href && linksWork ? link(text, href) : text));
+		const text = make("p", isEmojiOnly(body) ? "body emoji" : "body", ...nodes);
 		text.dir = "auto";
 		return text;
 	}
 
 	/**
-	 * Shows above the message the day, and the line over new messages, if it is the first of either.
+	 * Shows the day above its first message, and a line above the first new one.
 	 * @param {Message | undefined} previous @param {number} [newAfter]
 	 */
 	renderHead(previous, newAfter = Infinity) {
@@ -57,7 +57,7 @@ export class Row {
 		if (isNewDay) element.prepend(make("p", "day", dates.day(message.at)));
 	}
 
-	/** Shows the time, the fate and, after a failure, a way to send again. @param {number} readTo */
+	/** Shows time and state, and after a failure a button to retry. @param {number} readTo */
 	renderNote(readTo) {
 		const { message, element } = this;
 		const { words, dates, retry } = this.#outside;

@@ -4,7 +4,7 @@
  * **Invariants**
  * - One batch is being kept at a time. Changes that come meanwhile are kept together.
  *
- * It does not know what the changes are.
+ * It does not know the content of a change.
  */
 
 export class SavePump {
@@ -33,7 +33,7 @@ export class SavePump {
 		this.#isSaving = false;
 	}
 
-	/** Saves when the page goes, which waits for nothing: not even for a batch on its way. */
+	/** Saves while the page goes, which waits neither for this nor for a batch on its way. */
 	saveNow() {
 		const store = this.#store;
 		const batch = this.#history && store.state.kept && store.takeUnsaved();

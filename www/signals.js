@@ -1,8 +1,8 @@
 /**
- * Presence, and the signals beside the messages: who types, and what was read.
+ * Presence, and the signals beside the messages: of typing and of reading.
  *
  * **Invariants**
- * - Strangers and blocked peers learn nothing about us, and nobody does while a setting is off.
+ * - Strangers and blocked peers learn nothing about us, and no peer learns it against a setting.
  * - Without a connection no peer is shown as present or typing.
  *
  * It does not know the fates of messages.
@@ -39,7 +39,10 @@ export class Signals {
 		this.#outside.say({ type: "signal", to: conversation.peer, body: { typing: true } });
 	}
 
-	/** Tells the peer the last of its messages that we have seen. @param {Conversation} conversation */
+	/**
+	 * Tells the peer the last message of theirs that we have seen.
+	 * @param {Conversation} conversation
+	 */
 	tellRead(conversation) {
 		if (!this.#mayTell(conversation, "read")) return;
 		const { peer, messages, seen } = conversation;
@@ -74,20 +77,18 @@ export class Signals {
 		}, TYPING_MS_SHOWN);
 	}
 
-	/** Returns `true` if the peer has just come online. @param {PresenceLine} line */
+	/** Returns the conversation if its peer has just come online. @param {PresenceLine} line */
 	presence({ id, online }) {
 		const conversation = this.#state.conversations.get(id);
-		if (!conversation) return false;
+		if (!conversation) return undefined;
 		const hasCome = online && conversation.presence !== "online";
 		conversation.presence = online ? "online" : "away";
 		if (!online) conversation.typing = 0;
-		return hasCome;
+		return hasCome ? conversation : undefined;
 	}
 
-	/** Repeats what was read: signals to a peer that is away are lost. @param {string} peer */
-	peerReturned(peer) {
-		const conversation = this.#state.conversations.get(peer);
-		if (!conversation) return;
+	/** Tells it again: signals to a peer that is away are lost. @param {Conversation} conversation */
+	peerReturned(conversation) {
 		conversation.readTold = undefined;
 		this.tellRead(conversation);
 	}

@@ -2,14 +2,13 @@
  * The connection to the server, opened again whenever it is lost. Texts become lines, lines texts.
  *
  * **Invariants**
- * - Between `start` and `stop` there is one WebSocket, or one delay that leads to the next. Otherwise
- *   there is neither.
+ * - Between `start` and `stop` there is one WebSocket, or one delay that leads to the next.
+ *   Otherwise there is neither.
  *
- * It does not know the DOM, or the meaning of a line, so another module decides when to stop.
+ * It does not know the DOM, or the meaning of a line, so its caller decides when to stop trying.
  */
 
 import { CLOSE_BROKEN } from "./protocol.js";
-
 
 /** A server that was only restarted is back after the first delays. */
 export const DELAY_MS_FIRST = 500;
@@ -23,8 +22,8 @@ export const ANSWER_MS_MAX = 5000;
 export const SUBPROTOCOL = "sotto.v1";
 
 /**
- * One delay at a time, drawn from nothing up to a bound that doubles ("full jitter"): so the clients
- * of a restarted server do not all come back in the same instant.
+ * One delay at a time, drawn from nothing up to a bound that doubles ("full jitter"): so the
+ * clients of a restarted server do not all come back in the same instant.
  */
 export class Delay {
 	#clock;
@@ -118,7 +117,7 @@ export class Socket {
 		this.#awaitAnswer();
 	}
 
-	/** @param {number} code @param {boolean} [long] whether the next attempt waits the longest delay */
+	/** @param {number} code the close code @param {boolean} [long] before the next attempt */
 	#lost(code, long) {
 		const wasOpen = this.#isOpen;
 		this.#release();
@@ -155,7 +154,7 @@ export class Socket {
 		this.#outside.clock.clearTimer(this.#answerTimer);
 	}
 
-	/** A person looks, or the network is back: ends the delay, or finds out a dead connection. */
+	/** A person looks, or the network is back: ends a delay, or finds out a dead connection. */
 	wake() {
 		if (this.#isOpen) {
 			this.#outside.probe();
@@ -187,7 +186,7 @@ export function socketUrl({ protocol, host }) {
 	return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws`;
 }
 
-/** Returns the objects in a text, one a line. Other lines are left out. @param {string} text */
+/** Returns the objects in a text, one a line, and leaves other lines out. @param {string} text */
 export function parseLines(text) {
 	return text.split("\n").map(parseLine).filter((line) => line instanceof Object);
 }

@@ -8,7 +8,6 @@
  * It does not know when a value changes.
  */
 
-/** @type {Settings} */
 export const SETTINGS_DEFAULT = {
 	read: true, typing: true, notify: false, notifyText: false, sound: false,
 };
@@ -16,9 +15,10 @@ export const SETTINGS_DEFAULT = {
 /** @param {Partial<Settings>} [settings] @returns {State} */
 export function newState(settings) {
 	return {
-		connection: "none", id: "", ready: false, outage: "", quiet: false, online: true,
+		connection: "none", id: "", ready: false, outage: "", quiet: false,
 		openPeer: "", conversations: new Map(),
-		kept: true, alert: null, visible: true, settings: { ...SETTINGS_DEFAULT, ...settings },
+		kept: true, alert: null, online: true, visible: true,
+		settings: { ...SETTINGS_DEFAULT, ...settings },
 	};
 }
 

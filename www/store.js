@@ -2,7 +2,7 @@
  * Everything the page knows, and one function for each change of it.
  *
  * **Invariants**
- * - A gesture, a text of the server or an answer of the storage is one call, and leads to one notice,
+ * - A gesture, a text of the server or an answer of the storage is one call and ends in one notice,
  *   `changed`.
  * - No message is shown twice: the mids of messages to us are in `#known`.
  * - While we are "joined", every peer in the list is watched.
@@ -14,15 +14,16 @@ import { BoundedMap } from "./bounded.js";
 import { Conversations } from "./conversations.js";
 import { Identity } from "./identity.js";
 import { Outgoing, RETURN_GRACE_MS } from "./outgoing.js";
-import { CLOSE_REPLACED, isId, listParts, normalId } from "./protocol.js";
+import { CLOSE_REPLACED, isId, normalId } from "./protocol.js";
 import { Signals } from "./signals.js";
 import { newState } from "./state.js";
 import { Unsaved } from "./unsaved.js";
 
 /**
- * The latest mids of messages to us. The server repeats a message if our `ack` of it was lost, and
- * with it all later ones. So it repeats a forgotten mid only if it holds this many newer messages for
- * us: 11 MiB by its count of 176 bytes or more each, and its `--held` is 512 KiB.
+ * The latest mids of messages to us, which are known again. The server repeats a message if our
+ * `ack` of it was lost, and with it all later ones. So a forgotten mid comes again only if the
+ * server holds this many newer messages for us: 11 MiB by its count of 176 bytes or more each, and
+ * its `--held` is 512 KiB.
  */
 export const KNOWN_MAX = 65536;
 
@@ -66,7 +67,7 @@ export class Store {
 		if (this.#identity.mayJoin(id)) this.#begin(id, "joining");
 	}
 
-	/** Takes up the id of an earlier visit. @param {string} id @param {boolean} [take] from another tab */
+	/** Takes up the id of an earlier visit. @param {string} id @param {boolean} [take] */
 	resume(id, take) {
 		this.#begin(id, "lost", take);
 	}
@@ -80,7 +81,10 @@ export class Store {
 		this.#outside.prepare(id, take);
 	}
 
-	/** Takes up what the browser keeps, if anything. @param {string} id @param {Kept} [kept] */
+	/**
+	 * Takes up the kept messages, if the browser keeps any.
+	 * @param {string} id @param {Kept} [kept]
+	 */
 	restored(id, kept) {
 		if (!this.#identity.isPreparing(id)) return;
 		this.state.kept = Boolean(kept);
@@ -100,7 +104,7 @@ export class Store {
 		if (openPeer) this.#conversations.open(openPeer);
 	}
 
-	/** Another tab has the id, and was not asked for it. @param {string} id */
+	/** Another tab has the id, and we did not take it. @param {string} id */
 	claimedElsewhere(id) {
 		if (this.#identity.isPreparing(id)) this.replaced();
 	}
@@ -132,14 +136,14 @@ export class Store {
 		this.#known.clear();
 	}
 
-	// ---- gestures
+	// ---- gestures and browser events
 
 	/** The open conversation. */
 	get current() {
 		return this.#conversations.current;
 	}
 
-	/** Opens a conversation with any peer. Returns `false` if the text is no id. @param {string} text */
+	/** Opens any conversation. Returns `false` if the text is no id. @param {string} text */
 	open(text) {
 		const peer = normalId(text);
 		// The server refuses a whole `watch` for one bad id, so none may get into the list.
@@ -152,7 +156,10 @@ export class Store {
 		return isPossible;
 	}
 
-	/** Shows an alert, or ends the one with this code. @param {string} code @param {Partial<Reason> | null} details */
+	/**
+	 * Shows an alert, or ends the one with this code.
+	 * @param {string} code @param {Partial<Reason> | null} details
+	 */
 	#warn(code, details) {
 		if (details) this.state.alert = { ...details, code };
 		else if (this.state.alert?.code === code) this.state.alert = null;
@@ -173,7 +180,10 @@ export class Store {
 		this.#conversations.loadEarlier();
 	}
 
-	/** @param {string} peer @param {Message[]} messages @param {boolean} earlier there are still more */
+	/**
+	 * @param {string} peer
+	 * @param {Message[]} messages @param {boolean} earlier even more are kept
+	 */
 	loaded(peer, messages, earlier) {
 		if (this.#conversations.loaded(peer, messages, earlier)) this.#changed();
 	}
@@ -207,14 +217,13 @@ export class Store {
 		conversation.typedAt = 0;
 		// An answer accepts a stranger.
 		conversation.accepted = true;
-		/** @type {OutgoingMessage} */
-		const message = { peer, place: 0, mine: true, body, at: now(), state: "sending", ref: newRef() };
-		this.#conversations.append(message);
-		this.#outgoing.add(message);
+		this.#outgoing.add(this.#conversations.append({
+			peer, place: 0, mine: true, body, at: now(), state: "sending", ref: newRef(),
+		}));
 		this.#signals.tellRead(conversation);
 	}
 
-	/** Returns how many bytes the draft may grow, or below 0 must shrink. */
+	/** Returns by how many bytes the draft may grow, or below 0, must shrink. */
 	bytesLeft() {
 		const { peer, draft: body } = this.current ?? { peer: "", draft: "" };
 		return this.#outgoing.bytesLeft({ peer, body, ref: this.#anyRef });
@@ -281,17 +290,17 @@ export class Store {
 		this.#changed();
 	}
 
+	/** @param {boolean} online */
+	setOnline(online) {
+		this.state.online = online;
+		this.#changed();
+	}
+
 	// ---- the connection
 
 	/** Returns `true` if there should be a connection. */
 	get wanted() {
 		return this.#identity.wanted;
-	}
-
-	/** @param {boolean} online */
-	setOnline(online) {
-		this.#identity.setOnline(online);
-		this.#changed();
 	}
 
 	opened() {
@@ -326,7 +335,7 @@ export class Store {
 
 	// ---- lines of the server
 
-	/** @param {ServerLine[]} lines of one text */
+	/** @param {ServerLine[]} lines all lines of one text */
 	received(lines) {
 		const arrived = lines.map((line) => this.#apply(line));
 		this.#changed(arrived.filter((message) => message !== undefined));
@@ -334,13 +343,12 @@ export class Store {
 
 	/** Returns a new message. Unknown types belong to later versions. @param {ServerLine} line */
 	#apply(line) {
-		const outgoing = this.#outgoing;
 		switch (line.type) {
 			case "joined": return void this.#joined(line);
 			case "message": return this.#arrive(line);
-			case "sent": return void outgoing.answer(line.ref, { state: "sent", mid: line.mid, at: line.at });
-			case "delivered": return void outgoing.applyFate(line.from, line.mids, { state: "delivered" });
-			case "expired": return void outgoing.applyFate(line.to, line.mids, failed("expired", line.to));
+			case "sent": return void this.#outgoing.sent(line);
+			case "delivered": return void this.#outgoing.delivered(line);
+			case "expired": return void this.#outgoing.expired(line);
 			case "signal": return void this.#signals.received(line);
 			case "presence": return void this.#presence(line);
 			case "error": return void this.#refused(line);
@@ -374,40 +382,44 @@ export class Store {
 	#sayIds(type, conversations) {
 		if (this.state.connection !== "joined") return;
 		const peers = conversations.map(({ peer }) => peer);
-		for (const ids of listParts(peers, this.#outgoing.messageBytesMax)) this.#outside.say({ type, ids });
+		for (const ids of this.#outgoing.parts(peers)) this.#outside.say({ type, ids });
 	}
 
-	/** Acknowledges also a known mid: the server did not get our `ack`. @param {MessageLine} line */
+	/**
+	 * A known mid comes again if the server did not get our `ack` of it.
+	 * @param {MessageLine} line
+	 */
 	#arrive({ from: peer, body, mid, at }) {
 		const isKnown = this.#known.has(mid);
 		this.#known.set(mid, true);
 		this.#unsaved.addAck(peer, mid);
 		if (isKnown) return undefined;
 		this.#unsaved.addMid(mid);
-		/** @type {IncomingMessage} */
-		const message = { peer, place: 0, mine: false, body, at, state: "received", mid };
-		this.#conversations.append(message);
-		return message;
+		return this.#conversations.append({
+			peer, place: 0, mine: false, body, at, state: "received", mid,
+		});
 	}
 
 	/** @param {PresenceLine} line */
 	#presence(line) {
-		if (!this.#signals.presence(line)) return;
+		const conversation = this.#signals.presence(line);
+		if (!conversation) return;
 		this.#outgoing.peerReturned(line.id);
-		this.#signals.peerReturned(line.id);
+		this.#signals.peerReturned(conversation);
 	}
 
 	/** @param {ErrorLine} line */
-	#refused({ code, ref = "", to, text }) {
-		if (this.#outgoing.isUnanswered(ref)) return this.#outgoing.answer(ref, failed(code, to, text));
-		this.state.alert = { code, to: to ?? this.state.id, text };
-		// Before `joined` only `join` is said, so that is what was refused.
+	#refused(line) {
+		if (this.#outgoing.refused(line)) return;
+		const { code, to = this.state.id, text } = line;
+		this.state.alert = { code, to, text };
+		// Before `joined` only `join` is said, so it was refused.
 		if (this.state.connection !== "joined") this.#identity.enter("none");
 	}
 
 	// ---- the storage
 
-	/** Takes the changes to be kept, if there are any; then `saved` is called with them. */
+	/** Takes the changes to be kept, if there are any. Then `saved` is called with them. */
 	takeUnsaved() {
 		return this.#unsaved.take(this.state.id);
 	}
@@ -416,7 +428,7 @@ export class Store {
 	saved({ id, acks }) {
 		if (this.state.connection !== "joined" || id !== this.state.id) return;
 		for (const [to, all] of acks) {
-			for (const mids of listParts(all, this.#outgoing.messageBytesMax)) {
+			for (const mids of this.#outgoing.parts(all)) {
 				this.#outside.say({ type: "ack", to, mids });
 			}
 		}
@@ -428,9 +440,4 @@ export class Store {
 		this.state.kept = false;
 		this.setAlert({ code: "unkept" });
 	}
-}
-
-/** @param {string} code @param {string} [to] @param {string} [text] @returns {Partial<OutgoingMessage>} */
-function failed(code, to, text) {
-	return { state: "failed", reason: { code, to, text } };
 }

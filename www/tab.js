@@ -1,10 +1,9 @@
 /**
- * The tab of this browser that has an id, by Web Locks (W3C). Without them (they need a secure
- * context) each tab believes that it has the id, and the server tells the earlier one otherwise.
+ * The tab of this browser that has an id, by Web Locks (W3C). They need a secure context. Without
+ * them each tab believes that it has the id, and the server tells the earlier one otherwise.
  *
  * It does not know the meaning of having an id.
  */
-
 
 /** A page that is loaded again may meet the lock of its former self for a moment. */
 const WAIT_MS = 300;

@@ -44,12 +44,15 @@ export function partsOf(text) {
 	return parts;
 }
 
-/** Leaves out what belongs to the sentence, such as a bracket opened before the link. @param {string} link */
+/**
+ * Leaves punctuation to the sentence, also a bracket that the link did not open.
+ * @param {string} link
+ */
 function trimLink(link) {
 	for (;;) {
 		const shorter = link.replace(LINK_END, "");
-		const isUnopened = shorter.endsWith(")") && shorter.split(")").length > shorter.split("(").length;
-		if (!isUnopened) return shorter;
+		const closed = shorter.split(")").length;
+		if (!shorter.endsWith(")") || closed <= shorter.split("(").length) return shorter;
 		link = shorter.slice(0, -1);
 	}
 }
@@ -65,19 +68,23 @@ function linkTarget(link) {
 	}
 }
 
-/** Returns `true` if a text is a few emoji and nothing else. @param {string} text */
+/** @param {string} text */
 export function isEmojiOnly(text) {
 	return EMOJI_ONLY.test(text);
 }
 
-/** Returns a body in one short line. @param {unknown} body @param {string} unsupported for other bodies than texts */
+/**
+ * Returns a body in one short line.
+ * @param {unknown} body @param {string} unsupported if it is no text
+ */
 export function lineOf(body, unsupported) {
 	if (typeof body !== "string") return unsupported;
 	const line = body.slice(0, LINE_CHARACTERS + 1).replace(/\s+/gu, " ").trim();
-	return line.length > LINE_CHARACTERS ? `${line.slice(0, LINE_CHARACTERS).toWellFormed?.() ?? line}…` : line;
+	if (line.length <= LINE_CHARACTERS) return line;
+	return `${line.slice(0, LINE_CHARACTERS).toWellFormed?.() ?? line}…`;
 }
 
-/** Returns the character that stands for an id in its avatar. @param {string} id */
+/** Returns the character for an id's avatar. @param {string} id */
 export function initialOf(id) {
 	return (id.match(/[\p{L}\p{N}]\p{M}*/u)?.[0] ?? [...id][0] ?? "").toUpperCase();
 }

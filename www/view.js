@@ -2,7 +2,7 @@
  * The page: shows the state of the store, and keeps the focus where the reader goes on.
  *
  * **Invariants**
- * - The DOM is read only for facts that no one else has: the fields, the focus, the scroll position.
+ * - Only the DOM's own facts are read from it: the fields, the focus, the scroll position.
  * - Text that people wrote becomes text nodes.
  *
  * It does not know the socket or the storage.
@@ -16,7 +16,6 @@ import { Log } from "./log.js";
 import { lineOf } from "./text.js";
 import { reasonText } from "./words.js";
 
-
 /** The bytes left are shown below this number. */
 const BYTES_LEFT_SHOWN = 1000;
 
@@ -29,7 +28,7 @@ export class View {
 	#ui = findElements();
 	#list;
 	#log;
-	/** @type {boolean | undefined} undefined before either screen was shown */
+	/** @type {boolean | undefined} neither, at first */
 	#joinShown;
 	#shownPeer = "";
 	/** The composer is focused once it is there. */
@@ -132,7 +131,7 @@ export class View {
 		this.#log.render(conversation);
 	}
 
-	/** Shows what stands around the messages. @param {Conversation} conversation */
+	/** Shows everything around the messages. @param {Conversation} conversation */
 	#renderFrame({ peer, typing, presence, accepted, blocked, messages, draft }) {
 		const ui = this.#ui;
 		const words = this.#words;
@@ -153,7 +152,7 @@ export class View {
 		setText(ui.counter, counterText(words, left), left < 0 ? "over" : "");
 	}
 
-	/** The focus follows the reader, and is never lost with its element. @param {Element | null} focused until now */
+	/** Moves the focus on, also if its element went. @param {Element | null} focused until now */
 	#takeFocus(focused) {
 		const { openPeer, conversations } = this.#store.state;
 		const isLost = focused !== document.body && !isShown(focused);
@@ -164,7 +163,7 @@ export class View {
 		this.#shownPeer = openPeer;
 	}
 
-	/** Focuses the field where the reader goes on. On a phone that would bring up the keyboard over the messages. */
+	/** Focuses where the reader goes on. On a phone a field would bring the keyboard over the log. */
 	#goOn() {
 		const { log, message, unblock, useHere, openSettings, chatWith, ownId } = this.#ui;
 		const choice = usesTouch()
@@ -173,13 +172,13 @@ export class View {
 		choice.find(isShown)?.focus();
 	}
 
-	/** Reads out new messages. History and ticks are not read out. @param {IncomingMessage[]} messages */
+	/** Reads new messages out, but not history and ticks. @param {IncomingMessage[]} messages */
 	arrived(messages) {
 		const words = this.#words;
 		const { openPeer } = this.#store.state;
 		const texts = messages.map(({ peer, body }) => peer === openPeer
-			? words.announce(peer, lineOf(body, words.unsupported)) : words.announceElsewhere(peer));
-		// Of many the last ones: nobody listens to a hundred.
+			? words.announce(peer, lineOf(body, words.unsupported)) : words.newMessageFrom(peer));
+		// Of many the last ones: no reader listens to a hundred.
 		if (texts.length) this.#announce([...new Set(texts)].slice(-ANNOUNCED_MAX).join("\n"));
 	}
 
@@ -209,7 +208,7 @@ function counterText(words, left) {
 	return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
 }
 
-/** Grows the field, in browsers whose fields do not grow by themselves. @param {HTMLElement} field */
+/** Grows the field in browsers that do not do so themselves. @param {HTMLElement} field */
 function growComposer(field) {
 	if (CSS.supports("field-sizing", "content")) return;
 	field.style.height = "auto";

@@ -1,13 +1,14 @@
 /**
- * All that the page says, in each language that it speaks.
+ * All texts of the page, in each language that it speaks.
  *
- * Not known here: where it is said.
+ * It does not know where a text is shown.
  */
 
-export const ENGLISH = {
+/** @type {Words} */
+const ENGLISH = {
 	language: "en",
 
-	tagline: "Private one-to-one chat. Choose the ID by which others can write to you.",
+	tagline: "Private one-to-one chat. Choose an ID under which others can write to you.",
 	yourId: "Your ID",
 	join: "Join",
 	connecting: "Connecting…",
@@ -15,13 +16,13 @@ export const ENGLISH = {
 	chatWith: "Chat with",
 	open: "Open",
 	conversations: "Conversations",
-	noConversations: "Nobody here yet. Enter somebody’s ID above, or send them your invite link.",
-	noConversation: "Choose a conversation, or begin one.",
-	unread: (/** @type {number} */ count) => `${count} unread`,
+	noConversations: "No conversations yet. Enter an ID above, or send a friend your invite link.",
+	noConversation: "Choose a conversation, or start a new one.",
+	unread: (count) => `${count} unread`,
 	online: "online",
 	away: "away",
 	typing: "typing…",
-	request: "wants to write to you",
+	request: "wants to chat with you",
 	draft: "Draft:",
 	you: "You:",
 	copyLink: "Copy invite link",
@@ -36,17 +37,17 @@ export const ENGLISH = {
 	messages: "Messages",
 	message: "Message",
 	send: "Send",
-	bytesLeft: (/** @type {number} */ count) => `${count} bytes left`,
-	bytesOver: (/** @type {number} */ count) => `${count} bytes too long`,
-	newMessages: (/** @type {number} */ count) => (count === 1 ? "1 new message" : `${count} new messages`),
+	bytesLeft: (count) => `${count} bytes left`,
+	bytesOver: (count) => `${count} bytes too long`,
+	newMessages: (count) => (count === 1 ? "1 new message" : `${count} new messages`),
 	newHere: "New",
 	today: "Today",
 	yesterday: "Yesterday",
 	unsupported: "Unsupported message",
 	retry: "Retry",
 	own: "You",
-	announce: (/** @type {string} */ peer, /** @type {string} */ text) => `${peer}: ${text}`,
-	announceElsewhere: (/** @type {string} */ peer) => `New message from ${peer}`,
+	announce: (peer, text) => `${peer}: ${text}`,
+	newMessageFrom: (peer) => `New message from ${peer}`,
 
 	states: {
 		received: "",
@@ -54,21 +55,23 @@ export const ENGLISH = {
 		sent: "Sent",
 		delivered: "Delivered",
 		read: "Read",
-		doubtful: "Sent, may be lost",
+		doubtful: "Sent, but may be lost",
 		failed: "Failed",
 	},
 
-	stranger: (/** @type {string} */ peer) => `${peer} is new here. Accept to make links work and to show when you read; an answer accepts, too.`,
+	stranger: (peer) =>
+		`${peer} is new here. If you accept or reply, links work and they see when you read and type.`,
 	accept: "Accept",
 	block: "Block",
 	unblock: "Unblock",
-	blocked: (/** @type {string} */ peer) => `You have blocked ${peer}: nothing from there reaches you, and you look away.`,
+	blocked: (peer) =>
+		`You blocked ${peer}. They can’t reach you, and you appear offline to them.`,
 	more: "More about this conversation",
 	clear: "Clear this conversation",
-	clearAsk: (/** @type {string} */ peer) => `Forget here all that you and ${peer} wrote? ${peer} keeps what arrived there.`,
+	clearAsk: (peer) =>
+		`Delete everything you and ${peer} wrote from this browser? ${peer} keeps what has arrived.`,
 
 	connected: "Connected",
-	/** @type {Record<Outage, string>} */
 	reconnecting: {
 		"": "Reconnecting…",
 		restarting: "Reconnecting: the server is restarting",
@@ -77,36 +80,37 @@ export const ENGLISH = {
 	},
 	offline: "Offline",
 	elsewhere: "Open in another tab",
-	elsewhereMore: (/** @type {string} */ id) => `${id} is in use in another tab or window of this browser.`,
+	elsewhereMore: (id) => `${id} is open in another tab or window of this browser.`,
 	useHere: "Use here",
 	anotherId: "Use another ID",
 
-	tellRead: "Tell others when I have read their messages",
-	tellTyping: "Tell others when I am typing",
-	notify: "Notify me of messages while this page is hidden",
-	notifyText: "Show what they say in notifications",
+	tellRead: "Tell others when I’ve read their messages",
+	tellTyping: "Tell others when I’m typing",
+	notify: "Notify me of new messages while this page is hidden",
+	notifyText: "Show the text of messages in notifications",
 	sound: "Play a sound for new messages",
-	keptHere: "Messages are kept in this browser only.",
-	forget: "Forget everything here and give up this ID",
-	forgetAsk: (/** @type {string} */ id) => `Forget all messages of ${id} in this browser, and let others take the ID? This cannot be undone.`,
-	notified: (/** @type {string} */ peer) => `New message from ${peer}`,
+	keptHere: "Messages are stored in this browser only.",
+	forget: "Delete everything here and give up this ID",
+	forgetAsk: (id) =>
+		`Delete all messages of ${id} here, and let others take the ID? You can’t undo this.`,
 
-	/** @type {Record<string, (reason: Reason) => string>} by code */
 	reasons: {
-		bad_id: ({ to }) => `“${to}” is no ID: letters, digits and . _ - @ + make one, at most 64 bytes`,
-		bad_key: () => "The server does not take this browser’s key",
-		id_taken: ({ to }) => `${to} is taken: somebody else uses this ID. Choose another`,
-		offline: ({ to }) => `${to} is not here`,
-		slow: ({ to }) => `${to} could not keep up and was disconnected`,
-		full: ({ to }) => `too much is waiting for ${to} already`,
-		too_many: ({ text }) => `The server’s limit is reached: ${text}`,
-		expired: ({ to }) => `${to} left, or did not come back in time`,
-		forgotten: () => "the server lost track of it; it may or may not have arrived",
-		forgotten_all: () => "The server was restarted, or you were away too long: messages that do not say Delivered may be lost",
-		long: ({ bytes }) => `This message is too long by ${bytes} bytes`,
-		unkept: () => "This browser does not keep messages here: they are gone when the page is closed",
-		not_copied: () => "The browser did not allow copying",
-		not_allowed: () => "The browser does not allow notifications from here",
+		bad_id: ({ to }) =>
+			`“${to}” isn’t a valid ID. Use letters, digits and . _ - @ +, at most 64 bytes.`,
+		bad_key: () => "The server didn’t accept this browser’s key. Choose another ID.",
+		id_taken: ({ to }) => `${to} is taken. Choose another ID.`,
+		offline: ({ to }) => `${to} is offline`,
+		slow: ({ to }) => `${to} couldn’t keep up and was disconnected`,
+		full: ({ to }) => `too much is waiting for ${to} already; try again later`,
+		too_many: ({ text }) => `You’ve reached a limit of the server: ${text}`,
+		expired: ({ to }) => `${to} left, or didn’t come back in time`,
+		forgotten: () => "the server lost track of it, so it may or may not have arrived",
+		forgotten_all: () =>
+			"The server restarted, or you were away too long. Messages not marked Delivered may be lost.",
+		long: ({ bytes }) => `This message is ${bytes} bytes too long. Shorten it.`,
+		unkept: () => "This browser doesn’t store messages. They’re gone once you close the page.",
+		not_copied: () => "Your browser blocked copying. Allow it and try again.",
+		not_allowed: () => "Your browser blocks notifications from here. Allow them in its settings.",
 	},
 };
 
@@ -114,7 +118,7 @@ export const ENGLISH = {
 const GERMAN = {
 	language: "de",
 
-	tagline: "Vertraulicher Chat zu zweit. Wähle die ID, unter der andere dir schreiben können.",
+	tagline: "Vertraulicher Chat zu zweit. Wähle eine ID, unter der andere dir schreiben können.",
 	yourId: "Deine ID",
 	join: "Los",
 	connecting: "Verbinde …",
@@ -122,13 +126,13 @@ const GERMAN = {
 	chatWith: "Chatten mit",
 	open: "Öffnen",
 	conversations: "Unterhaltungen",
-	noConversations: "Noch niemand da. Gib oben eine ID ein, oder verschicke deinen Einladungslink.",
-	noConversation: "Wähle eine Unterhaltung, oder beginne eine.",
+	noConversations: "Noch niemand da. Gib oben eine ID ein oder verschicke deinen Einladungslink.",
+	noConversation: "Wähle eine Unterhaltung oder beginne eine neue.",
 	unread: (count) => `${count} ungelesen`,
 	online: "online",
 	away: "nicht da",
 	typing: "schreibt …",
-	request: "möchte dir schreiben",
+	request: "möchte mit dir chatten",
 	draft: "Entwurf:",
 	you: "Du:",
 	copyLink: "Einladungslink kopieren",
@@ -149,11 +153,11 @@ const GERMAN = {
 	newHere: "Neu",
 	today: "Heute",
 	yesterday: "Gestern",
-	unsupported: "Nicht darstellbare Nachricht",
+	unsupported: "Diese Nachricht lässt sich nicht anzeigen",
 	retry: "Erneut senden",
 	own: "Du",
 	announce: (peer, text) => `${peer}: ${text}`,
-	announceElsewhere: (peer) => `Neue Nachricht von ${peer}`,
+	newMessageFrom: (peer) => `Neue Nachricht von ${peer}`,
 
 	states: {
 		received: "",
@@ -161,18 +165,22 @@ const GERMAN = {
 		sent: "Gesendet",
 		delivered: "Zugestellt",
 		read: "Gelesen",
-		doubtful: "Gesendet, vielleicht verloren",
+		doubtful: "Gesendet, aber vielleicht verloren",
 		failed: "Fehlgeschlagen",
 	},
 
-	stranger: (peer) => `${peer} ist neu hier. Nimm an, damit Links funktionieren und man sieht, was du gelesen hast; wer antwortet, nimmt auch an.`,
+	stranger: (peer) =>
+		`${peer} ist neu hier. Wenn du annimmst oder antwortest, funktionieren Links, `
+		+ `und ${peer} sieht, wann du liest und schreibst.`,
 	accept: "Annehmen",
 	block: "Blockieren",
 	unblock: "Nicht mehr blockieren",
-	blocked: (peer) => `Du hast ${peer} blockiert: Von dort erreicht dich nichts, und du scheinst nicht da zu sein.`,
+	blocked: (peer) =>
+		`Du hast ${peer} blockiert. ${peer} erreicht dich nicht und sieht dich als offline.`,
 	more: "Mehr zu dieser Unterhaltung",
 	clear: "Diese Unterhaltung leeren",
-	clearAsk: (peer) => `Hier alles vergessen, was du und ${peer} geschrieben habt? Was bei ${peer} ankam, bleibt dort.`,
+	clearAsk: (peer) =>
+		`Hier alles löschen, was du und ${peer} geschrieben habt? Was bei ${peer} ankam, bleibt dort.`,
 
 	connected: "Verbunden",
 	reconnecting: {
@@ -183,47 +191,55 @@ const GERMAN = {
 	},
 	offline: "Offline",
 	elsewhere: "In einem anderen Tab offen",
-	elsewhereMore: (id) => `${id} wird in einem anderen Tab oder Fenster dieses Browsers benutzt.`,
+	elsewhereMore: (id) => `${id} ist in einem anderen Tab oder Fenster dieses Browsers offen.`,
 	useHere: "Hier benutzen",
 	anotherId: "Andere ID benutzen",
 
-	tellRead: "Anderen zeigen, was ich gelesen habe",
-	tellTyping: "Anderen zeigen, wenn ich schreibe",
-	notify: "Benachrichtigen, wenn diese Seite verdeckt ist",
-	notifyText: "In Benachrichtigungen zeigen, was geschrieben wurde",
+	tellRead: "Anderen zeigen, wenn ich ihre Nachrichten gelesen habe",
+	tellTyping: "Anderen zeigen, wenn ich gerade schreibe",
+	notify: "Neue Nachrichten melden, wenn diese Seite verdeckt ist",
+	notifyText: "In Benachrichtigungen den Text der Nachricht zeigen",
 	sound: "Ton bei neuen Nachrichten",
-	keptHere: "Nachrichten werden nur in diesem Browser aufbewahrt.",
-	forget: "Hier alles vergessen und diese ID aufgeben",
-	forgetAsk: (id) => `Alle Nachrichten von ${id} in diesem Browser vergessen, und die ID anderen überlassen? Das lässt sich nicht rückgängig machen.`,
-	notified: (peer) => `Neue Nachricht von ${peer}`,
+	keptHere: "Nachrichten werden nur in diesem Browser gespeichert.",
+	forget: "Hier alles löschen und diese ID aufgeben",
+	forgetAsk: (id) =>
+		`Hier alle Nachrichten von ${id} löschen und die ID freigeben? `
+		+ "Das lässt sich nicht rückgängig machen.",
 
 	reasons: {
-		bad_id: ({ to }) => `„${to}“ ist keine ID: Erlaubt sind Buchstaben, Ziffern und . _ - @ +, höchstens 64 Bytes`,
-		bad_key: () => "Der Server nimmt den Schlüssel dieses Browsers nicht an",
-		id_taken: ({ to }) => `${to} ist vergeben: Jemand anderes benutzt diese ID. Wähle eine andere`,
-		offline: ({ to }) => `${to} ist nicht da`,
+		bad_id: ({ to }) =>
+			`„${to}“ ist keine gültige ID. Nimm Buchstaben, Ziffern und . _ - @ +, höchstens 64 Bytes.`,
+		bad_key: () =>
+			"Der Server hat den Schlüssel dieses Browsers nicht angenommen. Wähle eine andere ID.",
+		id_taken: ({ to }) => `${to} ist vergeben. Wähle eine andere ID.`,
+		offline: ({ to }) => `${to} ist offline`,
 		slow: ({ to }) => `${to} kam nicht nach und wurde getrennt`,
-		full: ({ to }) => `für ${to} wartet schon zu viel`,
+		full: ({ to }) => `für ${to} wartet schon zu viel; versuch es später`,
 		too_many: ({ text }) => `Eine Grenze des Servers ist erreicht: ${text}`,
-		expired: ({ to }) => `${to} ist gegangen, oder kam nicht rechtzeitig zurück`,
-		forgotten: () => "der Server weiß nichts mehr davon; vielleicht ist sie angekommen, vielleicht nicht",
-		forgotten_all: () => "Der Server wurde neu gestartet, oder du warst zu lange fort: Was nicht als zugestellt gilt, kann verloren sein",
-		long: ({ bytes }) => `Diese Nachricht ist ${bytes} Bytes zu lang`,
-		unkept: () => "Dieser Browser bewahrt hier keine Nachrichten auf: Sie sind fort, wenn die Seite geschlossen wird",
-		not_copied: () => "Der Browser hat das Kopieren nicht erlaubt",
-		not_allowed: () => "Der Browser erlaubt von hier keine Benachrichtigungen",
+		expired: ({ to }) => `${to} ist gegangen oder kam nicht rechtzeitig zurück`,
+		forgotten: () => "der Server weiß nicht mehr, ob sie angekommen ist",
+		forgotten_all: () =>
+			"Der Server wurde neu gestartet, oder du warst zu lange weg. "
+			+ "Nicht zugestellte Nachrichten können verloren sein.",
+		long: ({ bytes }) => `Diese Nachricht ist ${bytes} Bytes zu lang. Kürze sie.`,
+		unkept: () =>
+			"Dieser Browser speichert keine Nachrichten. Sie sind weg, sobald du die Seite schließt.",
+		not_copied: () => "Dein Browser hat das Kopieren verhindert. Erlaube es und versuch es erneut.",
+		not_allowed: () =>
+			"Dein Browser verbietet Benachrichtigungen von hier. Erlaube sie in seinen Einstellungen.",
 	},
 };
 
 export const LANGUAGES = [ENGLISH, GERMAN];
 
-/** The first language that the reader asks for and we speak; else English. @param {readonly string[]} wanted */
+/** Returns the reader's first language that the page speaks. @param {readonly string[]} wanted */
 export function chooseWords(wanted) {
-	const spoken = wanted.map((tag) => LANGUAGES.find(({ language }) => tag.toLowerCase().split("-")[0] === language));
+	const codes = wanted.map((tag) => tag.toLowerCase().split("-")[0]);
+	const spoken = codes.map((code) => LANGUAGES.find(({ language }) => language === code));
 	return spoken.find(Boolean) ?? ENGLISH;
 }
 
-/** Why something did not work; what has no words here the server says in its own. @param {Words} words @param {Reason} reason */
+/** Returns our text for a reason, or the server's. @param {Words} words @param {Reason} reason */
 export function reasonText(words, reason) {
 	const known = Object.hasOwn(words.reasons, reason.code) && words.reasons[reason.code];
 	return known ? known(reason) : (reason.text ?? reason.code);

@@ -62,7 +62,7 @@ fn a_message_to_somebody_who_is_not_here_failed_and_can_be_sent_again() {
     alice.chat_with("bob");
     alice.write("anybody?");
     alice.wait_for_state("anybody?", &["Failed"]);
-    assert!(alice.beside("anybody?").contains("bob is not here"));
+    assert!(alice.beside("anybody?").contains("bob is offline"));
     let mut bob = Client::join(&server, "bob");
     alice.click("button", "Retry…");
     assert_eq!(next_message(&mut bob), "anybody?");

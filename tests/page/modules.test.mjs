@@ -1,5 +1,5 @@
 /**
- * The modules of the page: each is asked for at once, and none asks for a file that is not there.
+ * The files of the page against each other: modules, preloads, and the elements of index.html.
  */
 
 import assert from "node:assert/strict";
@@ -25,4 +25,22 @@ test("every import names a module of the page", () => {
       assert.ok(modules.includes(name.replace(/^\.\//, "")), `${module}: ${name}`);
     }
   }
+});
+
+test("every element with an id has its type in types.js", () => {
+  const types = readFileSync(new URL("types.js", import.meta.url), "utf8");
+  const [, definition] = /@typedef \{(Record<"icon".*?)\} Elements/s.exec(types);
+  const told = {};
+  for (const [, ids, type] of definition.matchAll(/Record<([^,]*),[\s*]*(\w+)>/g)) {
+    for (const id of matches(ids, /"(\w+)"/g)) told[id] = type;
+  }
+  const typesByTag = {
+    link: "HTMLLinkElement", input: "HTMLInputElement", textarea: "HTMLTextAreaElement",
+    form: "HTMLFormElement", dialog: "HTMLDialogElement", button: "HTMLButtonElement",
+  };
+  const there = {};
+  for (const [, tag, id] of read("index.html").matchAll(/<(\w+)[^>]* id="(\w+)"/g)) {
+    there[id] = typesByTag[tag] ?? "HTMLElement";
+  }
+  assert.deepEqual(told, there);
 });

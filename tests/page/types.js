@@ -69,6 +69,16 @@
 
 /** @typedef {IncomingMessage | OutgoingMessage} Message */
 
+/**
+ * The fields of a message that an answer or a fate changes.
+ * @typedef {Partial<OutgoingMessage>} Outcome
+ */
+
+/**
+ * The fields that the storage adds to a message: our id, once more as `open` while it has no fate.
+ * @typedef {{ id?: string, open?: string }} StoredFields
+ */
+
 // ---- The state
 
 /**
@@ -101,7 +111,6 @@
  * @property {boolean} ready the storage was asked about the id, so a connection may be made
  * @property {Outage} outage
  * @property {boolean} quiet the connection was lost a moment ago, and is still shown as there
- * @property {boolean} online the browser reports a network
  */
 
 /**
@@ -116,11 +125,22 @@
  * @typedef {object} StoreState
  * @property {boolean} kept the browser keeps messages
  * @property {Reason | null} alert a notice that waits for the reader's attention
+ * @property {boolean} online the browser reports a network
  * @property {boolean} visible a person can see the page: otherwise no message counts as read
  * @property {Settings} settings
  */
 
 /** @typedef {IdentityState & ConversationsState & StoreState} State */
+
+/**
+ * The state as `Identity` is given it.
+ * @typedef {IdentityState & Readonly<ConversationsState & StoreState>} StateOfIdentity
+ */
+
+/**
+ * The state as `Conversations` is given it.
+ * @typedef {ConversationsState & Readonly<IdentityState & StoreState>} StateOfConversations
+ */
 
 /** @typedef {import("../../www/store.js").Store} Store */
 
@@ -151,6 +171,11 @@
  * @property {() => number} now
  * @property {(call: () => void, ms: number) => void} later
  * @property {() => void} changed is told of changes that no call of the store has made
+ */
+
+/** @typedef {Pick<PartOutside, "later" | "changed">} IdentityOutside */
+/**
+ * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved">} OutgoingOutside
  */
 
 // ---- Lines, as the protocol has them
@@ -190,7 +215,7 @@
  * @typedef {object} Changes
  * @property {Set<Message>} messages
  * @property {Set<Conversation>} conversations
- * @property {Set<string>} cleared peers of whom nothing is kept but what is in these changes
+ * @property {Set<string>} cleared peers whose older messages are no longer kept
  * @property {string[]} mids mids of messages to us, to be known again
  * @property {Map<string, string[]>} acks mids to acknowledge once the changes are kept, by sender
  */
@@ -235,9 +260,54 @@
 
 // ---- The view
 
-/** @typedef {typeof import("../../www/words.js").ENGLISH} Words */
+/**
+ * A text without parameters.
+ * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear" |
+ *   "close" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "dismiss" |
+ *   "draft" | "elsewhere" | "forget" | "join" | "keptHere" | "language" | "message" | "messages" |
+ *   "more" | "newHere" | "noConversation" | "noConversations" | "notify" | "notifyText" | "offline"
+ *   | "online" | "open" | "own" | "request" | "retry" | "send" | "settings" | "share" | "sound" |
+ *   "tagline" | "tellRead" | "tellTyping" | "today" | "typing" | "unblock" | "unsupported" |
+ *   "useHere" | "yesterday" | "you" | "yourId"} PlainWord
+ */
+
+/**
+ * A text with a number.
+ * @typedef {"bytesLeft" | "bytesOver" | "newMessages" | "unread"} CountWord
+ */
+
+/**
+ * A text with an id.
+ * @typedef {"blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "newMessageFrom"
+ *   | "stranger"} IdWord
+ */
+
+/**
+ * The texts of one language.
+ * @typedef {Record<PlainWord, string> & Record<CountWord, (count: number) => string>
+ *   & Record<IdWord, (id: string) => string> & {
+ *   announce: (peer: string, text: string) => string,
+ *   states: Record<Message["state"] | "read", string>,
+ *   reconnecting: Record<Outage, string>,
+ *   reasons: Record<string, (reason: Reason) => string>,
+ * }} Words
+ */
+
 /** @typedef {import("../../www/dates.js").Dates} Dates */
-/** @typedef {ReturnType<typeof import("../../www/dom.js").findElements>} Elements */
+
+/**
+ * The elements of index.html by their ids. A test holds this against the file.
+ * @typedef {Record<"icon", HTMLLinkElement> & Record<"chatWith" | "notify" | "notifyText" | "ownId"
+ *   | "read" | "sound" | "typing", HTMLInputElement> & Record<"message", HTMLTextAreaElement> &
+ *   Record<"composer" | "joinForm" | "openForm", HTMLFormElement> & Record<"about" | "ask" |
+ *   "settings", HTMLDialogElement> & Record<"aboutBlock" | "accept" | "back" | "below" | "block" |
+ *   "clear" | "copyLink" | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" |
+ *   "useAnother" | "useAnotherHere" | "useHere" | "yes", HTMLButtonElement> & Record<"aboutPeer" |
+ *   "alert" | "announcer" | "blocked" | "blockedText" | "chat" | "conversation" | "counter" |
+ *   "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus" | "keptText" | "list" | "listEmpty"
+ *   | "log" | "me" | "noneOpen" | "notice" | "peer" | "presence" | "question" | "settingsTitle" |
+ *   "status" | "stranger" | "strangerText", HTMLElement>} Elements
+ */
 
 /**
  * Gestures beyond the store. One that this browser does not support is missing.

@@ -45,5 +45,5 @@ test("known refusals have words, others keep the server's text", () => {
     assert.equal(reasonText(words, { code: "bad_request", text: "as it says" }), "as it says");
     assert.equal(reasonText(words, { code: "toString", text: "as it says" }), "as it says");
   }
-  assert.equal(reasonText(LANGUAGES[0], { code: "offline", to: "bob" }), "bob is not here");
+  assert.equal(reasonText(LANGUAGES[0], { code: "offline", to: "bob" }), "bob is offline");
 });
