@@ -58,7 +58,7 @@ function bindDialogs({ ui, store, words, actions }, ask) {
 	onClick(ui.more, () => ui.about.showModal());
 	onClick(ui.clear, () => {
 		ui.about.close();
-		ask(words.clearAsk(store.state.openPeer), words.clear, () => {
+		ask(words.clearAsk(store.state.openPeer), () => {
 			store.clear();
 			ui.message.focus();
 		});
@@ -74,7 +74,7 @@ function bindDialogs({ ui, store, words, actions }, ask) {
 	});
 	onClick(ui.forget, () => {
 		ui.settings.close();
-		ask(words.forgetAsk(store.state.id), words.forget, actions.forget);
+		ask(words.forgetAsk(store.state.id), actions.forget);
 	});
 }
 
@@ -108,16 +108,15 @@ function bindLink({ ui, words, actions: { copyLink, share }, announce }) {
 }
 
 /** Returns a function that asks before something that cannot be undone. @param {Elements} ui */
-function createAsk({ ask, question, yes }) {
+function createAsk({ ask, question }) {
 	let answer = () => {};
 	ask.addEventListener("close", () => {
 		if (ask.returnValue === "yes") answer();
 	});
 
-	/** @param {string} text @param {string} action @param {() => void} then */
-	return (text, action, then) => {
+	/** @param {string} text @param {() => void} then */
+	return (text, then) => {
 		question.textContent = text;
-		yes.textContent = action;
 		answer = then;
 		// Otherwise Escape would leave the answer to the last question.
 		ask.returnValue = "";

@@ -31,6 +31,7 @@ const ENGLISH = {
 	settings: "Settings",
 	close: "Close",
 	cancel: "Cancel",
+	delete: "Delete",
 	dismiss: "Dismiss",
 	back: "Back",
 
@@ -141,6 +142,7 @@ const GERMAN = {
 	settings: "Einstellungen",
 	close: "Schließen",
 	cancel: "Abbrechen",
+	delete: "Löschen",
 	dismiss: "Verstanden",
 	back: "Zurück",
 

@@ -262,13 +262,13 @@
 
 /**
  * A text without parameters.
- * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear" |
- *   "close" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "dismiss" |
- *   "draft" | "elsewhere" | "forget" | "join" | "keptHere" | "language" | "message" | "messages" |
- *   "more" | "newHere" | "noConversation" | "noConversations" | "notify" | "notifyText" | "offline"
- *   | "online" | "open" | "own" | "request" | "retry" | "send" | "settings" | "share" | "sound" |
- *   "tagline" | "tellRead" | "tellTyping" | "today" | "typing" | "unblock" | "unsupported" |
- *   "useHere" | "yesterday" | "you" | "yourId"} PlainWord
+ * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear"
+ *   | "close" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "delete"
+ *   | "dismiss" | "draft" | "elsewhere" | "forget" | "join" | "keptHere" | "language" | "message"
+ *   | "messages" | "more" | "newHere" | "noConversation" | "noConversations" | "notify"
+ *   | "notifyText" | "offline" | "online" | "open" | "own" | "request" | "retry" | "send"
+ *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "typing"
+ *   | "unblock" | "unsupported" | "useHere" | "yesterday" | "you" | "yourId"} PlainWord
  */
 
 /**
@@ -297,16 +297,20 @@
 
 /**
  * The elements of index.html by their ids. A test holds this against the file.
- * @typedef {Record<"icon", HTMLLinkElement> & Record<"chatWith" | "notify" | "notifyText" | "ownId"
- *   | "read" | "sound" | "typing", HTMLInputElement> & Record<"message", HTMLTextAreaElement> &
- *   Record<"composer" | "joinForm" | "openForm", HTMLFormElement> & Record<"about" | "ask" |
- *   "settings", HTMLDialogElement> & Record<"aboutBlock" | "accept" | "back" | "below" | "block" |
- *   "clear" | "copyLink" | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" |
- *   "useAnother" | "useAnotherHere" | "useHere" | "yes", HTMLButtonElement> & Record<"aboutPeer" |
- *   "alert" | "announcer" | "blocked" | "blockedText" | "chat" | "conversation" | "counter" |
- *   "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus" | "keptText" | "list" | "listEmpty"
- *   | "log" | "me" | "noneOpen" | "notice" | "peer" | "presence" | "question" | "settingsTitle" |
- *   "status" | "stranger" | "strangerText", HTMLElement>} Elements
+ * @typedef {Record<"icon", HTMLLinkElement>
+ *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "sound" | "typing",
+ *     HTMLInputElement>
+ *   & Record<"message", HTMLTextAreaElement>
+ *   & Record<"composer" | "joinForm" | "openForm", HTMLFormElement>
+ *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
+ *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "clear" | "copyLink"
+ *     | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" | "useAnother"
+ *     | "useAnotherHere" | "useHere", HTMLButtonElement>
+ *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
+ *     | "conversation" | "counter" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
+ *     | "keptText" | "list" | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
+ *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
+ *     HTMLElement>} Elements
  */
 
 /**
