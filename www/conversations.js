@@ -128,8 +128,9 @@ export class Conversations {
 	}
 
 	/**
-	 * Two tabs write one after the other, so their places differ by the time.
-	 * @param {Conversation} of
+	 * Returns a place behind all others. Two tabs write one after the other, so times tell them
+	 * apart.
+	 * @param {Conversation} conversation
 	 */
 	#nextPlace({ last }) {
 		return Math.max(last + 1, this.#outside.now() * 1000);

@@ -95,7 +95,10 @@ export class Log {
 		this.#rows.forEach((row, index) => row.renderHead(messages[first + index - 1], newAfter));
 	}
 
-	/** Adds the first rows: those around new messages, or the last ones. @param {Conversation} of */
+	/**
+	 * Adds the first rows: those around new messages, or the last ones.
+	 * @param {Conversation} conversation
+	 */
 	#begin({ messages, newAfter }) {
 		this.#newAfter = newAfter;
 		const firstNew = messages.findIndex(({ place }) => place > (newAfter ?? Infinity));
@@ -119,7 +122,7 @@ export class Log {
 
 	/**
 	 * Adds rows near the reader. Returns `true` if there were any to add.
-	 * @param {Conversation} of
+	 * @param {Conversation} conversation
 	 */
 	#growAround({ messages, earlier }) {
 		const first = this.#firstIndex(messages);

@@ -3,7 +3,7 @@
  *
  * **Invariants**
  * - A message is "sending" exactly while it is in `#unanswered` (the server may have it),
- *   `#waiting` (it does not have it) or `#parked` (nor then; the peer is not back yet).
+ *   `#waiting` (not said yet) or `#parked` (refused, because its peer is not back yet).
  * - A message is "sent" or "doubtful" exactly while it is in `#sent`.
  * - Messages to a peer go to the server in the order in which they were written.
  *

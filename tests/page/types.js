@@ -215,7 +215,7 @@
  * @typedef {object} Changes
  * @property {Set<Message>} messages
  * @property {Set<Conversation>} conversations
- * @property {Set<string>} cleared peers whose older messages are no longer kept
+ * @property {Set<string>} cleared peers of which nothing older is kept any more
  * @property {string[]} mids mids of messages to us, to be known again
  * @property {Map<string, string[]>} acks mids to acknowledge once the changes are kept, by sender
  */
