@@ -29,18 +29,35 @@ export class Tab {
 	 * Resolves to `true` if this tab has the id now.
 	 * @param {string} id @param {boolean} take also from another tab @returns {Promise<boolean>}
 	 */
-	claim(id, take) {
+	async claim(id, take) {
 		this.release();
-		const locks = this.#locks;
-		if (!locks) return Promise.resolve(true);
+		if (!this.#locks) return true;
+		if (take) return this.#hold(id, { steal: true });
+		// A free lock is granted however slow the machine is; only a lock in use is waited for.
+		return (await this.#hold(id, { ifAvailable: true })) || this.#wait(id);
+	}
+
+	/** @param {string} id */
+	async #wait(id) {
+		const waiting = new AbortController();
+		const timer = this.#clock.setTimer(() => waiting.abort(), WAIT_MS);
+		const isHeld = await this.#hold(id, { signal: waiting.signal });
+		this.#clock.clearTimer(timer);
+		return isHeld;
+	}
+
+	/**
+	 * Resolves to `true` once the lock is held, or if there is no way to have one.
+	 * @param {string} id @param {LockOptions} options @returns {Promise<boolean>}
+	 */
+	#hold(id, options) {
 		return new Promise((resolve) => {
-			const waiting = new AbortController();
-			const timer = this.#clock.setTimer(() => waiting.abort(), WAIT_MS);
 			let isHeld = false;
-			const hold = () => {
-				this.#clock.clearTimer(timer);
-				isHeld = true;
-				resolve(true);
+			/** @param {Lock | null} lock */
+			const hold = (lock) => {
+				isHeld = lock !== null;
+				resolve(isHeld);
+				if (!lock) return;
 				return new Promise((free) => {
 					this.#release = () => {
 						isHeld = false;
@@ -48,11 +65,10 @@ export class Tab {
 					};
 				});
 			};
-			const options = take ? { steal: true } : { signal: waiting.signal };
-			locks.request(`sotto ${id}`, options, hold).catch(() => {
+			this.#locks?.request(`sotto ${id}`, options, hold).catch(() => {
 				if (isHeld) this.#lost();
 				// Refused for another reason than another tab, the lock might as well not exist.
-				resolve(!waiting.signal.aborted);
+				resolve(!options.signal?.aborted);
 			});
 		});
 	}

@@ -24,11 +24,12 @@ function pretendLocks() {
     if (queue.length) grant(queue.shift());
   }
   return {
-    request(name, { steal, signal }, callback) {
+    request(name, { steal, ifAvailable, signal }, callback) {
       return new Promise((resolve, reject) => {
         const request = { callback, resolve, reject };
         if (steal && holder) holder.reject(new DOMException("", "AbortError"));
         if (steal || !holder) return grant(request);
+        if (ifAvailable) return resolve(callback(null));
         queue.push(request);
         signal.addEventListener("abort", () => {
           queue.splice(queue.indexOf(request), 1);
@@ -55,10 +56,29 @@ function twoTabs() {
   return { lost, first, second, ring: () => timers.forEach((call) => call()) };
 }
 
+/** Lets the answer to the first request pass, after which a claim waits for its timer. */
+const untilItWaits = () => new Promise((resolve) => setImmediate(resolve));
+
+test("free lock is had however late it is granted", async () => {
+  const locks = {
+    request: (name, { signal }, callback) =>
+      new Promise((resolve, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason));
+        setImmediate(() => resolve(callback({})));
+      }),
+  };
+  const timers = [];
+  const clock = { setTimer: (call) => timers.push(call), clearTimer() {} };
+  const claim = new Tab(locks, () => {}, clock).claim("alice", false);
+  timers.forEach((call) => call());
+  assert.equal(await claim, true);
+});
+
 test("second tab does not get the id of the first", async () => {
   const { first, second, lost, ring } = twoTabs();
   assert.equal(await first.claim("alice", false), true);
   const claim = second.claim("alice", false);
+  await untilItWaits();
   ring();
   assert.equal(await claim, false);
   assert.deepEqual(lost, []);
@@ -80,6 +100,7 @@ test("reloaded page waits until its former self releases the id", async () => {
   await first.claim("alice", false);
   assert.equal(await first.claim("alice", false), true);
   const claim = second.claim("alice", false);
+  await untilItWaits();
   first.release();
   assert.equal(await claim, true);
   assert.deepEqual(lost, []);
