@@ -1,9 +1,11 @@
 //! What people say to each other, and what they hear when it cannot be.
 
+use std::sync::mpsc::channel;
+
 use serde_json::json;
 use tungstenite::Message;
 
-use crate::support::{Client, Server};
+use crate::support::{Client, PATIENCE, Server};
 
 #[test]
 fn two_clients_talk_and_a_body_comes_through_byte_for_byte() {
@@ -36,11 +38,14 @@ fn a_join_is_answered_with_what_the_server_holds_to() {
 fn a_hundred_clients_reach_one_whole_and_in_order_in_far_fewer_messages() {
     let server = Server::start(&[]);
     let mut bob = Client::join(&server, "bob");
-    // He listens all the while: what is under way is far more than may wait for one client.
+    // All lines together are far more than may wait for one client. Bob reads all the while, and
+    // no sender begins while 3,000 lines, which do fit, are under way to him.
+    let (heard, hears) = channel();
     let bob = std::thread::spawn(move || {
         let mut next = [0; 100];
         for _ in 0..10_000 {
             let message = bob.hear_type("message");
+            heard.send(()).expect("the senders wait for it");
             let n = message["body"][0].as_u64().expect("a number") as usize;
             assert_eq!(message["from"], format!("s{n}"));
             assert_eq!(message["body"][1], next[n], "of {n}");
@@ -55,6 +60,9 @@ fn a_hundred_clients_reach_one_whole_and_in_order_in_far_fewer_messages() {
             .map(|i| json!({"type": "send", "to": "bob", "body": [n, i]}).to_string())
             .collect();
         sender.say_text(&lines.join("\n"));
+        if n >= 29 {
+            (0..100).for_each(|_| hears.recv_timeout(PATIENCE).expect("bob hears more"));
+        }
     }
     let messages = bob.join().expect("he heard all of it");
     assert!(messages < 2_000, "{messages} WebSocket messages for 10000 lines");

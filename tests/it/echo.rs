@@ -5,7 +5,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 
 use crate::raw::{
@@ -30,15 +32,11 @@ impl Drop for Echo {
 
 impl Echo {
     fn start() -> Echo {
-        // Cargo puts tests into `deps`, and examples, which it builds with them, beside that.
-        let mut path = std::env::current_exe().unwrap();
-        path.pop();
-        path.set_file_name("examples");
-        let mut process = Command::new(path.join("echo"))
+        let mut process = Command::new(example())
             .arg("127.0.0.1:0")
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the example echo, which `cargo test` builds");
+            .expect("the example starts");
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("echoing on ws://").unwrap().trim_end_matches('/');
@@ -122,6 +120,26 @@ impl Echo {
         self.check(case, said, answers, Some(code));
         self.check(case, &[said, &[frame(PING, b"behind")]].concat(), answers, Some(code));
     }
+}
+
+/// Builds the example and returns its path. `cargo test` has built it before, but `cargo test --test
+/// it` has not.
+fn example() -> &'static Path {
+    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
+    EXAMPLE.get_or_init(|| {
+        // Cargo puts tests into `target/PROFILE/deps` and examples into `target/PROFILE/examples`.
+        let test = std::env::current_exe().unwrap();
+        let profile = test.ancestors().nth(2).unwrap();
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--example", "echo", "--manifest-path"])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+            .args(["--profile", if profile.ends_with("release") { "release" } else { "dev" }])
+            .arg("--target-dir")
+            .arg(profile.parent().unwrap())
+            .status();
+        assert!(status.expect("cargo starts").success(), "the example echo cannot be built");
+        profile.join("examples/echo")
+    })
 }
 
 fn text(text: impl AsRef<[u8]>) -> Vec<u8> {

@@ -74,8 +74,10 @@ fn with_everything_at_its_limit_at_once_memory_is_below_what_the_server_said_at_
     let clients = OWNERS.to_string();
     let options =
         ["--max-clients", &clients, "--owned", &clients, "--held-total", "33554432", "--rate", "0"];
+    // No client answers pings.
+    let times = ["--ping", "1800", "--timeout", "3600"];
     let sizes = ["--outbox", "262144", "--outbox-total", "4194304", "--max-message", "65536"];
-    let server = Server::start(&[&options[..], &sizes].concat());
+    let server = Server::start(&[&options[..], &times, &sizes].concat());
     let (base, figure) =
         (server.descriptors(), server.memory_bytes_max.expect("a line about memory"));
 
@@ -118,8 +120,13 @@ fn with_everything_at_its_limit_at_once_memory_is_below_what_the_server_said_at_
     // Messages for those who do not read: held, in their outboxes, and refused by the kernel, until
     // there is no room for any of them. What is behind is shorter, for as memory fills only that
     // fits.
+    //
+    // The most that is seen is what counts: on a busy machine the first clients are dropped before
+    // the last of it is there, because a message and a refused write may take 10 s at most.
+    let mut memory = 0;
     for len in [50_000, 5000, 500] {
         loop {
+            memory = memory.max(server.memory_bytes());
             let line = |to| json!({"type": "send", "to": long(to), "body": "x".repeat(len)});
             (0..OWNERS - 1).for_each(|to| speaker.say(&[line(to)]));
             if speaker.is_heard().matches(r#""code":"full""#).count() == OWNERS - 1 {
@@ -127,7 +134,7 @@ fn with_everything_at_its_limit_at_once_memory_is_below_what_the_server_said_at_
             }
         }
     }
-    let memory = server.memory_bytes();
+    memory = memory.max(server.memory_bytes());
     println!("{} of {} MiB", memory >> 20, figure >> 20);
     assert!(memory < figure, "{memory} bytes, and not below {figure}");
     assert!(

@@ -138,10 +138,27 @@ impl Server {
 
     /// A number of /proc/PID/status, such as `VmRSS` in kilobytes.
     pub fn status(&self, name: &str) -> u64 {
+        self.status_text(name).parse().expect("a number")
+    }
+
+    fn status_text(&self, name: &str) -> String {
         let path = format!("/proc/{}/status", self.pid().as_raw_nonzero());
         let status = std::fs::read_to_string(path).expect("it runs");
         let line = status.lines().find(|line| line.starts_with(name)).expect("a line of that name");
-        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+        line.split_whitespace().nth(1).expect("a value").to_owned()
+    }
+
+    /// Waits until the server sleeps, and returns how often it has gone to sleep.
+    ///
+    /// On the loopback a written byte wakes its reader within the write, so a server that sleeps
+    /// has read all of it.
+    pub fn sleeps(&self) -> u64 {
+        let start = Instant::now();
+        while self.status_text("State:") != "S" {
+            assert!(start.elapsed() < PATIENCE, "the server never sleeps");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.status("voluntary_ctxt_switches")
     }
 
     /// How many descriptors it has open.

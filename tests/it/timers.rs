@@ -9,7 +9,7 @@ use crate::support::{Client, Server};
 
 #[test]
 fn who_does_not_join_in_time_is_told_1008() {
-    let server = Server::start(&["--join-timeout", "1"]);
+    let server = Server::start(&["--join-timeout", "3"]);
     let mut client = Client::connect(&server);
     // A refused join gives no more time.
     client.say(json!({"type": "join", "id": "a b"}));
@@ -19,7 +19,7 @@ fn who_does_not_join_in_time_is_told_1008() {
 
 #[test]
 fn a_head_that_does_not_come_whole_is_told_408_and_a_silent_connection_nothing() {
-    let server = Server::start(&["--join-timeout", "1"]);
+    let server = Server::start(&["--join-timeout", "3"]);
     let mut silent = server.connect();
     assert!(server.exchange("GET / HT").starts_with("HTTP/1.1 408 "));
     let mut answer = Vec::new();
@@ -29,7 +29,7 @@ fn a_head_that_does_not_come_whole_is_told_408_and_a_silent_connection_nothing()
 
 #[test]
 fn who_answers_pings_stays_and_who_is_silent_is_dropped() {
-    let server = Server::start(&["--ping", "1", "--timeout", "2"]);
+    let server = Server::start(&["--ping", "1", "--timeout", "5"]);
     let mut watcher = Client::join(&server, "watcher");
     let silent = Client::join(&server, "silent");
     watcher.say(json!({"type": "watch", "ids": ["silent"]}));
@@ -52,11 +52,11 @@ fn an_idle_server_wakes_up_for_nothing_but_its_pings() {
         }
     };
     ping_round();
-    let before = server.status("voluntary_ctxt_switches");
+    let before = server.sleeps();
     for _ in 0..3 {
         ping_round();
     }
-    let wakes = server.status("voluntary_ctxt_switches") - before;
+    let wakes = server.sleeps() - before;
     // At most a wake for each ping and one for each pong.
     assert!(wakes <= 3 * 3 * 2, "{wakes} times awake in 3 rounds of 3 pings");
 }

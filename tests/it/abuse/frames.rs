@@ -72,7 +72,7 @@ fn a_broken_frame_is_answered_with_its_close_code_and_then_the_socket_is_closed(
 
 #[test]
 fn a_message_that_never_ends_is_closed_with_1008_joined_or_not() {
-    let watched = Watched::start(&["--join-timeout", "1"]);
+    let watched = Watched::start(&["--join-timeout", "5"]);
     let mut unjoined = connect(&watched.server);
     unjoined.write_all(&frame(TEXT, b"one")[..3]).expect("it reads");
     let [mut partial, mut open] = ["partial", "open"].map(|id| Client::join(&watched.server, id));
@@ -87,7 +87,7 @@ fn a_message_that_never_ends_is_closed_with_1008_joined_or_not() {
 
 #[test]
 fn frames_that_are_announced_and_never_sent_take_the_memory_of_their_headers() {
-    let watched = Watched::start_after(1000, &[]);
+    let watched = Watched::start_after(1000, &["--join-timeout", "3600"]);
     let mut streams: Vec<Wire> = (0..1000).map(|_| connect(&watched.server)).collect();
     for stream in &mut streams {
         stream.write_all(&announce(TEXT | FIN, 65_536)).expect("it reads");

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -73,10 +74,12 @@ fn with_few_descriptors_fewer_are_let_in_and_the_rest_are_told() {
 
 #[test]
 fn after_the_machine_has_slept_everybody_is_pinged_before_anybody_is_dropped() {
-    let watched = Watched::start(&["--ping", "1", "--timeout", "2"]);
+    // Nobody is pinged before the machine sleeps, and all have 3 s to answer afterwards.
+    let watched = Watched::start(&["--ping", "3", "--timeout", "6"]);
     let mut clients = ["a", "b", "c"].map(|id| Client::join(&watched.server, id));
     watched.server.signal(Signal::STOP);
-    std::thread::sleep(Duration::from_secs(5));
+    // The length of the sleep is what the test is about: longer than the timeout.
+    std::thread::sleep(Duration::from_secs(7));
     watched.server.signal(Signal::CONT);
     for client in &mut clients {
         while !matches!(client.ws.read().expect("a ping, and no end"), Message::Ping(_)) {}
@@ -94,20 +97,30 @@ fn a_signal_under_load_says_1001_to_everybody_and_the_exit_code_is_0() {
     let mut listener = Client::join(&server, "listener");
     let mut senders: Vec<Client> = (0..4).map(|n| Client::join(&server, &n.to_string())).collect();
     std::thread::scope(|scope| {
+        // While 2,000 lines are under way to the listener, the senders wait for it: on a busy
+        // machine 4,000 would be there, which do not fit into its outbox.
+        let (sent, heard) = sync_channel(2000);
         for sender in &mut senders {
-            scope.spawn(|| {
+            let sent = sent.clone();
+            scope.spawn(move || {
                 let line =
                     json!({"type": "send", "to": "listener", "body": "x".repeat(100)}).to_string();
                 let to_stuck =
                     json!({"type": "send", "to": "stuck", "body": "x".repeat(100)}).to_string();
                 let text = [line, to_stuck].join("\n");
                 // Until the server does not read any more.
-                while sender.ws.send(Message::text(text.as_str())).is_ok() {}
+                while sender.ws.send(Message::text(text.as_str())).is_ok() {
+                    let _ = sent.send(());
+                }
             });
         }
-        let heard = (0..1000).filter(|_| listener.hear_type("message")["body"].is_string()).count();
-        assert_eq!(heard, 1000);
+        for _ in 0..1000 {
+            assert!(listener.hear_type("message")["body"].is_string());
+            heard.recv().expect("a sender that waits");
+        }
         server.signal(Signal::TERM);
+        // From now on no sender waits.
+        drop(heard);
         assert_eq!(listener.hear_close().1, 1001);
     });
     assert_eq!(server.wait_for_exit().code(), Some(0));
