@@ -19,20 +19,20 @@ fn replay(corpus: &str, check: fn(&[u8])) {
 
 #[test]
 fn heads() {
-    replay("http", targets::http);
+    replay("http", targets::http::check);
 }
 
 #[test]
 fn frames() {
-    replay("frames", targets::frames);
+    replay("frames", targets::frames::check);
 }
 
 #[test]
 fn lines() {
-    replay("line", targets::line);
+    replay("line", targets::line::check);
 }
 
 #[test]
 fn turns() {
-    replay("turns", targets::turns);
+    replay("turns", targets::turns::check);
 }
