@@ -129,7 +129,8 @@ fn written(line: &ToClient<'_>) -> Value {
     serde_json::from_slice(&bytes).expect("a line is JSON")
 }
 
-/// Formats a request without its body, because a body keeps its spaces and the spelling of its numbers.
+/// Formats a request without its body, because a body keeps its spaces and the spelling of its
+/// numbers.
 fn without_body(said: &FromClient<'_>) -> String {
     match said {
         FromClient::Send { to, reference, .. } => format!("{to:?} {reference:?}"),

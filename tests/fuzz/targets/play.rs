@@ -141,8 +141,8 @@ impl Play {
         }
     }
 
-    /// Hears the witnesses out. Checks that their messages come once and in order, and that no other
-    /// line comes.
+    /// Hears the witnesses out. Checks that their messages come once and in order, and that no
+    /// other line comes.
     fn listen(&mut self) {
         let heard: Vec<Value> = self.witnesses.iter_mut().flat_map(Witness::hear).collect();
         for line in heard {
