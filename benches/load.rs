@@ -72,8 +72,10 @@ impl Plan {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if !arguments.iter().any(|argument| argument == "--bench") {
+    // `cargo bench` adds an argument of its own, behind all others.
+    let (cargos, arguments): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument == "--bench");
+    if cargos.is_empty() {
         println!("load: measures with `cargo bench` only");
         return ExitCode::SUCCESS;
     }
@@ -103,7 +105,6 @@ fn plan(arguments: &[String]) -> Result<Plan, String> {
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().cloned().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--bench" => {}
             "--quick" => {
                 (plan.rounds, plan.rounds_max) = (2, 2);
                 plan.extent.duration = Duration::from_secs(1);
