@@ -61,8 +61,8 @@ pub const DEADLINES_PER_TURN: usize = 256;
 ///
 /// With long messages for many clients, each outbox then leaves while it lies in the processor's
 /// cache, and its buffer serves the next one. Smaller, and a system call carries fewer messages;
-/// larger, and the buffers of a turn fall out of the cache (64 messages of 16 KB each to 100 clients
-/// took twice the time).
+/// larger, and the buffers of a turn fall out of the cache (64 messages of 16 KB each to 100
+/// clients took twice the time).
 pub const PRESSING_BYTES: usize = 48 * 1024;
 /// The kernel's send buffer of a connection, in bytes (SO_SNDBUF).
 ///
@@ -112,8 +112,8 @@ pub const LINGER: Duration = Duration::from_secs(2);
 /// The longest time for which a client that sent too fast is not read.
 ///
 /// Without it a read full of blank lines is eleven minutes of debt, in which neither the end of the
-/// client's stream nor its silence would be seen. Shorter, and a client that sends nothing but blank
-/// lines is slowed down less: one read of 64 KiB in this time.
+/// client's stream nor its silence would be seen. Shorter, and a client that sends nothing but
+/// blank lines is slowed down less: one read of 64 KiB in this time.
 pub const DEBT_MAX: Duration = Duration::from_secs(10);
 
 /// Bytes refused by the kernel, of all connections together: pongs, last words, and text taken from

@@ -607,4 +607,4 @@ pub fn limits(config: &Config) -> (hub::Limits, connection::Limits) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

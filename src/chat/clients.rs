@@ -33,8 +33,8 @@ pub struct Clients {
     gathering: Vec<Token>,
     /// The time at which those lines leave.
     gather_until: Option<Instant>,
-    /// Clients for which more than [`PRESSING_BYTES`] wait, or more than half of their share. One of
-    /// them may be here many times.
+    /// Clients for which more than [`PRESSING_BYTES`] wait, or more than half of their share. One
+    /// of them may be here many times.
     pub(super) pressing: Vec<Token>,
     pub(super) counters: Counters,
 }

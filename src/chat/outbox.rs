@@ -12,8 +12,8 @@ use crate::memory::{extend_tightly, reserve_tightly};
 
 /// One line in up to three pieces, which are copied into one buffer where it waits.
 ///
-/// A long body is a piece by itself, still in the buffer that it was read into. So it is copied once
-/// here, and once by the kernel.
+/// A long body is a piece by itself, still in the buffer that it was read into. So it is copied
+/// once here, and once by the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Pieces<'a>(pub [&'a [u8]; 3]);
 

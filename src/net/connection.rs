@@ -403,7 +403,8 @@ impl<S: Stream> Connection<S> {
         self.send(Opcode::Text, text, shared);
     }
 
-    /// Puts a text in front of our answer to the peer's close frame, which has not been flushed yet.
+    /// Puts a text in front of our answer to the peer's close frame, which has not been flushed
+    /// yet.
     pub fn send_before_close(&mut self, text: &[u8], shared: &mut Shared) {
         let State::Closing(Goodbye { close_at, .. }) = &self.state else { return };
         let close = self.pipe.out_mut().split_off(*close_at);

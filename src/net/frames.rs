@@ -303,8 +303,8 @@ impl Frames {
         self.partial.is_empty() && self.open.is_none()
     }
 
-    /// Drops incomplete input, and gives its bytes back to the budget. Returns a search that goes on
-    /// behind the beginning of the frame that was dropped.
+    /// Drops incomplete input, and gives its bytes back to the budget. Returns a search that goes
+    /// on behind the beginning of the frame that was dropped.
     pub fn release(&mut self, codec: &mut Codec) -> CloseSearch {
         let mut search = CloseSearch::default();
         search.find(&self.take_partial(codec));

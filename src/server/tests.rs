@@ -248,6 +248,13 @@ fn split_frames(mut bytes: &[u8]) -> (Vec<String>, &[u8]) {
 
 // ---- the play ----
 
+/// Returns a server for 100 connections over streams of any kind, with the default limits.
+#[cfg(feature = "tls")]
+pub(crate) fn server_over<S: Stream>(shared: Shared) -> Server<S> {
+    let (hub_limits, _) = limits(&Config::default());
+    Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), shared)
+}
+
 /// A server, its clients, and the clock.
 struct Play {
     server: Server<ServerEnd>,

@@ -66,7 +66,8 @@ impl Browser {
         let axe = std::fs::read_to_string(path).expect("tests/run installs it");
         let script = "
             const results = await axe.run(document, { resultTypes: ['violations'] });
-            return results.violations.map(({ id, help, nodes }) => [id, help, ...nodes.map(({ html }) => html)]);
+            return results.violations.map(({ id, help, nodes }) =>
+              [id, help, ...nodes.map(({ html }) => html)]);
         ";
         for scheme in ["light", "dark"] {
             self.prefer_colours(scheme);

@@ -19,7 +19,9 @@ const IN_LOG: &str = "
     const found = () => nodes.find((node) => node.data === body);
     const scroller = () => {
       let box = log;
-      while (box.scrollHeight <= box.clientHeight || getComputedStyle(box).overflowY === 'visible') {
+      while (
+        box.scrollHeight <= box.clientHeight || getComputedStyle(box).overflowY === 'visible'
+      ) {
         box = box.parentElement;
       }
       return box;
@@ -106,7 +108,8 @@ impl Browser {
     pub fn beside(&self, body: &str) -> String {
         let script = "
             let part = found()?.parentElement;
-            while (part && part !== log && !/Sending|Sent|Delivered|Read|Failed/.test(part.textContent)) {
+            const isState = /Sending|Sent|Delivered|Read|Failed/;
+            while (part && part !== log && !isState.test(part.textContent)) {
               part = part.parentElement;
             }
             return part?.textContent ?? '';

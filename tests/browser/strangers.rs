@@ -106,13 +106,15 @@ impl Browser {
             const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
             const turning = [];
             while (walker.nextNode()) {
-              if (walker.currentNode.data.includes('\\u202e')) turning.push(walker.currentNode.parentElement);
+              const { data, parentElement } = walker.currentNode;
+              if (data.includes('\\u202e')) turning.push(parentElement);
             }
             return [
               'harmed' in globalThis,
               document.querySelectorAll('[onerror], [src=x]').length,
               [...document.links].filter((link) => !/^(https?|mailto):/.test(link.href)).length,
-              turning.filter((element) => !/isolate|plaintext/.test(getComputedStyle(element).unicodeBidi)).length,
+              turning.filter((element) =>
+                !/isolate|plaintext/.test(getComputedStyle(element).unicodeBidi)).length,
             ];
         ";
         let harm: Value = self.run(script, json!([]));

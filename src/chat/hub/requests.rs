@@ -182,18 +182,7 @@ impl Hub {
             return refuse(ErrorCode::Full, text);
         }
         let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
-        let mut line = std::mem::take(&mut self.line);
-        line.clear();
-        let held = if body.len() < SEPARATE_BODY_BYTES {
-            ToClient::Message { from: &from.id, body, mid, at }.write(&mut line);
-            self.route(from, to, recipient, mid, &line[..], now)
-        } else {
-            let body_at = put_message_around(&mut line, &from.id, mid, at);
-            let pieces = Pieces([&line[..body_at], body.as_bytes(), &line[body_at..]]);
-            self.route(from, to, recipient, mid, pieces, now)
-        };
-        self.line = line;
-        let held = held?;
+        let held = self.route_body(from, to, recipient, body, mid, now)?;
         self.mid = mid;
         self.clients.counters.messages += 1;
         if let Some((owner, hash)) = repeatable
@@ -208,6 +197,31 @@ impl Hub {
         Ok(())
     }
 
+    /// Makes a message of a body and routes it. A long body is not copied on the way to the line.
+    fn route_body(
+        &mut self,
+        from: &Sender,
+        to: &str,
+        recipient: Holder,
+        body: &str,
+        mid: Mid,
+        now: Now,
+    ) -> Result<bool, Refusal> {
+        let at = now.unix_ms;
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let held = if body.len() < SEPARATE_BODY_BYTES {
+            ToClient::Message { from: &from.id, body, mid, at }.write(&mut line);
+            self.route(from, to, recipient, mid, &line[..], now)
+        } else {
+            let body_at = put_message_around(&mut line, &from.id, mid, at);
+            let pieces = Pieces([&line[..body_at], body.as_bytes(), &line[body_at..]]);
+            self.route(from, to, recipient, mid, pieces, now)
+        };
+        self.line = line;
+        held
+    }
+
     fn answer_repeated(&mut self, from: &Sender, reference: &str, sent: Sent, now: Now) {
         let Sent { mid: count, at, to, held, fate } = sent;
         let mid = Mid { count, ..self.mid };
@@ -217,8 +231,8 @@ impl Hub {
         self.report_fate(from.token, &to, &[count], fate, now);
     }
 
-    /// Puts a message into the recipient's outbox, or holds it for an owned id. Returns `true` if the
-    /// recipient is away.
+    /// Puts a message into the recipient's outbox, or holds it for an owned id. Returns `true` if
+    /// the recipient is away.
     fn route<'l>(
         &mut self,
         from: &Sender,

@@ -11,10 +11,7 @@ use proptest::prelude::*;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion, version};
 
 use super::*;
-use crate::chat::hub::Hub;
-use crate::config::Config;
 use crate::limits::{HANDSHAKES_PER_TURN, HEAD_BYTES_MAX, LINGER, READ_BYTES, WRITE_STALL};
-use crate::net::addresses::Addresses;
 use crate::net::connection::tests::{CLOSE, TEXT, UPGRADE, frame, ours};
 use crate::net::connection::{Connection, End, Incoming, Limits, Shared, View};
 use crate::net::http::assets::Files;
@@ -475,8 +472,7 @@ struct Crowd {
 impl Crowd {
     fn new(closed: bool) -> Crowd {
         let Talk { shared, now, .. } = Talk::new(&version::TLS13);
-        let (hub_limits, _) = server::limits(&Config::default());
-        let server = Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), shared);
+        let server = server::tests::server_over(shared);
         let mut crowd = Crowd { server, wires: Vec::new(), ready: Vec::new(), now };
         for _ in 0..HANDSHAKES_PER_TURN * 2 + 1 {
             let coming = ciphertext(&mut client(&version::TLS13)).into();

@@ -93,7 +93,7 @@ fn stalled_close_frame_is_given_up_after_the_write_stall() {
 }
 
 #[test]
-fn input_behind_our_close_frame_is_discarded_whatever_its_length() {
+fn input_behind_our_close_frame_is_discarded_at_any_length() {
     let mut talk = Talk::open();
     talk.close(1009);
     talk.visit();
@@ -107,7 +107,7 @@ fn input_behind_our_close_frame_is_discarded_whatever_its_length() {
 }
 
 #[test]
-fn close_frame_is_found_behind_frames_of_any_length_however_cut() {
+fn close_frame_is_found_behind_frames_of_any_length() {
     let rest = [frame(0x82, [0x88; 70]), frame(TEXT, vec![b'x'; 300]), frame(PING_FRAME, "")];
     let input = [&rest.concat()[..], &frame(CLOSE, b"\x03\xe9")].concat();
     let close_at = input.len() - frame(CLOSE, b"\x03\xe9").len();

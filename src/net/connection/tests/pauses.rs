@@ -47,7 +47,7 @@ fn reset_ends_a_paused_connection_at_once() {
 }
 
 #[test]
-fn paused_peer_that_closed_its_side_is_gone_soon_whatever_is_unread() {
+fn paused_peer_that_closed_its_side_is_gone_soon() {
     let mut talk = Talk::open();
     talk.connection.charge(1000, talk.now, &talk.shared);
     talk.arrive_with_end(frame(TEXT, "unread"));
