@@ -30,6 +30,11 @@ impl Drop for Echo {
     }
 }
 
+/// Returns `true` if the bytes begin with a whole close frame of a server.
+fn has_close_frame(bytes: &[u8]) -> bool {
+    matches!(bytes, [CLOSE, len, payload @ ..] if payload.len() >= usize::from(*len))
+}
+
 impl Echo {
     fn start() -> Echo {
         let mut process = Command::new(example())
@@ -52,18 +57,33 @@ impl Echo {
     }
 
     /// Sends bytes in pieces of `chop` bytes, and returns all bytes until the end of the stream.
-    fn converse(&self, said: &[u8], chop: usize) -> Vec<u8> {
+    ///
+    /// The server closes its side after both close frames, so the client answers a close frame that
+    /// comes behind `answers_len` bytes. (The example has no deadline that would end it otherwise.)
+    fn converse(&self, said: &[u8], answers_len: usize, code: Option<u16>, chop: usize) -> Vec<u8> {
         let mut stream = self.connect();
         let mut writer = stream.try_clone().unwrap();
         thread::scope(|scope| {
-            scope.spawn(move || {
-                // Behind its close frame the server need not read any more.
-                said.chunks(chop).try_for_each(|piece| writer.write_all(piece))
+            let writer = scope.spawn(move || {
+                // A server that has seen a close frame may be gone already.
+                let _ = said.chunks(chop).try_for_each(|piece| writer.write_all(piece));
+                writer
             });
             let mut heard = Vec::new();
+            while !has_close_frame(heard.get(answers_len..).unwrap_or_default()) {
+                let mut buffer = [0; 65_536];
+                match stream.read(&mut buffer).expect("answers, and no reset") {
+                    0 => return heard,
+                    len => heard.extend_from_slice(&buffer[..len]),
+                }
+            }
+            let mut writer = writer.join().expect("the writer does not panic");
+            let _ = writer.write_all(&frame(CLOSE, &closing(1000, b"")));
+            if code == Some(1009) {
+                // The close frame counts as payload that the header has announced.
+                let _ = writer.shutdown(Shutdown::Write);
+            }
             stream.read_to_end(&mut heard).expect("the end of the stream, and no reset");
-            // Releases the writer, which may be blocked if the server has stopped reading.
-            let _ = stream.shutdown(Shutdown::Both);
             heard
         })
     }
@@ -78,7 +98,7 @@ impl Echo {
         code: Option<u16>,
         chop: usize,
     ) {
-        let heard = self.converse(said, chop);
+        let heard = self.converse(said, answers.len(), code, chop);
         assert!(heard.starts_with(answers), "{case}, by {chop}: the answers differ");
         match &heard[answers.len()..] {
             [CLOSE, 0] => assert_eq!(None, code, "{case}, by {chop}"),
