@@ -81,7 +81,7 @@ fn what_is_no_certificate_and_key_that_belong_together_is_one_sentence_and_exit_
     check(&["--tls-cert", cert, "--tls-key", cert], "holds no key in PEM");
     check(
         &["--tls-cert", cert, "--tls-key", other_key],
-        "--tls-key is not the key of the certificate",
+        "--tls-key is not the key of a certificate in --tls-cert",
     );
     check(&["--redirect", "127.0.0.1:0"], "--redirect leads to https");
 }
@@ -236,6 +236,13 @@ fn certificate_and_key_are_read_anew_and_nobody_is_dropped() {
         server.signal(Signal::HUP);
         let line = server.wait_for_log("certificate and key stay as they were");
         assert!(line.contains("--tls-key: ") && line.contains("holds no key in PEM"), "{line}");
+        // A damaged certificate behind a good one breaks nothing, either.
+        let good = std::fs::read_to_string(&files.certificate).expect("a file");
+        let damaged = good.replacen("-----\n", "-----\nAAAA\n", 1);
+        std::fs::write(&files.certificate, good + &damaged).expect("a file");
+        server.signal(Signal::HUP);
+        let line = server.wait_for_log("certificate and key stay as they were");
+        assert!(line.contains("--tls-cert: ") && line.contains("at position 2"), "{line}");
         // Not resumed, or it would be the certificate that the client remembers.
         assert_eq!(seen(&files.client()), (old.clone(), HandshakeKind::Full));
         // New ones: for who comes from now on.
