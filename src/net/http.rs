@@ -5,7 +5,7 @@
 //! - An answer depends on the bytes of its request, the [`Site`] and the time given, and on nothing
 //!   else: not on earlier requests, not on how the bytes were cut into reads, not on the bytes
 //!   behind the head.
-//! - All checks stand in one function, `decide`, in the order in which they are made.
+//! - All checks stand in two functions, `locate` and `decide`, in the order in which they are made.
 //! - No request has a body.
 //! - The only file read is the requested one, and only with [`Files::Folder`].
 //!
@@ -37,6 +37,9 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The time for which a browser that has seen this server over TLS insists on TLS: a year, as is
 /// recommended, in seconds. A visitor that stays away longer can be led to plain HTTP again.
 ///
+/// It is sent only for hosts that an operator listed for it ([`Origin::pledges_tls`]), because a
+/// browser cannot be made to forget it.
+///
 /// `includeSubDomains` is left out, because other hosts of the domain are not ours to promise for;
 /// so is `preload`, because a host does not get off the browsers' built-in lists for years.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
@@ -47,6 +50,8 @@ pub struct Site {
     access: Access,
     /// The site is served over TLS.
     has_tls: bool,
+    /// Browsers are told to come back with TLS only, where an origin allows that.
+    has_hsts: bool,
 }
 
 enum Content {
@@ -148,7 +153,7 @@ pub fn parse(bytes: &[u8], site: &Site, unix_ms: u64) -> Parsed {
 impl Site {
     /// Returns a site with these files and a WebSocket endpoint, both limited by `access`.
     pub fn new(files: Files, access: Access, endpoint: Endpoint) -> Site {
-        Site { content: Content::Page { files, endpoint }, access, has_tls: false }
+        Site { content: Content::Page { files, endpoint }, access, has_tls: false, has_hsts: false }
     }
 
     /// Returns the same site, served over TLS.
@@ -156,12 +161,25 @@ impl Site {
         Site { has_tls: true, ..self }
     }
 
+    /// Returns the same site, which tells browsers to come back with TLS only
+    /// (`Strict-Transport-Security`, RFC 6797), under the names that an `https` origin lists.
+    pub fn with_hsts(self) -> Site {
+        Site { has_hsts: true, ..self }
+    }
+
+    fn pledges_tls(&self, host: Option<&Authority>) -> bool {
+        let (Access::Pages(origins), Some(Authority { host, .. })) = (&self.access, host) else {
+            return false;
+        };
+        self.has_tls && self.has_hsts && origins.iter().any(|origin| origin.pledges_tls(host))
+    }
+
     /// Returns a site that redirects every request to the same address at `https://`.
     ///
     /// The port is that of an `https` origin with the same host, or else `port`. Only hosts that
     /// `access` allows are redirected, so a link to this server cannot lead to a foreign host.
     pub fn redirect(port: u16, access: Access) -> Site {
-        Site { content: Content::Redirect { port }, access, has_tls: false }
+        Site { content: Content::Redirect { port }, access, has_tls: false, has_hsts: false }
     }
 
     /// Returns a site with these metrics at `/metrics`, and nothing else.
@@ -170,7 +188,8 @@ impl Site {
     /// no option lists. A page that reaches it by DNS rebinding learns no more than any client that
     /// can reach this address: numbers, but no id and no text.
     pub fn metrics(text: String) -> Site {
-        Site { content: Content::Metrics(text), access: Access::Anyone, has_tls: false }
+        let content = Content::Metrics(text);
+        Site { content, access: Access::Anyone, has_tls: false, has_hsts: false }
     }
 
     fn find(&self, path: &str) -> Result<Resource<'_>, Reply> {
@@ -275,11 +294,17 @@ fn find_bare_lf(bytes: &[u8]) -> Option<usize> {
 }
 
 fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
-    let mut reply = match decide(request, site) {
+    let (is_pledged, outcome) = match locate(request, site) {
+        Ok((host, path)) => {
+            (site.pledges_tls(host.as_ref()), decide(request, host.as_ref(), path, site))
+        }
+        Err(refusal) => (false, Err(refusal)),
+    };
+    let mut reply = match outcome {
         Ok(Outcome::Upgrade(response)) => return Answer::Upgrade(response),
         Ok(Outcome::Reply(reply)) | Err(reply) => reply,
     };
-    if site.has_tls {
+    if is_pledged {
         reply = reply.field("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY);
     }
     reply.close |= request.wants_close();
@@ -291,14 +316,24 @@ fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
     Answer::Respond(response)
 }
 
-/// Makes all checks in their order: from those without which reading on is unsafe, to those that
-/// only the purpose of the request needs.
-fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
+/// Returns the host and the path that a request is addressed to, if this server answers for the
+/// host. `None` is the host of a request that names none, which only HTTP/1.0 may do.
+fn locate<'a>(request: &Request<'a>, site: &Site) -> Result<(Option<Authority>, &'a str), Reply> {
     let (authority, path) = parse_target(request.target)?;
-    let host = check_host(request, authority, &site.access)?;
+    Ok((check_host(request, authority, &site.access)?, path))
+}
+
+/// Makes all further checks in their order: from those without which reading on is unsafe, to those
+/// that only the purpose of the request needs.
+fn decide(
+    request: &Request,
+    host: Option<&Authority>,
+    path: &str,
+    site: &Site,
+) -> Result<Outcome, Reply> {
     check_body(request)?;
     if let Content::Redirect { port } = site.content {
-        return Ok(Outcome::Reply(redirect(request, host.as_ref(), &site.access, port)?));
+        return Ok(Outcome::Reply(redirect(request, host, &site.access, port)?));
     }
     let resource = site.find(path)?;
     check_method(request)?;
@@ -307,7 +342,7 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
             check_upgrade(request)?;
             check_version(request)?;
             let key = check_key(request)?;
-            check_origin(request, host.as_ref(), site)?;
+            check_origin(request, host, site)?;
             let subprotocol = choose_subprotocol(request, endpoint);
             Ok(Outcome::Upgrade(switch_protocols(key, subprotocol)))
         }

@@ -145,7 +145,9 @@ fn server(config: &Config, origins: Vec<Origin>, port: u16) -> Server<Socket> {
     let site = Site::new(files, access.clone(), endpoint);
     let (hub_limits, connection_limits) = limits(config);
     let shared = if config.tls_files().is_some() {
-        let mut shared = Shared::new(site.over_tls(), connection_limits);
+        let site = site.over_tls();
+        let site = if config.no_hsts { site } else { site.with_hsts() };
+        let mut shared = Shared::new(site, connection_limits);
         shared.set_redirect(Site::redirect(port, access));
         shared
     } else {

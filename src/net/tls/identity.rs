@@ -88,8 +88,7 @@ impl Identity {
 
 /// Reads a file in PEM, and puts each section on lines of its own.
 ///
-/// The parser ignores a section whose first line has other bytes in front of it, and says nothing.
-/// Files come like this: joined without a line break between them, indented, or with a byte order
+/// The parser ignores a section if other bytes stand in front of its first line. Files come like this: joined without a line break between them, indented, or with a byte order
 /// mark in front of each.
 fn read_pem(path: &Path) -> Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;

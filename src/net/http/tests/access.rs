@@ -213,15 +213,53 @@ fn origin_option_takes_an_origin_and_nothing_else() {
 }
 
 #[test]
-fn tls_site_sends_hsts_and_refuses_http_origins() {
+fn hsts_is_sent_for_public_https_origins_at_port_443_only() {
+    const FIELD: &str = "\r\nStrict-Transport-Security: max-age=31536000\r\n";
+    let origins = [
+        "https://chat.example",
+        "https://other.example:8443",
+        "http://plain.example",
+        "https://chat",
+        "https://pi.local",
+        "https://127.0.0.1",
+    ];
+    let origins = origins.map(|origin| Origin::parse(origin).unwrap());
+    let pages = || site_for(Access::Pages(origins.to_vec()));
+    let over_tls = pages().over_tls().with_hsts();
+    let text = |site: &Site, head: &str| {
+        let Answer::Respond(response) = answer_to(site, head.as_bytes(), head.len()) else {
+            panic!("{head:?} is no upgrade")
+        };
+        check_response(&response, "")
+    };
+    let at = |host: &str, target: &str| format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for target in ["/", "/healthz", "/nothing", "/ws"] {
+        for host in ["chat.example", "CHAT.example.", "chat.example:8443"] {
+            let text = text(&over_tls, &at(host, target));
+            assert!(text.contains(FIELD), "{host}: {text}");
+        }
+        for host in ["other.example", "other.example:8443", "plain.example"] {
+            let text = text(&over_tls, &at(host, target));
+            assert!(!text.contains("Strict-"), "{host}: {text}");
+        }
+        for host in ["localhost", "chat", "pi.local", "127.0.0.1", "[::1]", "evil.example"] {
+            let text = text(&over_tls, &at(host, target));
+            assert!(!text.contains("Strict-"), "{host}: {text}");
+        }
+    }
+    // The authority of an absolute target overrides `Host`.
+    assert!(text(&over_tls, &at("localhost", "https://chat.example/")).contains(FIELD));
+    assert!(!text(&over_tls, &at("chat.example", "https://localhost/")).contains("Strict-"));
+    let head = "GET / HTTP/1.0\r\n\r\n";
+    assert!(!text(&over_tls, head).contains("Strict-"));
+    assert!(!text(&pages().over_tls(), &at("chat.example", "/")).contains("Strict-"));
+    assert!(!text(&pages(), &at("chat.example", "/")).contains("Strict-"));
+}
+
+#[test]
+fn tls_site_refuses_http_origins_of_its_own() {
     let over_tls = site().over_tls();
     let check = |head: &str, expected: &str| check_at(&over_tls, head, expected);
-    for target in ["/", "/healthz", "/nothing", "/ws"] {
-        let response = answer_to(&over_tls, get(target, "").as_bytes(), get(target, "").len());
-        let Answer::Respond(response) = response else { panic!("{target} is no upgrade") };
-        let text = check_response(&response, "");
-        assert!(text.contains("\r\nStrict-Transport-Security: max-age=31536000\r\n"), "{text}");
-    }
     check(&handshake("Origin: https://localhost:8080\r\n"), "101");
     check(&handshake("Origin: http://localhost:8080\r\n"), "403");
     check(&handshake("Origin: http://other.example:8080\r\n"), "101");
