@@ -36,7 +36,7 @@ use crate::token::Token;
 mod listener;
 mod socket;
 
-use listener::{Listener, Throttle, Tls};
+use listener::{Listener, Tls};
 pub use socket::{Identity, Socket, WITHOUT_TLS};
 
 // The low half of a connection's token is its slab key, and no key gets as high as these.
@@ -55,7 +55,6 @@ pub struct EventLoop {
     signals: Signals,
     /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
     signalled: bool,
-    warnings: Throttle,
     /// The ready connections of this turn.
     ready: Vec<Ready>,
     /// The time at which the loop ends even if clients are still connected. The first signal sets
@@ -79,7 +78,6 @@ impl EventLoop {
             listeners: vec![chat],
             signals,
             signalled: false,
-            warnings: Throttle::default(),
             ready: Vec::with_capacity(EVENTS_MAX),
             stop_by: None,
         })
@@ -234,7 +232,7 @@ impl EventLoop {
 
     fn accept(&mut self, now: Now, server: &mut Server<Socket>) {
         for listener in &mut self.listeners {
-            listener.accept(now, server, self.poll.registry(), &mut self.warnings);
+            listener.accept(now, server, self.poll.registry());
         }
     }
 }

@@ -9,14 +9,16 @@
 //! - No request has a body.
 //! - The only file read is the requested one, and only with [`Files::Folder`].
 //!
-//! It does not know sockets, deadlines or frames.
+//! It does not know sockets, deadlines or frames, nor the log: a refusal that an operator has to
+//! know of carries its line ([`LogLine`]).
 
 use std::borrow::Cow;
 
 use data_encoding::BASE64;
 use httparse::{EMPTY_HEADER, Header, Status};
+use log::Level;
 
-use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, LOG_VALUE_BYTES_MAX};
 use crate::net::http::assets::{File, Files};
 
 pub mod assets;
@@ -25,11 +27,11 @@ mod reply;
 
 pub use origin::Origin;
 use origin::{Authority, is_digits, split_scheme};
+pub use reply::{LogLine, Response, STATUSES, not_https, timed_out, unavailable};
 use reply::{
     Reply, bad_request, fields_too_large, not_found, nothing_here, switch_protocols, too_long,
     upgrade_required,
 };
-pub use reply::{Response, STATUSES, not_https, timed_out, unavailable};
 
 /// The media type of Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -213,9 +215,10 @@ fn file(files: &Files, name: &str) -> Result<Resource<'static>, Reply> {
         Ok(Some(file)) => Ok(Resource::File(file)),
         Ok(None) => Err(nothing_here()),
         Err(error) => {
-            log::warn!("cannot read {name} in the folder of --www: {error}");
             let sentence = "This file is here, but the server cannot read it.";
-            Err(Reply::text("500 Internal Server Error", sentence))
+            let reason = format!("cannot read {name} in the folder of --www: {error}");
+            let reply = Reply::text("500 Internal Server Error", sentence);
+            Err(reply.logged(Level::Warn, reason))
         }
     }
 }
@@ -401,10 +404,11 @@ fn check_host(
         && !host.is_private()
         && origins.iter().all(|origin| origin.host != *host)
     {
-        log::debug!("refused: {host:?} is neither private nor the host of an --origin");
         let sentence = "This server does not answer under this host name; \
             --origin with the address of the page allows it.";
-        return Err(Reply::text("421 Misdirected Request", sentence));
+        let host = shortened(&[&host.to_string()]);
+        let reason = format!("Host {host} is neither private nor the host of an --origin");
+        return Err(Reply::text("421 Misdirected Request", sentence).logged(Level::Info, reason));
     }
     Ok(authority)
 }
@@ -496,11 +500,11 @@ fn check_origin(request: &Request, host: Option<&Authority>, site: &Site) -> Res
         [] => Ok(()),
         [value] if Origin::parse_serialized(value).is_some_and(is_allowed) => Ok(()),
         _ => {
-            let hosts = request.values("Host");
-            log::info!("refused: Origin {values:?} is neither at Host {hosts:?} nor an --origin");
             let sentence = "A page from this origin may not connect; \
                 --origin with the address of the page allows it.";
-            Err(Reply::text("403 Forbidden", sentence))
+            let (origin, host) = (shortened(&values), shortened(&request.values("Host")));
+            let reason = format!("Origin {origin} is neither at Host {host} nor an --origin");
+            Err(Reply::text("403 Forbidden", sentence).logged(Level::Info, reason))
         }
     }
 }
@@ -554,6 +558,15 @@ fn serve(request: &Request, file: File) -> Reply {
         Reply::new("200 OK").content(file.media_type, file.bytes)
     };
     reply.field("ETag", &file.etag)
+}
+
+/// Returns the values of a field for a line of the log: in quotes, with everything escaped that
+/// could look like another line, and at most [`LOG_VALUE_BYTES_MAX`] bytes of them.
+fn shortened(values: &[&str]) -> String {
+    let text = values.join(", ");
+    let end = (0..=LOG_VALUE_BYTES_MAX.min(text.len())).rfind(|&at| text.is_char_boundary(at));
+    let rest = if text.len() > LOG_VALUE_BYTES_MAX { "…" } else { "" };
+    format!("{:?}{rest}", &text[..end.unwrap_or_default()])
 }
 
 fn without_query(path: &str) -> &str {

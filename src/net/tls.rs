@@ -16,6 +16,7 @@
 //! plaintext are not known here.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use log::debug;
@@ -211,6 +212,10 @@ impl<S: Stream> Stream for TlsStream<S> {
 
     fn spoke_plaintext(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.peer == Peer::SpeaksPlaintext)
+    }
+
+    fn peer_address(&self) -> Option<IpAddr> {
+        self.socket.peer_address()
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

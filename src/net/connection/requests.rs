@@ -135,7 +135,10 @@ impl<S: Stream> Connection<S> {
 
     /// Queues a response; its body leaves behind the queued head.
     pub(super) fn respond(&mut self, response: Response, now: Now, shared: &mut Shared) {
-        let Response { head, body, close } = response;
+        let Response { head, body, close, log_line } = response;
+        if let Some(line) = log_line {
+            shared.log_refusal(&line, self.pipe.stream(), now);
+        }
         let State::Http(http) = &mut self.state else { return };
         shared.counters.count_response(&head);
         http.last = close.then(|| End::Refused(status(&head)));

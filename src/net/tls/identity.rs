@@ -88,8 +88,9 @@ impl Identity {
 
 /// Reads a file in PEM, and puts each section on lines of its own.
 ///
-/// The parser ignores a section if other bytes stand in front of its first line. Files come like this: joined without a line break between them, indented, or with a byte order
-/// mark in front of each.
+/// The parser ignores a section if other bytes stand in front of its first line. Files come like
+/// this: joined without a line break between them, indented, or with a byte order mark in front of
+/// each.
 fn read_pem(path: &Path) -> Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     Ok(String::from_utf8_lossy(&bytes).replace("-----BEGIN ", "\n-----BEGIN "))

@@ -271,3 +271,32 @@ fn tls_site_refuses_http_origins_of_its_own() {
     check(&at("localhost", "http://localhost"), "403");
     check(&at("localhost", "http://localhost:443"), "403");
 }
+
+#[test]
+fn refused_host_and_origin_are_told_to_the_log_in_short() {
+    let logged = |head: &str| {
+        let Answer::Respond(response) = answer_to(&site(), head.as_bytes(), head.len()) else {
+            panic!("{head:?} is no upgrade")
+        };
+        response.log_line.map(|line| line.text)
+    };
+    let host = |host: &str| logged(&bare(&format!("Host: {host}\r\n"))).expect("a line");
+    let origin = |fields: &str| logged(&handshake(fields)).expect("a line");
+    assert_eq!(
+        host("evil.example:8080"),
+        "Host \"evil.example\" is neither private nor the host of an --origin"
+    );
+    assert_eq!(
+        origin("Origin: https://evil.example\r\nOrigin: null\r\n"),
+        "Origin \"https://evil.example, null\" is neither at Host \"localhost:8080\" nor an --origin"
+    );
+    for long in ["x".repeat(4000), "é".repeat(2000), "\t\"\\".repeat(1000)] {
+        let line = origin(&format!("Origin: {long}\r\n"));
+        assert!(line.len() < 500 && line.contains("\"… is neither"), "{line}");
+        assert!(!line.contains(char::is_control), "{line}");
+    }
+    let line = host(&format!("{}.example", "x".repeat(4000)));
+    assert!(line.len() < 500 && line.contains("x\"… is neither"), "{line}");
+    assert_eq!(logged(&get("/", "")), None);
+    assert_eq!(logged(&get("/nothing", "")), None);
+}
