@@ -77,9 +77,7 @@ fn serve(options: Options) -> Result<(), String> {
     let redirect = bind_also(&mut event_loop, config.redirect, View::Redirect, &config)?;
     let scheme = if identity.is_some() { "https" } else { "http" };
     if let (Some(identity), Some((certificate, key))) = (identity, config.tls_files()) {
-        event_loop
-            .speak_tls(identity, certificate.into(), key.into())
-            .map_err(|error| error.to_string())?;
+        event_loop.speak_tls(identity, certificate.into(), key.into());
     }
     let mut server = server(&config, origins, address.port());
     info!(
