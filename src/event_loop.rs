@@ -102,7 +102,7 @@ impl EventLoop {
         config: &Config,
     ) -> io::Result<SocketAddr> {
         let token = match view {
-            View::Page => CHAT,
+            View::Page | View::Refused => CHAT,
             View::Metrics => METRICS,
             View::Redirect => REDIRECT,
         };

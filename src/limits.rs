@@ -78,7 +78,8 @@ pub const CONNECTIONS_MAX: usize = 32_768;
 /// Descriptors that connections leave free: standard streams, listeners, `poll`, signals, a file of
 /// `--www`, refused connections, connections for metrics.
 pub const DESCRIPTORS_RESERVED: usize = 32;
-/// Connections beyond the limit that are answered 503 at one time; others are dropped unanswered.
+/// Connections beyond the limit that are answered at one time, each within [`LINGER`]; others are
+/// dropped unanswered.
 pub const REFUSALS_MAX: usize = 16;
 /// Connections for metrics at one time, besides all others. A scraper needs one. Each may hold one
 /// text of 6 KiB.

@@ -95,7 +95,7 @@ pub struct Ready {
 pub enum Accepted {
     /// It has a slot.
     Taken,
-    /// All slots are taken. It is answered 503 if a slot for refusals is free.
+    /// All slots are taken. Its request is answered 503 if a slot for refusals is free.
     Full,
     /// All slots for its address are taken. It is answered likewise.
     AddressFull,
@@ -133,7 +133,7 @@ enum SlotKind {
     Chat,
     /// A connection to the metrics.
     Metrics,
-    /// A connection over a quota, which is answered 503.
+    /// A connection over a quota, which gets one answer: 503, or a sign of life.
     Refusal,
 }
 
@@ -252,7 +252,7 @@ impl<S: Stream> Server<S> {
         }
         let connection = match kind {
             SlotKind::Chat | SlotKind::Metrics => Connection::new(stream, view, now, &self.shared),
-            SlotKind::Refusal => Connection::refused(stream, now, &mut self.shared),
+            SlotKind::Refusal => Connection::refused(stream, now),
         };
         let timer = Timer::default();
         slot.insert(Slot { connection, timer, is_on_read_list: false, unsent: 0, kind });

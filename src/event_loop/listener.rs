@@ -180,9 +180,7 @@ impl Listener {
             (Accepted::Taken, _) => return,
             (Accepted::AddressFull, _) => "--per-address limits them",
             (Accepted::Full, View::Metrics) => "all connections for metrics are taken",
-            (Accepted::Full, View::Page | View::Redirect) => {
-                "--max-clients or the limit of open descriptors is reached"
-            }
+            (Accepted::Full, _) => "--max-clients or the limit of open descriptors is reached",
         };
         if let Some(skipped) = server.warnings.admit(now) {
             let from = from.to_canonical();

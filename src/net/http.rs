@@ -29,8 +29,8 @@ pub use origin::Origin;
 use origin::{Authority, is_digits, split_scheme};
 pub use reply::{LogLine, Response, STATUSES, not_https, timed_out, unavailable};
 use reply::{
-    Reply, bad_request, fields_too_large, not_found, nothing_here, switch_protocols, too_long,
-    upgrade_required,
+    Reply, bad_request, fields_too_large, no_room, not_found, nothing_here, switch_protocols,
+    too_long, upgrade_required,
 };
 
 /// The media type of Prometheus' text format.
@@ -64,6 +64,8 @@ enum Content {
     /// A redirect to the page, which is served over TLS at this port, unless an origin with the
     /// same host names another.
     Redirect { port: u16 },
+    /// One answer that the server is alive, and otherwise that it has no room.
+    Full,
 }
 
 /// The hosts this server answers for, and the pages that may connect.
@@ -194,15 +196,24 @@ impl Site {
         Site { content, access: Access::Anyone, has_tls: false, has_hsts: false }
     }
 
+    /// Returns a site for connections that have no place: any request is answered 503, and the
+    /// connection ends. Only `/healthz` is answered 200, because the process that probes it would
+    /// end a server that is merely busy.
+    pub fn full(&self) -> Site {
+        Site { content: Content::Full, access: self.access.clone(), ..*self }
+    }
+
     fn find(&self, path: &str) -> Result<Resource<'_>, Reply> {
         match (&self.content, path) {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
             (Content::Redirect { .. }, _) => Err(nothing_here()),
+            (Content::Full, "/healthz") => Ok(Resource::Health),
+            (Content::Full, _) => Err(no_room()),
             (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
                 Ok(Resource::Endpoint(endpoint))
             }
-            (_, "/healthz") => Ok(Resource::Health),
+            (_, "/healthz" | "/readyz") => Ok(Resource::Health),
             (Content::Page { files, .. }, "/") => file(files, "index.html"),
             // The target `*` is not a path, and not the name of a file either.
             (Content::Page { files, .. }, _) => file(files, path.strip_prefix('/').unwrap_or(path)),
@@ -310,7 +321,7 @@ fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
     if is_pledged {
         reply = reply.field("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY);
     }
-    reply.close |= request.wants_close();
+    reply.close |= request.wants_close() || matches!(site.content, Content::Full);
     let mut response = reply.write(unix_ms);
     if request.method == "HEAD" {
         // The head still tells the length of the body that GET would get (RFC 9110, 9.3.2).

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 
 use serde_json::json;
 
-use crate::support::{Client, Server, read_head};
+use crate::support::{Client, PATIENCE, Server, read_head};
 
 fn get(server: &Server, path: &str, fields: &str) -> String {
     ask(server, "GET", path, fields)
@@ -130,7 +130,7 @@ fn only_pages_of_this_origin_or_a_named_one_may_connect() {
 fn more_connections_than_allowed_are_answered_503() {
     let server = Server::start(&["--max-clients", "2"]);
     let held = ["a", "b"].map(|id| Client::join(&server, id));
-    let refused = server.exchange("");
+    let refused = server.exchange("GET / HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: "), "{refused}");
     for mut client in held {
         client.say(json!({"type": "leave"}));
@@ -143,7 +143,7 @@ fn more_connections_than_allowed_are_answered_503() {
 fn more_connections_from_one_address_than_allowed_are_answered_503() {
     let server = Server::start(&["--per-address", "2"]);
     let held = ["a", "b"].map(|id| Client::join(&server, id));
-    let refused = server.exchange("");
+    let refused = server.exchange("GET / HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     server.wait_for_log("no room for more connections from 127.0.0.1");
     for mut client in held {
@@ -151,4 +151,28 @@ fn more_connections_from_one_address_than_allowed_are_answered_503() {
         client.hear_close();
     }
     server.assert_alive();
+}
+
+#[test]
+fn full_server_is_alive_and_not_ready() {
+    let server = Server::start(&["--max-clients", "2"]);
+    let ask = |path| get(&server, path, "");
+    let mut only = Client::join(&server, "only");
+    for path in ["/healthz", "/readyz"] {
+        assert!(ask(path).starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    let _last = Client::join(&server, "last");
+    // More than are answered at one time, one after the other.
+    for _ in 0..20 {
+        let alive = ask("/healthz");
+        assert!(alive.starts_with("HTTP/1.1 200 ") && alive.ends_with("\r\n\r\nok\n"), "{alive}");
+        let ready = ask("/readyz");
+        assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("Retry-After: "), "{ready}");
+    }
+    only.say(json!({"type": "leave"}));
+    only.hear_close();
+    let began = std::time::Instant::now();
+    while !ask("/readyz").starts_with("HTTP/1.1 200 ") {
+        assert!(began.elapsed() < PATIENCE);
+    }
 }

@@ -94,7 +94,7 @@ fn with_everything_at_its_limit_at_once_memory_is_below_what_the_server_said_at_
         assert_eq!(mouth.is_heard().matches(r#""code":"too_many""#).count(), 2);
         mouths.push(mouth);
     }
-    let refused = server.exchange("");
+    let refused = server.exchange("GET / HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     // Sends that are remembered.
     for (n, mouth) in mouths.iter_mut().enumerate() {

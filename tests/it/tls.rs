@@ -137,10 +137,10 @@ fn who_speaks_http_to_it_is_told_in_plain_that_this_is_https() {
         wire.read_to_string(&mut answer).expect("an orderly end");
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
-    // And where there is no room, of that.
+    // Where there is no room, too: only a client that speaks TLS learns that.
     let server = start(&["--max-clients", "1"], certificate());
     let _only = server.connect();
-    assert!(curl(&[&format!("http://{}/", server.address)]).starts_with("HTTP/1.1 503 "));
+    assert!(curl(&[&format!("http://{}/", server.address)]).starts_with("HTTP/1.1 400 "));
     assert!(
         curl(&[&format!("https://localhost:{}/", server.address.port())])
             .starts_with("HTTP/1.1 503 ")

@@ -70,11 +70,6 @@ impl<S: Stream> Connection<S> {
         shared: &mut Shared,
     ) -> bool {
         let State::Http(Http { view, .. }) = self.state else { return false };
-        if self.unsent() > 0 {
-            // A refusal is queued before its request has come.
-            self.keep_head(input.take_all(), true, now, shared);
-            return false;
-        }
         if self.pipe.stream().spoke_plaintext() {
             input.take_all();
             self.respond(http::not_https(now.unix_ms), now, shared);

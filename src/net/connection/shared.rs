@@ -45,6 +45,8 @@ pub enum View {
     Metrics,
     /// The redirect to the page over https.
     Redirect,
+    /// Nothing but a sign of life: the connection is over a quota.
+    Refused,
 }
 
 /// The shared state of all connections of a loop.
@@ -52,6 +54,7 @@ pub struct Shared {
     site: Site,
     metrics: Site,
     redirect: Option<Site>,
+    refused: Site,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
     /// An empty buffer with capacity, lent to the connection that writes next.
@@ -91,10 +94,12 @@ impl Shared {
     pub fn new(site: Site, limits: Limits) -> Shared {
         let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
         let metrics = Site::metrics(String::new());
+        let refused = site.full();
         Shared {
             site,
             metrics,
             redirect: None,
+            refused,
             limits,
             codec,
             out: Vec::new(),
@@ -108,6 +113,7 @@ impl Shared {
         match view {
             View::Page => &self.site,
             View::Metrics => &self.metrics,
+            View::Refused => &self.refused,
             View::Redirect => self.redirect.as_ref().unwrap_or(&self.site),
         }
     }

@@ -69,13 +69,9 @@ pub fn timed_out(unix_ms: u64) -> Response {
     Reply::text("408 Request Timeout", sentence).closing().write(unix_ms)
 }
 
-/// Returns the answer to a connection beyond the limit: 503 with `Retry-After`, and the end.
+/// Returns the answer to a request that there is no memory for: 503 with `Retry-After`, and the end.
 pub fn unavailable(unix_ms: u64) -> Response {
-    let sentence = "This server has no room for another connection just now.";
-    Reply::text("503 Service Unavailable", sentence)
-        .field("Retry-After", &RETRY_AFTER_SECONDS.to_string())
-        .closing()
-        .write(unix_ms)
+    no_room().write(unix_ms)
 }
 
 /// Returns the answer to plain HTTP on a TLS port: 400 in plain text, and the end.
@@ -149,6 +145,13 @@ pub(super) fn bad_request(sentence: &str) -> Reply {
 
 pub(super) fn not_found(sentence: &str) -> Reply {
     Reply::text("404 Not Found", sentence)
+}
+
+pub(super) fn no_room() -> Reply {
+    let sentence = "This server has no room for another connection just now.";
+    Reply::text("503 Service Unavailable", sentence)
+        .field("Retry-After", &RETRY_AFTER_SECONDS.to_string())
+        .closing()
 }
 
 pub(super) fn nothing_here() -> Reply {

@@ -62,7 +62,7 @@ fn with_few_descriptors_fewer_are_let_in_and_the_rest_are_told() {
     let server = Server::spawn(&mut command);
     let mut held: Vec<_> = (0..32).map(|n| Client::join(&server, &n.to_string())).collect();
     for _ in 0..100 {
-        assert!(server.exchange("").starts_with("HTTP/1.1 503 "));
+        assert!(server.exchange("GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 503 "));
     }
     assert_eq!(server.log_until("no room for more connections").len(), 1);
     for mut client in held.drain(..2) {
