@@ -18,6 +18,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, ProducesTickets};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 
+use crate::net::files::read_regular;
+
 /// The certificate, its key, and the other settings that new sessions are made from.
 #[derive(Clone)]
 pub struct Identity(Arc<ServerConfig>);
@@ -92,7 +94,7 @@ impl Identity {
 /// this: joined without a line break between them, indented, or with a byte order mark in front of
 /// each.
 fn read_pem(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = read_regular(path).map_err(|error| format!("cannot be read: {error}"))?;
     Ok(String::from_utf8_lossy(&bytes).replace("-----BEGIN ", "\n-----BEGIN "))
 }
 

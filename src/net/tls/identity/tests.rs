@@ -129,6 +129,15 @@ fn certificate_file_that_would_break_handshakes_is_refused() {
 }
 
 #[test]
+fn file_that_is_not_regular_is_refused_and_not_waited_for() {
+    let folder = Folder::new("fifo");
+    let fifo = folder.0.join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("coreutils").success());
+    let sentence = Identity::load(&fifo, &fifo).err().expect("a sentence");
+    assert!(sentence.ends_with("cannot be read: it is not a regular file"), "{sentence}");
+}
+
+#[test]
 fn key_that_cannot_sign_is_refused_with_the_reason() {
     let folder = Folder::new("keys");
     let leaf = &pems().leaf;
