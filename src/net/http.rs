@@ -14,7 +14,6 @@
 
 use std::borrow::Cow;
 
-use data_encoding::BASE64;
 use httparse::{EMPTY_HEADER, Header, Status};
 use log::Level;
 
@@ -487,7 +486,12 @@ fn check_version(request: &Request) -> Result<(), Reply> {
 }
 
 fn check_key<'a>(request: &Request<'a>) -> Result<&'a str, Reply> {
-    let is_key = |key: &str| BASE64.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16);
+    // 16 bytes in base64: 22 characters and two signs of padding. The last character has 4 bits that
+    // belong to no byte; a client may set them, as the example of RFC 6455, 4.1, does.
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_key = |key: &str| {
+        key.strip_suffix("==").is_some_and(|key| key.len() == 22 && key.bytes().all(is_base64))
+    };
     match request.values("Sec-WebSocket-Key").as_slice() {
         [key] if is_key(key) => Ok(key),
         _ => Err(bad_request("The Sec-WebSocket-Key is not one text of 16 bytes in base64.")),
