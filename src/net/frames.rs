@@ -515,8 +515,8 @@ fn close_code(error: &Error) -> CloseCode {
     }
 }
 
-/// Answers a whole close frame with its own payload (RFC 6455, 5.5.1), and returns its code; 1005 if
-/// it has none (7.1.5).
+/// Answers a whole close frame with its own payload (RFC 6455, 5.5.1), and returns its code, or
+/// 1005 if it has none (7.1.5).
 ///
 /// tungstenite would answer 1014 with 1002: that code came to the registry after the RFC.
 fn answer_close(frame: &[u8], shape: Shape, out: &mut Vec<u8>) -> Result<u16, CloseCode> {

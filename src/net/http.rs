@@ -486,8 +486,8 @@ fn check_version(request: &Request) -> Result<(), Reply> {
 }
 
 fn check_key<'a>(request: &Request<'a>) -> Result<&'a str, Reply> {
-    // 16 bytes in base64: 22 characters and two signs of padding. The last character has 4 bits that
-    // belong to no byte; a client may set them, as the example of RFC 6455, 4.1, does.
+    // 16 bytes in base64: 22 characters and two signs of padding. The last character has 4 bits
+    // that belong to no byte; a client may set them, as the example of RFC 6455, 4.1, does.
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let is_key = |key: &str| {
         key.strip_suffix("==").is_some_and(|key| key.len() == 22 && key.bytes().all(is_base64))

@@ -69,7 +69,7 @@ pub fn timed_out(unix_ms: u64) -> Response {
     Reply::text("408 Request Timeout", sentence).closing().write(unix_ms)
 }
 
-/// Returns the answer to a request that there is no memory for: 503 with `Retry-After`, and the end.
+/// Returns the answer to a request that no memory is left for: 503 with `Retry-After`, and the end.
 pub fn unavailable(unix_ms: u64) -> Response {
     no_room().write(unix_ms)
 }
