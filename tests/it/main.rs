@@ -15,6 +15,7 @@ mod chat;
 #[cfg(not(feature = "tls"))]
 mod echo;
 mod http;
+mod log;
 mod memory;
 mod metrics;
 mod options;
