@@ -3,13 +3,11 @@
 //! The cases are those of the Autobahn test suite, by its numbers: frames of a client, the answers,
 //! and the code by which the connection is closed. Each case is sent at once, and again in pieces.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 
+use crate::example::Example;
 use crate::raw::{
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, frame, upgrade,
 };
@@ -17,18 +15,8 @@ use crate::support::PATIENCE;
 
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
-/// The running example. It ends with the test.
-struct Echo {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+/// The running example.
+struct Echo(Example);
 
 /// Returns `true` if the bytes begin with a whole close frame of a server.
 fn has_close_frame(bytes: &[u8]) -> bool {
@@ -37,23 +25,15 @@ fn has_close_frame(bytes: &[u8]) -> bool {
 
 impl Echo {
     fn start() -> Echo {
-        let mut process = Command::new(example())
-            .arg("127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the example starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("echoing on ws://").unwrap().trim_end_matches('/');
-        Echo { address: address.parse().unwrap(), process }
+        Echo(Example::start("echo", "echoing on ws://"))
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
+        let stream = TcpStream::connect(self.0.address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        upgrade(stream, self.address)
+        upgrade(stream, self.0.address)
     }
 
     /// Sends bytes in pieces of `chop` bytes, and returns all bytes until the end of the stream.
@@ -138,26 +118,6 @@ impl Echo {
         self.check(case, said, answers, Some(code));
         self.check(case, &[said, &[frame(PING, b"behind")]].concat(), answers, Some(code));
     }
-}
-
-/// Builds the example and returns its path. `cargo test` has built it before, but `cargo test
-/// --test it` has not.
-fn example() -> &'static Path {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
-        // Cargo puts tests into `target/PROFILE/deps` and examples into `target/PROFILE/examples`.
-        let test = std::env::current_exe().unwrap();
-        let profile = test.ancestors().nth(2).unwrap();
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--example", "echo", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-            .args(["--profile", if profile.ends_with("release") { "release" } else { "dev" }])
-            .arg("--target-dir")
-            .arg(profile.parent().unwrap())
-            .status();
-        assert!(status.expect("cargo starts").success(), "the example echo cannot be built");
-        profile.join("examples/echo")
-    })
 }
 
 /// Returns a text message as clients send it.
