@@ -60,6 +60,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 turn.push(event.token().0);
             }
         }
+        // An owed visit and an event may name the same client; it is still read once.
+        turn.sort_unstable();
+        turn.dedup();
         for key in turn {
             let Some(client) = clients.get_mut(key) else { continue };
             match visit(client) {
@@ -119,6 +122,8 @@ fn visit(client: &mut Client) -> Visit {
         ReadOutcome::Bytes(len) => client.incomplete.extend_from_slice(&buffer[..len]),
         // *`WouldBlock`*: nothing was there. That is noted, too.
         ReadOutcome::Nothing if client.pipe.is_ended() => return Visit::Over,
+        // A signal interrupted the read, which says nothing about the socket.
+        ReadOutcome::Nothing if client.pipe.is_readable() => return Visit::Owed,
         ReadOutcome::Nothing => return Visit::Done,
         ReadOutcome::Lost(_) => return Visit::Over,
     }

@@ -137,7 +137,7 @@ pub const POOLED_BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// thousands of connections.
 pub const QUEUED_BYTES_MAX: usize = 4096;
 /// The longest time from the first byte of a message to its last. A slower sender would hold memory
-/// for nothing. The time begins anew when a connection is read again after a pause.
+/// for nothing. The time begins anew when the kernel takes bytes again after a stall.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Stale deadlines kept, besides two for each owner, before all stale ones are dropped.
 ///

@@ -34,8 +34,8 @@
 //! pending_removal  settle: the connection is      sweep: all                  yes: a 2nd
 //!                  gone                                                       look-up is in vain
 //! deadlines        enlist: an earlier deadline    expire: some a turn         yes: one is live
-//! pressing (hub)   the hub: an outbox is more     flush_pressing: all         yes: a 2nd write
-//!                  than half full                                             finds nothing
+//! pressing (hub)   the hub: an outbox holds       flush_pressing: all         yes: a 2nd write
+//!                  more than 48 KiB                                           finds nothing
 //! disconnects      the hub: a client has to go    send_disconnects: all       no: a client goes
 //! (hub)                                                                       once
 //! ```
@@ -315,20 +315,22 @@ impl<S: Stream> Server<S> {
             }
             self.settle(ready.token, now);
         }
-        // One read for each. A connection with input left is on the list again, for the next turn.
+        // One read for each. A connection with input left is on a list again, for the next turn.
+        let low = self.pending_low.len();
         let mut pending = std::mem::take(&mut self.pending_read);
         for token in pending.drain(..) {
             self.read(token, now);
         }
         pending.append(&mut self.pending_read);
         self.pending_read = pending;
-        self.dispatch_low(now);
+        self.dispatch_low(low, now);
     }
 
-    /// Reads from some of the connections that have time, longest waiting first.
-    fn dispatch_low(&mut self, now: Now) {
+    /// Reads from some of the first `low` connections that have time, longest waiting first, up to
+    /// the last handshake that fits into the turn.
+    fn dispatch_low(&mut self, low: usize, now: Now) {
         let mut handshakes = 0;
-        for _ in 0..self.pending_low.len().min(ENDS_PER_TURN) {
+        for _ in 0..low.min(ENDS_PER_TURN) {
             let Some(token) = self.pending_low.pop_front() else { break };
             let slot = self.slots.get(token);
             let is_handshaking = slot.is_some_and(|slot| slot.connection.is_handshaking());
@@ -418,7 +420,7 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Writes at once to clients with outboxes more than half full. The rest of the turn may
+    /// Writes at once to clients for which much waits. The rest of the turn may
     /// bring more lines than fit, and their sockets may be writable. A client is written to after
     /// each line that presses, so none is taken for slow without a try.
     fn flush_pressing(&mut self, now: Now) {

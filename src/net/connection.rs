@@ -7,12 +7,12 @@
 //!       ▼   next_request: 101       next: close frame from the peer
 //!     Http ───────────────▶ WebSocket ────────────────────────────▶ Closing
 //!       │                       │       close: our close frame         │
-//!       │ linger: the last      │                                      │ linger: the last
-//!       │ response has left     │                                      │ byte has left
+//!       │ linger: the last      │                                      │ linger: all has left,
+//!       │ response has left     │                                      │ the peer's close came
 //!       ├──────────────────────────────────▶ Lingering ◀───────────────┘
 //!       │                       │                │
-//!       ▼                       ▼                ▼ the peer's end, LINGER, LINGER_BYTES
-//!     Gone ◀──────────────────────────────────────  (and from Closing: WRITE_STALL)
+//!       ▼                       ▼                ▼ end_of_stream, expire
+//!     Gone ◀──────────────────────────────────────
 //!        end_of_stream, expire, abandon, a reset: any state
 //! ```
 //!
@@ -20,7 +20,7 @@
 //! |---|---|---|---|
 //! | Http | requests, one at a time | the response to the last one | a whole head in time |
 //! | WebSocket | messages | frames | a join in time, then liveness |
-//! | Closing | read and thrown away | queued bytes leave, no more are queued | `WRITE_STALL` |
+//! | Closing | a close frame is looked for | queued bytes leave | `WRITE_STALL`, then `LINGER` |
 //! | Lingering | read and thrown away | our side is shut | `LINGER` |
 //! | Gone | none | none | none: [`Server`](crate::server::Server) removes it |
 //!
