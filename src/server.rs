@@ -373,7 +373,7 @@ impl<S: Stream> Server<S> {
 
     fn handle(&mut self, token: Token, incoming: Incoming<'_>, now: Now) {
         match incoming {
-            Incoming::Open => self.hub.open(token),
+            Incoming::Open => self.hub.open(token, self.addresses.payer(token.key())),
             Incoming::Text(text) => {
                 let mut rest = &*text;
                 while !rest.is_empty() {

@@ -15,6 +15,7 @@ use std::time::Instant;
 use crate::chat::blocked::Blocked;
 use crate::chat::outbox::{BufferPool, Outbox};
 use crate::chat::owners::{Holder, OwnerToken};
+use crate::chat::payers::AccountKey;
 use crate::chat::protocol::{ErrorCode, Id};
 use crate::limits::{GATHERING, TABLE_CAPACITY_MIN};
 use crate::memory::Budget;
@@ -75,6 +76,8 @@ pub struct Client {
     pub owner: Option<OwnerToken>,
     /// The ids that it blocks, if it does not own its id.
     pub blocked: Blocked,
+    /// The account that pays for what it takes.
+    pub account: AccountKey,
     /// The number of `bad_request` answers in a row.
     pub bad_requests: u8,
     /// The key of the client that it wrote to last: a one-entry cache for
@@ -113,11 +116,12 @@ impl Clients {
     // ---- the table ----
 
     /// Adds a client that has not joined.
-    pub fn insert(&mut self, token: Token) {
+    pub fn insert(&mut self, token: Token, account: AccountKey) {
         let client = Client {
             id: None,
             owner: None,
             blocked: Blocked::default(),
+            account,
             bad_requests: 0,
             cached_recipient: 0,
             on_pending_write: false,
@@ -284,18 +288,19 @@ mod tests {
     use crate::memory::assert_size;
 
     #[test]
-    fn client_costs_88_bytes() {
-        assert_size!(Client = 80: Client {
+    fn client_costs_96_bytes() {
+        assert_size!(Client = 88: Client {
             id: 16 "it stands in each message; its text is shared with the table of ids",
             owner: 16 "requests of the client concern its owned id",
             blocked: 8 "a pointer: most block no id",
+            account: 4 "each charge that it causes is on it",
             bad_requests: 1 "finds broken clients",
             cached_recipient: 4 "most messages need no look-up by id",
             on_pending_write: 1 "it is on that list once",
             on_gathering: 1 "it is on that list once",
             outbox: 32 "owns no memory while no line waits; counts unsent bytes",
-        } empty: 1);
-        assert_eq!(TokenMap::<Client>::slot_bytes(), 88, "8 more for its token");
+        } empty: 5);
+        assert_eq!(TokenMap::<Client>::slot_bytes(), 96, "8 more for its token");
     }
 
     impl Clients {

@@ -33,10 +33,14 @@ use crate::chat::blocked::Blocked;
 use crate::chat::clients::{Client, Clients, Counters, Urgency};
 pub use crate::chat::owners::Departure;
 use crate::chat::owners::{Due, Holder, OwnerToken, Owners};
+use crate::chat::payers::{Payers, Total};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
-use crate::limits::{BAD_REQUESTS_MAX, EXPIRIES_PER_TURN, NOTICES_PER_TURN, TABLE_CAPACITY_MIN};
-use crate::memory::tighten;
+use crate::limits::{
+    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, NOTICES_PER_TURN, SENDS_BYTES_TOTAL,
+    TABLE_CAPACITY_MIN, WATCHED_TOTAL,
+};
+use crate::memory::{Payer, tighten};
 use crate::time::Now;
 use crate::token::Token;
 
@@ -86,8 +90,7 @@ pub struct Hub {
     ids: HashMap<Id, Holder>,
     owners: Owners,
     presence: Presence,
-    /// Ids blocked by all clients and ownerships.
-    blocked_total: usize,
+    payers: Payers,
     /// Scratch for a line that is not yet in an outbox.
     line: Vec<u8>,
     /// Scratch for the senders and mids of the messages that an `ack` names.
@@ -107,14 +110,15 @@ impl Hub {
             mid: Mid { prefix: mid_prefix.into(), count: 0 },
             hasher: RandomState::new(),
             ids: HashMap::new(),
-            owners: Owners::new(
-                limits.hold,
-                limits.held_bytes_max,
-                limits.held_bytes_total,
-                limits.owned_max,
-            ),
+            owners: Owners::new(limits.hold, limits.held_bytes_max),
             presence: Presence::default(),
-            blocked_total: 0,
+            payers: Payers::new([
+                limits.held_bytes_total,
+                SENDS_BYTES_TOTAL,
+                WATCHED_TOTAL,
+                BLOCKED_TOTAL,
+                limits.owned_max,
+            ]),
             line: Vec::new(),
             acknowledged: Vec::new(),
             counts: Vec::new(),
@@ -127,9 +131,10 @@ impl Hub {
 
     // ---- dispatch ----
 
-    /// Adds a client, which has not joined.
-    pub fn open(&mut self, token: Token) {
-        self.clients.insert(token);
+    /// Adds a client, which has not joined. The payer pays for what it takes of the totals; a
+    /// client without one is bounded by the totals only.
+    pub fn open(&mut self, token: Token, payer: Option<Payer>) {
+        self.clients.insert(token, self.payers.open(payer));
     }
 
     /// Handles the lines of a text from a client, until a line makes a client pressing.
@@ -265,7 +270,8 @@ impl Hub {
     /// Called once at the end of a turn, because in the middle of one more clients and messages
     /// often come and go.
     pub fn sweep(&mut self, key_end: usize) {
-        self.owners.sweep();
+        self.owners.sweep(&mut self.payers);
+        self.payers.sweep();
         self.presence.sweep();
         self.clients.sweep(key_end);
         tighten(&mut self.disconnects, TABLE_CAPACITY_MIN);
@@ -290,7 +296,7 @@ impl Hub {
 
     /// Returns the bytes held for all owned ids.
     pub fn held_bytes(&self) -> usize {
-        self.owners.held_bytes()
+        self.payers.budget(Total::Held).used()
     }
 
     /// Returns the number of owned ids.
@@ -354,7 +360,8 @@ impl Hub {
 
     fn sender(&self, token: Token) -> Option<Sender> {
         let client = self.clients.get(token)?;
-        Some(Sender { token, id: client.id.clone()?, owner: client.owner })
+        let (owner, account) = (client.owner, client.account);
+        Some(Sender { token, id: client.id.clone()?, owner, account })
     }
 
     fn id_of(&self, holder: Holder) -> Option<&Id> {
@@ -425,7 +432,8 @@ impl Hub {
         now: Now,
     ) -> Option<(Client, Vec<u8>)> {
         let (client, text) = self.clients.remove(token)?;
-        self.presence.remove_watcher(token);
+        let watched = self.presence.remove_watcher(token);
+        self.payers.give(client.account, Total::Watches, watched);
         self.clients.counters.joined -= usize::from(client.id.is_some());
         match (&client.id, client.owner) {
             (Some(_), Some(owner)) => {
@@ -438,11 +446,12 @@ impl Hub {
             (Some(id), None) => {
                 self.ids.remove(id);
                 tighten(&mut self.ids, TABLE_CAPACITY_MIN);
-                self.blocked_total -= client.blocked.len();
+                self.payers.give(client.account, Total::Blocks, client.blocked.len());
                 self.presence.changed(id, false);
             }
             (None, _) => {}
         }
+        self.payers.close(client.account);
         Some((client, text))
     }
 

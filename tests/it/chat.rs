@@ -192,7 +192,7 @@ fn an_owner_who_stops_reading_loses_nothing() {
 
 #[test]
 fn what_is_held_is_bounded_and_the_sender_told() {
-    let server = Server::start(&["--held", "10000"]);
+    let server = Server::start(&["--max-message", "2000", "--held", "10000"]);
     drop(Client::join_owned(&server, "bob", "0123456789abcdef"));
     let mut alice = Client::join(&server, "alice");
     let mut taken = 0;

@@ -77,10 +77,9 @@ impl Hub {
 
     /// Ends an ownership, and reports the messages that were held for it as expired.
     pub(super) fn release(&mut self, owner: OwnerToken, now: Now) {
-        let Some(mut released) = self.owners.release(owner) else { return };
+        let Some(mut released) = self.owners.release(owner, &mut self.payers) else { return };
         self.ids.remove(&released.id);
         tighten(&mut self.ids, TABLE_CAPACITY_MIN);
-        self.blocked_total -= released.blocked;
         if released.appeared_online {
             self.presence.changed(&released.id, false);
         }

@@ -98,7 +98,7 @@ fn who_sends_faster_than_it_may_is_slower_and_nothing_is_lost() {
 
 #[test]
 fn who_fills_what_may_be_held_stops_nobody_elses_chat() {
-    let watched = Watched::start(&["--held", "100000", "--held-total", "1000000", "--rate", "0"]);
+    let watched = Watched::start(&["--held", "140000", "--held-total", "1100000", "--rate", "0"]);
     let key = "0123456789abcdef";
     let mut mallory = Client::join(&watched.server, "mallory");
     for n in 0..100 {

@@ -2,6 +2,7 @@
 
 use super::shorthand::{check, long};
 use super::*;
+use crate::chat::payers::AccountKey;
 use crate::limits::BLOCKED_TOTAL;
 
 #[test]
@@ -151,14 +152,15 @@ fn blocks_over_256_or_over_the_total_are_refused() {
         block(0..1).replace("block", "unblock"),
         block(256..257)
     ));
-    assert_eq!(chat.hub.blocked_total, 256);
+    let blocked = |chat: &Chat| chat.hub.payers.budget(Total::Blocks).used();
+    assert_eq!(blocked(&chat), 256);
 
-    chat.hub.blocked_total += BLOCKED_TOTAL - 257;
+    chat.hub.payers.take(AccountKey::EXEMPT, Total::Blocks, BLOCKED_TOTAL - 257);
     chat.say("bob", &block(0..2));
     chat.say("bob", &block(0..1));
-    chat.hub.blocked_total -= BLOCKED_TOTAL - 257;
+    chat.hub.payers.give(AccountKey::EXEMPT, Total::Blocks, BLOCKED_TOTAL - 257);
     chat.check(&too_many("bob"));
-    assert_eq!(chat.hub.blocked_total, 257);
+    assert_eq!(blocked(&chat), 257);
     chat.check(&long("bob lost\n alice > leave\n alice < closed 1000"));
-    assert_eq!(chat.hub.blocked_total, 0);
+    assert_eq!(blocked(&chat), 0);
 }

@@ -64,7 +64,7 @@ fn watch_with_answers_that_do_not_fit_leaves_nothing() {
     let mut chat = Chat::new(Limits { outbox_bytes_max: 1000, ..LIMITS });
     chat.join(&["alice"]);
     chat.check(&format!("alice > {}\n alice < closed 1013", watch(0..100)));
-    assert_eq!(chat.hub.presence.total(), 0);
+    assert_eq!(chat.hub.payers.budget(Total::Watches).used(), 0);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn token_of_a_removed_client_finds_no_client() {
         assert!(hub.disconnects.is_empty() && hub.clients.pending_write.is_empty());
         assert_eq!(hub.waiting_bytes(), 0);
         if hub.clients.get(new).is_none() {
-            hub.open(new);
+            hub.open(new, None);
             hub.receive(new, r#"{"type":"join","id":"alice"}"#, chat.now);
             hub.take_text(new);
             hub.written(new, Vec::new(), 0);

@@ -66,6 +66,11 @@ enum Step {
         id: usize,
         ends: bool,
     },
+    Watch {
+        slot: usize,
+        id: usize,
+        ends: bool,
+    },
     Leave {
         slot: usize,
     },
@@ -95,8 +100,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(slot, to, every, newest_first)| {
                 Step::Ack { slot, to, every, newest_first }
             }),
-        1 => (slot.clone(), id, any::<bool>())
+        1 => (slot.clone(), id.clone(), any::<bool>())
             .prop_map(|(slot, id, ends)| Step::Block { slot, id, ends }),
+        1 => (slot.clone(), id, any::<bool>())
+            .prop_map(|(slot, id, ends)| Step::Watch { slot, id, ends }),
         1 => slot.clone().prop_map(|slot| Step::Leave { slot }),
         8 => (slot, prop::sample::select(vec![0, 0, 50, 500]))
             .prop_map(|(slot, unsent)| Step::Write { slot, unsent }),
@@ -186,6 +193,10 @@ impl Model {
             }
             Step::Ack { slot, to, every, newest_first } => self.ack(slot, to, every, newest_first),
             Step::Block { slot, id, ends } => self.block(slot, id, ends),
+            Step::Watch { slot, id, ends } => {
+                let kind = if ends { "unwatch" } else { "watch" };
+                self.say(slot, &format!(r#"{{"type":"{kind}","ids":["{}"]}}"#, IDS[id]));
+            }
             Step::Leave { slot } => {
                 leaving = self.party(slot);
                 self.say(slot, r#"{"type":"leave"}"#);
@@ -211,7 +222,9 @@ impl Model {
     fn join(&mut self, slot: usize, id: usize, key: usize) {
         self.cut(slot, Departure::Lost);
         let token = Token::new(slot, self.count + 1);
-        self.hub.open(token);
+        // Two slots share a payer, two have one of their own, and one is exempt.
+        let payer = [None, Some(1), Some(1), Some(2), Some(3)][slot];
+        self.hub.open(token, payer.map(Payer::new));
         let (text, unsent, newest) = (String::new(), 0, 0);
         self.connections[slot] =
             Some(Connection { token, id, key, party: None, text, unsent, newest });
