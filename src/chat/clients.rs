@@ -63,8 +63,8 @@ pub enum Urgency {
     /// that it leaves in one write with other lines. It leaves sooner with a line that does.
     Gather(Instant),
     /// Leaves in this turn, but yields capacity to lines that cannot be dropped or kept elsewhere:
-    /// it may fill half of the outbox, and never makes its recipient pressing. While nothing waits
-    /// for a client one such line always fits, so a client that reads is never starved.
+    /// it may fill half of the outbox. While nothing waits for a client one such line always fits,
+    /// so a client that reads is never starved; only then can it make its recipient pressing.
     Yielding,
 }
 
@@ -185,15 +185,11 @@ impl Clients {
     ///
     /// Only a client with unsent bytes is held to its share of the total: its socket refuses bytes,
     /// so its outbox may stay full. Any other client is written to within the turn, and may fill
-    /// its own outbox even if the total is used up. So the total can be exceeded for that long:
-    ///
-    /// - By the lines of one request, one expiry or one flush of notices. Once the total is used
-    ///   up, each of these lines makes its recipient pressing, and the loop writes to it before the
-    ///   hub goes on. Bytes that the kernel refuses count in the server's own total
-    ///   ([`UNSENT_BYTES_TOTAL`]), and their client is held to its share from then on.
-    /// - By one [yielding](Urgency::Yielding) line for each client that nothing waits for. It does
-    ///   not press, so only the input of one turn bounds how many of them there are. They are not
-    ///   in [`Config::memory_bytes_max`](crate::config::Config::memory_bytes_max).
+    /// its own outbox even if the total is used up. So the total can be exceeded for that long, by
+    /// the lines of one request, one expiry or one flush of notices. Once the total is used up,
+    /// each of these lines makes its recipient pressing, and the loop writes to it before the hub
+    /// goes on. Bytes that the kernel refuses count in the server's own total
+    /// ([`UNSENT_BYTES_TOTAL`]), and their client is held to its share from then on.
     ///
     /// [`UNSENT_BYTES_TOTAL`]: crate::limits::UNSENT_BYTES_TOTAL
     #[must_use]
@@ -212,7 +208,7 @@ impl Clients {
         let after = client.outbox.waiting();
         self.waiting.take(after - before);
         self.counters.lines += 1;
-        if after > share / 2 && urgency != Urgency::Yielding {
+        if after > share / 2 {
             self.pressing.push(to);
         }
         if client.on_pending_write {
