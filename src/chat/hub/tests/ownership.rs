@@ -174,6 +174,24 @@ fn id_never_gives_way_within_a_shorter_hold() {
 }
 
 #[test]
+fn dropped_messages_count_in_the_budget_of_a_turn() {
+    let limits = Limits { held_bytes_max: 1 << 20, held_bytes_total: 1 << 30, ..LIMITS };
+    let mut chat = Chat::new(limits);
+    chat.join(&["bob"]);
+    for name in ["a", "b", "c"] {
+        chat.check(&long(&format!("{name} joins\n {name} < joined false 0\n {name} closes")));
+    }
+    let sends = vec![send("a", "1"); EXPIRIES_PER_TURN - 1].join("\n");
+    chat.say("bob", &sends);
+    chat.now.instant += LIMITS.hold;
+    // One step for each id, and one for each of its messages.
+    chat.hub.expire(chat.now);
+    let owned = chat.hub.owned_ids();
+    chat.hub.expire(chat.now);
+    assert_eq!((owned, chat.hub.owned_ids()), (2, 0), "a uses up the budget, whenever it comes");
+}
+
+#[test]
 fn lost_client_appears_offline_10_seconds_later() {
     check(
         LIMITS,
