@@ -31,7 +31,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    fn holder(&self) -> Holder {
+    pub fn holder(&self) -> Holder {
         self.owner.map_or(Holder::Client(self.token), Holder::Owner)
     }
 }
@@ -244,7 +244,8 @@ impl Hub {
     }
 
     /// Passes a signal on. One that cannot be delivered now is dropped without an answer: it is of
-    /// no use later, and its sender does not wait for one.
+    /// no use later, and its sender does not wait for one. That includes a signal that would
+    /// overtake held messages.
     pub(super) fn signal(
         &mut self,
         from: &Sender,
@@ -253,6 +254,7 @@ impl Hub {
         now: Now,
     ) -> Result<(), Refusal> {
         match self.recipient(from, to) {
+            Ok(Holder::Owner(owner)) if self.owners.has_lines_to_offer(owner) => Ok(()),
             Ok(holder) => {
                 if let Some(token) = self.client_of(holder) {
                     let line = ToClient::Signal { from: &from.id, body };

@@ -85,9 +85,58 @@ fn message_taken_before_a_block_is_still_delivered() {
         alice' < joined true 1
         alice' < message bob 1 1
         alice' > ack bob 1
-        bob < delivered alice 1
         "#,
     );
+}
+
+#[test]
+fn blocked_sender_never_hears_of_an_ack() {
+    for key in ["", " keyless"] {
+        let script = r#"
+            bob joins
+            bob < joined false 0
+            alice joinsKEY
+            alice < joinedKEY
+            bob > send alice 1 r
+            alice < message bob 1 1
+            bob < sent r 1
+            bob > send alice 2 s
+            alice < message bob 2 2
+            bob < sent s 2
+            alice > block bob
+            alice > ack bob 1
+            alice > unblock bob
+            alice > ack bob 2
+            bob < delivered alice 2
+            bob lost
+            bob' joins
+            bob' < joined true 0
+            bob' < delivered alice 2
+        "#;
+        let joined = if key.is_empty() { " false 0" } else { key };
+        check(LIMITS, &script.replace("joinedKEY", &format!("joined{joined}")).replace("KEY", key));
+    }
+}
+
+#[test]
+fn ack_without_key_never_reaches_a_client_that_blocks_it() {
+    for key in ["", " keyless"] {
+        let script = r#"
+            alice joins keyless
+            alice < joined keyless
+            bob joinsKEY
+            bob < joinedKEY
+            bob > send alice 1
+            alice < message bob 1 1
+            bob > block alice
+            alice > ack bob 1
+            bob > unblock alice
+            alice > ack bob 1
+            bob < delivered alice 1
+        "#;
+        let joined = if key.is_empty() { " false 0" } else { key };
+        check(LIMITS, &script.replace("joinedKEY", &format!("joined{joined}")).replace("KEY", key));
+    }
 }
 
 #[test]

@@ -139,6 +139,8 @@ struct Message {
     fate: Fate,
     /// Whether its sender knows the fate.
     is_told: bool,
+    /// Whether its recipient blocked its sender at the `ack`, so the sender never hears of it.
+    is_secret: bool,
     is_shown: bool,
 }
 
@@ -265,8 +267,17 @@ impl Model {
             !self.blocked.get(&to).is_some_and(|ids| ids.contains(&from_id)),
             "{number} was blocked"
         );
-        let (fate, is_told, is_shown) = (Fate::Open, false, false);
-        let message = Message { number, from, from_id, to, has_ref, fate, is_told, is_shown };
+        let message = Message {
+            number,
+            from,
+            from_id,
+            to,
+            has_ref,
+            fate: Fate::Open,
+            is_told: false,
+            is_secret: false,
+            is_shown: false,
+        };
         self.messages.insert(self.hub.mid.count, message);
     }
 
@@ -277,10 +288,12 @@ impl Model {
         if newest_first {
             mids.reverse();
         }
+        let blocks_sender = self.blocked.get(&party).is_some_and(|ids| ids.contains(&to));
         for mid in &mids {
             let message = self.messages.get_mut(mid).expect("a message");
             if message.to == party && message.from_id == to && message.fate == Fate::Open {
                 message.fate = Fate::Delivered;
+                message.is_secret = blocks_sender;
             }
         }
         let prefix = self.hub.mid.prefix;
@@ -362,6 +375,7 @@ impl Model {
                     for mid in line["mids"].as_array().expect("a list") {
                         let message = self.messages.get_mut(&count(mid)).expect("a message");
                         assert_eq!((Some(message.from), message.fate), (party, fate), "{line}");
+                        assert!(!message.is_secret, "{line} tells that a blocker is here");
                         message.is_told = true;
                     }
                 }
@@ -432,7 +446,8 @@ impl Model {
                     message.number
                 );
             }
-            if owns(message.from) && message.has_ref && message.fate != Fate::Open {
+            let is_public = message.fate != Fate::Open && !message.is_secret;
+            if owns(message.from) && message.has_ref && is_public {
                 assert!(message.is_told, "the sender of {} heard no fate", message.number);
             }
         }
