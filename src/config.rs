@@ -183,8 +183,8 @@ impl Config {
             + UNSENT_BYTES_TOTAL.min(connections * refused_one)
             + self.incomplete_bytes_total().min(connections * incomplete_one)
             + held;
-        // Each from an address of its own: a client, the one that claimed an owned id, the sender of
-        // a held message.
+        // At most one account for each client, each owned id and each held message: all may have
+        // come from addresses of their own.
         let accounts = connections + self.owned + held / HELD_BYTES;
         connections * (CLIENT_BYTES + tls_one + ADDRESS_BYTES)
             + (accounts.min(ACCOUNTS_MAX) + 2).next_power_of_two() * ACCOUNT_BYTES

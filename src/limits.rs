@@ -218,6 +218,14 @@ pub const REF_BYTES_MAX: usize = 64;
 pub const BODY_DEPTH_MAX: usize = 64;
 /// The longest list in one line.
 pub const LIST_MAX: usize = 256;
+/// Mids of an `ack` that are charged as one line: together as much work as one `send` (measured: 35
+/// ns a mid, 1.07 µs a `send`; 1.03 µs an id of a `watch`, which is charged as a line of its own).
+///
+/// Fewer, and a client that acknowledges a full queue after its return would be slowed down.
+pub const MIDS_PER_LINE: usize = 32;
+/// The fewest bytes that are charged as one line. So a read has a greatest cost, even if it is full
+/// of blank lines, lines of one byte, or lists of empty strings.
+pub const LINE_BYTES_MIN: usize = 4;
 /// Ids that one client may watch.
 pub const WATCHED_MAX: usize = 256;
 /// Ids watched by all clients together.

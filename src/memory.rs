@@ -15,14 +15,14 @@
 //! - A collection that [`tighten`] was called on has at least a quarter of its capacity in use, or
 //!   no more capacity than the minimum given to it.
 //!
-//! It does not know what users share a budget, nor the contents of a collection.
+//! It does not know which users share a budget, nor the contents of a collection.
 
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
 use slab::Slab;
 
-/// A network address that pays for what its clients take, as a number.
+/// A network address that pays for its clients, as a number.
 ///
 /// The socket half makes it from the address by a hash with secret keys, so it lasts from one
 /// connection to the next, needs no table, and tells the chat half no address.

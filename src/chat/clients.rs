@@ -76,7 +76,7 @@ pub struct Client {
     pub owner: Option<OwnerToken>,
     /// The ids that it blocks, if it does not own its id.
     pub blocked: Blocked,
-    /// The account that pays for what it takes.
+    /// The account of its charges.
     pub account: AccountKey,
     /// The number of `bad_request` answers in a row.
     pub bad_requests: u8,

@@ -37,8 +37,8 @@ use crate::chat::payers::{Payers, Total};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
 use crate::limits::{
-    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, NOTICES_PER_TURN, SENDS_BYTES_TOTAL,
-    TABLE_CAPACITY_MIN, WATCHED_TOTAL,
+    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, LINE_BYTES_MIN, NOTICES_PER_TURN,
+    SENDS_BYTES_TOTAL, TABLE_CAPACITY_MIN, WATCHED_TOTAL,
 };
 use crate::memory::{Payer, tighten};
 use crate::time::Now;
@@ -97,7 +97,8 @@ pub struct Hub {
     acknowledged: Vec<(Holder, u64)>,
     /// Scratch for the mids of one sender among them.
     counts: Vec<u64>,
-    lines_heard: u64,
+    /// The charge for all lines heard. A whole line is [`LINE_BYTES_MIN`] units.
+    charged: u64,
     clients: Clients,
     disconnects: Vec<Disconnect>,
 }
@@ -122,7 +123,7 @@ impl Hub {
             line: Vec::new(),
             acknowledged: Vec::new(),
             counts: Vec::new(),
-            lines_heard: 0,
+            charged: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             disconnects: Vec::new(),
             limits,
@@ -131,8 +132,8 @@ impl Hub {
 
     // ---- dispatch ----
 
-    /// Adds a client, which has not joined. The payer pays for what it takes of the totals; a
-    /// client without one is bounded by the totals only.
+    /// Adds a client, which has not joined. Its charges are on the account of its payer; a client
+    /// without one is bounded by the totals only.
     pub fn open(&mut self, token: Token, payer: Option<Payer>) {
         self.clients.insert(token, self.payers.open(payer));
     }
@@ -148,8 +149,10 @@ impl Hub {
             && self.clients.get(from).is_some()
         {
             let (line, behind) = Line::first(rest);
+            let bytes = rest.len() - behind.len();
             rest = behind;
-            self.lines_heard += 1;
+            let cost = line.as_ref().map_or(bytes, |line| LINE_BYTES_MIN * line.cost());
+            self.charged += cost.min(bytes) as u64;
             if let Some(line) = line {
                 self.handle_line(from, line, now);
             }
@@ -284,9 +287,10 @@ impl Hub {
         &self.clients.counters
     }
 
-    /// Returns the number of lines that clients have sent, blank ones included.
-    pub fn lines_heard(&self) -> u64 {
-        self.lines_heard
+    /// Returns the number of lines that all clients are charged for: a list counts as many as it
+    /// has ids, and no input more than one for each [`LINE_BYTES_MIN`] bytes.
+    pub fn lines_charged(&self) -> u64 {
+        self.charged / LINE_BYTES_MIN as u64
     }
 
     /// Returns the bytes that wait for all clients.

@@ -7,7 +7,8 @@
 //! - A connection from this machine is in neither: it comes from a proxy, which has many clients.
 //! - A subnet is the same [`Payer`] as long as the program runs.
 //!
-//! It does not know how a connection beyond the limit is refused, nor which things a payer pays for.
+//! It does not know how a connection beyond the limit is refused, nor the things that a payer pays
+//! for.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

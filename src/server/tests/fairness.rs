@@ -96,3 +96,21 @@ fn household_has_64_connections_and_a_proxy_has_all() {
     assert!(clients[64].read().starts_with(b"HTTP/1.1 503 "));
     assert!(clients[..64].iter().chain(&proxied).all(|client| client.read().is_empty()));
 }
+
+#[test]
+fn lists_are_paid_for_by_their_length() {
+    let mut play = Play::with(100, |config| (config.rate, config.burst) = (100, 1000));
+    let ids: Vec<String> = (0..256).map(|n| format!(r#""id{n}""#)).collect();
+    let list = format!(r#"{{"type":"watch","ids":[{}]}}"#, ids.join(","));
+    // Each read takes many lists, but one read is all that a burst allows.
+    let [mallory] = play.join(["mallory"]);
+    mallory.send_bytes(&frame(TEXT, list.as_bytes()).repeat(100));
+    let mut answers = 0;
+    for _ in 0..10 {
+        play.run();
+        answers += count_lines(&mallory.receive());
+        play.pass(SECOND);
+    }
+    let per_read = READ_BYTES / list.len() * 256;
+    assert!(answers <= 1000 + 100 * 10 + per_read, "{answers} ids in ten seconds");
+}

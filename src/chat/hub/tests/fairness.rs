@@ -2,6 +2,8 @@
 //!
 //! A client with a name that ends with `@1` has the payer 1, and so on; all others are exempt.
 
+use proptest::prelude::*;
+
 use super::shorthand::{check, long};
 use super::*;
 use crate::chat::payers::AccountKey;
@@ -186,4 +188,62 @@ fn payer_owns_an_eighth_of_all_ids() {
         d@1 < joined false 0
         "#,
     );
+}
+
+#[test]
+fn line_is_charged_by_the_length_of_its_list() {
+    let check = |text: &str, lines: u64| {
+        let mut chat = Chat::new(LIMITS);
+        joins(&mut chat, &["alice"]);
+        let before = chat.hub.lines_charged();
+        chat.say("alice", text);
+        assert_eq!(chat.hub.lines_charged() - before, lines, "{text}");
+    };
+    check(&send("bob", "hello"), 1);
+    check(r#"{"type":"sing"}"#, 1);
+    for kind in ["watch", "unwatch", "block", "unblock"] {
+        check(&watch(0..256).replace("watch", kind), 256);
+        check(&watch(0..1).replace("watch", kind), 1);
+    }
+    // One that is refused is read all the same.
+    check(r#"{"type":"watch","ids":["a","b","c d","a"]}"#, 4);
+    // The fast parser and the full one count alike.
+    for space in ["", " "] {
+        let ack = |mids: usize| {
+            let mids = vec![r#""000000000abc-1""#; mids].join(",");
+            format!(r#"{{"type":"ack",{space}"to":"bob","mids":[{mids}]}}"#)
+        };
+        for (mids, lines) in [(1, 1), (32, 1), (33, 2), (256, 8)] {
+            check(&ack(mids), lines);
+        }
+    }
+    check(&"\n".repeat(400), 100);
+    check(&format!("{}\n{}", " ".repeat(399), send("bob", "hello")), 101);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A read is charged with no more than its bytes allow, so its debt has a bound.
+    #[test]
+    fn no_input_is_charged_more_than_a_line_for_4_bytes(
+        parts in prop::collection::vec((0usize..8, 1usize..300), 0..50),
+    ) {
+        let line = |(kind, n): (usize, usize)| match kind {
+            0 => "1".to_owned(),
+            1 => "\n".repeat(n),
+            2 => " ".repeat(n),
+            3 => r#"{"type":"leave"}"#.replace("leave", "join"),
+            4 => format!(r#"{{"type":"watch","ids":[{}]}}"#, vec![r#""""#; n].join(",")),
+            5 => format!(r#"{{"type":"watch","ids":[{}]}}"#, vec![r#""a""#; n].join(",")),
+            6 => format!(r#"{{"type":"ack","to":"a","mids":[{}]}}"#, vec![r#""a""#; n].join(",")),
+            _ => send("a", "x"),
+        };
+        let text: Vec<String> = parts.into_iter().map(line).collect();
+        let text = text.join("\n");
+        let mut chat = Chat::of(&["alice"]);
+        let before = chat.hub.lines_charged();
+        chat.say("alice", &text);
+        prop_assert!(chat.hub.lines_charged() - before <= text.len().div_ceil(4) as u64);
+    }
 }
