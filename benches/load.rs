@@ -1,14 +1,21 @@
-//! What sotto costs, beside a peer on tokio and tungstenite (`examples/peer.rs`): the same clients,
+//! The cost of sotto beside a peer on tokio and tungstenite (`examples/peer.rs`): the same clients,
 //! the same work, in turn.
 //!
-//! `cargo bench` takes some minutes, prints a table and draws `benches/load.svg`; `cargo bench --
-//! --quick` takes less than one and draws nothing; `--only NAME` runs one scenario (`clients` is
-//! the picture). Each message is checked: one that is lost, comes twice, out of order or changed
-//! ends everything with a sentence and exit code 1.
+//! `cargo bench` takes some minutes, prints a table and draws a picture into `target/load.svg`.
+//! Options stand behind `cargo bench --`:
 //!
-//! The figure to compare is CPU time of the server, user and kernel: on the loopback the kernel
-//! delivers what a server writes within that very write, so its work for the receiver is part of
-//! it, for both servers alike. Linux alone tells it to the nanosecond, so this is for Linux alone.
+//! - `--picture FILE` draws into this file: `benches/load.svg` is in the guide.
+//! - `--quick` takes about a minute: two short rounds, a small crowd, and no picture that is not
+//!   asked for. Its figures do not compare with those of a whole run.
+//! - `--only NAME` runs one scenario; `clients` is the picture.
+//!
+//! Each message is checked: one that is lost, changed, out of order or there twice ends everything
+//! with a sentence and exit code 1.
+//!
+//! The figure to compare is CPU time of the server, user and kernel. On the loopback the kernel
+//! delivers a written message within that very write, so its work for the receiver is part of the
+//! figure, for both servers alike. Linux alone tells CPU time to the nanosecond, so this is for
+//! Linux alone.
 
 #![forbid(unsafe_code)]
 
@@ -22,47 +29,53 @@ mod picture;
 mod scenarios;
 #[path = "load/server.rs"]
 mod server;
+#[path = "load/table.rs"]
+mod table;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clients::Clients;
 use flows::Measured;
 use picture::Point;
-use scenarios::{Extent, Scenario};
+use scenarios::{Extent, SCENARIOS, Scenario, Side};
 use server::{KINDS, Server};
 use sotto::event_loop::{connections_possible, raise_descriptor_limit};
+use table::{figure, median, print, ratios};
 
-/// The peer knows no keys: where ids are owned, sotto is compared with itself without them.
-const KEYED: &str = "keyed-";
-const SCENARIOS: [(&str, &str, Scenario); 9] = [
-    ("pingpong", "100 pairs, 1 under way: CPU µs a message", scenarios::pingpong),
-    ("pipeline", "100 pairs, 32 under way each: CPU µs a message", scenarios::pipeline),
-    ("fan-in", "64 to one, 32 under way each: CPU µs a message", scenarios::fan_in),
-    ("churn", "connect, join, a message, close: CPU µs a cycle", scenarios::churn),
-    ("idle", "many joined and silent: resident bytes a client", scenarios::idle),
-    ("rush", "a crowd comes and goes: longest delay of others, ms", scenarios::rush),
-    ("keyed-pingpong", "ids owned, each message acknowledged and told", scenarios::pingpong),
-    ("keyed-pipeline", "ids owned, each message acknowledged and told", scenarios::pipeline),
-    ("keyed-fan-in", "ids owned, each message acknowledged and told", scenarios::fan_in),
-];
-
-/// Of clients in the picture.
+/// Numbers of clients in the picture.
 const COUNTS: [usize; 4] = [200, 2_000, 10_000, 19_000];
+/// Clients that come and go in `rush` with `--quick`.
 const CROWD_QUICK: usize = 4_000;
-/// Descriptors that the generator needs besides the crowd's.
+/// Descriptors that the generator needs besides those of its clients.
 const DESCRIPTORS_OTHER: usize = 100;
+/// The largest ratio of a scenario by its least, beyond which it is measured in more rounds.
+const SPREAD_MAX: f64 = 1.25;
+/// The most rounds of such a scenario, in rounds of the others.
+const ROUNDS_TIMES_MAX: usize = 3;
 
 struct Plan {
     extent: Extent,
     rounds: usize,
-    is_quick: bool,
+    rounds_max: usize,
+    /// The name of the only scenario that is wanted.
     only: Option<String>,
+    /// Where to draw the picture.
+    picture: Option<PathBuf>,
+}
+
+impl Plan {
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == name)
+    }
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if !arguments.iter().any(|argument| argument == "--bench") {
+    // `cargo bench` adds an argument of its own, behind all others.
+    let (cargos, arguments): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument == "--bench");
+    if cargos.is_empty() {
         println!("load: measures with `cargo bench` only");
         return ExitCode::SUCCESS;
     }
@@ -78,37 +91,47 @@ fn main() -> ExitCode {
 fn plan(arguments: &[String]) -> Result<Plan, String> {
     raise_descriptor_limit()
         .map_err(|error| format!("cannot raise the limit of descriptors: {error}"))?;
-    let crowd_max = connections_possible().saturating_sub(DESCRIPTORS_OTHER);
+    let clients_max = connections_possible().saturating_sub(DESCRIPTORS_OTHER);
     let [.., crowd] = COUNTS;
     let mut plan = Plan {
         extent: Extent { duration: Duration::from_secs(2), idle: 10_000, rush: crowd },
         rounds: 4,
-        is_quick: false,
+        rounds_max: 4 * ROUNDS_TIMES_MAX,
         only: None,
+        picture: None,
     };
+    let mut is_quick = false;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().cloned().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--bench" => {}
             "--quick" => {
-                plan.is_quick = true;
-                plan.rounds = 2;
+                (plan.rounds, plan.rounds_max) = (2, 2);
                 plan.extent.duration = Duration::from_secs(1);
                 plan.extent.rush = CROWD_QUICK;
+                is_quick = true;
             }
-            "--only" => plan.only = arguments.next().cloned(),
-            _ => return Err(format!("what is {argument}? There are --quick and --only NAME")),
+            "--only" => plan.only = Some(value()?),
+            "--picture" => plan.picture = Some(value()?.into()),
+            _ => {
+                return Err(format!(
+                    "there is no {argument}, but --quick, --only NAME and --picture FILE"
+                ));
+            }
         }
     }
     if let Some(only) = &plan.only
         && only != "clients"
-        && !SCENARIOS.iter().any(|(name, ..)| name == only)
+        && !SCENARIOS.iter().any(|scenario| scenario.name == only)
     {
-        let names: Vec<_> = SCENARIOS.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         return Err(format!("no scenario {only}; there are {} and clients", names.join(", ")));
     }
-    plan.extent.idle = plan.extent.idle.min(crowd_max);
-    plan.extent.rush = plan.extent.rush.min(crowd_max);
+    if plan.picture.is_none() && !is_quick {
+        plan.picture = Some(server::target_directory().join("load.svg"));
+    }
+    plan.extent.idle = plan.extent.idle.min(clients_max);
+    plan.extent.rush = plan.extent.rush.min(clients_max);
     Ok(plan)
 }
 
@@ -121,90 +144,50 @@ fn run(plan: &Plan) -> Result<(), String> {
         }
         None => println!("one core only: the server shares it with the generator"),
     }
-    println!("{} clients idle, {} rush", plan.extent.idle, plan.extent.rush);
-    let is_wanted = |name: &str| plan.only.as_ref().is_none_or(|only| only == name);
-    let mut results = [const { [const { Vec::new() }; 2] }; SCENARIOS.len()];
-    for round in 1..=plan.rounds {
-        for ((name, _, scenario), results) in SCENARIOS.iter().zip(&mut results) {
-            if !is_wanted(name) {
-                continue;
-            }
-            let is_keyed = name.starts_with(KEYED);
-            let kinds = if is_keyed { &KINDS[..1] } else { &KINDS };
-            for (&kind, results) in kinds.iter().zip(results) {
-                let server = Server::start(kind)?;
-                let mut clients = Clients::new(server.address, is_keyed)?;
-                let measured = scenario(&mut clients, &server, &plan.extent)
-                    .map_err(|error| format!("{name}, {}: {error}", kind.name()))?;
-                eprintln!("round {round}: {name}, {}: {}", kind.name(), figure(measured.figure));
-                results.push(measured);
+    let mut results = [const { Vec::new() }; SCENARIOS.len()];
+    for round in 1..=plan.rounds_max {
+        for (scenario, results) in SCENARIOS.iter().zip(&mut results) {
+            if plan.wants(scenario.name) && (round <= plan.rounds || has_spread(results)) {
+                results.push(measure(scenario, round, &plan.extent)?);
             }
         }
     }
-    table(&results);
-    if is_wanted("clients") && !plan.is_quick { draw(plan) } else { Ok(()) }
-}
-
-fn table(results: &[[Vec<Measured>; 2]]) {
-    if results.iter().all(|[sotto, _]| sotto.is_empty()) {
-        return;
-    }
-    println!("\n| scenario | | sotto | peer | ratio | busy |\n|---|---|--:|--:|--:|--:|");
-    let of = |all: &[Measured], what: fn(&Measured) -> f64| median(all.iter().map(what));
-    for ((name, what, _), [sotto, peer]) in SCENARIOS.iter().zip(results) {
-        let Some(ours) = of(sotto, |measured| measured.figure) else { continue };
-        let theirs = of(peer, |measured| measured.figure);
-        let unkeyed = name.strip_prefix(KEYED).and_then(|name| {
-            let place = SCENARIOS.iter().position(|(other, ..)| *other == name)?;
-            of(&results[place][0], |measured| measured.figure)
-        });
-        let ratio = match (theirs, unkeyed) {
-            (Some(theirs), _) => format!("{:.2}", ours / theirs),
-            (None, Some(unkeyed)) => format!("{:.2} of unkeyed", ours / unkeyed),
-            (None, None) => String::new(),
-        };
-        let busy: Vec<_> = [sotto, peer]
-            .into_iter()
-            .filter_map(|all| {
-                let [server, generator] =
-                    [of(all, |measured| measured.busy[0])?, of(all, |measured| measured.busy[1])?];
-                Some(format!("{:.0} / {:.0}", server * 100.0, generator * 100.0))
-            })
-            .collect();
-        let theirs = theirs.map_or("–".into(), figure);
-        println!(
-            "| {name} | {what} | {} | {theirs} | {ratio} | {} |",
-            figure(ours),
-            busy.join(", ")
-        );
+    print(&results, &plan.extent);
+    match &plan.picture {
+        Some(path) if plan.wants("clients") => draw(plan, path),
+        _ => Ok(()),
     }
 }
 
-/// Three digits.
-fn figure(value: f64) -> String {
-    match value {
-        ..1.0 => format!("{value:.3}"),
-        ..10.0 => format!("{value:.2}"),
-        ..100.0 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
-    }
+/// Returns `true` if the ratios of a scenario differ so much by round that their median means
+/// little.
+fn has_spread(results: &[[Measured; 2]]) -> bool {
+    let ratios = ratios(results);
+    ratios[ratios.len() - 1] > SPREAD_MAX * ratios[0]
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        length if length % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
+/// Runs a scenario once on each side, one right after the other: the machine changes its speed by a
+/// quarter from one minute to the next.
+fn measure(scenario: &Scenario, round: usize, extent: &Extent) -> Result<[Measured; 2], String> {
+    let name = scenario.name;
+    let run = |Side { kind, is_keyed }| -> Result<Measured, String> {
+        let server = Server::start(kind)?;
+        let mut clients = Clients::new(server.address, is_keyed)?;
+        let measured = (scenario.run)(&mut clients, &server, extent)
+            .map_err(|error| format!("{name}, {}: {error}", kind.name()))?;
+        let keys = if is_keyed { " with keys" } else { "" };
+        let figure = figure(measured.figure);
+        eprintln!("round {round}: {name}, {}{keys}: {figure}", kind.name());
+        Ok(measured)
+    };
+    let [first, second] = scenario.sides;
+    Ok([run(first)?, run(second)?])
 }
 
 /// Measures among ever more clients, and writes the picture.
-fn draw(plan: &Plan) -> Result<(), String> {
-    let most = connections_possible().saturating_sub(DESCRIPTORS_OTHER);
-    let counts: Vec<usize> = COUNTS.into_iter().filter(|&count| count <= most).collect();
+fn draw(plan: &Plan, path: &Path) -> Result<(), String> {
+    let clients_max = connections_possible().saturating_sub(DESCRIPTORS_OTHER);
+    let counts: Vec<usize> = COUNTS.into_iter().filter(|&count| count <= clients_max).collect();
     let mut rounds = vec![[const { Vec::new() }; 2]; counts.len()];
     for round in 1..=plan.rounds.div_ceil(2) {
         for (&count, results) in counts.iter().zip(&mut rounds) {
@@ -219,16 +202,14 @@ fn draw(plan: &Plan) -> Result<(), String> {
             }
         }
     }
-    let of = |rounds: &[[f64; 2]], what: usize| {
-        median(rounds.iter().map(|round| round[what])).unwrap_or_default()
-    };
+    let of = |rounds: &[[f64; 2]], index: usize| median(rounds.iter().map(|round| round[index]));
     let point = |(count, kinds): (usize, &[Vec<_>; 2])| {
-        let [cpu, bytes] = [0, 1].map(|what| [0, 1].map(|kind| of(&kinds[kind], what)));
+        let [cpu, bytes] = [0, 1].map(|index| [0, 1].map(|kind| of(&kinds[kind], index)));
         Point { count, cpu, bytes }
     };
     let points: Vec<Point> = counts.into_iter().zip(&rounds).map(point).collect();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/load.svg");
-    std::fs::write(path, picture::svg(&points)).map_err(|error| format!("{path}: {error}"))?;
-    println!("\ndrawn: benches/load.svg");
+    std::fs::write(path, picture::svg(&points))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    println!("\ndrawn: {}", path.display());
     Ok(())
 }

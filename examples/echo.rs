@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     connection.note_readable();
                 }
                 if event.is_read_closed() || event.is_error() {
-                    connection.note_read_closed();
+                    connection.note_read_closed(now);
                 }
                 // Unsent output goes first: while the kernel refuses it, nothing is read.
                 connection.flush(now, &mut shared);
@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     let mut input = connection.receive(&mut buffer, now, &mut shared);
                     while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
                         let (opcode, payload) = match &incoming {
-                            Incoming::Open => continue,
+                            Incoming::Open | Incoming::Closed => continue,
                             Incoming::Text(text) => (Opcode::Text, text.as_bytes()),
                             Incoming::Binary(bytes) => (Opcode::Binary, &bytes[..]),
                         };

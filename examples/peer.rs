@@ -1,12 +1,17 @@
-//! What `cargo bench` measures sotto against: a router of messages as one writes it on tokio and
-//! tungstenite, on one thread like sotto. A task for each connection; a map from id to an unbounded
-//! channel; whatever waits for a client leaves as one WebSocket message.
+//! The peer that `cargo bench` measures sotto against: a message router as one writes it on tokio
+//! and tungstenite, on one thread like sotto.
 //!
-//! It speaks `join`, `send` (with `ref`, too), `message`, `sent` and `error`, and releases an id
-//! when its connection ends. It is no chat server: no page, presence, blocks, keys or signals, no
-//! rates, no pings, no deadlines, no bound on what waits for a slow reader. So it does less for a
-//! message than sotto does. What is done to make it fast: bodies pass through unparsed
-//! (`RawValue`), 4 KiB to read into for a connection instead of tungstenite's 128, no delay in TCP.
+//! **Invariants**
+//!
+//! - Each connection has a task, and the hub maps an id to the unbounded channel of its task.
+//! - All lines that wait for a client leave as one WebSocket message.
+//! - An id is free when its connection ends.
+//!
+//! It speaks `join`, `send` (with `ref`, too), `message`, `sent` and `error`. It is no chat server:
+//! no page, presence, blocks, keys or signals, no rates, no pings, no deadlines, and no bound on
+//! lines that wait for a slow reader. So it does less for a message than sotto does. Three things
+//! make it fast: bodies pass through unparsed (`RawValue`), a connection has a read buffer of 4 KiB
+//! instead of tungstenite's 128, and TCP sends without delay.
 //!
 //! `cargo run --release --example peer -- --listen 127.0.0.1:9004`
 
@@ -29,13 +34,17 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+/// Longest message in bytes, the same as sotto's.
 const MESSAGE_BYTES_MAX: usize = 65536;
+/// Longest id in bytes, the same as sotto's.
 const ID_BYTES_MAX: usize = 64;
+/// Read buffer of a connection in bytes.
 const READ_BYTES: usize = 4096;
-/// The same as sotto's.
+/// Connections that the kernel keeps until they are accepted, the same as sotto's.
 const BACKLOG: u32 = 4096;
 
-/// Who is here. Never contended: one thread runs all tasks, and none waits while it holds the lock.
+/// The clients by their ids. The lock is never contended: one thread runs all tasks, and no task
+/// waits while it has the lock.
 type Hub = Mutex<HashMap<String, UnboundedSender<String>>>;
 
 #[derive(Deserialize)]
@@ -104,6 +113,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
+/// Serves one connection until it ends.
 async fn serve(stream: TcpStream, hub: Arc<Hub>) {
     let _ = stream.set_nodelay(true);
     let config = WebSocketConfig::default()
@@ -129,7 +139,8 @@ async fn serve(stream: TcpStream, hub: Arc<Hub>) {
             }
             message = socket.next() => match message {
                 Some(Ok(Message::Text(text))) => {
-                    text.split('\n').filter(|line| !line.is_empty()).for_each(|line| client.receive(line));
+                    let lines = text.split('\n').filter(|line| !line.is_empty());
+                    lines.for_each(|line| client.receive(line));
                 }
                 Some(Ok(Message::Close(_))) => {
                     // The id is free at once; the answering close frame leaves with the next read.
@@ -206,7 +217,7 @@ impl Client {
         };
         match self.hub.lock().unwrap_or_else(PoisonError::into_inner).entry(id.to_string()) {
             Entry::Occupied(_) => return self.refuse("id_taken", line),
-            Entry::Vacant(place) => place.insert(self.outbox.clone()),
+            Entry::Vacant(entry) => entry.insert(self.outbox.clone()),
         };
         self.id = Some(id.to_string());
         self.answer(&ToClient::Joined { id, max_message: MESSAGE_BYTES_MAX });
@@ -221,7 +232,7 @@ impl Client {
     }
 
     fn answer(&self, line: &ToClient) {
-        // Both fail only when this very task is at its end.
+        // Both fail only when the task of this client is at its end.
         if let Ok(text) = serde_json::to_string(line) {
             let _ = self.outbox.send(text);
         }

@@ -198,6 +198,7 @@ impl EventLoop {
                     readable: event.is_readable(),
                     writable: event.is_writable(),
                     closed: event.is_read_closed() || event.is_error(),
+                    failed: event.is_error(),
                 }),
             }
         }

@@ -92,10 +92,15 @@ impl Budget {
 /// is spare, for which each byte may be moved eight times. A buffer that leaves at once is not
 /// worth that.
 pub fn extend_tightly(kept: &mut Vec<u8>, bytes: &[u8]) {
-    if kept.capacity() - kept.len() < bytes.len() {
-        kept.reserve_exact(bytes.len().max(kept.len() / 8));
-    }
+    reserve_tightly(kept, bytes.len());
     kept.extend_from_slice(bytes);
+}
+
+/// Reserves capacity for `additional` bytes in a buffer that is kept, as [`extend_tightly`] does.
+pub fn reserve_tightly(kept: &mut Vec<u8>, additional: usize) {
+    if kept.capacity() - kept.len() < additional {
+        kept.reserve_exact(additional.max(kept.len() / 8));
+    }
 }
 
 /// A collection with capacity to give back, for [`tighten`].

@@ -87,6 +87,8 @@ pub struct Ready {
     pub writable: bool,
     /// The end of the stream has come, or an error: both are found by reading.
     pub closed: bool,
+    /// An error has come: a reset, or the kernel found the peer dead.
+    pub failed: bool,
 }
 
 /// The outcome of accepting a connection.
@@ -299,7 +301,10 @@ impl<S: Stream> Server<S> {
                 slot.connection.note_readable();
             }
             if ready.closed {
-                slot.connection.note_read_closed();
+                slot.connection.note_read_closed(now);
+            }
+            if ready.failed {
+                slot.connection.note_failed(&mut self.shared);
             }
             if ready.writable && slot.connection.is_stalled() {
                 self.pending_write.push(ready.token);
@@ -363,8 +368,8 @@ impl<S: Stream> Server<S> {
         }
         self.read_buffer = buffer;
         let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
-        // A frame without a line, a ping or a fragment, is as much work as one with a line. (A frame
-        // has six bytes or more, so neither number exceeds a quarter of the bytes.)
+        // A frame without a line, a ping or a fragment, is as much work as one with a line. (A
+        // frame has six bytes or more, so neither number exceeds a quarter of the bytes.)
         let work = (self.shared.frames_heard() - frames).max(self.hub.lines_charged() - lines);
         connection.charge(work as usize, now, &self.shared);
         if connection.queued() > QUEUED_BYTES_MAX {
@@ -383,6 +388,14 @@ impl<S: Stream> Server<S> {
                     self.send_disconnects(now);
                 }
                 self.mark_joined(token, now);
+            }
+            Incoming::Closed => {
+                // The answers to what the peer sent before go in front of the goodbye.
+                let text = self.hub.take_text(token);
+                if let (Some(slot), false) = (self.slots.get_mut(token), text.is_empty()) {
+                    slot.connection.send_before_close(&text, &mut self.shared);
+                }
+                self.hub.written(token, text, 0);
             }
             Incoming::Binary(_) => {
                 self.hub.close(token, CloseCode::Unsupported, now);
@@ -595,4 +608,4 @@ pub fn limits(config: &Config) -> (hub::Limits, connection::Limits) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

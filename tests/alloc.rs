@@ -1,6 +1,8 @@
-//! What routing a message allocates: nothing, once everybody has spoken; and what a turn touches. A
-//! program of its own, because a program has one allocator, and because counting its calls takes
-//! the crate's only `unsafe`: two functions that hand on to the system's.
+//! Allocations and system calls of a turn: routing a message allocates nothing once each client has
+//! spoken, and a turn touches only the clients it is about.
+//!
+//! This is a test program of its own, because a program has one allocator, and because counting its
+//! calls takes the crate's only `unsafe`: two functions that hand on to the system's allocator.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -21,6 +23,7 @@ use sotto::server::{Ready, Server, limits};
 use sotto::time::Now;
 use sotto::token::Token;
 
+/// The system's allocator, which counts allocations by thread.
 struct Counting;
 
 thread_local! {
@@ -28,33 +31,35 @@ thread_local! {
 }
 
 // SAFETY: the system's allocator does all the work. A counter without a destructor can be reached
-// as long as its thread lives. What grows is allocated anew by the provided `realloc`, and so
-// counted.
+// as long as its thread lives. The provided `realloc` allocates anew, so growth is counted, too.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
         unsafe { System.alloc(layout) }
     }
 
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(place, layout) }
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
     }
 }
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// A socket whose kernel takes everything and has what it was given.
+/// The server's end of a [`Socket`]; a clone is the same socket.
 #[derive(Clone, Default)]
 struct Wire(Rc<RefCell<Socket>>);
 
+/// A socket in memory, which takes every write.
 #[derive(Default)]
 struct Socket {
+    /// Bytes from the client that the server has not read yet.
     inward: Vec<u8>,
+    /// Bytes that the server has written and the test has not taken.
     outward: Vec<u8>,
-    /// The peer has gone.
+    /// The client has ended the stream.
     has_ended: bool,
-    /// How often it was read and written.
+    /// Count of reads and writes.
     calls: u64,
 }
 
@@ -93,6 +98,7 @@ impl Stream for Wire {
     }
 }
 
+/// A server and its clients, at one time.
 struct Play {
     server: Server<Wire>,
     peers: Vec<(Token, Wire)>,
@@ -100,7 +106,7 @@ struct Play {
 }
 
 impl Play {
-    /// A server with so many clients, p0 and so on, who own their ids or do not.
+    /// Starts a server with clients p0, p1 and so on, which own their ids if `is_owned`.
     fn new(peers: usize, is_owned: bool) -> Play {
         let config = Config { rate: 1_000_000, burst: 1_000_000, ..Config::default() };
         let (hub, connection) = limits(&config);
@@ -123,11 +129,13 @@ impl Play {
         play
     }
 
+    /// Connects and joins a client, in a turn of its own.
     fn join(&mut self, n: usize, key: &str) {
         self.connect(n, key);
         assert!(self.turn().0.contains("joined"), "p{n} joins");
     }
 
+    /// Connects a client, with its upgrade and its `join` already sent.
     fn connect(&mut self, n: usize, key: &str) {
         let (wire, mut found) = (Wire::default(), None);
         let register = |_: &mut Wire, token| {
@@ -137,14 +145,16 @@ impl Play {
         let address = [127, 0, 0, 1].into();
         self.server
             .accept(wire.clone(), address, View::Page, self.now, register)
-            .expect("nothing fails here");
-        self.peers.push((found.expect("there is room"), wire.clone()));
-        let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            .expect("no registration fails");
+        self.peers.push((found.expect("the server takes it in"), wire.clone()));
+        let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\n\
+            Upgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
         wire.0.borrow_mut().inward.extend(head.as_bytes());
         self.say(n, &format!(r#"{{"type":"join","id":"p{n}"{key}}}"#));
     }
 
+    /// Sends lines of a client in one frame.
     fn say(&self, n: usize, text: &str) {
         let mask = [1, 2, 3, 4];
         let mut socket = self.peers[n].1.0.borrow_mut();
@@ -156,25 +166,28 @@ impl Play {
             .extend(text.bytes().zip(mask.into_iter().cycle()).map(|(byte, mask)| byte ^ mask));
     }
 
-    /// A turn for everybody: what was written in it, and how often the server allocated.
+    /// Runs a turn in which all clients are readable. Returns the written bytes as text, and the
+    /// count of allocations.
     fn turn(&mut self) -> (String, u64) {
         self.turn_for(0..self.peers.len())
     }
 
-    fn turn_for(&mut self, those: std::ops::Range<usize>) -> (String, u64) {
+    /// Runs a turn in which these clients are readable.
+    fn turn_for(&mut self, clients: std::ops::Range<usize>) -> (String, u64) {
         let ready = |(token, _): &(Token, Wire)| Ready {
             token: *token,
             readable: true,
             writable: false,
             closed: false,
+            failed: false,
         };
-        let ready: Vec<Ready> = self.peers[those.clone()].iter().map(ready).collect();
+        let ready: Vec<Ready> = self.peers[clients.clone()].iter().map(ready).collect();
         let before = ALLOCATIONS.get();
         self.server.turn(self.now, &ready);
         let allocations = ALLOCATIONS.get() - before;
         let mut written = String::new();
-        for (_, wire) in &self.peers[those] {
-            // Its room stays: the kernel's is not counted.
+        for (_, wire) in &self.peers[clients] {
+            // Its capacity stays, because a kernel's buffer is not counted either.
             let outward = &mut wire.0.borrow_mut().outward;
             written.push_str(&String::from_utf8_lossy(outward));
             outward.clear();
@@ -182,9 +195,9 @@ impl Play {
         (written, allocations)
     }
 
-    /// How often the server allocates in a turn in which everybody sends 8 messages to the next
-    /// one, when it is not the first.
-    fn count(&mut self, behind: impl Fn(usize) -> String) -> u64 {
+    /// Counts the allocations of a turn in which each client sends 8 messages to the next one,
+    /// after some turns of the same kind. `behind` is the text behind the body of the nth message.
+    fn allocations_of_turn(&mut self, behind: impl Fn(usize) -> String) -> u64 {
         let mut count = 0;
         for round in 0..20 {
             for from in 0..self.peers.len() {
@@ -212,9 +225,17 @@ impl Play {
 #[test]
 fn routing_a_message_allocates_nothing() {
     for peers in [1, 2, 50] {
-        assert_eq!(Play::new(peers, false).count(|_| String::new()), 0, "{peers} peers");
+        assert_eq!(
+            Play::new(peers, false).allocations_of_turn(|_| String::new()),
+            0,
+            "{peers} peers"
+        );
         let with_ref = |n| format!(r#","ref":"r{n}""#);
-        assert_eq!(Play::new(peers, false).count(with_ref), 0, "{peers} peers who are answered");
+        assert_eq!(
+            Play::new(peers, false).allocations_of_turn(with_ref),
+            0,
+            "{peers} peers, with a ref"
+        );
     }
 }
 
@@ -237,11 +258,11 @@ fn holding_a_message_until_it_is_acknowledged_allocates_nothing() {
     assert_eq!(count, 0);
 }
 
-/// Two talk, and what their turn costs does not depend on who else is there: so many others are
-/// idle, watch each other, are away, and have messages held for them. (A look at each of them that
+/// Two clients talk. The cost of their turn does not depend on 2,000 other clients, which are idle,
+/// watch each other, are away, and have messages held for them. (A look at each of them that
 /// neither allocates nor touches a socket is not seen.)
 #[test]
-fn a_turn_touches_only_those_whom_it_is_about() {
+fn turn_touches_only_the_clients_that_it_is_about() {
     let cost = |others: usize| {
         let mut play = Play::new(2, false);
         for n in 2..2 + others {
@@ -252,7 +273,7 @@ fn a_turn_touches_only_those_whom_it_is_about() {
             play.say(n, &format!("{watch}\n{send}"));
             assert!(play.turn_for(n..n + 1).0.contains("joined"), "p{n} joins");
         }
-        // Every second one goes, and what is due soon is past.
+        // Every second client leaves, and time passes until no deadline is near.
         for n in (2..2 + others).step_by(2) {
             play.peers[n].1.0.borrow_mut().has_ended = true;
             play.turn_for(n..n + 1);
@@ -276,6 +297,6 @@ fn a_turn_touches_only_those_whom_it_is_about() {
         }
         cost
     };
-    assert_eq!(cost(0), (4, 0), "each is read and written once");
+    assert_eq!(cost(0), (4, 0), "each client is read and written once");
     assert_eq!(cost(2000), (4, 0));
 }

@@ -1,5 +1,6 @@
-//! Ten thousand clients, and what the server's memory is before and after. A program of its own,
-//! because the connections are as many as a process may have.
+//! The memory of a server before, with and after ten thousand clients.
+//!
+//! This is a test program of its own, because it needs all the descriptors that a process may have.
 
 #[path = "it/support.rs"]
 #[expect(dead_code, reason = "the tests of the wire need more of it")]
@@ -13,20 +14,22 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use support::{PATIENCE, Server, Wire, read_head};
 
-/// Clients, where the limit of open descriptors allows so many.
+/// Clients, if the limit of open descriptors allows as many.
 const CLIENTS: usize = 10_000;
-/// How many join at once: fewer than the kernel keeps until they are accepted.
+/// Clients that join at once: fewer than the backlog, in which the kernel keeps connections until
+/// they are accepted.
 const BATCH: usize = 100;
-/// Descriptors that server and test need besides.
+/// Descriptors that server and test need for anything but clients.
 const DESCRIPTORS_RESERVED: usize = 100;
 
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\n\
+    Upgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// One test at a time, or there are not descriptors enough.
+/// Lets one test run at a time: there are not enough descriptors for two.
 static DESCRIPTORS: Mutex<()> = Mutex::new(());
 
-/// A server whose clients may be silent for as long as a test takes.
+/// Starts a server that lets clients be silent for as long as a test takes.
 fn start() -> Server {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
@@ -34,8 +37,8 @@ fn start() -> Server {
     Server::start(&["--rate", "0", "--ping", "3600", "--timeout", "7200", "--join-timeout", "3600"])
 }
 
-/// So many of them join, a batch at a time: who asks for WebSocket need not wait for the answer
-/// before it joins.
+/// Joins all clients, a batch at a time. A client sends `join` before the answer to its upgrade has
+/// come.
 fn join(server: &Server) -> Vec<Wire> {
     let descriptors =
         getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| limit as usize);
@@ -57,7 +60,7 @@ fn join(server: &Server) -> Vec<Wire> {
     clients
 }
 
-/// Says something in one frame, quickly made: its mask is zeros.
+/// Sends a line in one frame. Its mask is zeros, so the frame is made quickly.
 fn say(client: &mut Wire, line: &str) {
     let mut frame = vec![0x81, 0x80 | 126];
     frame.extend((line.len() as u16).to_be_bytes());
@@ -66,7 +69,7 @@ fn say(client: &mut Wire, line: &str) {
     client.write_all(&frame).expect("it reads");
 }
 
-/// The next text, of less than 64 KiB.
+/// Waits for the next text, of less than 64 KiB.
 fn hear(client: &mut Wire) -> String {
     let mut head = [0; 2];
     client.read_exact(&mut head).expect("a frame");
@@ -84,8 +87,7 @@ fn hear(client: &mut Wire) -> String {
     String::from_utf8(text).expect("UTF-8")
 }
 
-/// Waits until the server's memory is at most so much. It need not have noticed all that was done
-/// to it.
+/// Waits until the server's memory is `at_most` bytes: the server may be behind the test.
 fn wait_for_memory(server: &Server, at_most: usize) {
     let start = Instant::now();
     while server.memory_bytes() > at_most {
@@ -96,7 +98,7 @@ fn wait_for_memory(server: &Server, at_most: usize) {
 }
 
 #[test]
-fn who_sent_and_received_60_kb_and_fell_silent_costs_what_it_did_before() {
+fn clients_silent_after_60_kb_cost_what_they_cost_before() {
     let _guard = DESCRIPTORS.lock();
     let server = start();
     let mut clients = join(&server);
@@ -111,10 +113,10 @@ fn who_sent_and_received_60_kb_and_fell_silent_costs_what_it_did_before() {
     wait_for_memory(&server, before + before / 10);
 }
 
-/// Not all of it comes back: tables keep a little room, and the allocator keeps the pages that
-/// short things were in.
+/// Some memory does not come back: tables keep spare capacity, and the allocator keeps pages of
+/// short allocations.
 #[test]
-fn when_a_crowd_has_left_most_of_its_memory_has_come_back() {
+fn most_memory_comes_back_when_a_crowd_has_left() {
     let _guard = DESCRIPTORS.lock();
     let server = start();
     let (descriptors, before) = (server.descriptors(), server.memory_bytes());

@@ -1,4 +1,6 @@
-//! What fuzzers have found to be worth keeping, given to the same checks again: see `tests/fuzz/`.
+//! The inputs that a fuzzer has found worth keeping, given to the same checks again.
+//!
+//! The checks are in `tests/fuzz/targets/`, the inputs in `tests/fuzz/corpus/`.
 
 #[path = "fuzz/targets.rs"]
 mod targets;
@@ -18,21 +20,21 @@ fn replay(corpus: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn heads() {
-    replay("http", targets::http);
+fn corpus_of_heads_passes_its_check() {
+    replay("http", targets::http::check);
 }
 
 #[test]
-fn frames() {
-    replay("frames", targets::frames);
+fn corpus_of_frames_passes_its_check() {
+    replay("frames", targets::frames::check);
 }
 
 #[test]
-fn lines() {
-    replay("line", targets::line);
+fn corpus_of_lines_passes_its_check() {
+    replay("line", targets::line::check);
 }
 
 #[test]
-fn turns() {
-    replay("turns", targets::turns);
+fn corpus_of_turns_passes_its_check() {
+    replay("turns", targets::turns::check);
 }

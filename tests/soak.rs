@@ -1,7 +1,13 @@
-//! Minutes of churn, floods, stuck readers and cuts, beside people who check every message. Nothing
-//! of theirs may be lost, come twice or out of order; the server's memory stays flat, and its
-//! descriptors come back. Latencies are told, not judged. `tests/soak SECONDS` runs it; with the
-//! other tests it is a short one.
+//! Minutes of churn, floods, stuck readers and cuts, beside pairs of clients that check every
+//! message.
+//!
+//! **Invariants**
+//!
+//! - No message of a pair is lost, comes twice or comes out of order.
+//! - The server's memory stays flat, and its descriptors come back.
+//!
+//! Latencies are printed, not judged. `tests/soak SECONDS` runs it; with the other tests it is a
+//! short run.
 
 #[path = "it/support.rs"]
 #[expect(dead_code, reason = "the tests of the wire need more of it")]
@@ -16,16 +22,18 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::{Client, Server};
 
-/// With the other tests it only has to show that it works.
+/// Length of a run with the other tests, in seconds: long enough to show that the soak works.
 const SECONDS_DEFAULT: u64 = 3;
-/// Before so much time has passed, memory is still growing to its size.
+/// The shortest run, in seconds, whose memory is judged: earlier, memory still grows to its size.
 const SECONDS_FOR_MEMORY: u64 = 30;
-/// What one third may need more than the one before: allocators keep a little here and there.
+/// KiB by which memory may grow from one third of the run to the next: allocators keep some pages.
 const MEMORY_KIB_MORE: u64 = 2048;
+/// Pairs of clients that check every message.
 const PAIRS: usize = 4;
 
 fn main() {
-    // Some runners ask first what tests there are. Arguments are theirs, so ours comes another way.
+    // Some test runners ask for a list of tests first. Arguments are theirs, so the length of the
+    // run is in the environment.
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
@@ -39,9 +47,9 @@ fn main() {
         "--ping",
         "2",
         "--timeout",
-        "4",
+        "12",
         "--join-timeout",
-        "2",
+        "10",
     ]);
     let descriptors = server.descriptors();
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -64,9 +72,10 @@ fn main() {
     });
     server.wait_for_descriptors(descriptors);
     server.assert_alive();
-    report(&mut latencies.into_inner().expect("nobody panicked"), &memory, seconds);
+    report(&mut latencies.into_inner().expect("no thread panicked"), &memory, seconds);
 }
 
+/// Prints latencies and memory, and checks that memory is flat.
 fn report(latencies: &mut [Duration], memory: &[u64], seconds: u64) {
     latencies.sort();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
@@ -90,7 +99,7 @@ fn median(values: &[u64]) -> u64 {
     values[values.len() / 2]
 }
 
-/// SplitMix64: chance that a seed can repeat.
+/// SplitMix64: random numbers that a seed repeats.
 struct Chance(u64);
 
 impl Chance {
@@ -102,14 +111,18 @@ impl Chance {
         bits ^ (bits >> 31)
     }
 
+    /// Returns `true` in so many of 100 cases.
     fn happens(&mut self, percent: u64) -> bool {
         self.next() % 100 < percent
     }
 }
 
-// ---- who checks ----
+// ---- pairs that check ----
 
-/// One who sends and one who receives, both under ids that they own, message by message.
+/// The key of all ids that pairs own.
+const KEY: &str = "the key of a pair that checks";
+
+/// A sender and a recipient, both under ids that they own. One message is under way at a time.
 struct Pair<'a> {
     server: &'a Server,
     ids: [String; 2],
@@ -127,23 +140,27 @@ impl<'a> Pair<'a> {
         Pair { server, ids, chance, sender, recipient, last: 0 }
     }
 
+    /// Sends and checks messages until the end of the run, at least one.
     fn talk_until(mut self, end: Instant, latencies: &Mutex<Vec<Duration>>) {
-        while Instant::now() < end {
+        loop {
             let number = self.last + 1;
             let padding = "x".repeat((self.chance.next() % 2000) as usize);
-            let line = json!({"type": "send", "to": self.ids[1], "body": [number, padding], "ref": number.to_string()});
+            let (to, reference) = (&self.ids[1], number.to_string());
+            let line =
+                json!({"type": "send", "to": to, "body": [number, padding], "ref": reference});
             let start = Instant::now();
             self.sender.say(line.clone());
-            let is_cut = self.chance.happens(5);
+            // The first message always has a latency.
+            let is_cut = number > 1 && self.chance.happens(5);
             if is_cut {
-                self.break_somebody(&line);
+                self.cut_one(&line);
             }
             while self.last < number {
                 let message = self.recipient.hear_type("message");
                 self.take(&message, number);
             }
             if !is_cut {
-                latencies.lock().expect("nobody panicked").push(start.elapsed());
+                latencies.lock().expect("no thread panicked").push(start.elapsed());
             }
             if self.chance.happens(2) {
                 // The acknowledgement may be lost on the way.
@@ -151,13 +168,16 @@ impl<'a> Pair<'a> {
                 self.rejoin_recipient(number);
             }
             self.hear_delivered(number);
-            // Below the rate that one client may have.
+            if Instant::now() >= end {
+                return;
+            }
+            // Stays below the rate limit of a client.
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Either loses its connection, and comes back. A sender repeats what was not answered.
-    fn break_somebody(&mut self, line: &Value) {
+    /// Cuts the sender or the recipient, which joins again. The sender repeats the unanswered send.
+    fn cut_one(&mut self, line: &Value) {
         if self.chance.happens(50) {
             self.sender.cut();
             self.sender = self.rejoin(0).0;
@@ -168,13 +188,14 @@ impl<'a> Pair<'a> {
         }
     }
 
+    /// Joins again under one of the two ids.
     fn rejoin(&self, at: usize) -> (Client, Value) {
         let (client, joined) = Client::join_owned(self.server, &self.ids[at], KEY);
         assert_eq!(joined["resumed"], true, "{joined}");
         (client, joined)
     }
 
-    /// What is held comes first.
+    /// Joins again as the recipient, and takes the held messages, which come first.
     fn rejoin_recipient(&mut self, number: u64) {
         let (client, joined) = self.rejoin(1);
         self.recipient = client;
@@ -184,7 +205,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// A message is the next one, or one that is known; both are acknowledged.
+    /// Checks that a message is the next one or the last one again, and acknowledges it.
     fn take(&mut self, message: &Value, number: u64) {
         let came = message["body"][0].as_u64().expect("a number");
         assert!(came == self.last || came == self.last + 1, "{came} behind {}", self.last);
@@ -193,7 +214,8 @@ impl<'a> Pair<'a> {
         self.recipient.say(json!({"type": "ack", "to": self.ids[0], "mids": [message["mid"]]}));
     }
 
-    /// The notice may come before the answer: behind `joined`, where the answer was lost.
+    /// Waits for `sent` and `delivered` of a message, in either order: on a new connection
+    /// `delivered` may come right behind `joined`.
     fn hear_delivered(&mut self, number: u64) {
         let (reference, mut mid, mut delivered) = (number.to_string(), None, HashSet::new());
         while !mid.as_ref().is_some_and(|mid| delivered.contains(mid)) {
@@ -212,11 +234,9 @@ impl<'a> Pair<'a> {
     }
 }
 
-const KEY: &str = "the key of a pair that checks";
+// ---- trouble ----
 
-// ---- who makes trouble ----
-
-/// Comes, says something or nothing, and goes in one way or another.
+/// Connects, sends some lines or none, and ends the connection in one of three ways.
 fn come_and_go(server: &Server, mut chance: Chance, end: Instant) {
     let mut waiting = Vec::new();
     while Instant::now() < end {
@@ -237,25 +257,22 @@ fn come_and_go(server: &Server, mut chance: Chance, end: Instant) {
     }
 }
 
-/// As many lines as the server takes, to one who does not read them.
+/// Sends as many lines as the server takes, to a client that does not read them.
 fn flood(server: &Server, mut chance: Chance, end: Instant) {
     while Instant::now() < end {
         let mut client = Client::connect(server);
         client.try_say(&json!({"type": "join", "id": format!("flood-{}", chance.next())}));
-        let line = json!({"type": "send", "to": "stuck", "body": "x".repeat((chance.next() % 3000) as usize)});
-        client
-            .ws
-            .get_ref()
-            .socket()
-            .set_write_timeout(Some(Duration::from_millis(100)))
-            .expect("a timeout");
+        let body = "x".repeat((chance.next() % 3000) as usize);
+        let line = json!({"type": "send", "to": "stuck", "body": body});
+        let socket = client.ws.get_ref().socket();
+        socket.set_write_timeout(Some(Duration::from_millis(100))).expect("a timeout");
         while Instant::now() < end && !chance.happens(1) {
             client.try_say(&line);
         }
     }
 }
 
-/// Joins, and takes nothing of what is said to it.
+/// Joins, and reads no line.
 fn read_nothing(server: &Server, mut chance: Chance, end: Instant) {
     while Instant::now() < end {
         let mut client = Client::connect(server);
@@ -264,7 +281,7 @@ fn read_nothing(server: &Server, mut chance: Chance, end: Instant) {
     }
 }
 
-/// Bytes that are no protocol at all, behind an upgrade or without one.
+/// Sends random bytes, behind an upgrade or without one.
 fn talk_nonsense(server: &Server, mut chance: Chance, end: Instant) {
     while Instant::now() < end {
         let bytes: Vec<u8> = std::iter::repeat_with(|| chance.next() as u8).take(200).collect();

@@ -1,93 +1,107 @@
 /**
- * What reaches a reader who looks elsewhere: the title, the icon, a notification, a sound.
+ * Calls a reader back to the page: by its title, its icon, a notification or a sound.
  *
- * Not known here: how the page looks.
+ * It does not know the rest of the page.
  */
 
 import { lineOf } from "./text.js";
 
-/** @typedef {import("./store.js").Message} Message */
-
-/** A short, soft tone: Hz, seconds, and how loud of 1. */
+/** A short, soft tone. The gain is of 1. */
 const TONE_HZ = 660;
 const TONE_SECONDS = 0.18;
 const TONE_GAIN = 0.08;
 
-/**
- * @param {object} given
- * @param {ReturnType<typeof import("./store.js").createStore>} given.store @param {import("./words.js").Words} given.words
- * @param {HTMLLinkElement} given.icon
- */
-export function createAttention({ store, words, icon }) {
-  const { state } = store;
-  /** @type {AudioContext | undefined} */
-  let audio;
-  let shownUnread = -1;
+/** The most notifications for messages that come together. */
+const NOTIFIED_MAX = 3;
 
-  function render() {
-    const unread = [...state.conversations.values()].reduce((sum, conversation) => sum + conversation.unread, 0);
-    if (unread === shownUnread) return;
-    shownUnread = unread;
-    document.title = unread ? `(${unread}) sotto` : "sotto";
-    icon.href = unread ? "/icon-unread.svg" : "/icon.svg";
-  }
+export class Attention {
+	#store;
+	#words;
+	#icon;
+	/** @type {AudioContext | undefined} */
+	#audio;
+	#shownUnread = -1;
 
-  /** @param {Message[]} arrived */
-  function arrive(arrived) {
-    const unseen = arrived.filter(({ peer }) => !(state.visible && peer === state.openPeer));
-    if (!unseen.length) return;
-    if (state.settings.sound) play();
-    if (state.settings.notify && !state.visible) unseen.slice(-3).forEach(notify);
-  }
+	/** @param {Store} store @param {Words} words @param {HTMLLinkElement} icon */
+	constructor(store, words, icon) {
+		this.#store = store;
+		this.#words = words;
+		this.#icon = icon;
+	}
 
-  /** @param {Message} message */
-  function notify({ peer, body }) {
-    const { accepted } = state.conversations.get(peer);
-    const text = state.settings.notifyText && accepted ? lineOf(body, words.unsupported) : "";
-    try {
-      // One for each peer: a later one takes the place of an earlier one.
-      const notification = new Notification(words.notified(peer), { body: text, tag: `sotto ${peer}`, icon: "/icon-192.png" });
-      notification.onclick = () => {
-        window.focus();
-        store.choose(peer);
-        notification.close();
-      };
-    } catch {
-      // Some phones have the permission, but not the constructor.
-    }
-  }
+	render() {
+		let unread = 0;
+		for (const conversation of this.#store.state.conversations.values()) {
+			unread += conversation.unread;
+		}
+		if (unread === this.#shownUnread) return;
+		this.#shownUnread = unread;
+		document.title = unread ? `(${unread}) sotto` : "sotto";
+		this.#icon.href = unread ? "/icon-unread.svg" : "/icon.svg";
+	}
 
-  function play() {
-    audio ??= new AudioContext();
-    // Until the reader has touched the page, browsers stay silent.
-    audio.resume();
-    const tone = audio.createOscillator();
-    const gain = audio.createGain();
-    tone.frequency.value = TONE_HZ;
-    gain.gain.setValueAtTime(TONE_GAIN, audio.currentTime);
-    gain.gain.exponentialRampToValueAtTime(0.0001, audio.currentTime + TONE_SECONDS);
-    tone.connect(gain).connect(audio.destination);
-    tone.start();
-    tone.stop(audio.currentTime + TONE_SECONDS);
-  }
+	/** @param {IncomingMessage[]} messages */
+	arrived(messages) {
+		const { visible, openPeer, settings } = this.#store.state;
+		const unseen = messages.filter(({ peer }) => !(visible && peer === openPeer));
+		if (!unseen.length) return;
+		if (settings.sound) this.#play();
+		if (!settings.notify || visible) return;
+		for (const message of unseen.slice(-NOTIFIED_MAX)) this.#notify(message);
+	}
 
-  /** @param {boolean} on */
-  async function turnNotify(on) {
-    const allowed = on && (await Notification.requestPermission()) === "granted";
-    store.set("notify", allowed);
-    if (on && !allowed) store.alert({ code: "not_allowed" });
-  }
+	/** @param {IncomingMessage} message */
+	#notify({ peer, body }) {
+		const { conversations, settings } = this.#store.state;
+		const showsText = settings.notifyText && conversations.get(peer)?.accepted;
+		const text = showsText ? lineOf(body, this.#words.unsupported) : "";
+		try {
+			// With its tag a notification replaces the last one of the same peer.
+			const options = { body: text, tag: `sotto ${peer}`, icon: "/icon-192.png" };
+			const notification = new Notification(this.#words.newMessageFrom(peer), options);
+			notification.onclick = () => {
+				window.focus();
+				this.#store.choose(peer);
+				notification.close();
+			};
+		} catch {
+			// Some phones have the permission, but not the constructor.
+		}
+	}
 
-  /** @param {boolean} on */
-  function turnSound(on) {
-    store.set("sound", on);
-    if (on) play();
-  }
+	#play() {
+		const audio = (this.#audio ??= new AudioContext());
+		// Browsers stay silent until the reader has touched the page.
+		audio.resume();
+		const tone = audio.createOscillator();
+		const gain = audio.createGain();
+		tone.frequency.value = TONE_HZ;
+		gain.gain.setValueAtTime(TONE_GAIN, audio.currentTime);
+		gain.gain.exponentialRampToValueAtTime(0.0001, audio.currentTime + TONE_SECONDS);
+		tone.connect(gain).connect(audio.destination);
+		tone.start();
+		tone.stop(audio.currentTime + TONE_SECONDS);
+	}
 
-  return {
-    render, arrive,
-    /** Not there where the browser does not have it: no notifications without a secure context. */
-    turnNotify: "Notification" in globalThis && isSecureContext ? turnNotify : undefined,
-    turnSound: "AudioContext" in globalThis ? turnSound : undefined,
-  };
+	/** Browsers have no notifications without a secure context. */
+	get canNotify() {
+		return "Notification" in globalThis && isSecureContext;
+	}
+
+	get canPlay() {
+		return "AudioContext" in globalThis;
+	}
+
+	/** @param {boolean} on */
+	async turnNotify(on) {
+		const isAllowed = on && (await Notification.requestPermission()) === "granted";
+		this.#store.changeSetting("notify", isAllowed);
+		if (on && !isAllowed) this.#store.setAlert({ code: "not_allowed" });
+	}
+
+	/** @param {boolean} on */
+	turnSound(on) {
+		this.#store.changeSetting("sound", on);
+		if (on) this.#play();
+	}
 }

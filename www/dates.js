@@ -1,45 +1,70 @@
 /**
- * Days and times as the reader's language writes them, in `<time>` elements.
+ * Days and times in `<time>` elements, as the reader's language writes them.
  */
 
 import { make } from "./dom.js";
 import { isSameDay } from "./text.js";
 
-/** @typedef {ReturnType<typeof createDates>} Dates */
-
 const DAY_MS = 86_400_000;
 
-/**
- * @param {import("./words.js").Words} words @param {readonly string[]} languages those that the reader asks for
- * @param {() => number} now milliseconds since 1970
- */
-export function createDates(words, languages, now) {
-  // With the reader's own region, where it is one of the language that the page speaks.
-  const locales = [...languages.filter((tag) => tag.toLowerCase().split("-")[0] === words.language), words.language];
-  const clock = new Intl.DateTimeFormat(locales, { hour: "2-digit", minute: "2-digit" });
-  const weekday = new Intl.DateTimeFormat(locales, { weekday: "long", day: "numeric", month: "long" });
-  const full = new Intl.DateTimeFormat(locales, { day: "numeric", month: "long", year: "numeric" });
-  const short = new Intl.DateTimeFormat(locales, { day: "2-digit", month: "2-digit", year: "2-digit" });
+/** A day of this age is shown with its year. */
+const YEAR_SHOWN_MS = 300 * DAY_MS;
 
-  function element(at, text, title) {
-    const time = make("time", "", text);
-    time.dateTime = new Date(at).toISOString();
-    time.title = title;
-    return time;
-  }
+export class Dates {
+	#words;
+	#now;
+	#clock;
+	#weekday;
+	#full;
+	#short;
 
-  function dayText(at) {
-    if (isSameDay(at, now())) return words.today;
-    if (isSameDay(at, now() - DAY_MS)) return words.yesterday;
-    return (now() - at < 300 * DAY_MS ? weekday : full).format(at);
-  }
+	/**
+	 * @param {Words} words @param {readonly string[]} languages as the reader prefers them
+	 * @param {() => number} now milliseconds since 1970, as all times here
+	 */
+	constructor(words, languages, now) {
+		const { language } = words;
+		// The reader's own region, if its language is the one that the page speaks.
+		const regions = languages.filter((tag) => tag.toLowerCase().split("-")[0] === language);
+		/** @param {Intl.DateTimeFormatOptions} options */
+		const format = (options) => new Intl.DateTimeFormat([...regions, language], options);
+		this.#words = words;
+		this.#now = now;
+		this.#clock = format({ hour: "2-digit", minute: "2-digit" });
+		this.#weekday = format({ weekday: "long", day: "numeric", month: "long" });
+		this.#full = format({ day: "numeric", month: "long", year: "numeric" });
+		this.#short = format({ day: "2-digit", month: "2-digit", year: "2-digit" });
+	}
 
-  return {
-    /** @param {number} at milliseconds since 1970 */
-    time: (at) => element(at, clock.format(at), `${full.format(at)}, ${clock.format(at)}`),
-    /** @param {number} at milliseconds since 1970 */
-    day: (at) => element(at, dayText(at), full.format(at)),
-    /** The time for today, else the day. @param {number} at milliseconds since 1970 */
-    brief: (at) => (isSameDay(at, now()) ? clock : short).format(at),
-  };
+	/** @param {number} at */
+	time(at) {
+		const time = this.#clock.format(at);
+		return timeElement(at, time, `${this.#full.format(at)}, ${time}`);
+	}
+
+	/** @param {number} at */
+	day(at) {
+		return timeElement(at, this.#dayText(at), this.#full.format(at));
+	}
+
+	/** Returns the time for today, otherwise the day. @param {number} at */
+	brief(at) {
+		return (isSameDay(at, this.#now()) ? this.#clock : this.#short).format(at);
+	}
+
+	/** @param {number} at */
+	#dayText(at) {
+		const now = this.#now();
+		if (isSameDay(at, now)) return this.#words.today;
+		if (isSameDay(at, now - DAY_MS)) return this.#words.yesterday;
+		return (now - at < YEAR_SHOWN_MS ? this.#weekday : this.#full).format(at);
+	}
+}
+
+/** @param {number} at @param {string} text @param {string} title */
+function timeElement(at, text, title) {
+	const time = make("time", "", text);
+	time.dateTime = new Date(at).toISOString();
+	time.title = title;
+	return time;
 }

@@ -1,294 +1,255 @@
 /**
- * The messages of the open conversation. At their end it follows what comes; elsewhere it stays exactly where the
- * reader is, and a button tells what came.
+ * The messages of the open conversation. At their end the log follows new ones. Elsewhere it stays
+ * exactly where the reader is, and a button reports new ones.
  *
- * Invariant: the rows are those of a run of messages without a gap, at most `ROWS_MAX`. It grows at either end as the
- * reader comes near, and is shortened at the other, so a long conversation is as smooth as a short one.
+ * **Invariants**
+ * - The rows show a run of messages without a gap, at most `ROWS_MAX`: it grows where the reader
+ *   comes near an end and shrinks at the other, so long conversations are as smooth as short ones.
  *
- * Not known here: the rest of the page.
+ * It does not know the rest of the page.
  */
 
-import { make, onClick, setText } from "./dom.js";
-import { isEmojiOnly, isSameDay, isSameMinute, partsOf } from "./text.js";
-import { reasonText } from "./words.js";
+import { setText } from "./dom.js";
+import { Row } from "./row.js";
 
-/** @typedef {import("./store.js").Conversation} Conversation */
-/** @typedef {import("./store.js").Message} Message */
-/** @typedef {{ element: HTMLElement, note: HTMLElement, message: Message, shown: string }} Row */
-
-/** So many rows are added at once; */
+/** Rows that are added at once. */
 const ROWS_STEP = 60;
 
-/** and more than these are not laid out at each scroll, on an old phone. */
+/** The most rows. An old phone cannot lay out more at each scroll. */
 const ROWS_MAX = 300;
 
-/** Browsers round positions on a zoomed page: nearer to the end than this is at the end. */
+/** As near to the end as this is at the end: browsers round positions on a zoomed page. */
 const END_PX = 4;
 
-/** From here on more rows are fetched: as far as one flick of a thumb. */
+/** More rows are added from here on: as far as one flick of a thumb. */
 const NEAR_PX = 1200;
 
-/**
- * @param {object} given
- * @param {HTMLElement} given.log @param {HTMLElement} given.button
- * @param {import("./words.js").Words} given.words
- * @param {import("./dates.js").Dates} given.dates
- * @param {(message: Message) => void} given.retry
- * @param {(message: Message) => void} given.seen what stands up to this message has been in view
- * @param {() => void} given.loadEarlier
- */
-export function createLog({ log, button, words, dates, retry, seen, loadEarlier }) {
-  /** @type {Row[]} */
-  let rows = [];
-  /** @type {Conversation | undefined} */
-  let conversation;
-  // Where the reader was before the log changed its own size: then it is too late to look.
-  let following = true;
-  let lastTop = 0;
-  let linksWork = false;
-  let newAfter;
+export class Log {
+	#log;
+	#button;
+	#outside;
+	/** @type {Row[]} */
+	#rows = [];
+	/** @type {Conversation | undefined} */
+	#conversation;
+	/** Noted in advance: once the log has another size, it is too late to look. */
+	#isFollowing = true;
+	#lastTop = 0;
+	#linksWork = false;
+	/** @type {number | undefined} */
+	#newAfter;
 
-  log.addEventListener("scroll", look, { passive: true });
-  new ResizeObserver(() => following && toEnd()).observe(log);
+	/** @param {HTMLElement} log @param {HTMLElement} button to the end @param {LogOutside} outside */
+	constructor(log, button, outside) {
+		this.#log = log;
+		this.#button = button;
+		this.#outside = outside;
+		log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+		new ResizeObserver(() => this.#isFollowing && this.toEnd()).observe(log);
+	}
 
-  /** @param {Conversation} [next] */
-  function render(next) {
-    // What is being fetched for the first look is waited for: it says where to begin.
-    if (next !== conversation || conversation?.accepted !== linksWork) reset(next?.loading ? undefined : next);
-    if (!conversation) return;
-    const { messages } = conversation;
-    dropForgotten(messages);
-    const isNew = rows.length === 0;
-    const isOwn = messages.at(-1)?.mine && messages.at(-1).place > (rows.at(-1)?.message.place ?? 0);
-    const follow = isOwn || stillFollowing();
-    if (isNew) begin(messages);
-    else if (follow) grow(messages);
-    if (newAfter !== conversation.newAfter) moveNew(messages);
-    renderNotes();
-    if (isNew) toNew();
-    else if (follow) toEnd();
-    look();
-  }
+	/** @param {Conversation} [next] */
+	render(next) {
+		// The first rows wait for messages that are being loaded, which decide where they begin.
+		const isOther = next !== this.#conversation || next?.accepted !== this.#linksWork;
+		if (isOther) this.#reset(next?.loading ? undefined : next);
+		const conversation = this.#conversation;
+		if (!conversation) return;
+		const { messages, newAfter } = conversation;
+		this.#dropForgotten(messages);
+		const isFirst = this.#rows.length === 0;
+		const last = messages.at(-1);
+		const isOwn = last?.mine && last.place > (this.#rows.at(-1)?.message.place ?? 0);
+		const follows = isOwn || this.#stillFollows();
+		if (isFirst) this.#begin(conversation);
+		else if (follows) this.#grow(conversation);
+		if (this.#newAfter !== newAfter) this.#moveNew(conversation);
+		this.#renderNotes();
+		if (isFirst) this.#toNew();
+		else if (follows) this.toEnd();
+		this.#scrolled();
+	}
 
-  /** @param {Conversation} [next] */
-  function reset(next) {
-    conversation = next;
-    linksWork = Boolean(next?.accepted);
-    rows = [];
-    log.replaceChildren();
-  }
+	/** @param {Conversation} [next] */
+	#reset(next) {
+		this.#conversation = next;
+		this.#linksWork = Boolean(next?.accepted);
+		this.#rows = [];
+		this.#log.replaceChildren();
+	}
 
-  /** Messages may have been cleared, or be too many to remember. @param {Message[]} messages */
-  function dropForgotten(messages) {
-    const first = messages[0]?.place ?? Infinity;
-    while (rows.length && rows[0].message.place < first) dropRow(rows.shift());
-  }
+	/** Messages may have been cleared, or be too many for the memory. @param {Message[]} messages */
+	#dropForgotten(messages) {
+		const first = messages[0]?.place ?? Infinity;
+		while (this.#rows.length && this.#rows[0].message.place < first) this.#dropFirst();
+	}
 
-  /** The reader has answered what was new, or looked away. @param {Message[]} messages */
-  function moveNew(messages) {
-    newAfter = conversation.newAfter;
-    const first = messages.indexOf(rows[0]?.message);
-    rows.forEach((row, index) => head(row, messages[first + index - 1]));
-  }
+	#dropFirst() {
+		this.#rows.shift()?.element.remove();
+	}
 
-  /** The first rows: from before what is new, else the last ones. @param {Message[]} messages */
-  function begin(messages) {
-    newAfter = conversation.newAfter;
-    const fresh = newAfter === undefined ? -1 : messages.findIndex(({ place }) => place > newAfter);
-    const end = fresh < 0 ? messages.length : Math.min(messages.length, fresh + ROWS_STEP);
-    insert(messages, Math.max(0, (fresh < 0 ? end : fresh) - ROWS_STEP), end);
-  }
+	/** The reader has answered new messages, or looked away. @param {Conversation} conversation */
+	#moveNew({ messages, newAfter }) {
+		this.#newAfter = newAfter;
+		const first = this.#firstIndex(messages);
+		this.#rows.forEach((row, index) => row.renderHead(messages[first + index - 1], newAfter));
+	}
 
-  /** The reader is at the end, and the end moves. @param {Message[]} messages */
-  function grow(messages) {
-    const from = indexAfterRows(messages);
-    // Of a flood only the last part is laid out.
-    if (messages.length - from > ROWS_MAX) {
-      reset(conversation);
-      insert(messages, messages.length - ROWS_STEP, messages.length);
-    } else {
-      insert(messages, from, messages.length);
-      while (rows.length > ROWS_MAX) dropRow(rows.shift());
-    }
-  }
+	/**
+	 * Adds the first rows: those around new messages, or the last ones.
+	 * @param {Conversation} conversation
+	 */
+	#begin({ messages, newAfter }) {
+		this.#newAfter = newAfter;
+		const firstNew = messages.findIndex(({ place }) => place > (newAfter ?? Infinity));
+		const end = firstNew < 0 ? messages.length : Math.min(messages.length, firstNew + ROWS_STEP);
+		this.#insert(messages, (firstNew < 0 ? end : firstNew) - ROWS_STEP, end);
+	}
 
-  /** More rows where the reader comes near an end of them. Whether there were any. */
-  function growAround() {
-    const { messages } = conversation;
-    const first = messages.indexOf(rows[0]?.message);
-    const next = indexAfterRows(messages);
-    if (log.scrollTop < NEAR_PX && first > 0) {
-      holdingPlace(() => {
-        insert(messages, Math.max(0, first - ROWS_STEP), first);
-        while (rows.length > ROWS_MAX) dropRow(rows.pop());
-      });
-      return true;
-    }
-    if (belowPx() < NEAR_PX && next < messages.length) {
-      holdingPlace(() => {
-        insert(messages, next, Math.min(messages.length, next + ROWS_STEP));
-        while (rows.length > ROWS_MAX) dropRow(rows.shift());
-      });
-      return true;
-    }
-    if (log.scrollTop < NEAR_PX && conversation.earlier) loadEarlier();
-    return false;
-  }
+	/** Follows the end of the conversation. @param {Conversation} conversation */
+	#grow(conversation) {
+		const { messages } = conversation;
+		const from = this.#nextIndex(messages);
+		// Only the last part of a flood is laid out.
+		if (messages.length - from > ROWS_MAX) {
+			this.#reset(conversation);
+			this.#insert(messages, messages.length - ROWS_STEP, messages.length);
+		} else {
+			this.#insert(messages, from, messages.length);
+			while (this.#rows.length > ROWS_MAX) this.#dropFirst();
+		}
+	}
 
-  /** @param {Message[]} messages */
-  function indexAfterRows(messages) {
-    return messages.lastIndexOf(rows.at(-1)?.message) + 1;
-  }
+	/**
+	 * Adds rows near the reader. Returns `true` if there were any to add.
+	 * @param {Conversation} conversation
+	 */
+	#growAround({ messages, earlier }) {
+		const first = this.#firstIndex(messages);
+		const next = this.#nextIndex(messages);
+		if (this.#log.scrollTop < NEAR_PX && first > 0) {
+			this.#keepView(() => {
+				this.#insert(messages, first - ROWS_STEP, first);
+				while (this.#rows.length > ROWS_MAX) this.#rows.pop()?.element.remove();
+			});
+			return true;
+		}
+		if (this.#pxBelow() < NEAR_PX && next < messages.length) {
+			this.#keepView(() => {
+				this.#insert(messages, next, Math.min(messages.length, next + ROWS_STEP));
+				while (this.#rows.length > ROWS_MAX) this.#dropFirst();
+			});
+			return true;
+		}
+		if (this.#log.scrollTop < NEAR_PX && earlier) this.#outside.loadEarlier();
+		return false;
+	}
 
-  /** Rows for these messages, in front of all others or behind them. @param {Message[]} messages */
-  function insert(messages, from, to) {
-    if (from >= to) return;
-    const before = rows[0];
-    const inFront = before && messages[to] === before.message;
-    const made = [];
-    for (let index = from; index < to; index += 1) made.push(createRow(messages[index], messages[index - 1]));
-    const elements = made.map(({ element }) => element);
-    if (inFront) {
-      log.prepend(...elements);
-      // Its neighbour was not known before.
-      head(before, messages[to - 1]);
-      rows = [...made, ...rows];
-    } else {
-      log.append(...elements);
-      rows.push(...made);
-    }
-  }
+	/** Returns the index of the first row's message. @param {Message[]} messages */
+	#firstIndex(messages) {
+		const [row] = this.#rows;
+		return row ? messages.indexOf(row.message) : -1;
+	}
 
-  /** @param {Row} row */
-  function dropRow(row) {
-    row.element.remove();
-  }
+	/** Returns the index after the last row's message. @param {Message[]} messages */
+	#nextIndex(messages) {
+		const row = this.#rows.at(-1);
+		return row ? messages.lastIndexOf(row.message) + 1 : 0;
+	}
 
-  /** @param {Message} message @param {Message} [previous] @returns {Row} */
-  function createRow(message, previous) {
-    const { mine, peer } = message;
-    const note = make("p", "note");
-    const bubble = make("div", "bubble", make("bdi", "unseen", mine ? words.own : peer), " ", createBody(message), note);
-    const element = make("article", mine ? "mine" : "theirs", bubble);
-    const row = { element, note, message, shown: "" };
-    head(row, previous);
-    return row;
-  }
+	/**
+	 * Adds rows in front of all others or behind them.
+	 * @param {Message[]} messages @param {number} from @param {number} to
+	 */
+	#insert(messages, from, to) {
+		/** @type {Row[]} */
+		const made = [];
+		for (let index = Math.max(0, from); index < to; index += 1) {
+			const row = new Row(messages[index], this.#linksWork, this.#outside);
+			row.renderHead(messages[index - 1], this.#newAfter);
+			made.push(row);
+		}
+		const elements = made.map(({ element }) => element);
+		const [before] = this.#rows;
+		if (before && messages[to] === before.message) {
+			this.#log.prepend(...elements);
+			// Its neighbour was not known before.
+			before.renderHead(messages[to - 1], this.#newAfter);
+			this.#rows.unshift(...made);
+		} else {
+			this.#log.append(...elements);
+			this.#rows.push(...made);
+		}
+	}
 
-  /** What stands between a message and the one before: a day, what is new. @param {Row} row @param {Message} [previous] */
-  function head({ element, message }, previous) {
-    for (const old of element.querySelectorAll(".day, .new")) old.remove();
-    const isFirstNew = newAfter !== undefined && message.place > newAfter && !(previous?.place > newAfter);
-    const isNewDay = !previous || !isSameDay(previous.at, message.at);
-    const goesOn = !isNewDay && !isFirstNew && previous.mine === message.mine && isSameMinute(previous.at, message.at);
-    element.classList.toggle("goes-on", goesOn);
-    if (isFirstNew) element.prepend(make("p", "new", words.newHere));
-    if (isNewDay) element.prepend(make("p", "day", dates.day(message.at)));
-  }
+	/**
+	 * Keeps the first row in view in its place, which not all browsers do.
+	 * @param {() => void} change
+	 */
+	#keepView(change) {
+		const edge = this.#log.getBoundingClientRect().top;
+		const row = this.#rows.find(({ bubble }) => bubble.getBoundingClientRect().bottom > edge)
+			?? this.#rows[0];
+		const top = () => row.bubble.getBoundingClientRect().top;
+		const before = top();
+		change();
+		this.#log.scrollTop += top() - before;
+	}
 
-  /** @param {Message} message */
-  function createBody({ body, mine }) {
-    if (typeof body !== "string") {
-      const json = make("pre", "", JSON.stringify(body, null, 1));
-      json.dir = "auto";
-      return make("details", "body strange", make("summary", "", words.unsupported), json);
-    }
-    const parts = partsOf(body).map(({ text, href }) => (href && (mine || linksWork) ? createLink(text, href) : text));
-    const text = make("p", isEmojiOnly(body) ? "body emoji" : "body", ...parts);
-    text.dir = "auto";
-    return text;
-  }
+	#renderNotes() {
+		const readTo = this.#conversation?.readTo ?? 0;
+		for (const row of this.#rows) row.renderNote(readTo);
+	}
 
-  function createLink(text, href) {
-    const link = make("a", "", text);
-    link.href = href;
-    link.rel = "noopener noreferrer nofollow";
-    link.target = "_blank";
-    return link;
-  }
+	/** Shows the beginning of the new messages if they do not all fit, otherwise the end. */
+	#toNew() {
+		this.toEnd();
+		const divider = this.#log.querySelector(".new");
+		if (!divider) return;
+		const top = divider.getBoundingClientRect().top - this.#log.getBoundingClientRect().top;
+		if (top < 0) this.#log.scrollTop += top - END_PX;
+	}
 
-  function renderNotes() {
-    for (const row of rows) renderNote(row);
-  }
+	/** Shows the last message, which may have no row yet. */
+	toEnd() {
+		const messages = this.#conversation?.messages ?? [];
+		if (this.#rows.length && this.#nextIndex(messages) < messages.length) {
+			this.#reset(this.#conversation);
+			this.#insert(messages, messages.length - ROWS_STEP, messages.length);
+			this.#renderNotes();
+		}
+		this.#log.scrollTop = this.#log.scrollHeight;
+		this.#isFollowing = true;
+		this.#lastTop = this.#log.scrollTop;
+	}
 
-  /** The time, what became of the message, and what can be done about it. @param {Row} row */
-  function renderNote(row) {
-    const { message, note, element } = row;
-    const state = message.state === "delivered" && message.place <= conversation.readTo ? "read" : message.state;
-    const shown = `${state} ${message.at}`;
-    if (row.shown === shown) return;
-    row.shown = shown;
-    element.dataset.state = state;
-    note.replaceChildren(dates.time(message.at), " ");
-    const text = stateText(state, message.reason);
-    if (text) note.append(make("span", "state", text), " ");
-    if (state !== "failed" && state !== "doubtful") return;
-    const again = make("button", "quiet", words.retry);
-    onClick(again, () => retry(message));
-    note.append(again);
-  }
+	/** Follows the reader: adds rows, and reports the last message in view. */
+	#scrolled() {
+		const conversation = this.#conversation;
+		if (!conversation || !this.#rows.length || !this.#log.clientHeight) return;
+		while (this.#growAround(conversation)) this.#renderNotes();
+		this.#isFollowing = this.#isAtEnd();
+		this.#lastTop = this.#log.scrollTop;
+		const edge = this.#log.getBoundingClientRect().bottom;
+		const last = this.#rows.findLast(({ bubble }) => bubble.getBoundingClientRect().top < edge);
+		if (last) this.#outside.seen(last.message);
+		const { unread } = conversation;
+		this.#button.hidden = this.#isFollowing || !unread;
+		setText(this.#button, unread ? this.#outside.words.newMessages(unread) : "");
+	}
 
-  function stateText(state, reason) {
-    const text = words.states[state];
-    return typeof text === "string" ? text : text(reasonText(words, reason));
-  }
+	/** The reader may have scrolled a moment ago, which the browser has not reported yet. */
+	#stillFollows() {
+		return this.#isFollowing && (this.#pxBelow() < END_PX || this.#log.scrollTop >= this.#lastTop);
+	}
 
-  /** The first row in view stays where it is. Not every browser does so by itself. @param {() => void} change */
-  function holdingPlace(change) {
-    const edge = log.getBoundingClientRect().top;
-    const row = rows.find(({ element }) => element.lastChild.getBoundingClientRect().bottom > edge) ?? rows[0];
-    const top = () => row.element.lastChild.getBoundingClientRect().top;
-    const before = top();
-    change();
-    log.scrollTop += top() - before;
-  }
+	#isAtEnd() {
+		const last = this.#conversation?.messages.at(-1);
+		return this.#pxBelow() < END_PX && this.#rows.at(-1)?.message === last;
+	}
 
-  /** To where the new messages begin, if they do not all fit, else to the end. */
-  function toNew() {
-    toEnd();
-    const divider = log.querySelector(".new");
-    const top = divider?.getBoundingClientRect().top - log.getBoundingClientRect().top;
-    if (divider && top < 0) log.scrollTop += top - END_PX;
-  }
-
-  /** To the last message, whether it has a row or not. */
-  function toEnd() {
-    const { messages } = conversation ?? { messages: [] };
-    if (rows.length && indexAfterRows(messages) < messages.length) {
-      reset(conversation);
-      insert(messages, Math.max(0, messages.length - ROWS_STEP), messages.length);
-      renderNotes();
-    }
-    log.scrollTop = log.scrollHeight;
-    following = true;
-    lastTop = log.scrollTop;
-  }
-
-  function look() {
-    if (!conversation || !rows.length || !log.clientHeight) return;
-    while (growAround()) renderNotes();
-    following = atEnd();
-    lastTop = log.scrollTop;
-    const edge = log.getBoundingClientRect().bottom;
-    const last = rows.findLast(({ element }) => element.lastChild.getBoundingClientRect().top < edge);
-    if (last) seen(last.message);
-    const { unread } = conversation;
-    button.hidden = following || !unread;
-    setText(button, unread ? words.newMessages(unread) : "");
-  }
-
-  /** The reader may have moved away a moment ago, and the browser not yet told. */
-  function stillFollowing() {
-    return following && (belowPx() < END_PX || log.scrollTop >= lastTop);
-  }
-
-  function atEnd() {
-    return belowPx() < END_PX && rows.at(-1)?.message === conversation?.messages.at(-1);
-  }
-
-  function belowPx() {
-    return log.scrollHeight - log.scrollTop - log.clientHeight;
-  }
-
-  return { render, toEnd };
+	/** Returns how much of the log is hidden below. */
+	#pxBelow() {
+		return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight;
+	}
 }

@@ -1,226 +1,259 @@
 /**
- * What we have written, until it is known what became of it.
+ * The messages we wrote, until their fate is known: delivered or failed.
  *
- * Invariants: a message of ours is "sending" exactly while it is in `unanswered` (the server may have taken it), in
- * `waiting` (it has not) or in `parked` (it has not, for the peer is not back yet), and messages to a peer go to the server
- * in the order in which they were written. It is "sent" or "doubtful" exactly while it is in `sent`.
+ * **Invariants**
+ * - A message is "sending" exactly while it is in `#unanswered` (the server may have it),
+ *   `#waiting` (not said yet) or `#parked` (refused, because its peer is not back yet).
+ * - A message is "sent" or "doubtful" exactly while it is in `#sent`.
+ * - Messages to a peer go to the server in the order in which they were written.
  *
- * Not known here: conversations, the socket, the storage. What is needed of them comes in as functions.
+ * It does not know conversations, the socket or the storage.
  */
 
-import { lineBytes, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protocol.js";
-
-/** @typedef {import("./store.js").Message} Message */
+import { BoundedMap } from "./bounded.js";
+import { lineBytes, listParts, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protocol.js";
 
 /**
- * After a restart of the server everybody comes back, but not at once: a peer that is not there by now, after the longest
- * delay of a page and a bit, is not there.
+ * After a restart of the server all peers come back, but not at once. A peer that is not back after
+ * the longest delay of a page (20 s) and a bit is offline.
  */
-export const PATIENCE_MS = 25_000;
+export const RETURN_GRACE_MS = 25_000;
 
-/** So many sent messages may wait to be delivered. Of older ones nothing more is learnt: nobody else waits so long. */
-export const SENT_MAX = 65536;
+/** The most sent messages that wait for a fate. Older ones get none: no queue is that long. */
+const SENT_MAX = 65536;
 
-/**
- * @param {object} outside
- * @param {(line: object) => void} outside.say gives a line to the socket
- * @param {(message: Message) => void} outside.touched it is no longer what it was
- * @param {() => string} outside.newRef random, never the same twice
- */
-export function createOutgoing({ say, touched, newRef }) {
-  /** Said, by ref. @type {Map<string, Message>} */
-  const unanswered = new Map();
-  /** Not said yet. @type {Message[]} */
-  let waiting = [];
-  /** Written before the server had forgotten our peers: they may be on their way back. @type {Set<Message>} */
-  const hopeful = new Set();
-  /** Refused as long as the peer is not back, by peer. @type {Map<string, Message[]>} */
-  const parked = new Map();
-  /** Taken by the server, by mid. @type {Map<string, Message>} */
-  const sent = new Map();
-  /** What was told of mids that may be those of unanswered ones. @type {Map<string, { peer: string, fate: object }>} */
-  const early = new Map();
-  let joined = false;
-  let messageBytesMax = MESSAGE_BYTES_DEFAULT;
+export class Outgoing {
+	#outside;
+	/** Given to the socket, by ref. @type {Map<string, OutgoingMessage>} */
+	#unanswered = new Map();
+	/** Not given to the socket yet. @type {OutgoingMessage[]} */
+	#waiting = [];
+	/**
+	 * Written before the server forgot their peers, which may return.
+	 * @type {Set<OutgoingMessage>}
+	 */
+	#mayReturn = new Set();
+	/** Refused until the peer is back, by peer. @type {Map<string, OutgoingMessage[]>} */
+	#parked = new Map();
+	/** Taken by the server, by mid. @type {BoundedMap<string, OutgoingMessage>} */
+	#sent = new BoundedMap(SENT_MAX);
+	/**
+	 * Fates of unknown mids, which unanswered messages may turn out to have.
+	 * @type {BoundedMap<string, { peer: string, fate: Outcome }>}
+	 */
+	#early = new BoundedMap(SENDS_MAX);
+	#joined = false;
+	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
 
-  /** @param {Message} message it is "sending", and has a ref of its own */
-  function add(message) {
-    // Written again, it has nothing to do any more with what became of it before.
-    if (sent.get(message.mid) === message) sent.delete(message.mid);
-    waiting.push(message);
-    sayWaiting();
-  }
+	/** @param {OutgoingOutside} outside */
+	constructor(outside) {
+		this.#outside = outside;
+	}
 
-  /** Takes up what an earlier visit left open. @param {Message[]} messages in the order in which they were written */
-  function restore(messages) {
-    for (const message of messages) {
-      if (message.state !== "sending") sent.set(message.mid, message);
-      else if (message.said) unanswered.set(message.ref, message);
-      else waiting.push(message);
-    }
-  }
+	/** Divides ids or mids into parts that fit into a line each. @param {string[]} list */
+	parts(list) {
+		return listParts(list, this.#messageBytesMax);
+	}
 
-  /**
-   * The claim stands. Whether something may be lost: forgotten by the server, what is not delivered may be.
-   * @param {{ resumed: boolean, max_message: number }} answer
-   */
-  function connected({ resumed, max_message }) {
-    joined = true;
-    messageBytesMax = max_message;
-    if (resumed) return false;
-    // On a first join there are none.
-    const doubt = [...sent.values()].some(({ state }) => state === "sent") || unanswered.size > 0;
-    for (const message of sent.values()) change(message, { state: "doubtful" });
-    // These are not repeated unasked: the server would not know their refs again, and they might be shown twice.
-    for (const message of unanswered.values()) change(message, { state: "failed", reason: { code: "forgotten" } });
-    unanswered.clear();
-    early.clear();
-    for (const message of waiting) hopeful.add(message);
-    return doubt;
-  }
+	/** @param {OutgoingMessage} message "sending", with a new ref */
+	add(message) {
+		// Sent again, it has nothing to do with its earlier fate.
+		const { mid = "" } = message;
+		if (this.#sent.get(mid) === message) this.#sent.delete(mid);
+		this.#waiting.push(message);
+		this.#sayWaiting();
+	}
 
-  /** Who has not come back by now, is not here. */
-  function endPatience() {
-    hopeful.clear();
-    for (const [to, messages] of parked) {
-      for (const message of messages) change(message, { state: "failed", reason: { code: "offline", to } });
-    }
-    parked.clear();
-  }
+	/** @param {OutgoingMessage[]} messages without a fate, in the order in which they were written */
+	restore(messages) {
+		for (const message of messages) {
+			if (message.state !== "sending") this.#sent.set(message.mid ?? "", message);
+			else if (message.said) this.#unanswered.set(message.ref, message);
+			else this.#waiting.push(message);
+		}
+	}
 
-  /** This peer is here, again. @param {string} peer */
-  function here(peer) {
-    unpark(peer);
-    sayWaiting();
-  }
+	/**
+	 * Returns `true` if messages may be lost: the server has forgotten us.
+	 * @param {JoinedLine} line
+	 */
+	connected({ resumed, max_message }) {
+		this.#joined = true;
+		this.#messageBytesMax = max_message;
+		if (resumed) return false;
+		const sent = [...this.#sent.values()];
+		const mayBeLost = sent.some(({ state }) => state === "sent") || this.#unanswered.size > 0;
+		for (const message of sent) this.#update(message, { state: "doubtful" });
+		// Repeated unasked, they might be shown twice: the server does not know their refs any more.
+		for (const message of this.#unanswered.values()) {
+			this.#update(message, { state: "failed", reason: { code: "forgotten" } });
+		}
+		this.#unanswered.clear();
+		this.#early.clear();
+		for (const message of this.#waiting) this.#mayReturn.add(message);
+		return mayBeLost;
+	}
 
-  /** Refused ones are new ones for the server. @param {string} peer */
-  function unpark(peer) {
-    const messages = parked.get(peer) ?? [];
-    parked.delete(peer);
-    for (const message of messages) change(message, { ref: newRef(), said: false });
-    waiting = [...messages, ...waiting];
-  }
+	/** A peer that has not returned by now is offline. */
+	endReturnGrace() {
+		this.#mayReturn.clear();
+		for (const [to, messages] of this.#parked) {
+			const reason = { code: "offline", to };
+			for (const message of messages) this.#update(message, { state: "failed", reason });
+		}
+		this.#parked.clear();
+	}
 
-  /** @param {Message} message */
-  function park(message) {
-    if (!parked.has(message.peer)) parked.set(message.peer, []);
-    parked.get(message.peer).push(message);
-  }
+	/** @param {string} peer */
+	peerReturned(peer) {
+		this.#unpark(peer);
+		this.#sayWaiting();
+	}
 
-  /** Repeats what was not answered, and goes on. */
-  function sayAgain() {
-    for (const message of unanswered.values()) say(sendLine(message));
-    sayWaiting();
-  }
+	/** Refused messages need new refs. @param {string} peer */
+	#unpark(peer) {
+		const messages = this.#parked.get(peer) ?? [];
+		this.#parked.delete(peer);
+		for (const message of messages) {
+			this.#update(message, { ref: this.#outside.newRef(), said: false });
+		}
+		this.#waiting = [...messages, ...this.#waiting];
+	}
 
-  function disconnected() {
-    joined = false;
-    for (const peer of [...parked.keys()]) unpark(peer);
-  }
+	/** @param {OutgoingMessage} message */
+	#park(message) {
+		const parked = this.#parked.get(message.peer);
+		if (parked) parked.push(message);
+		else this.#parked.set(message.peer, [message]);
+	}
 
-  /** A send was answered, and there is room for another. @param {string} ref @param {Partial<Message>} outcome */
-  function answer(ref, outcome) {
-    const message = unanswered.get(ref);
-    unanswered.delete(ref);
-    if (message && hopeful.has(message) && outcome.reason?.code === "offline") {
-      park(message);
-    } else if (message) {
-      change(message, outcome);
-      if (message.state === "sent") taken(message);
-    }
-    if (!unanswered.size) early.clear();
-    sayWaiting();
-  }
+	repeatUnanswered() {
+		for (const message of this.#unanswered.values()) this.#outside.say(sendLine(message));
+		this.#sayWaiting();
+	}
 
-  /** @param {Message} message */
-  function taken(message) {
-    putLast(sent, message.mid, message, SENT_MAX);
-    const told = early.get(message.mid);
-    if (told) become(told.peer, [message.mid], told.fate);
-  }
+	disconnected() {
+		this.#joined = false;
+		for (const peer of [...this.#parked.keys()]) this.#unpark(peer);
+	}
 
-  /**
-   * What became of messages to `peer`. It may be told again, and before `sent`: behind `joined`, where a send was taken
-   * just before the connection broke. Peers may make mids up; only those of messages to them count.
-   * @param {string} peer @param {string[]} mids @param {Partial<Message>} fate
-   */
-  function become(peer, mids, fate) {
-    const hoped = [...unanswered.values()].some((message) => message.peer === peer);
-    for (const mid of mids) {
-      const message = sent.get(mid);
-      if (message?.peer === peer) {
-        sent.delete(mid);
-        change(message, fate);
-      } else if (hoped && !message) {
-        putLast(early, mid, { peer, fate }, SENDS_MAX);
-      }
-    }
-  }
+	/** @param {SentLine} line */
+	sent({ ref, mid, at }) {
+		this.#answer(ref, { state: "sent", mid, at });
+	}
 
-  /** Says what waits, as far as it may be said. */
-  function sayWaiting() {
-    while (joined && waiting.length && unanswered.size < SENDS_MAX) {
-      const message = waiting.shift();
-      // Written before the server told how much it takes. Said, it would end every connection anew.
-      const bytes = bytesLeft(message);
-      if (parked.has(message.peer)) {
-        park(message);
-      } else if (bytes < 0) {
-        change(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
-      } else {
-        unanswered.set(message.ref, message);
-        change(message, { said: true });
-        say(sendLine(message));
-      }
-    }
-  }
+	/** Returns `true` if the error answers a send. @param {ErrorLine} line */
+	refused({ code, ref = "", to, text }) {
+		const isAnswer = this.#unanswered.has(ref);
+		if (isAnswer) this.#answer(ref, { state: "failed", reason: { code, to, text } });
+		return isAnswer;
+	}
 
-  /** What the server would still take beside this; below 0, so much is too much. @param {Message} message */
-  function bytesLeft(message) {
-    return messageBytesMax - lineBytes(sendLine(message));
-  }
+	/** @param {DeliveredLine} line */
+	delivered({ from, mids }) {
+		this.#applyFate(from, mids, { state: "delivered" });
+	}
 
-  /** Drops what waits for this peer; what was said will be answered, and is nobody's. @param {string} peer */
-  function drop(peer) {
-    waiting = waiting.filter((message) => message.peer !== peer);
-    parked.delete(peer);
-    for (const message of [...unanswered.values(), ...sent.values()]) {
-      if (message.peer === peer) message.cleared = true;
-    }
-  }
+	/** @param {ExpiredLine} line */
+	expired({ to, mids }) {
+		this.#applyFate(to, mids, { state: "failed", reason: { code: "expired", to } });
+	}
 
-  /** Leaves nothing behind for another id. */
-  function forget() {
-    for (const map of [unanswered, hopeful, parked, sent, early]) map.clear();
-    waiting = [];
-    joined = false;
-  }
+	/** @param {string} ref @param {Outcome} outcome */
+	#answer(ref, outcome) {
+		const message = this.#unanswered.get(ref);
+		this.#unanswered.delete(ref);
+		if (message && this.#mayReturn.has(message) && outcome.reason?.code === "offline") {
+			this.#park(message);
+		} else if (message) {
+			this.#update(message, outcome);
+			if (message.state === "sent") this.#noteSent(message);
+		}
+		if (!this.#unanswered.size) this.#early.clear();
+		this.#sayWaiting();
+	}
 
-  /** The same message, if it is one of ours that is still open. @param {Message} message as it was stored */
-  function find({ mine, ref, mid }) {
-    if (!mine) return undefined;
-    const unsaid = [...waiting, ...[...parked.values()].flat()];
-    return unanswered.get(ref) ?? sent.get(mid) ?? unsaid.find((message) => message.ref === ref);
-  }
+	/** @param {OutgoingMessage} message */
+	#noteSent(message) {
+		const { mid = "" } = message;
+		this.#sent.set(mid, message);
+		const told = this.#early.get(mid);
+		if (told) this.#applyFate(told.peer, [mid], told.fate);
+	}
 
-  /** @param {Message} message @param {Partial<Message>} what */
-  function change(message, what) {
-    Object.assign(message, what);
-    touched(message);
-  }
+	/**
+	 * Applies a fate, which may come twice, and before the answer `sent`: right after `joined`, if
+	 * the server took a send just before the connection broke. Peers may make mids up, so only the
+	 * mids of messages to them count.
+	 * @param {string} peer @param {string[]} mids @param {Outcome} fate
+	 */
+	#applyFate(peer, mids, fate) {
+		const isAwaited = [...this.#unanswered.values()].some((message) => message.peer === peer);
+		for (const mid of mids) {
+			const message = this.#sent.get(mid);
+			if (message?.peer === peer) {
+				this.#sent.delete(mid);
+				this.#update(message, fate);
+			} else if (isAwaited && !message) {
+				this.#early.set(mid, { peer, fate });
+			}
+		}
+	}
 
-  return {
-    add, restore, connected, endPatience, here, sayAgain, disconnected, answer, become, bytesLeft, drop, forget, find,
-    /** @param {string} ref */
-    expects: (ref) => unanswered.has(ref),
-    messageBytesMax: () => messageBytesMax,
-  };
-}
+	#sayWaiting() {
+		while (this.#joined && this.#unanswered.size < SENDS_MAX) {
+			const message = this.#waiting.shift();
+			if (!message) return;
+			// Written before `joined`, it may be longer than the server takes, and end each connection.
+			const bytes = this.bytesLeft(message);
+			if (this.#parked.has(message.peer)) {
+				this.#park(message);
+			} else if (bytes < 0) {
+				this.#update(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
+			} else {
+				this.#unanswered.set(message.ref, message);
+				this.#update(message, { said: true });
+				this.#outside.say(sendLine(message));
+			}
+		}
+	}
 
-/** Beyond `max` the key that was put longest ago is forgotten. @param {Map<string, any>} map */
-export function putLast(map, key, value, max) {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > max) map.delete(map.keys().next().value);
+	/** @param {Pick<OutgoingMessage, "peer" | "body" | "ref">} message */
+	bytesLeft(message) {
+		return this.#messageBytesMax - lineBytes(sendLine(message));
+	}
+
+	/** Drops unsent messages. The fates of sent ones are not kept. @param {string} peer */
+	drop(peer) {
+		this.#waiting = this.#waiting.filter((message) => message.peer !== peer);
+		this.#parked.delete(peer);
+		for (const message of [...this.#unanswered.values(), ...this.#sent.values()]) {
+			if (message.peer === peer) message.cleared = true;
+		}
+	}
+
+	forget() {
+		const maps = [this.#unanswered, this.#mayReturn, this.#parked, this.#sent, this.#early];
+		for (const map of maps) map.clear();
+		this.#waiting = [];
+		this.#joined = false;
+	}
+
+	/**
+	 * Returns the message that a stored copy is of, if it has no fate yet.
+	 * @param {Message} stored
+	 */
+	find(stored) {
+		if (!stored.mine) return undefined;
+		const { ref, mid = "" } = stored;
+		const unsaid = [...this.#waiting, ...[...this.#parked.values()].flat()];
+		return this.#unanswered.get(ref) ?? this.#sent.get(mid)
+			?? unsaid.find((message) => message.ref === ref);
+	}
+
+	/** @param {OutgoingMessage} message @param {Outcome} changes */
+	#update(message, changes) {
+		Object.assign(message, changes);
+		this.#outside.unsaved.addMessage(message);
+	}
 }

@@ -1,9 +1,11 @@
 /**
- * The connection to the server: opened again whenever it is lost; texts become lines and lines texts.
+ * The connection to the server, opened again whenever it is lost. Texts become lines, lines texts.
  *
- * Invariant: between `start` and `stop` there is one WebSocket, or one delay that leads to the next; otherwise neither.
+ * **Invariants**
+ * - Between `start` and `stop` there is one WebSocket, or one delay that leads to the next.
+ *   Otherwise there is neither.
  *
- * Not known here: the DOM, and what the lines mean. So when to stop trying is decided elsewhere.
+ * It does not know the DOM, or the meaning of a line, so its caller decides when to stop trying.
  */
 
 import { CLOSE_BROKEN } from "./protocol.js";
@@ -11,179 +13,189 @@ import { CLOSE_BROKEN } from "./protocol.js";
 /** A server that was only restarted is back after the first delays. */
 export const DELAY_MS_FIRST = 500;
 
-/** No delay is longer: somebody may be looking at the page and waiting. */
+/** No delay is longer: a person may be looking at the page and waiting. */
 export const DELAY_MS_MAX = 20_000;
 
-/** An attempt that has not led to a connection by then, and a connection that does not answer, are given up. */
+/** An attempt without a connection by then, and a connection without an answer, is given up. */
 export const ANSWER_MS_MAX = 5000;
 
 export const SUBPROTOCOL = "sotto.v1";
 
 /**
- * Delays drawn from nothing up to a bound that doubles ("full jitter"): the clients of a restarted server do not all
- * come back in the same instant. One delay at a time; the clock and chance come in as functions.
- *
- * @param {object} clock
- * @param {(call: () => void, ms: number) => any} clock.setTimer
- * @param {(timer: any) => void} clock.clearTimer
- * @param {() => number} clock.random from 0 to below 1
+ * One delay at a time, drawn from nothing up to a bound that doubles ("full jitter"): so the
+ * clients of a restarted server do not all come back in the same instant.
  */
-export function createDelay({ setTimer, clearTimer, random }) {
-  let attempts = 0;
-  let cancel = () => {};
-  let skip = () => {};
+export class Delay {
+	#clock;
+	#attempts = 0;
+	/** @type {number | undefined} */
+	#timer;
+	#attempt = () => {};
 
-  /**
-   * Calls `attempt` after the next delay. @param {() => void} attempt
-   * @param {boolean} [long] after the longest: there is little hope
-   */
-  function wait(attempt, long = false) {
-    const end = () => {
-      cancel();
-      attempt();
-    };
-    const jitter = () => random() * Math.min(DELAY_MS_MAX, DELAY_MS_FIRST * 2 ** attempts);
-    const timer = setTimer(end, long ? DELAY_MS_MAX : jitter());
-    attempts += 1;
-    skip = end;
-    cancel = () => {
-      clearTimer(timer);
-      skip = cancel = () => {};
-    };
-  }
+	/** @param {Clock & { random: () => number }} clock `random` is from 0 to below 1 */
+	constructor(clock) {
+		this.#clock = clock;
+	}
 
-  return {
-    wait,
-    /** Ends a delay now. */
-    skip: () => skip(),
-    cancel: () => cancel(),
-    /** An attempt has led somewhere: the next delay is a first one again. */
-    reset: () => { attempts = 0; },
-  };
+	/**
+	 * Calls `attempt` after the next delay.
+	 * @param {() => void} attempt @param {boolean} [long] after the longest: there is little hope
+	 */
+	wait(attempt, long = false) {
+		const bound = Math.min(DELAY_MS_MAX, DELAY_MS_FIRST * 2 ** this.#attempts);
+		const ms = long ? DELAY_MS_MAX : this.#clock.random() * bound;
+		this.#attempts += 1;
+		this.#attempt = attempt;
+		this.#timer = this.#clock.setTimer(() => this.skip(), ms);
+	}
+
+	/** Ends the delay now, if there is one. */
+	skip() {
+		const attempt = this.#attempt;
+		this.cancel();
+		attempt();
+	}
+
+	cancel() {
+		this.#clock.clearTimer(this.#timer);
+		this.#attempt = () => {};
+	}
+
+	/** An attempt has succeeded: the next delay is a first one again. */
+	reset() {
+		this.#attempts = 0;
+	}
+}
+
+export class Socket {
+	#outside;
+	#started = false;
+	/** @type {WebSocket | null} */
+	#webSocket = null;
+	#isOpen = false;
+	/** Runs while an answer is waited for. @type {number | undefined} */
+	#answerTimer;
+
+	/** @param {SocketOutside} outside */
+	constructor(outside) {
+		this.#outside = outside;
+	}
+
+	start() {
+		if (this.#started) return;
+		this.#started = true;
+		this.#open();
+	}
+
+	stop() {
+		const { delay } = this.#outside;
+		this.#started = false;
+		delay.cancel();
+		delay.reset();
+		this.#release();
+	}
+
+	/** @param {ClientLine} line */
+	say(line) {
+		this.#webSocket?.send(JSON.stringify(line));
+	}
+
+	#open() {
+		const { connect, opened, received } = this.#outside;
+		const webSocket = connect();
+		this.#webSocket = webSocket;
+		webSocket.onopen = () => {
+			this.#isOpen = true;
+			this.#answered();
+			opened();
+		};
+		webSocket.onmessage = ({ data }) => {
+			this.#answered();
+			received(parseLines(data));
+		};
+		webSocket.onclose = ({ code }) => this.#lost(code);
+		this.#awaitAnswer();
+	}
+
+	/** @param {number} code the close code @param {boolean} [long] before the next attempt */
+	#lost(code, long) {
+		const wasOpen = this.#isOpen;
+		this.#release();
+		// Before `closed`, which may lead to `stop`.
+		this.#retry(long);
+		this.#outside.closed(code, wasOpen);
+	}
+
+	/** @param {boolean} [long] */
+	#retry(long) {
+		this.#outside.delay.wait(() => this.#open(), long);
+	}
+
+	/** Lets go of the WebSocket: its end may come late, and must not be taken for its successor's. */
+	#release() {
+		this.#answered();
+		this.#isOpen = false;
+		const webSocket = this.#webSocket;
+		if (!webSocket) return;
+		webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
+		webSocket.close(1000);
+		this.#webSocket = null;
+	}
+
+	#awaitAnswer() {
+		this.#answered();
+		this.#answerTimer = this.#outside.clock.setTimer(() => {
+			this.#lost(CLOSE_BROKEN);
+			this.#outside.delay.skip();
+		}, ANSWER_MS_MAX);
+	}
+
+	#answered() {
+		this.#outside.clock.clearTimer(this.#answerTimer);
+	}
+
+	/** A person looks, or the network is back: ends a delay, or finds out a dead connection. */
+	wake() {
+		if (this.#isOpen) {
+			this.#outside.probe();
+			this.#awaitAnswer();
+		} else {
+			this.#outside.delay.skip();
+		}
+	}
+
+	/**
+	 * Takes the connection for broken, because there is no network: a browser may need minutes to
+	 * notice. The server may be on the same machine, though, so attempts are made now and then.
+	 */
+	giveUp() {
+		if (this.#webSocket) {
+			this.#lost(CLOSE_BROKEN, true);
+		} else if (this.#started) {
+			this.#outside.delay.cancel();
+			this.#retry(true);
+		}
+	}
 }
 
 /**
- * @param {object} outside
- * @param {() => WebSocket} outside.connect
- * @param {ReturnType<typeof createDelay>} outside.delay
- * @param {{ setTimer: (call: () => void, ms: number) => any, clearTimer: (timer: any) => void }} outside.clock
- * @param {() => void} outside.opened
- * @param {(lines: object[]) => void} outside.received all lines of one text
- * @param {(code: number, wasOpen: boolean) => void} outside.closed
- * @param {() => void} outside.probe says something that the server answers
+ * Returns the address of the page's own server, as private as the page.
+ * @param {{ protocol: string, host: string }} page
  */
-export function createSocket({ connect, delay, clock, opened, received, closed, probe }) {
-  let started = false;
-  /** @type {WebSocket | null} */
-  let webSocket = null;
-  let isOpen = false;
-  // Runs while an answer is waited for.
-  let answerTimer;
-
-  function start() {
-    if (started) return;
-    started = true;
-    open();
-  }
-
-  function stop() {
-    started = false;
-    delay.cancel();
-    delay.reset();
-    release();
-  }
-
-  function open() {
-    webSocket = connect();
-    webSocket.onopen = () => {
-      isOpen = true;
-      answered();
-      opened();
-    };
-    webSocket.onmessage = ({ data }) => {
-      answered();
-      received(parseLines(data));
-    };
-    webSocket.onclose = ({ code }) => lost(code);
-    awaitAnswer();
-  }
-
-  /** @param {number} code @param {boolean} [long] whether to wait as long as ever for the next attempt */
-  function lost(code, long) {
-    const wasOpen = isOpen;
-    release();
-    // Before `closed`, which may say `stop`.
-    delay.wait(open, long);
-    closed(code, wasOpen);
-  }
-
-  /** Lets go of the WebSocket at once: its own end may come late, and is not to be taken for its successor's. */
-  function release() {
-    answered();
-    isOpen = false;
-    if (!webSocket) return;
-    webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
-    webSocket.close(1000);
-    webSocket = null;
-  }
-
-  function awaitAnswer() {
-    answered();
-    answerTimer = clock.setTimer(() => {
-      lost(CLOSE_BROKEN);
-      delay.skip();
-    }, ANSWER_MS_MAX);
-  }
-
-  function answered() {
-    clock.clearTimer(answerTimer);
-  }
-
-  /** Somebody looks, or the network is back: no delay now, and a connection that only seems to stand is found out. */
-  function wake() {
-    if (isOpen) {
-      probe();
-      awaitAnswer();
-    } else {
-      delay.skip();
-    }
-  }
-
-  return {
-    start,
-    stop,
-    /** @param {object} line */
-    say: (line) => webSocket.send(JSON.stringify(line)),
-    wake,
-    /**
-     * There is no network: takes the connection for broken, where the browser might need minutes to notice. It may be
-     * wrong where the server is on the same machine, so an attempt is made now and then.
-     */
-    giveUp() {
-      if (webSocket) {
-        lost(CLOSE_BROKEN, true);
-      } else if (started) {
-        delay.cancel();
-        delay.wait(open, true);
-      }
-    },
-  };
-}
-
-/** The server that the page came from, as private as the page. @param {{ protocol: string, host: string }} page */
 export function socketUrl({ protocol, host }) {
-  return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws`;
+	return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws`;
 }
 
-/** The objects in a text, one a line; what is not one is left out. @param {string} text @returns {object[]} */
+/** Returns the objects in a text, one a line, and leaves other lines out. @param {string} text */
 export function parseLines(text) {
-  return text.split("\n").map(parseLine).filter((line) => line instanceof Object);
+	return text.split("\n").map(parseLine).filter((line) => line instanceof Object);
 }
 
+/** @param {string} line @returns {ServerLine | null} */
 function parseLine(line) {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return null;
-  }
+	try {
+		return JSON.parse(line);
+	} catch {
+		return null;
+	}
 }

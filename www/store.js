@@ -1,705 +1,443 @@
 /**
- * All that the page knows. Each change is one function, called for a gesture or for what the socket or the storage
- * reports, and ends in one notice, `changed`.
+ * Everything the page knows, and one function for each change of it.
  *
- * Invariants: no message is shown twice: its mid is in `known`. None is acknowledged before it is kept, where the
- * browser keeps anything. As long as we are "joined", all peers in the list are watched.
+ * **Invariants**
+ * - A gesture, a text of the server or an answer of the storage is one call and ends in one notice,
+ *   `changed`.
+ * - No message is shown twice: the mids of messages to us are in `#known`.
+ * - While we are "joined", every peer in the list is watched.
  *
- * Not known here: the DOM, the socket, the storage, the clock. What is needed of them comes in as functions.
+ * It does not know the DOM, the socket, the storage or the clock: they come in as functions.
  */
 
-import { createOutgoing, PATIENCE_MS, putLast } from "./outgoing.js";
-import {
-  CLOSE_GOING_AWAY, CLOSE_REPLACED, CLOSE_TRY_LATER, isId, listLines, normalId, WATCHED_MAX,
-} from "./protocol.js";
+import { BoundedMap } from "./bounded.js";
+import { Conversations } from "./conversations.js";
+import { Identity } from "./identity.js";
+import { Outgoing, RETURN_GRACE_MS } from "./outgoing.js";
+import { CLOSE_REPLACED, isId, normalId } from "./protocol.js";
+import { Signals } from "./signals.js";
+import { newState } from "./state.js";
+import { Unsaved } from "./unsaved.js";
 
 /**
- * @typedef {"none" | "joining" | "joined" | "lost" | "replaced"} Connection
- *   "lost": we had the id, and want it back; "replaced": it is in another tab until the reader says otherwise
- * @typedef {"received" | "sending" | "sent" | "delivered" | "doubtful" | "failed"} MessageState
- *   "doubtful": it was sent, and the server has forgotten what became of it
- * @typedef {{ code: string, to?: string, text?: string }} Reason words for it are found by its code
- * @typedef {{ peer: string, place: number, mine: boolean, body: unknown, at: number, state: MessageState,
- *   reason?: Reason, ref?: string, mid?: string, said?: boolean, cleared?: boolean }} Message
- *   `place` orders a conversation, and no two messages of it have the same; `body` may be any JSON value, for strangers
- *   choose it; `reason` is why it failed; only ours have a `ref`, and a `mid` from when they were sent; `said`: the
- *   server may have taken it; `cleared`: it is not to be kept any more
- * @typedef {{ peer: string, messages: Message[], earlier: boolean, loading: boolean, last: number, unread: number,
- *   seen: number, newAfter?: number, readTo: number, readTold?: string, presence: string, typing: number,
- *   typedAt: number, draft: string, accepted: boolean, blocked: boolean }} Conversation
- *   `messages` are the latest ones; `earlier`: more are kept; `last`: the place of the last thing that happened;
- *   `seen`: the reader has seen what stands up to this place; `newAfter`: what stands behind it was new when the
- *   conversation was opened; `readTo`: the peer has read up to here; `readTold`: what the peer was told we have read;
- *   `presence` is empty until the server tells it; `typing`: until when, 0 for not; `accepted`: not a stranger's
- * @typedef {{ read: boolean, typing: boolean, notify: boolean, notifyText: boolean, sound: boolean }} Settings
- */
-
-/** More are not kept in memory, of one conversation. */
-export const MESSAGES_MAX = 10_000;
-
-/** So many are loaded at once; of a conversation that is not open no more are kept in memory. */
-export const PAGE_MESSAGES = 60;
-
-/** However many are unread, no more are loaded for them. */
-const UNREAD_LOADED_MAX = 1000;
-
-/** As many as one connection may watch, but for one: a probe watches our own id. */
-export const CONVERSATIONS_MAX = WATCHED_MAX - 1;
-
-/**
- * So many mids of messages to us are known again, the last ones. What the server sends again is what it holds because
- * our `ack` of it was lost; then all later ones were lost, too. So a message whose mid is forgotten comes again only if
- * so many newer ones are held for us: 11 MiB by the server's count of 176 bytes or more each, and its `--held` is
- * 512 KiB.
+ * The latest mids of messages to us, which are known again. The server repeats a message if our
+ * `ack` of it was lost, and with it all later ones. So a forgotten mid comes again only if the
+ * server holds this many newer messages for us: 11 MiB by its count of 176 bytes or more each, and
+ * its `--held` is 512 KiB.
  */
 export const KNOWN_MAX = 65536;
 
-/** A connection that is back so soon was hardly away: nobody is told. */
-export const QUIET_MS = 2000;
-
-/** That we type is told this often at most, */
-export const TYPING_MS_EVERY = 3000;
-
-/** and a peer of whom nothing more is heard has stopped. */
-export const TYPING_MS_SHOWN = 6000;
-
-/** @type {Settings} */
-export const SETTINGS_DEFAULT = { read: true, typing: true, notify: false, notifyText: false, sound: false };
-
-/**
- * @param {object} outside
- * @param {(id: string) => string} outside.keyOf the secret that shows an id to be ours
- * @param {(line: object) => void} outside.say gives a line to the socket
- * @param {(arrived: Message[]) => void} outside.changed with the messages that have just come
- * @param {(id: string, take: boolean) => void} outside.prepare claims the id among the tabs of this browser, `take`: also
- *   from another one, and looks up what is kept of it: `restored` or `elsewhere` answers
- * @param {(peer: string, before: number, count: number) => void} outside.load wants kept messages: `loaded` answers
- * @param {() => string} outside.newRef random, never the same twice
- * @param {() => number} outside.now milliseconds since 1970
- * @param {(call: () => void, ms: number) => void} outside.later
- * @param {Settings} [outside.settings]
- */
-export function createStore({ keyOf, say, changed, prepare, load, newRef, now, later, settings }) {
-  const state = {
-    /** @type {Connection} */
-    connection: "none",
-    /** Stays when it is refused, to be edited. */
-    id: "",
-    /** What is kept of this id has been looked up: a connection may be made. */
-    ready: false,
-    /** Does the browser keep messages? */
-    kept: true,
-    /** Something that wants attention. @type {Reason | null} */
-    alert: null,
-    /** Why there is no connection, where it is known: "restarting", "full", "busy". */
-    why: "",
-    /** It was lost a moment ago, and may be back at once. */
-    quiet: false,
-    openPeer: "",
-    /** @type {Map<string, Conversation>} by peer, the longest quiet first */
-    conversations: new Map(),
-    /** What the browser thinks of its network. */
-    online: true,
-    /** What nobody can see is unread. */
-    visible: true,
-    settings: { ...SETTINGS_DEFAULT, ...settings },
-  };
-  const outgoing = createOutgoing({ say, touched, newRef });
-  /** Mids of messages to us. @type {Map<string, true>} */
-  const known = new Map();
-  /** What storage does not have yet. */
-  let unsaved = nothingUnsaved();
-  let losses = 0;
-  let joins = 0;
-  // For lines that are only measured.
-  const someRef = newRef();
-
-  // ---- who we are
-
-  /** @param {string} text */
-  function join(text) {
-    const id = normalId(text);
-    // Who waits for an answer may try another id meanwhile.
-    const free = state.connection === "none" || (state.connection === "joining" && id !== state.id);
-    if (free && id) begin(id, "joining");
-  }
-
-  /** Takes up the id of an earlier visit. @param {string} id @param {boolean} [take] also from another tab */
-  function resume(id, take = false) {
-    begin(id, "lost", take);
-  }
-
-  function begin(id, connection, take = false) {
-    // After a refusal the same id finds its conversations again; another one must not.
-    if (id !== state.id) forget();
-    Object.assign(state, { id, connection, ready: false, alert: null, why: "", quiet: false });
-    changed([]);
-    prepare(id, take);
-  }
-
-  /**
-   * What is kept of our id; nothing, where the browser keeps nothing.
-   * @param {string} id the one that it was looked up for @param {import("./history.js").Kept} [kept]
-   */
-  function restored(id, kept) {
-    if (!isPreparing(id)) return;
-    state.kept = Boolean(kept);
-    if (kept) restore(kept);
-    else state.alert = { code: "unkept" };
-    state.ready = true;
-    changed([]);
-  }
-
-  function restore({ conversations, open, mids }) {
-    const { openPeer } = state;
-    forget();
-    outgoing.restore(open);
-    for (const mid of mids) known.set(mid, true);
-    for (const { tail, ...conversation } of conversations) {
-      const messages = tail.map((message) => outgoing.find(message) ?? message);
-      const earlier = messages.length > 0;
-      state.conversations.set(conversation.peer, { ...newConversation(conversation.peer), ...conversation, messages, earlier });
-    }
-    if (openPeer) show(openPeer);
-  }
-
-  /** Another tab has the id, and it was not to be taken from it. @param {string} id */
-  function elsewhere(id) {
-    if (isPreparing(id)) replaced();
-  }
-
-  /** The reader may have left meanwhile, or taken another id. @param {string} id */
-  function isPreparing(id) {
-    return id === state.id && !state.ready && (state.connection === "joining" || state.connection === "lost");
-  }
-
-  /** Another tab has taken the id. */
-  function replaced() {
-    Object.assign(state, { connection: "replaced", ready: false });
-    disconnected();
-    // What was not acknowledged comes to that tab, and is for it to keep; what we wrote is not.
-    const ours = [...unsaved.messages].filter(({ mine }) => mine);
-    unsaved = { ...nothingUnsaved(), messages: new Set(ours) };
-    changed([]);
-  }
-
-  /** Back to the first screen. The id stays ours for a while, and what is kept of it for ever. */
-  function leave() {
-    forget();
-    Object.assign(state, { id: "", alert: null, connection: "none", ready: false });
-    changed([]);
-  }
-
-  /** Gives the id up, with what the server holds for it. */
-  function giveUp() {
-    if (state.connection === "joined") say({ type: "leave" });
-    leave();
-  }
-
-  // ---- gestures
-
-  /** Opens a conversation with anybody, if there can be one. @param {string} text @returns {boolean} whether there can */
-  function open(text) {
-    const peer = normalId(text);
-    // The server refuses a whole `watch` for one bad id, so none may get into the list.
-    const possible = isId(peer);
-    warn("bad_id", !possible && { to: peer });
-    if (!possible) {
-      changed([]);
-    } else {
-      show(peer);
-      // Whom we look for ourselves is no stranger.
-      accept();
-    }
-    return possible;
-  }
-
-  /** Opens a conversation of the list. @param {string} peer */
-  function choose(peer) {
-    show(peer);
-    changed([]);
-  }
-
-  /** An alert that a gesture raises, the same gesture ends. */
-  function warn(code, details) {
-    if (details) state.alert = { code, ...details };
-    else if (state.alert?.code === code) state.alert = null;
-  }
-
-  /** @param {string} peer */
-  function show(peer) {
-    if (peer === state.openPeer) return;
-    close();
-    state.openPeer = peer;
-    const conversation = state.conversations.get(peer) ?? createConversation(peer);
-    const { unread, seen, messages, earlier } = conversation;
-    if (unread) conversation.newAfter = seen;
-    const count = Math.min(Math.max(PAGE_MESSAGES, unread + PAGE_MESSAGES / 2), UNREAD_LOADED_MAX);
-    if (earlier && messages.length < count) loadEarlier(count);
-  }
-
-  /** Nothing is kept in memory for quiet conversations that storage has, too. */
-  function close() {
-    const conversation = current();
-    state.openPeer = "";
-    if (!conversation) return;
-    conversation.newAfter = undefined;
-    const surplus = conversation.messages.length - PAGE_MESSAGES;
-    if (surplus <= 0 || !state.kept) return;
-    conversation.messages.splice(0, surplus);
-    conversation.earlier = true;
-  }
-
-  function back() {
-    close();
-    changed([]);
-  }
-
-  /** The reader wants to see what was before the first message. */
-  function loadEarlier(count = PAGE_MESSAGES) {
-    const conversation = current();
-    if (!conversation?.earlier || conversation.loading) return;
-    conversation.loading = true;
-    load(conversation.peer, conversation.messages[0]?.place ?? Infinity, count);
-  }
-
-  /**
-   * What `load` found: the messages right before the first one.
-   * @param {string} peer @param {Message[]} messages @param {boolean} earlier whether there are still more
-   */
-  function loaded(peer, messages, earlier) {
-    const conversation = state.conversations.get(peer);
-    if (!conversation?.loading) return;
-    conversation.loading = false;
-    conversation.earlier = earlier;
-    const first = conversation.messages[0]?.place ?? Infinity;
-    const older = messages.filter(({ place }) => place < first);
-    conversation.messages.unshift(...older.map((message) => outgoing.find(message) ?? message));
-    changed([]);
-  }
-
-  /** What is in the composer belongs to one peer, or it might go to another. @param {string} text */
-  function draft(text) {
-    const conversation = current();
-    conversation.draft = text;
-    touchedConversation(conversation);
-    if (text && now() - conversation.typedAt >= TYPING_MS_EVERY && mayTell(conversation, "typing")) {
-      conversation.typedAt = now();
-      say({ type: "signal", to: conversation.peer, body: { typing: true } });
-    }
-    changed([]);
-  }
-
-  /** Sends the draft of the open conversation. */
-  function write() {
-    const conversation = current();
-    const { peer, draft: body } = conversation;
-    if (!body.trim()) return;
-    const left = bytesLeft();
-    warn("long", left < 0 && { bytes: -left });
-    if (left >= 0) {
-      // An answer accepts.
-      Object.assign(conversation, { draft: "", accepted: true, newAfter: undefined, typedAt: 0 });
-      const message = append({ peer, mine: true, body, at: now(), state: "sending", ref: newRef() });
-      outgoing.add(message);
-      tellRead(conversation);
-    }
-    changed([]);
-  }
-
-  /** What the server would still take beside the draft; below 0, so much is too much. */
-  function bytesLeft() {
-    const { peer, draft: body } = current();
-    return outgoing.bytesLeft({ peer, body, ref: someRef });
-  }
-
-  /** @param {Message} message one that failed, or may be lost */
-  function retry(message) {
-    Object.assign(message, { state: "sending", ref: newRef(), reason: undefined, said: false });
-    touched(message);
-    outgoing.add(message);
-    changed([]);
-  }
-
-  /** A stranger is none any more. */
-  function accept() {
-    const conversation = current();
-    conversation.accepted = true;
-    touchedConversation(conversation);
-    tellRead(conversation);
-    changed([]);
-  }
-
-  /** @param {boolean} blocked */
-  function block(blocked) {
-    const conversation = current();
-    conversation.blocked = blocked;
-    touchedConversation(conversation);
-    if (state.connection === "joined") say({ type: blocked ? "block" : "unblock", ids: [conversation.peer] });
-    changed([]);
-  }
-
-  /** Forgets what was said in the open conversation, and what waits to be. */
-  function clear() {
-    const conversation = current();
-    const { peer } = conversation;
-    outgoing.drop(peer);
-    for (const message of conversation.messages) unsaved.messages.delete(message);
-    unsaved.cleared.add(peer);
-    Object.assign(conversation, { messages: [], earlier: false, loading: false, unread: 0, newAfter: undefined });
-    touchedConversation(conversation);
-    changed([]);
-  }
-
-  /** @param {keyof Settings} name @param {boolean} on */
-  function set(name, on) {
-    state.settings[name] = on;
-    changed([]);
-  }
-
-  /** @param {Reason} reason */
-  function alert(reason) {
-    state.alert = reason;
-    changed([]);
-  }
-
-  function dismiss() {
-    state.alert = null;
-    changed([]);
-  }
-
-  /** The reader has seen this message of the open conversation, and what stands before it. @param {Message} message */
-  function seen({ place }) {
-    const conversation = current();
-    if (!state.visible || !conversation || place <= conversation.seen) return;
-    const { messages } = conversation;
-    const passed = messages.filter((one) => !one.mine && one.place > conversation.seen && one.place <= place).length;
-    conversation.unread = place === messages.at(-1).place ? 0 : Math.max(0, conversation.unread - passed);
-    conversation.seen = place;
-    touchedConversation(conversation);
-    tellRead(conversation);
-    changed([]);
-  }
-
-  /** @param {boolean} visible */
-  function look(visible) {
-    state.visible = visible;
-    changed([]);
-  }
-
-  /** @param {boolean} online */
-  function network(online) {
-    state.online = online;
-    changed([]);
-  }
-
-  // ---- the connection
-
-  function opened() {
-    say({ type: "join", id: state.id, key: keyOf(state.id) });
-  }
-
-  /** Something that the server answers whatever else is going on, to see whether it is there. */
-  function probe() {
-    if (state.connection === "joined") say({ type: "watch", ids: [state.id] });
-  }
-
-  /** However many lines came together, they are one notice. @param {any[]} lines */
-  function received(lines) {
-    const arrived = lines.map(apply).filter((message) => message !== undefined);
-    changed(arrived);
-  }
-
-  /** @param {number} code */
-  function closed(code) {
-    if (code === CLOSE_REPLACED) return replaced();
-    const why = { [CLOSE_GOING_AWAY]: "restarting", [CLOSE_TRY_LATER]: "busy" }[code];
-    // One attempt that fails does not take away the reason for the first.
-    if (why || state.connection === "joined") state.why = why ?? "";
-    // That the network is gone the browser knows for sure.
-    if (state.connection === "joined" && state.online) hush();
-    if (state.connection !== "joining") state.connection = "lost";
-    disconnected();
-    changed([]);
-  }
-
-  /** Says nothing for a moment. */
-  function hush() {
-    losses += 1;
-    const loss = losses;
-    state.quiet = true;
-    later(() => {
-      if (loss !== losses) return;
-      state.quiet = false;
-      changed([]);
-    }, QUIET_MS);
-  }
-
-  /** Why the server took no connection, as far as that can be found out. @param {string} why */
-  function explained(why) {
-    if (!wanted() || state.connection === "joined") return;
-    state.why = why;
-    changed([]);
-  }
-
-  function disconnected() {
-    outgoing.disconnected();
-    for (const conversation of state.conversations.values()) Object.assign(conversation, { presence: "", typing: 0 });
-  }
-
-  /** Whether there should be a connection. */
-  function wanted() {
-    return state.ready && state.connection !== "none" && state.connection !== "replaced";
-  }
-
-  // ---- what the server says
-
-  /** One line. Types that are not here belong to versions to come. @returns {Message | undefined} a new message */
-  function apply(line) {
-    switch (line.type) {
-      case "joined": return void joined(line);
-      case "message": return arrive(line);
-      case "sent": return void outgoing.answer(line.ref, { state: "sent", mid: line.mid, at: line.at });
-      case "delivered": return void outgoing.become(line.from, line.mids, { state: "delivered" });
-      case "expired": return void outgoing.become(line.to, line.mids, failed("expired", line.to));
-      case "signal": return void signal(line);
-      case "presence": return void presence(line);
-      case "error": return void refused(line);
-    }
-  }
-
-  function joined(answer) {
-    Object.assign(state, { connection: "joined", why: "", quiet: false });
-    if (outgoing.connected(answer)) state.alert = { code: "forgotten_all" };
-    bePatient();
-    const conversations = [...state.conversations.values()];
-    for (const conversation of conversations) conversation.readTold = undefined;
-    sayList("watch", conversations);
-    // The server forgets them with the id.
-    sayList("block", conversations.filter(({ blocked }) => blocked));
-    outgoing.sayAgain();
-  }
-
-  function bePatient() {
-    joins += 1;
-    const join = joins;
-    later(() => {
-      if (join !== joins || state.connection !== "joined") return;
-      outgoing.endPatience();
-      changed([]);
-    }, PATIENCE_MS);
-  }
-
-  function sayList(type, conversations) {
-    const peers = conversations.map(({ peer }) => peer);
-    for (const line of listLines({ type }, "ids", peers, outgoing.messageBytesMax())) say(line);
-  }
-
-  /** A message to us. One that is known comes again because the server did not hear that it has arrived. */
-  function arrive({ from: peer, body, mid, at }) {
-    if (!unsaved.acks.has(peer)) unsaved.acks.set(peer, []);
-    unsaved.acks.get(peer).push(mid);
-    const isKnown = known.has(mid);
-    putLast(known, mid, true, KNOWN_MAX);
-    if (isKnown) return undefined;
-    unsaved.mids.push(mid);
-    return append({ peer, mine: false, body, at, state: "received", mid });
-  }
-
-  function signal({ from, body }) {
-    const conversation = state.conversations.get(from);
-    if (!conversation || !(body instanceof Object)) return;
-    if (typeof body.typing === "boolean") typing(conversation, body.typing);
-    const read = typeof body.read === "string" && conversation.messages.findLast(({ mid }) => mid === body.read);
-    if (!read?.mine || read.place <= conversation.readTo) return;
-    conversation.readTo = read.place;
-    touchedConversation(conversation);
-  }
-
-  function typing(conversation, on) {
-    const until = on ? now() + TYPING_MS_SHOWN : 0;
-    conversation.typing = until;
-    if (!on) return;
-    later(() => {
-      if (conversation.typing !== until) return;
-      conversation.typing = 0;
-      changed([]);
-    }, TYPING_MS_SHOWN);
-  }
-
-  function presence({ id, online }) {
-    const conversation = state.conversations.get(id);
-    if (!conversation) return;
-    const came = online && conversation.presence !== "online";
-    conversation.presence = online ? "online" : "away";
-    if (!online) conversation.typing = 0;
-    if (!came) return;
-    outgoing.here(id);
-    // Signals to one who is away are lost.
-    conversation.readTold = undefined;
-    tellRead(conversation);
-  }
-
-  function refused({ code, ref, to, text }) {
-    if (outgoing.expects(ref)) return outgoing.answer(ref, failed(code, to, text));
-    state.alert = { code, to: to ?? state.id, text };
-    // Nothing but `join` is said before `joined`.
-    if (state.connection !== "joined") Object.assign(state, { connection: "none", ready: false });
-  }
-
-  function failed(code, to, text) {
-    return { state: "failed", reason: { code, to, text } };
-  }
-
-  // ---- what we tell of ourselves
-
-  /** Strangers, and whom we block, learn nothing of us. @param {"read" | "typing"} what */
-  function mayTell({ accepted, blocked }, what) {
-    return state.settings[what] && accepted && !blocked && state.connection === "joined";
-  }
-
-  /** Tells the peer the last of its messages that we have seen. @param {Conversation} conversation */
-  function tellRead(conversation) {
-    if (!mayTell(conversation, "read")) return;
-    const read = conversation.messages.findLast(({ mine, place }) => !mine && place <= conversation.seen);
-    if (!read || read.mid === conversation.readTold) return;
-    conversation.readTold = read.mid;
-    say({ type: "signal", to: conversation.peer, body: { read: read.mid } });
-  }
-
-  // ---- conversations
-
-  /** The open conversation. */
-  function current() {
-    return state.conversations.get(state.openPeer);
-  }
-
-  /** @param {Omit<Message, "place">} content @returns {Message} */
-  function append(content) {
-    const { peer, mine } = content;
-    const conversation = state.conversations.get(peer) ?? createConversation(peer);
-    conversation.last = nextPlace(conversation);
-    const message = { ...content, place: conversation.last };
-    const seenUntil = conversation.messages.at(-1)?.place ?? 0;
-    conversation.messages.push(message);
-    if (conversation.messages.length > MESSAGES_MAX) {
-      conversation.messages.shift();
-      conversation.earlier = state.kept;
-    }
-    if (!mine) {
-      conversation.unread += 1;
-      conversation.typing = 0;
-      if (peer === state.openPeer && !state.visible) conversation.newAfter ??= seenUntil;
-    }
-    touched(message);
-    touchedConversation(conversation);
-    // A map has its keys in the order in which they were put in.
-    state.conversations.delete(peer);
-    state.conversations.set(peer, conversation);
-    return message;
-  }
-
-  /** Behind all others, and as two tabs write after each other, most surely another than any other tab's. */
-  function nextPlace({ last }) {
-    return Math.max(last + 1, now() * 1000);
-  }
-
-  /** @param {string} peer */
-  function createConversation(peer) {
-    if (state.conversations.size === CONVERSATIONS_MAX) dropQuietest();
-    const conversation = newConversation(peer);
-    conversation.last = nextPlace(conversation);
-    state.conversations.set(peer, conversation);
-    touchedConversation(conversation);
-    if (state.connection === "joined") say({ type: "watch", ids: [peer] });
-    return conversation;
-  }
-
-  /** Strangers make room for strangers: they cannot push out somebody to whom we have written. */
-  function dropQuietest() {
-    const conversations = [...state.conversations.values()].filter(({ peer }) => peer !== state.openPeer);
-    const stranger = conversations.find(({ accepted, blocked }) => !accepted && !blocked);
-    const { peer } = stranger ?? conversations.find(({ blocked }) => !blocked) ?? conversations[0];
-    outgoing.drop(peer);
-    unsaved.cleared.add(peer);
-    unsaved.conversations.delete(state.conversations.get(peer));
-    for (const message of state.conversations.get(peer).messages) unsaved.messages.delete(message);
-    state.conversations.delete(peer);
-    if (state.connection === "joined") say({ type: "unwatch", ids: [peer] });
-  }
-
-  /** Leaves nothing behind for another id. */
-  function forget() {
-    for (const map of [state.conversations, known]) map.clear();
-    outgoing.forget();
-    unsaved = nothingUnsaved();
-    state.openPeer = "";
-  }
-
-  // ---- storage
-
-  /** @param {Message} message */
-  function touched(message) {
-    if (!message.cleared) unsaved.messages.add(message);
-  }
-
-  /** @param {Conversation} conversation */
-  function touchedConversation(conversation) {
-    unsaved.conversations.add(conversation);
-  }
-
-  /** What is to be kept now, if anything; then `saved` with the same. */
-  function takeUnsaved() {
-    const { messages, conversations, cleared, acks } = unsaved;
-    if (!(messages.size + conversations.size + cleared.size + acks.size)) return null;
-    const taken = { id: state.id, ...unsaved };
-    unsaved = nothingUnsaved();
-    return taken;
-  }
-
-  /** It is kept, or it cannot be: now the server may forget it. @param {NonNullable<ReturnType<takeUnsaved>>} batch */
-  function saved({ id, acks }) {
-    if (state.connection !== "joined" || id !== state.id) return;
-    for (const [to, mids] of acks) {
-      for (const line of listLines({ type: "ack", to }, "mids", mids, outgoing.messageBytesMax())) say(line);
-    }
-  }
-
-  /** The browser does not keep it, any more. */
-  function unkept() {
-    if (!state.kept) return;
-    state.kept = false;
-    alert({ code: "unkept" });
-  }
-
-  return {
-    state, wanted, current, bytesLeft,
-    join, resume, restored, elsewhere, replaced, leave, giveUp,
-    open, choose, back, loadEarlier, loaded, draft, write, retry, accept, block, clear, set, alert, dismiss, seen, look, network,
-    opened, probe, received, closed, explained,
-    takeUnsaved, saved, unkept,
-  };
-}
-
-function nothingUnsaved() {
-  return {
-    /** @type {Set<Message>} */
-    messages: new Set(),
-    /** @type {Set<Conversation>} */
-    conversations: new Set(),
-    /** Peers of whom nothing is to be kept that is not in the same batch. @type {Set<string>} */
-    cleared: new Set(),
-    /** Known from now on. @type {string[]} */
-    mids: [],
-    /** To be acknowledged: mids by sender. @type {Map<string, string[]>} */
-    acks: new Map(),
-  };
-}
-
-/** @param {string} peer @returns {Conversation} */
-function newConversation(peer) {
-  return {
-    peer, messages: [], earlier: false, loading: false, last: 0, unread: 0, seen: 0, readTo: 0, presence: "",
-    typing: 0, typedAt: 0, draft: "", accepted: false, blocked: false,
-  };
+export class Store {
+	state;
+	#outside;
+	#unsaved = new Unsaved();
+	#outgoing;
+	#identity;
+	#conversations;
+	#signals;
+	/** @type {BoundedMap<string, true>} */
+	#known = new BoundedMap(KNOWN_MAX);
+	#joins = 0;
+	/** Stands in lines that are only measured. */
+	#anyRef;
+
+	/** @param {StoreOutside} outside */
+	constructor(outside) {
+		const unsaved = this.#unsaved;
+		this.#outside = outside;
+		this.#anyRef = outside.newRef();
+		this.state = newState(outside.settings);
+		this.#outgoing = new Outgoing({ ...outside, unsaved });
+		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
+		this.#identity = new Identity(this.state, parts);
+		this.#conversations = new Conversations(this.state, parts);
+		this.#signals = new Signals(this.state, parts);
+	}
+
+	/** @param {IncomingMessage[]} arrived */
+	#changed(arrived = []) {
+		this.#outside.changed(arrived);
+	}
+
+	// ---- our id
+
+	/** @param {string} text as the reader entered it */
+	join(text) {
+		const id = normalId(text);
+		if (this.#identity.mayJoin(id)) this.#begin(id, "joining");
+	}
+
+	/** Takes up the id of an earlier visit. @param {string} id @param {boolean} [take] */
+	resume(id, take) {
+		this.#begin(id, "lost", take);
+	}
+
+	/** @param {string} id @param {"joining" | "lost"} connection @param {boolean} [take] */
+	#begin(id, connection, take = false) {
+		// After a refusal the same id finds its conversations again. Another one must not.
+		if (id !== this.state.id) this.#forget();
+		this.#identity.enter(connection, id);
+		this.setAlert(null);
+		this.#outside.prepare(id, take);
+	}
+
+	/**
+	 * Takes up the kept messages, if the browser keeps any.
+	 * @param {string} id @param {Kept} [kept]
+	 */
+	restored(id, kept) {
+		if (!this.#identity.isPreparing(id)) return;
+		this.state.kept = Boolean(kept);
+		if (kept) this.#restore(kept);
+		else this.state.alert = { code: "unkept" };
+		this.#identity.prepared();
+		this.#changed();
+	}
+
+	/** @param {Kept} kept */
+	#restore({ conversations, open, mids }) {
+		const { openPeer } = this.state;
+		this.#forget();
+		this.#outgoing.restore(open);
+		for (const mid of mids) this.#known.set(mid, true);
+		this.#conversations.restore(conversations);
+		if (openPeer) this.#conversations.open(openPeer);
+	}
+
+	/** Another tab has the id, and we did not take it. @param {string} id */
+	claimedElsewhere(id) {
+		if (this.#identity.isPreparing(id)) this.replaced();
+	}
+
+	/** Another tab has taken the id. */
+	replaced() {
+		this.#identity.enter("replaced");
+		this.#disconnected();
+		this.#unsaved.keepOurs();
+		this.#changed();
+	}
+
+	/** Shows the join screen. The id stays ours for a while, and its messages are kept. */
+	leave() {
+		this.#forget();
+		this.#identity.enter("none", "");
+		this.setAlert(null);
+	}
+
+	/** Gives the id up, with all that the server holds for it. */
+	giveUp() {
+		if (this.state.connection === "joined") this.#outside.say({ type: "leave" });
+		this.leave();
+	}
+
+	/** Leaves nothing behind for another id. */
+	#forget() {
+		for (const part of [this.#conversations, this.#outgoing, this.#unsaved]) part.forget();
+		this.#known.clear();
+	}
+
+	// ---- gestures and browser events
+
+	/** The open conversation. */
+	get current() {
+		return this.#conversations.current;
+	}
+
+	/** Opens any conversation. Returns `false` if the text is no id. @param {string} text */
+	open(text) {
+		const peer = normalId(text);
+		// The server refuses a whole `watch` for one bad id, so none may get into the list.
+		const isPossible = isId(peer);
+		this.#warn("bad_id", isPossible ? null : { to: peer });
+		if (isPossible) this.#conversations.open(peer);
+		// A peer that the reader looks for is no stranger.
+		if (isPossible) this.accept();
+		else this.#changed();
+		return isPossible;
+	}
+
+	/**
+	 * Shows an alert, or ends the one with this code.
+	 * @param {string} code @param {Partial<Reason> | null} details
+	 */
+	#warn(code, details) {
+		if (details) this.state.alert = { ...details, code };
+		else if (this.state.alert?.code === code) this.state.alert = null;
+	}
+
+	/** Opens a conversation of the list. @param {string} peer */
+	choose(peer) {
+		this.#conversations.open(peer);
+		this.#changed();
+	}
+
+	back() {
+		this.#conversations.close();
+		this.#changed();
+	}
+
+	loadEarlier() {
+		this.#conversations.loadEarlier();
+	}
+
+	/**
+	 * @param {string} peer
+	 * @param {Message[]} messages @param {boolean} earlier even more are kept
+	 */
+	loaded(peer, messages, earlier) {
+		if (this.#conversations.loaded(peer, messages, earlier)) this.#changed();
+	}
+
+	/** Each conversation has its own draft, so no text goes to another peer. @param {string} text */
+	draft(text) {
+		const { current } = this;
+		if (!current) return;
+		current.draft = text;
+		this.#unsaved.addConversation(current);
+		if (text) this.#signals.tellTyping(current);
+		this.#changed();
+	}
+
+	/** Sends the draft. */
+	write() {
+		const { current } = this;
+		if (!current?.draft.trim()) return;
+		const left = this.bytesLeft();
+		this.#warn("long", left < 0 ? { bytes: -left } : null);
+		if (left >= 0) this.#send(current);
+		this.#changed();
+	}
+
+	/** @param {Conversation} conversation */
+	#send(conversation) {
+		const { peer, draft: body } = conversation;
+		const { now, newRef } = this.#outside;
+		conversation.draft = "";
+		conversation.newAfter = undefined;
+		conversation.typedAt = 0;
+		// An answer accepts a stranger.
+		conversation.accepted = true;
+		this.#outgoing.add(this.#conversations.append({
+			peer, place: 0, mine: true, body, at: now(), state: "sending", ref: newRef(),
+		}));
+		this.#signals.tellRead(conversation);
+	}
+
+	/** Returns by how many bytes the draft may grow, or below 0, must shrink. */
+	bytesLeft() {
+		const { peer, draft: body } = this.current ?? { peer: "", draft: "" };
+		return this.#outgoing.bytesLeft({ peer, body, ref: this.#anyRef });
+	}
+
+	/** @param {OutgoingMessage} message one that failed, or may be lost */
+	retry(message) {
+		message.state = "sending";
+		message.ref = this.#outside.newRef();
+		message.reason = undefined;
+		message.said = false;
+		this.#unsaved.addMessage(message);
+		this.#outgoing.add(message);
+		this.#changed();
+	}
+
+	accept() {
+		const { current } = this;
+		if (!current) return;
+		current.accepted = true;
+		this.#unsaved.addConversation(current);
+		this.#signals.tellRead(current);
+		this.#changed();
+	}
+
+	/** @param {boolean} blocked */
+	block(blocked) {
+		const { current } = this;
+		if (!current) return;
+		current.blocked = blocked;
+		this.#unsaved.addConversation(current);
+		this.#sayIds(blocked ? "block" : "unblock", [current]);
+		this.#changed();
+	}
+
+	clear() {
+		if (this.current) this.#conversations.clear(this.current);
+		this.#changed();
+	}
+
+	/** @param {keyof Settings} name @param {boolean} on */
+	changeSetting(name, on) {
+		this.state.settings[name] = on;
+		this.#changed();
+	}
+
+	/** @param {Reason | null} reason */
+	setAlert(reason) {
+		this.state.alert = reason;
+		this.#changed();
+	}
+
+	/** The reader has seen all messages up to this one. @param {Message} message */
+	seen(message) {
+		const { current } = this;
+		if (!current || !this.#conversations.markSeen(message)) return;
+		this.#signals.tellRead(current);
+		this.#changed();
+	}
+
+	/** @param {boolean} visible */
+	setVisible(visible) {
+		this.state.visible = visible;
+		this.#changed();
+	}
+
+	/** @param {boolean} online */
+	setOnline(online) {
+		this.state.online = online;
+		this.#changed();
+	}
+
+	// ---- the connection
+
+	/** Returns `true` if there should be a connection. */
+	get wanted() {
+		return this.#identity.wanted;
+	}
+
+	opened() {
+		const { id } = this.state;
+		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id) });
+	}
+
+	/** Says a line that the server answers at any time. */
+	probe() {
+		const { connection, id } = this.state;
+		if (connection === "joined") this.#outside.say({ type: "watch", ids: [id] });
+	}
+
+	/** @param {number} code of the close */
+	closed(code) {
+		if (code === CLOSE_REPLACED) return this.replaced();
+		this.#identity.lost(code);
+		this.#disconnected();
+		this.#changed();
+	}
+
+	/** @param {Outage} outage */
+	setOutage(outage) {
+		this.#identity.setOutage(outage);
+		this.#changed();
+	}
+
+	#disconnected() {
+		this.#outgoing.disconnected();
+		this.#signals.disconnected();
+	}
+
+	// ---- lines of the server
+
+	/** @param {ServerLine[]} lines all lines of one text */
+	received(lines) {
+		const arrived = lines.map((line) => this.#apply(line));
+		this.#changed(arrived.filter((message) => message !== undefined));
+	}
+
+	/** Returns a new message. Unknown types belong to later versions. @param {ServerLine} line */
+	#apply(line) {
+		switch (line.type) {
+			case "joined": return void this.#joined(line);
+			case "message": return this.#arrive(line);
+			case "sent": return void this.#outgoing.sent(line);
+			case "delivered": return void this.#outgoing.delivered(line);
+			case "expired": return void this.#outgoing.expired(line);
+			case "signal": return void this.#signals.received(line);
+			case "presence": return void this.#presence(line);
+			case "error": return void this.#refused(line);
+		}
+		return undefined;
+	}
+
+	/** @param {JoinedLine} line */
+	#joined(line) {
+		this.#identity.enter("joined");
+		if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
+		this.#startReturnGrace();
+		this.#signals.connected();
+		const conversations = [...this.state.conversations.values()];
+		this.#sayIds("watch", conversations);
+		// The server forgets blocks with the id.
+		this.#sayIds("block", conversations.filter(({ blocked }) => blocked));
+		this.#outgoing.repeatUnanswered();
+	}
+
+	#startReturnGrace() {
+		const join = ++this.#joins;
+		this.#outside.later(() => {
+			if (join !== this.#joins || this.state.connection !== "joined") return;
+			this.#outgoing.endReturnGrace();
+			this.#changed();
+		}, RETURN_GRACE_MS);
+	}
+
+	/** @param {"watch" | "block" | "unblock"} type @param {Conversation[]} conversations */
+	#sayIds(type, conversations) {
+		if (this.state.connection !== "joined") return;
+		const peers = conversations.map(({ peer }) => peer);
+		for (const ids of this.#outgoing.parts(peers)) this.#outside.say({ type, ids });
+	}
+
+	/**
+	 * A known mid comes again if the server did not get our `ack` of it.
+	 * @param {MessageLine} line
+	 */
+	#arrive({ from: peer, body, mid, at }) {
+		const isKnown = this.#known.has(mid);
+		this.#known.set(mid, true);
+		this.#unsaved.addAck(peer, mid);
+		if (isKnown) return undefined;
+		this.#unsaved.addMid(mid);
+		return this.#conversations.append({
+			peer, place: 0, mine: false, body, at, state: "received", mid,
+		});
+	}
+
+	/** @param {PresenceLine} line */
+	#presence(line) {
+		const conversation = this.#signals.presence(line);
+		if (!conversation) return;
+		this.#outgoing.peerReturned(line.id);
+		this.#signals.peerReturned(conversation);
+	}
+
+	/** @param {ErrorLine} line */
+	#refused(line) {
+		if (this.#outgoing.refused(line)) return;
+		const { code, to = this.state.id, text } = line;
+		this.state.alert = { code, to, text };
+		// Before `joined` only `join` is said, so it was refused.
+		if (this.state.connection !== "joined") this.#identity.enter("none");
+	}
+
+	// ---- the storage
+
+	/** Takes the changes to be kept, if there are any. Then `saved` is called with them. */
+	takeUnsaved() {
+		return this.#unsaved.take(this.state.id);
+	}
+
+	/** Acknowledges the messages of a batch: it is kept, or cannot be. @param {Batch} batch */
+	saved({ id, acks }) {
+		if (this.state.connection !== "joined" || id !== this.state.id) return;
+		for (const [to, all] of acks) {
+			for (const mids of this.#outgoing.parts(all)) {
+				this.#outside.say({ type: "ack", to, mids });
+			}
+		}
+	}
+
+	/** The browser keeps nothing any more. */
+	unkept() {
+		if (!this.state.kept) return;
+		this.state.kept = false;
+		this.setAlert({ code: "unkept" });
+	}
 }

@@ -1,96 +1,107 @@
 /**
- * What is seen in a text: links, emoji, and how it looks in one line.
+ * Finds links and emoji in a text, and shortens it to one line.
  *
- * Not known here: the DOM, and who wrote it.
+ * It does not know the DOM, or the author of the text.
  */
 
-/** Only these are made clickable: what else a URL can do (`javascript:`), nobody should do to a reader. */
+/** Links with these schemes are clickable. Others can harm the reader, as `javascript:` does. */
 const LINK_PROTOCOLS = ["http:", "https:", "mailto:"];
 
-/** Ends at white space, quotes, and what turns the direction of text around to disguise where a link leads. */
+/** Ends at white space, quotes, and characters that turn text around to disguise its target. */
 const LINK = /\b(?:https?:\/\/|mailto:)[^\s<>"\p{Bidi_Control}]+/giu;
 
-/** Belongs to the sentence around the link rather than to the link. */
+/** Punctuation of the sentence around the link. */
 const LINK_END = /[.,;:!?'*_~’”»›。，]+$/u;
 
-/** A few emoji and nothing else; with skin tones, joined ones and flags. */
-const EMOJI_ONLY =
-  /^(?:\s*(?:\p{RI}\p{RI}|[\d#*]\ufe0f?\u20e3|(?![\d#*])\p{Emoji}(?:\p{EMod}|\ufe0f)?(?:\u200d\p{Emoji}(?:\p{EMod}|\ufe0f)?)*)){1,6}\s*$/u;
+const FLAG = String.raw`\p{RI}\p{RI}`;
+const KEYCAP = String.raw`[\d#*]\ufe0f?\u20e3`;
+const EMOJI = String.raw`\p{Emoji}(?:\p{EMod}|\ufe0f)?`;
 
-/** Enough for a line in the list, and for a voice that reads. */
+/** One to six emoji and nothing else; with skin tones, joined ones and flags. */
+const EMOJI_ONLY = new RegExp(
+	String.raw`^(?:\s*(?:${FLAG}|${KEYCAP}|(?![\d#*])${EMOJI}(?:\u200d${EMOJI})*)){1,6}\s*$`, "u",
+);
+
+/** The longest line, in the list or read out by a screen reader. */
 const LINE_CHARACTERS = 200;
 
 /**
- * The text in parts: plain ones, and links with where they lead. Together they are the text as it was.
+ * Divides a text into plain parts and links, which together are the text.
  * @param {string} text @returns {{ text: string, href?: string }[]}
  */
 export function partsOf(text) {
-  const parts = [];
-  let end = 0;
-  for (const { 0: match, index } of text.matchAll(LINK)) {
-    const shown = trimLink(match);
-    const href = linkTarget(shown);
-    if (!href) continue;
-    if (index > end) parts.push({ text: text.slice(end, index) });
-    parts.push({ text: shown, href });
-    end = index + shown.length;
-  }
-  if (end < text.length) parts.push({ text: text.slice(end) });
-  return parts;
+	const parts = [];
+	let end = 0;
+	for (const { 0: match, index } of text.matchAll(LINK)) {
+		const shown = trimLink(match);
+		const href = linkTarget(shown);
+		if (!href) continue;
+		if (index > end) parts.push({ text: text.slice(end, index) });
+		parts.push({ text: shown, href });
+		end = index + shown.length;
+	}
+	if (end < text.length) parts.push({ text: text.slice(end) });
+	return parts;
 }
 
-/** A bracket that was opened in the link is closed in it. @param {string} link */
+/**
+ * Leaves punctuation to the sentence, also a bracket that the link did not open.
+ * @param {string} link
+ */
 function trimLink(link) {
-  const count = (text, character) => text.split(character).length - 1;
-  for (;;) {
-    const shorter = link.replace(LINK_END, "");
-    const unopened = shorter.endsWith(")") && count(shorter, ")") > count(shorter, "(");
-    if (!unopened) return shorter;
-    link = shorter.slice(0, -1);
-  }
+	for (;;) {
+		const shorter = link.replace(LINK_END, "");
+		const closed = shorter.split(")").length;
+		if (!shorter.endsWith(")") || closed <= shorter.split("(").length) return shorter;
+		link = shorter.slice(0, -1);
+	}
 }
 
-/** @param {string} link */
+/** Returns the URL, or an empty text if this is no link. @param {string} link */
 function linkTarget(link) {
-  try {
-    const url = new URL(link);
-    const leads = url.protocol === "mailto:" ? url.pathname : url.hostname;
-    return LINK_PROTOCOLS.includes(url.protocol) && leads ? url.href : "";
-  } catch {
-    return "";
-  }
+	try {
+		const url = new URL(link);
+		const target = url.protocol === "mailto:" ? url.pathname : url.hostname;
+		return LINK_PROTOCOLS.includes(url.protocol) && target ? url.href : "";
+	} catch {
+		return "";
+	}
 }
 
 /** @param {string} text */
 export function isEmojiOnly(text) {
-  return EMOJI_ONLY.test(text);
+	return EMOJI_ONLY.test(text);
 }
 
-/** A body in one short line. @param {unknown} body @param {string} unsupported what stands for a body that is no text */
+/**
+ * Returns a body in one short line.
+ * @param {unknown} body @param {string} unsupported if it is no text
+ */
 export function lineOf(body, unsupported) {
-  if (typeof body !== "string") return unsupported;
-  const line = body.slice(0, LINE_CHARACTERS + 1).replace(/\s+/gu, " ").trim();
-  return line.length > LINE_CHARACTERS ? `${line.slice(0, LINE_CHARACTERS).toWellFormed?.() ?? line}…` : line;
+	if (typeof body !== "string") return unsupported;
+	const line = body.slice(0, LINE_CHARACTERS + 1).replace(/\s+/gu, " ").trim();
+	if (line.length <= LINE_CHARACTERS) return line;
+	return `${line.slice(0, LINE_CHARACTERS).toWellFormed?.() ?? line}…`;
 }
 
-/** What stands for an id where there is room for one character. @param {string} id */
+/** Returns the character for an id's avatar. @param {string} id */
 export function initialOf(id) {
-  return (id.match(/[\p{L}\p{N}]\p{M}*/u)?.[0] ?? [...id][0] ?? "").toUpperCase();
+	return (id.match(/[\p{L}\p{N}]\p{M}*/u)?.[0] ?? [...id][0] ?? "").toUpperCase();
 }
 
-/** One of 360 colours, always the same for an id. @param {string} id */
+/** Returns one of 360 hues, always the same for an id. @param {string} id */
 export function hueOf(id) {
-  let hash = 0;
-  for (const character of id) hash = (hash * 31 + character.codePointAt(0)) % 3600;
-  return hash % 360;
+	let hash = 0;
+	for (const character of id) hash = (hash * 31 + Number(character.codePointAt(0))) % 3600;
+	return hash % 360;
 }
 
 /** @param {number} at @param {number} other milliseconds since 1970 */
 export function isSameDay(at, other) {
-  return new Date(at).toDateString() === new Date(other).toDateString();
+	return new Date(at).toDateString() === new Date(other).toDateString();
 }
 
 /** @param {number} at @param {number} other milliseconds since 1970 */
 export function isSameMinute(at, other) {
-  return Math.floor(at / 60_000) === Math.floor(other / 60_000);
+	return Math.floor(at / 60_000) === Math.floor(other / 60_000);
 }

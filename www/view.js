@@ -1,394 +1,240 @@
 /**
- * The DOM: shows the store, and hands on what the reader does.
+ * The page: shows the state of the store, and keeps the focus where the reader goes on.
  *
- * Invariants: nothing is read back from the DOM but what only it knows, the fields and how far the reader has
- * scrolled. What people wrote becomes text nodes.
+ * **Invariants**
+ * - Only the DOM's own facts are read from it: the fields, the focus, the scroll position.
+ * - Text that people wrote becomes text nodes.
  *
- * Not known here: the socket, and what goes over it.
+ * It does not know the socket or the storage.
  */
 
-import { createDates } from "./dates.js";
-import { make, onClick, onSubmit, setText } from "./dom.js";
-import { createLog } from "./log.js";
-import { hueOf, initialOf, lineOf } from "./text.js";
+import { Dates } from "./dates.js";
+import { findElements, isShown, make, setText, usesTouch } from "./dom.js";
+import { bindGestures } from "./gestures.js";
+import { List } from "./list.js";
+import { Log } from "./log.js";
+import { lineOf } from "./text.js";
 import { reasonText } from "./words.js";
 
-/** @typedef {ReturnType<typeof import("./store.js").createStore>} Store */
-/** @typedef {import("./store.js").Conversation} Conversation */
-/** @typedef {import("./store.js").Message} Message */
-/** @typedef {import("./words.js").Words} Words */
-
-/** With less room than this in a message the rest is counted. */
+/** The bytes left are shown below this number. */
 const BYTES_LEFT_SHOWN = 1000;
 
-/** So many of the messages that come together are read out. */
+/** The most messages that are read out when many come together. */
 const ANNOUNCED_MAX = 5;
 
-/** A key that an input method is still working with, in browsers that do not say `isComposing` there. */
-const KEY_CODE_COMPOSING = 229;
+export class View {
+	#store;
+	#words;
+	#ui = findElements();
+	#list;
+	#log;
+	/** @type {boolean | undefined} neither, at first */
+	#joinShown;
+	#shownPeer = "";
+	/** The composer is focused once it is there. */
+	#focusComposer = false;
 
-/**
- * @param {object} given
- * @param {Store} given.store @param {Words} given.words @param {readonly string[]} given.languages
- * @param {object} given.actions what a gesture does beyond the store; what this browser cannot do is not there
- * @param {() => void} given.actions.useHere @param {() => void} given.actions.forget
- * @param {(() => Promise<void>)} [given.actions.copyLink] @param {(() => Promise<void>)} [given.actions.share]
- * @param {((on: boolean) => void)} [given.actions.notify] @param {((on: boolean) => void)} [given.actions.sound]
- * @returns {{ render: () => void, announce: (arrived: Message[]) => void }}
- */
-export function createView({ store, words, languages, actions }) {
-  const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
-  const { state } = store;
-  const dates = createDates(words, languages, Date.now);
-  const touch = matchMedia("(pointer: coarse) and (hover: none)");
-  // Neither screen, so far.
-  let firstShown;
-  let shownPeer = "";
-  // The composer is not there before the next rendering.
-  let focusComposer = false;
-  const list = createList({ list: ui.list, words, dates, open: choose });
-  const log = createLog({
-    log: ui.log, button: ui.below, words, dates, seen: store.seen, loadEarlier: store.loadEarlier,
-    retry: thenFocus(store.retry, ui.message),
-  });
-  const ask = createAsk(ui);
+	/** @param {ViewOutside} outside */
+	constructor({ store, words, languages, actions }) {
+		const ui = this.#ui;
+		const dates = new Dates(words, languages, Date.now);
+		this.#store = store;
+		this.#words = words;
+		this.#list = new List(ui.list, { words, dates, choose: (peer) => this.#choose(peer) });
+		this.#log = new Log(ui.log, ui.below, {
+			words,
+			dates,
+			seen: (message) => store.seen(message),
+			loadEarlier: () => store.loadEarlier(),
+			retry(message) {
+				store.retry(message);
+				ui.message.focus();
+			},
+		});
+		fillWords(words, words.language);
+		bindGestures({
+			ui, store, words, actions,
+			open: (text) => this.#open(text),
+			toEnd: () => this.#log.toEnd(),
+			announce: (text) => this.#announce(text),
+		});
+	}
 
-  document.documentElement.lang = words.language;
-  fillWords(words);
-  onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
-  onSubmit(ui.openForm, () => open(ui.chatWith.value));
-  onSubmit(ui.composer, thenFocus(store.write, ui.message));
-  onClick(ui.dismiss, store.dismiss);
-  onClick(ui.back, store.back);
-  onClick(ui.below, thenFocus(log.toEnd, ui.message));
-  onClick(ui.accept, store.accept);
-  onClick(ui.block, () => store.block(true));
-  onClick(ui.unblock, () => store.block(false));
-  onClick(ui.useHere, actions.useHere);
-  onClick(ui.anotherHere, store.leave);
-  bindComposer();
-  bindAbout();
-  bindSettings();
-  bindLink();
-  ui.conversation.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !isComposing(event)) store.back();
-  });
+	/** @param {string} text */
+	#open(text) {
+		// A refused text stays, to be edited.
+		if (!this.#store.open(text)) return;
+		this.#ui.chatWith.value = "";
+		this.#focusComposer = true;
+	}
 
-  function bindComposer() {
-    ui.message.addEventListener("input", () => store.draft(ui.message.value));
-    ui.message.addEventListener("keydown", (event) => {
-      // Enter breaks the line with Shift, and ends a word in an input method. Typing with thumbs, it is the only way to a
-      // new line, and the button is near.
-      if (event.key !== "Enter" || event.shiftKey || touch.matches || isComposing(event)) return;
-      event.preventDefault();
-      store.write();
-    });
-  }
+	/** @param {string} peer */
+	#choose(peer) {
+		this.#store.choose(peer);
+		this.#focusComposer = true;
+	}
 
-  function bindAbout() {
-    onClick(ui.more, () => ui.about.showModal());
-    onClick(ui.clear, () => {
-      ui.about.close();
-      ask(words.clearAsk(state.openPeer), words.clear, thenFocus(store.clear, ui.message));
-    });
-    onClick(ui.aboutBlock, () => {
-      ui.about.close();
-      store.block(!store.current().blocked);
-    });
-  }
+	render() {
+		const focused = document.activeElement;
+		const { state, current } = this.#store;
+		const ui = this.#ui;
+		const words = this.#words;
+		const conversations = [...state.conversations.values()].reverse();
+		ui.notice.hidden = !state.alert;
+		setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
+		setText(ui.me, state.id);
+		setText(ui.status, statusText(words, state), statusLook(state));
+		setText(ui.joinStatus, joinText(words, state));
+		this.#list.render(conversations, current);
+		ui.listEmpty.hidden = conversations.length > 0;
+		this.#renderSettings(state);
+		this.#renderScreen(state);
+		this.#renderConversation(state.connection === "replaced" ? undefined : current);
+		this.#takeFocus(focused);
+	}
 
-  function bindSettings() {
-    onClick(ui.openSettings, () => ui.settings.showModal());
-    onClick(ui.another, () => {
-      ui.settings.close();
-      store.leave();
-    });
-    onClick(ui.forget, () => {
-      ui.settings.close();
-      ask(words.forgetAsk(state.id), words.forget, actions.forget);
-    });
-    const set = (name) => (on) => store.set(name, on);
-    bindSwitch("read", set("read"));
-    bindSwitch("typing", set("typing"));
-    bindSwitch("notify", actions.notify);
-    bindSwitch("notifyText", actions.notify && set("notifyText"));
-    bindSwitch("sound", actions.sound);
-  }
+	/** @param {State} state */
+	#renderSettings({ settings, kept }) {
+		const ui = this.#ui;
+		for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(settings))) {
+			ui[name].checked = settings[name];
+		}
+		ui.notifyText.disabled = !settings.notify;
+		setText(ui.keptText, kept ? this.#words.keptHere : this.#words.reasons.unkept({ code: "" }));
+	}
 
-  /** @param {string} name @param {((on: boolean) => void)} [turn] */
-  function bindSwitch(name, turn) {
-    ui[name].closest("label").hidden = !turn;
-    ui[name].addEventListener("change", () => turn(ui[name].checked));
-  }
+	/** @param {State} state */
+	#renderScreen({ connection, id }) {
+		const ui = this.#ui;
+		const isJoin = connection === "none" || connection === "joining";
+		const isElsewhere = connection === "replaced";
+		ui.elsewhere.hidden = !isElsewhere;
+		setText(ui.elsewhereText, this.#words.elsewhereMore(id));
+		ui.chat.classList.toggle("away", isElsewhere);
+		if (isJoin === this.#joinShown) return;
+		this.#joinShown = isJoin;
+		ui.joinScreen.hidden = !isJoin;
+		ui.chat.hidden = isJoin;
+		// A refused id stays, to be edited.
+		ui.ownId.value = id;
+		this.#goOn();
+	}
 
-  function bindLink() {
-    ui.copyLink.hidden = !actions.copyLink;
-    ui.share.hidden = !actions.share;
-    onClick(ui.copyLink, async () => {
-      await actions.copyLink();
-      say(words.copied);
-      // Shown for a while, as it happens seldom and says itself.
-      ui.copyLink.dataset.tip = words.copied;
-      setTimeout(() => delete ui.copyLink.dataset.tip, 2000);
-    });
-    onClick(ui.share, () => actions.share());
-  }
+	/** @param {Conversation} [conversation] */
+	#renderConversation(conversation) {
+		const ui = this.#ui;
+		ui.conversation.hidden = !conversation;
+		ui.noneOpen.hidden = Boolean(conversation);
+		// Where there is no room for both, the list gives way.
+		ui.chat.classList.toggle("conversing", Boolean(conversation));
+		if (conversation) this.#renderFrame(conversation);
+		this.#log.render(conversation);
+	}
 
-  /** @param {string} peer */
-  function open(peer) {
-    // What was refused stays to be edited.
-    if (!store.open(peer)) return;
-    ui.chatWith.value = "";
-    focusComposer = true;
-  }
+	/** Shows everything around the messages. @param {Conversation} conversation */
+	#renderFrame({ peer, typing, presence, accepted, blocked, messages, draft }) {
+		const ui = this.#ui;
+		const words = this.#words;
+		setText(ui.peer, peer);
+		setText(ui.aboutPeer, peer);
+		const shown = typing ? "typing" : presence;
+		setText(ui.presence, shown && words[shown], shown);
+		setText(ui.strangerText, words.stranger(peer));
+		setText(ui.blockedText, words.blocked(peer));
+		setText(ui.aboutBlock, blocked ? words.unblock : words.block);
+		ui.stranger.hidden = accepted || blocked || !messages.length;
+		ui.blocked.hidden = !blocked;
+		ui.composer.hidden = blocked;
+		// To set even the same text again would move the cursor.
+		if (ui.message.value !== draft) ui.message.value = draft;
+		growComposer(ui.message);
+		const left = draft ? this.#store.bytesLeft() : BYTES_LEFT_SHOWN;
+		setText(ui.counter, counterText(words, left), left < 0 ? "over" : "");
+	}
 
-  /** @param {string} peer */
-  function choose(peer) {
-    store.choose(peer);
-    focusComposer = true;
-  }
+	/** Moves the focus on, also if its element went. @param {Element | null} focused until now */
+	#takeFocus(focused) {
+		const { openPeer, conversations } = this.#store.state;
+		const isLost = focused !== document.body && !isShown(focused);
+		const left = openPeer ? "" : this.#shownPeer;
+		if (isLost && left && conversations.has(left)) this.#list.focus(left);
+		else if (this.#focusComposer || isLost) this.#goOn();
+		this.#focusComposer = false;
+		this.#shownPeer = openPeer;
+	}
 
-  function render() {
-    const focused = document.activeElement;
-    const conversations = [...state.conversations.values()].reverse();
-    const current = store.current();
-    ui.notice.hidden = !state.alert;
-    setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
-    setText(ui.me, state.id);
-    setText(ui.status, statusText(words, state), statusLook(state));
-    setText(ui.doorStatus, doorText(words, state));
-    list.render(conversations, current);
-    ui.nobody.hidden = conversations.length > 0;
-    renderSettings();
-    renderScreen();
-    renderConversation(state.connection === "replaced" ? undefined : current);
-    takeFocus(focused);
-  }
+	/** Focuses where the reader goes on. On a phone a field would bring the keyboard over the log. */
+	#goOn() {
+		const { log, message, unblock, useHere, openSettings, chatWith, ownId } = this.#ui;
+		const choice = usesTouch()
+			? [log, useHere, openSettings, ownId]
+			: [message, unblock, useHere, chatWith, ownId];
+		choice.find(isShown)?.focus();
+	}
 
-  function renderScreen() {
-    const first = state.connection === "none" || state.connection === "joining";
-    const elsewhere = state.connection === "replaced";
-    ui.elsewhere.hidden = !elsewhere;
-    setText(ui.elsewhereText, words.elsewhereMore(state.id));
-    ui.chat.classList.toggle("away", elsewhere);
-    if (first === firstShown) return;
-    firstShown = first;
-    ui.door.hidden = !first;
-    ui.chat.hidden = first;
-    // A refused id is there to be edited.
-    ui.ownId.value = state.id;
-    goOn();
-  }
+	/** Reads new messages out, but not history and ticks. @param {IncomingMessage[]} messages */
+	arrived(messages) {
+		const words = this.#words;
+		const { openPeer } = this.#store.state;
+		const texts = messages.map(({ peer, body }) => peer === openPeer
+			? words.announce(peer, lineOf(body, words.unsupported)) : words.newMessageFrom(peer));
+		// Of many the last ones: no reader listens to a hundred.
+		if (texts.length) this.#announce([...new Set(texts)].slice(-ANNOUNCED_MAX).join("\n"));
+	}
 
-  /** @param {Conversation} [conversation] */
-  function renderConversation(conversation) {
-    ui.conversation.hidden = !conversation;
-    ui.nothing.hidden = Boolean(conversation);
-    // Where there is no room for both, the list gives way.
-    ui.chat.classList.toggle("conversing", Boolean(conversation));
-    if (conversation) renderAround(conversation);
-    log.render(conversation);
-  }
-
-  /** What stands around the messages. @param {Conversation} conversation */
-  function renderAround(conversation) {
-    const { peer, typing, presence, accepted, blocked, messages, draft } = conversation;
-    setText(ui.peer, peer);
-    setText(ui.aboutPeer, peer);
-    setText(ui.presence, typing ? words.typing : (words[presence] ?? ""), typing ? "typing" : presence);
-    setText(ui.strangerText, words.stranger(peer));
-    setText(ui.blockedText, words.blocked(peer));
-    setText(ui.aboutBlock, blocked ? words.unblock : words.block);
-    ui.stranger.hidden = accepted || blocked || !messages.length;
-    ui.blocked.hidden = !blocked;
-    ui.composer.hidden = blocked;
-    // Even the same text, set again, would move the cursor.
-    if (ui.message.value !== draft) ui.message.value = draft;
-    growComposer();
-    const left = draft ? store.bytesLeft() : BYTES_LEFT_SHOWN;
-    setText(ui.counter, counterText(left), left < 0 ? "over" : "");
-  }
-
-  function counterText(left) {
-    if (left >= BYTES_LEFT_SHOWN) return "";
-    return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
-  }
-
-  /** For browsers whose fields do not grow by themselves. */
-  function growComposer() {
-    if (CSS.supports("field-sizing", "content")) return;
-    ui.message.style.height = "auto";
-    ui.message.style.height = `${ui.message.scrollHeight + 2}px`;
-  }
-
-  function renderSettings() {
-    for (const name of ["read", "typing", "notify", "notifyText", "sound"]) ui[name].checked = state.settings[name];
-    ui.notifyText.disabled = !state.settings.notify;
-    setText(ui.keptText, state.kept ? words.keptHere : words.reasons.unkept());
-  }
-
-  /** The focus follows what the reader does, and is never lost with what had it. @param {Element} focused until now */
-  function takeFocus(focused) {
-    const isLost = focused !== document.body && !isShown(focused);
-    const left = state.openPeer ? "" : shownPeer;
-    if (isLost && left && state.conversations.has(left)) list.focus(left);
-    else if (focusComposer || isLost) goOn();
-    focusComposer = false;
-    shownPeer = state.openPeer;
-  }
-
-  /** To where one goes on, whatever is shown. On a phone the field would bring up the keyboard over the messages. */
-  function goOn() {
-    const choice = touch.matches ? [ui.log, ui.useHere, ui.openSettings, ui.ownId] : [ui.message, ui.unblock, ui.useHere, ui.chatWith, ui.ownId];
-    choice.find(isShown)?.focus();
-  }
-
-  /** One voice for what comes; history and ticks are not read out. @param {Message[]} arrived */
-  function announce(arrived) {
-    const texts = arrived.map(({ peer, body }) => peer === state.openPeer
-      ? words.announce(peer, lineOf(body, words.unsupported)) : words.announceElsewhere(peer));
-    // Of many the last ones: nobody listens to a hundred.
-    if (texts.length) say([...new Set(texts)].slice(-ANNOUNCED_MAX).join("\n"));
-  }
-
-  /** @param {string} text */
-  function say(text) {
-    // Added, not exchanged, or the same words twice would be read once.
-    ui.said.replaceChildren(make("p", "", text));
-  }
-
-  return { render, announce };
+	/** @param {string} text */
+	#announce(text) {
+		// A new element, or the same words would be read out only once.
+		this.#ui.announcer.replaceChildren(make("p", "", text));
+	}
 }
 
-/**
- * The conversations, a button each. It stays as long as the conversation, or it might go away under a finger.
- * @param {object} given
- * @param {HTMLElement} given.list @param {Words} given.words @param {import("./dates.js").Dates} given.dates
- * @param {(peer: string) => void} given.open
- */
-function createList({ list, words, dates, open }) {
-  /** @type {Map<string, Record<string, HTMLElement>>} */
-  const items = new Map();
-
-  /** @param {string} peer */
-  function createItem(peer) {
-    const [avatar, time, presence, line, unread] =
-      ["avatar", "time", "presence", "line", "unread"].map((className) => make("span", className));
-    avatar.setAttribute("aria-hidden", "true");
-    avatar.textContent = initialOf(peer);
-    avatar.style.setProperty("--hue", String(hueOf(peer)));
-    // The spaces are for the name that the button is read out by.
-    const name = make("bdi", "peer", peer);
-    const button = make("button", "", name, " ", avatar, presence, " ", line, " ", time, " ", unread);
-    onClick(button, () => open(peer));
-    const item = { item: make("li", "", button), button, time, presence, line, unread };
-    items.set(peer, item);
-    return item;
-  }
-
-  /** @param {Conversation[]} conversations in their order @param {Conversation} [current] */
-  function render(conversations, current) {
-    const focused = document.activeElement;
-    conversations.forEach((conversation, index) => {
-      const parts = items.get(conversation.peer) ?? createItem(conversation.peer);
-      renderItem(parts, conversation, conversation === current);
-      if (list.children[index] !== parts.item) list.insertBefore(parts.item, list.children[index] ?? null);
-    });
-    // Whoever has no conversation any more is behind all who have one.
-    while (list.children.length > conversations.length) list.lastChild.remove();
-    if (items.size > conversations.length) {
-      for (const [peer, { item }] of items) if (!item.isConnected) items.delete(peer);
-    }
-    // An element that moves loses the focus.
-    if (focused !== document.activeElement) focused.focus();
-  }
-
-  function renderItem({ button, time, presence, line, unread }, conversation, isCurrent) {
-    const last = conversation.messages.at(-1);
-    button.setAttribute("aria-current", String(isCurrent));
-    setText(presence, words[conversation.presence] ?? "", conversation.presence);
-    setText(time, last ? dates.brief(last.at) : "");
-    setText(line, lineText(conversation, last, isCurrent), conversation.typing ? "typing" : "");
-    setText(unread, conversation.unread ? words.unread(conversation.unread) : "");
-  }
-
-  function lineText({ typing, draft, accepted, blocked, messages }, last, isCurrent) {
-    if (typing) return words.typing;
-    if (draft && !isCurrent) return `${words.draft} ${lineOf(draft, "")}`;
-    if (!accepted && !blocked && messages.length) return words.request;
-    if (!last) return "";
-    const text = lineOf(last.body, words.unsupported);
-    return last.mine ? `${words.you} ${text}` : text;
-  }
-
-  return { render, focus: (peer) => items.get(peer)?.button.focus() };
+/** @param {Record<string, unknown>} words @param {string} language */
+function fillWords(words, language) {
+	document.documentElement.lang = language;
+	for (const element of document.querySelectorAll("[data-text], [data-hint], [data-label]")) {
+		if (!(element instanceof HTMLElement)) continue;
+		const { text, hint, label } = element.dataset;
+		if (text) element.textContent = String(words[text]);
+		if (hint) element.setAttribute("placeholder", String(words[hint]));
+		if (label) element.setAttribute("aria-label", String(words[label]));
+		if (label && element.matches("button")) element.title = String(words[label]);
+	}
 }
 
-/** A question before something that cannot be undone. */
-function createAsk({ ask, question, yes }) {
-  let answer = () => {};
-  ask.addEventListener("close", () => {
-    if (ask.returnValue === "yes") answer();
-  });
-
-  return (text, action, then) => {
-    question.textContent = text;
-    yes.textContent = action;
-    answer = then;
-    // The last answer would stay when this one is ended by Escape.
-    ask.returnValue = "";
-    ask.showModal();
-  };
+/** @param {Words} words @param {number} left */
+function counterText(words, left) {
+	if (left >= BYTES_LEFT_SHOWN) return "";
+	return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
 }
 
-/** @param {Words} words */
-function fillWords(words) {
-  for (const element of document.querySelectorAll("[data-text]")) element.textContent = words[element.dataset.text];
-  for (const element of document.querySelectorAll("[data-hint]")) element.placeholder = words[element.dataset.hint];
-  for (const element of document.querySelectorAll("[data-label]")) {
-    element.setAttribute("aria-label", words[element.dataset.label]);
-    if (element.matches("button")) element.title = words[element.dataset.label];
-  }
+/** Grows the field in browsers that do not do so themselves. @param {HTMLElement} field */
+function growComposer(field) {
+	if (CSS.supports("field-sizing", "content")) return;
+	field.style.height = "auto";
+	field.style.height = `${field.scrollHeight + 2}px`;
 }
 
-/** @param {Words} words @param {Store["state"]} state */
-function statusText(words, { connection, online, quiet, why }) {
-  switch (connection) {
-    case "joined": return words.connected;
-    case "replaced": return words.elsewhere;
-    case "lost":
-      if (quiet) return words.connected;
-      return online ? words.reconnecting[why] : words.offline;
-    default: return "";
-  }
+/** @param {Words} words @param {State} state */
+function statusText(words, { connection, online, quiet, outage }) {
+	switch (connection) {
+		case "joined": return words.connected;
+		case "replaced": return words.elsewhere;
+		case "lost":
+			if (quiet) return words.connected;
+			return online ? words.reconnecting[outage] : words.offline;
+		default: return "";
+	}
 }
 
-/** @param {Store["state"]} state */
+/** @param {State} state */
 function statusLook({ connection, quiet }) {
-  return connection === "lost" && quiet ? "joined" : connection;
+	return connection === "lost" && quiet ? "joined" : connection;
 }
 
-/** @param {Words} words @param {Store["state"]} state */
-function doorText(words, { connection, online, why }) {
-  if (connection !== "joining") return "";
-  if (!online) return words.offline;
-  return why ? words.reconnecting[why] : words.connecting;
-}
-
-/** @param {Element} element */
-function isShown(element) {
-  return element.getClientRects().length > 0;
-}
-
-/** @param {KeyboardEvent} event */
-function isComposing(event) {
-  return event.isComposing || event.keyCode === KEY_CODE_COMPOSING;
-}
-
-/** A gesture after which the focus goes to this element. */
-function thenFocus(gesture, element) {
-  return (...given) => {
-    gesture(...given);
-    element.focus();
-  };
+/** @param {Words} words @param {State} state */
+function joinText(words, { connection, online, outage }) {
+	if (connection !== "joining") return "";
+	if (!online) return words.offline;
+	return outage ? words.reconnecting[outage] : words.connecting;
 }

@@ -1,8 +1,12 @@
-//! The clients of a run: many streams on one poll, and as much of the protocol as they need, as
-//! cheap as it goes.
+//! The clients of a run: many streams on one poll, and no more of the protocol than they need.
 //!
-//! What they say and what must come is the [`Scene`]'s. The first thing that is wrong ends the run
-//! with a sentence: an `Err` goes all the way up.
+//! **Invariants**
+//!
+//! - The first line or frame that was not to come ends the run: an `Err` with a sentence goes all
+//!   the way up.
+//! - No source port is used twice, in this process or in one shortly before.
+//!
+//! The lines to send and to expect are known to a [`Scene`], not here.
 
 use std::io::{Cursor, ErrorKind, Read, Write};
 use std::mem::{replace, take};
@@ -16,42 +20,45 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-/// Far more than one text is: the most that can be under way to one client, in one piece.
+/// Bytes of one read: all that can be under way to one client, far more than one text.
 const READ_BYTES: usize = 1 << 20;
+/// Events taken from the kernel at once.
 const EVENTS: usize = 512;
-/// Connections from one source address, far below the ports there are, so that a free one is soon
-/// found.
+/// Connections from one source address: far fewer than there are ports, so the kernel soon finds a
+/// free one.
 const PER_SOURCE: u32 = 10_000;
-/// Connections of all runs. A port whose connection has ended is not free for a minute, and the
-/// kernel searches ever longer where most are taken: so no source address is used again.
+/// Connections of all runs. A port is not free for a minute after its connection has ended, and the
+/// kernel searches ever longer where most ports are taken, so no source address is used again.
 static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
 /// Joins under way at once while a crowd gathers.
 const JOINS_AT_ONCE: usize = 128;
-/// For so long something that is due may stay away.
+/// How long a run waits for the next event before it fails.
 const PATIENCE: Duration = Duration::from_secs(5);
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// One and not zero: a server that forgets to take it off is found out.
+/// The mask of every frame. It is not zero, so a server that does not unmask is found out.
 pub const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// `Err` has the sentence that ends the run.
 pub type Outcome = Result<(), String>;
 
-/// What the clients do.
+/// The conduct of the clients.
 pub trait Scene {
+    /// A client has joined.
     fn joined(&mut self, _: &mut Clients, _client: usize) -> Outcome {
         Ok(())
     }
-    /// A line came that is not `joined`.
+    /// A line has come that is not `joined`.
     fn line(&mut self, clients: &mut Clients, client: usize, line: &str) -> Outcome;
     /// That was the last line of a text.
     fn text_ended(&mut self, _: &mut Clients, _client: usize) {}
-    /// The client that was to leave has left, in good order.
+    /// A client that was to leave has left, in good order.
     fn left(&mut self, _: &mut Clients, _client: usize) -> Outcome {
         Ok(())
     }
 }
 
-/// Everybody joins and says nothing.
+/// Clients that join and are silent.
 pub struct Silence;
 
 impl Scene for Silence {
@@ -66,38 +73,45 @@ enum State {
     Upgrading,
     Joining,
     Here,
-    /// It has sent a close frame; with `true` the server has, too.
-    Leaving(bool),
+    /// The client has sent a close frame.
+    Leaving,
+    /// Both sides have sent a close frame.
+    Left,
 }
 
 struct Client {
     stream: Option<TcpStream>,
     id: u32,
     state: State,
-    /// Bytes of a frame that is not whole yet.
+    /// Bytes of a head or frame that is not whole yet.
     unread: Vec<u8>,
+    /// Bytes that the kernel has not taken yet.
     unsent: Vec<u8>,
 }
 
+/// All clients of a run. A client is named by its index.
 pub struct Clients {
     poll: Poll,
     events: Events,
     server: SocketAddrV4,
     all: Vec<Client>,
+    /// Count of connections so far; each names the id of its client.
     opened: u32,
-    /// How many have joined.
+    /// Count of joins so far.
     pub joined: usize,
-    /// How many are connected, or about to be.
+    /// Clients that are connected or connecting.
     pub connected: usize,
+    /// Clients with unsent bytes.
     pending: Vec<usize>,
     buffer: Vec<u8>,
+    /// Time of the last event.
     heard: Instant,
-    /// When what is being heard was read.
+    /// Time of the last read.
     pub now: Instant,
-    /// Write after each client that was heard, not only after all: a server with little to do gets
-    /// it sooner.
+    /// Writes after each client that was read, not after all, so a server with little to do gets
+    /// the bytes sooner.
     pub is_eager: bool,
-    /// Everybody joins with a key.
+    /// All clients join with a key.
     pub is_keyed: bool,
 }
 
@@ -129,10 +143,10 @@ impl Clients {
     }
 
     pub fn is_leaving(&self, client: usize) -> bool {
-        matches!(self.all[client].state, State::Leaving(_))
+        matches!(self.all[client].state, State::Leaving | State::Left)
     }
 
-    /// So many more connect and join.
+    /// Connects `count` more clients and waits until they have joined.
     pub fn open(&mut self, count: usize, scene: &mut impl Scene) -> Outcome {
         let all = self.len() + count;
         while self.joined < all {
@@ -144,19 +158,19 @@ impl Clients {
         Ok(())
     }
 
-    /// One more connects.
+    /// Connects one more client.
     pub fn add(&mut self) -> Outcome {
         let (unread, unsent) = (Vec::new(), Vec::new());
         self.all.push(Client { stream: None, id: 0, state: State::Connecting, unread, unsent });
         self.connect(self.len() - 1)
     }
 
-    /// A new client, under a new id, takes the place of one that has left.
+    /// Connects a client under a new id, in the slot of one that is new or has left.
     pub fn connect(&mut self, client: usize) -> Outcome {
-        let place = &mut self.all[client];
-        (place.id, place.state) = (self.opened, State::Connecting);
+        let slot = &mut self.all[client];
+        (slot.id, slot.state) = (self.opened, State::Connecting);
         let source = CONNECTIONS.fetch_add(1, Ordering::Relaxed) / PER_SOURCE;
-        // Nor one of a process shortly before.
+        // Another process shortly before has used another network.
         let network = 1 + (std::process::id() % 250) as u8;
         let source = Ipv4Addr::new(127, network, (source / 200) as u8, (1 + source % 200) as u8);
         self.opened += 1;
@@ -173,11 +187,12 @@ impl Clients {
         let both = Interest::READABLE | Interest::WRITABLE;
         let registered = self.poll.registry().register(&mut stream, Token(client), both);
         registered.and_then(|()| stream.set_nodelay(true)).map_err(|error| error.to_string())?;
-        place.stream = Some(stream);
+        slot.stream = Some(stream);
         self.connected += 1;
         Ok(())
     }
 
+    /// Queues a frame for the next write.
     pub fn say(&mut self, client: usize, frame: &[u8]) {
         let unsent = &mut self.all[client].unsent;
         if unsent.is_empty() {
@@ -186,12 +201,13 @@ impl Clients {
         unsent.extend_from_slice(frame);
     }
 
+    /// Queues a close frame.
     pub fn leave(&mut self, client: usize) {
-        self.all[client].state = State::Leaving(false);
+        self.all[client].state = State::Leaving;
         self.say(client, &frame(OpCode::Control(Control::Close), &1000_u16.to_be_bytes()));
     }
 
-    /// Turns until then.
+    /// Runs turns for this long.
     pub fn run(&mut self, duration: Duration, scene: &mut impl Scene) -> Outcome {
         let end = Instant::now() + duration;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
@@ -200,10 +216,10 @@ impl Clients {
         Ok(())
     }
 
-    /// Waits for the next that are ready, and hears them.
+    /// Waits for readiness, `wait` at most, and reads and writes all ready clients.
     pub fn turn(&mut self, wait: Duration, scene: &mut impl Scene) -> Outcome {
         self.flush()?;
-        // A timeout is whole milliseconds.
+        // epoll counts whole milliseconds.
         let wait = wait.clamp(Duration::from_millis(1), PATIENCE);
         match self.poll.poll(&mut self.events, Some(wait)) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.to_string()),
@@ -238,7 +254,7 @@ impl Clients {
         if *state != State::Connecting {
             return self.write(client);
         }
-        // Until it is connected, the event was for one who had this place before.
+        // A stream that is not connected has a stale event, of the client before it in this slot.
         if stream.peer_addr().is_ok() {
             *state = State::Upgrading;
             let request = format!(
@@ -288,7 +304,7 @@ impl Clients {
                     let bytes = &buffer[..kept + count];
                     let used = self.hear(client, bytes, scene)?;
                     self.all[client].unread.extend_from_slice(&bytes[used..]);
-                    // It was not full, so that was all; but behind the last bytes an end may wait.
+                    // The read came back short, so no more bytes wait. An end of the stream may.
                     if bytes.len() < buffer.len() && !has_ended {
                         break;
                     }
@@ -305,16 +321,16 @@ impl Clients {
     }
 
     fn ended(&mut self, client: usize, why: &str, scene: &mut impl Scene) -> Outcome {
-        let place = &mut self.all[client];
-        if place.state != State::Leaving(true) {
-            return Err(format!("client {client} lost its connection ({:?}): {why}", place.state));
+        let slot = &mut self.all[client];
+        if slot.state != State::Left {
+            return Err(format!("client {client} lost its connection ({:?}): {why}", slot.state));
         }
-        (place.stream, place.unread, place.unsent) = (None, Vec::new(), Vec::new());
+        (slot.stream, slot.unread, slot.unsent) = (None, Vec::new(), Vec::new());
         self.connected -= 1;
         scene.left(self, client)
     }
 
-    /// Hears what came, and tells how many bytes of it are done with.
+    /// Takes the head and the whole frames from `bytes`, and returns how many bytes they had.
     fn hear(
         &mut self,
         client: usize,
@@ -352,7 +368,7 @@ impl Clients {
                     self.say(client, &frame(OpCode::Control(Control::Pong), payload))
                 }
                 OpCode::Control(Control::Close) if self.is_leaving(client) => {
-                    self.all[client].state = State::Leaving(true);
+                    self.all[client].state = State::Left;
                 }
                 _ => {
                     return Err(format!(

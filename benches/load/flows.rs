@@ -1,8 +1,10 @@
-//! Messages that flow from one client to another: who sends when, and whether each comes exactly
-//! once, in order and unchanged.
+//! Flows of messages from one client to another, in a closed loop: a message that has come makes
+//! way for the next one.
 //!
-//! Each body names its flow and its number in it, so it is known byte for byte which line must come
-//! next. In a closed loop a message that came makes way for the next one.
+//! **Invariant**: each message comes once, in order and unchanged. A body names its flow and its
+//! number in the flow, so the next line is known byte for byte.
+//!
+//! The numbers of flows and of messages under way are chosen by the scenarios.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,19 +12,21 @@ use std::time::{Duration, Instant};
 use crate::clients::{Clients, MASK, Outcome, Scene, text_frame};
 use crate::server::{Server, own_cpu_ns};
 
-/// What follows flow and number in a body, to make it 32 bytes long.
+/// The rest of a body behind flow and number, which makes it 32 bytes long.
 const PADDING: &str = "abcdefghijklmnop";
+/// Digits of a flow, and of a number.
 const DIGITS: usize = 8;
-/// Where a line names its flow: behind `{"type":"message","from":"client-00000000","body":"`.
+/// The place at which a line names its flow: behind
+/// `{"type":"message","from":"client-00000000","body":"`.
 const FLOW_AT: usize = 51;
-/// As the protocol allows; and so many of the longest of these lines make a text that is short
-/// enough for any server.
+/// The most mids that the protocol allows in an `ack`.
 const MIDS_IN_LINE: usize = 256;
+/// The most lines of this length that make a text short enough for any server.
 const LINES_IN_TEXT: usize = 8;
-/// For so long a message that comes twice has time to show.
+/// How long a run waits at its end for messages that come twice.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// What one run measured.
+/// The result of one run.
 #[derive(Clone, Copy)]
 pub struct Measured {
     pub figure: f64,
@@ -33,11 +37,14 @@ pub struct Measured {
 /// Bytes with a number in them that changes.
 pub struct Numbered {
     bytes: Vec<u8>,
+    /// The place of the number.
     at: usize,
+    /// The mask over the number, from its first digit on; zeros where the bytes are not masked.
     mask: [u8; 4],
 }
 
 impl Numbered {
+    /// Returns the bytes with this number in them.
     pub fn with(&mut self, number: u32) -> &[u8] {
         for (place, byte) in self.bytes[self.at..self.at + DIGITS].iter_mut().enumerate() {
             let digit = b"0123456789abcdef"[(number >> (28 - 4 * place)) as usize & 15];
@@ -48,35 +55,38 @@ impl Numbered {
 }
 
 struct Flow {
-    /// What it sends, in its frame.
+    /// The `send` of a message, in its frame.
     send: Numbered,
-    /// The line that comes of it, up to its mid.
+    /// The `message` line that must come, up to its mid.
     line: Numbered,
     sent: u32,
     came: u32,
-    /// When the last one was sent.
+    /// When the last message was sent.
     sent_at: Instant,
     from: usize,
     to: usize,
-    /// The flow that sends when one of this has come.
+    /// The flow that sends when a message of this one has come.
     next: usize,
-    /// The start of the `delivered` that it is due.
+    /// The start of the `delivered` line for the sender.
     told: String,
-    /// Mids of which it has not been told yet.
+    /// Acknowledged mids without a `delivered` yet.
     untold: VecDeque<String>,
 }
 
+/// All flows of a run.
 pub struct Flows {
     flows: Vec<Flow>,
-    /// The flow on which each client sends, if it does.
+    /// The flow on which each client sends, if there is one.
     by_sender: Vec<Option<usize>>,
-    /// For each flow the mids to acknowledge that the text that is being heard has brought, and the
-    /// flows that have any.
+    /// For each flow, the mids from the current text that are to be acknowledged.
     acks: Vec<Vec<String>>,
+    /// Flows that have any in `acks`.
     acking: Vec<usize>,
+    /// Messages that come make way for others.
     is_running: bool,
+    /// Messages that have come.
     delivered: u64,
-    /// The longest that a message took, where each flow has one under way.
+    /// The longest way of a message so far, where each flow has one under way.
     pub longest: Duration,
 }
 
@@ -95,12 +105,12 @@ impl Flows {
         }
     }
 
-    /// One sends to another, and once more when that has come.
+    /// Adds a flow: its next message leaves when the last has come.
     pub fn one_way(&mut self, clients: &Clients, from: usize, to: usize) {
         self.add(clients, from, to, self.flows.len());
     }
 
-    /// Each answers with one.
+    /// Adds two flows that answer each other.
     pub fn both_ways(&mut self, clients: &Clients, one: usize, other: usize) {
         let first = self.flows.len();
         self.add(clients, one, other, first + 1);
@@ -138,7 +148,7 @@ impl Flows {
         }
     }
 
-    /// Lets them run, first to get warm and then to be measured: microseconds of the server's CPU
+    /// Runs all flows, first to warm up and then to be measured: microseconds of the server's CPU
     /// for a message.
     pub fn measure(
         &mut self,
@@ -154,7 +164,7 @@ impl Flows {
         Ok(measured)
     }
 
-    /// Nothing more is sent. Whatever is due must come, and nothing else.
+    /// Stops sending, waits for all messages and notices under way, and checks that no more come.
     pub fn finish(&mut self, clients: &mut Clients) -> Outcome {
         self.is_running = false;
         let due = |flow: &Flow| flow.sent as usize - flow.came as usize + flow.untold.len();
@@ -177,8 +187,8 @@ impl Flows {
         flow.sent_at = now;
     }
 
-    /// Every mid that is told must be one that was acknowledged and not told yet; they mostly come
-    /// in order.
+    /// Checks that a `delivered` line names acknowledged mids that had none before. They mostly
+    /// come in order.
     fn told(&mut self, client: usize, line: &str) -> Outcome {
         let strange = || format!("client {client} is not due {line}");
         let flow = self.by_sender[client].map(|flow| &mut self.flows[flow]).ok_or_else(strange)?;
@@ -221,7 +231,7 @@ impl Scene for Flows {
         Ok(())
     }
 
-    /// One line for each sender, the lines together.
+    /// Acknowledges the messages of a text: a line for each sender, many lines in one text.
     fn text_ended(&mut self, clients: &mut Clients, client: usize) {
         let mut lines = Vec::new();
         for flow in self.acking.drain(..) {
@@ -238,7 +248,7 @@ impl Scene for Flows {
     }
 }
 
-/// A `send` in its frame, and the line that must come of it; both take the message's number.
+/// Returns a `send` in its frame and the `message` line that must come, both without a number.
 pub fn message(from: &str, to: &str, flow: usize) -> (Numbered, Numbered) {
     let body = format!("{flow:08x}{:08x}{PADDING}", 0);
     let send = format!(r#"{{"type":"send","to":"{to}","body":"{body}"}}"#);
@@ -252,20 +262,21 @@ pub fn message(from: &str, to: &str, flow: usize) -> (Numbered, Numbered) {
     (Numbered { bytes, at, mask }, line)
 }
 
+/// Returns the sentence about a line that is not the message `due`.
 pub fn complaint(client: usize, line: &str, due: u32) -> String {
-    let what = match number(line, FLOW_AT + DIGITS) {
+    let fault = match number(line, FLOW_AT + DIGITS) {
         Some(number) if number < due => "it has come before",
         Some(number) if number > due => "one before it has not come",
         _ => "it is not as it was sent",
     };
-    format!("client {client} was due number {due:08x}, and {line} came: {what}")
+    format!("client {client} was due number {due:08x}, and {line} came: {fault}")
 }
 
 fn number(line: &str, at: usize) -> Option<u32> {
     u32::from_str_radix(line.get(at..at + DIGITS)?, 16).ok()
 }
 
-/// What was used up since the start of a measurement.
+/// CPU time of the server and of this process at the start of a measurement.
 pub struct Usage {
     start: Instant,
     server_ns: u64,
@@ -277,7 +288,7 @@ impl Usage {
         Usage { start: Instant::now(), server_ns: server.cpu_ns(), own_ns: own_cpu_ns() }
     }
 
-    /// Microseconds of the server's CPU for each of so many.
+    /// Returns the microseconds of the server's CPU since the start, for each of `count` messages.
     pub fn measured(&self, server: &Server, count: u64) -> Measured {
         let used =
             [server.cpu_ns() - self.server_ns, own_cpu_ns() - self.own_ns].map(|ns| ns as f64);

@@ -1,42 +1,107 @@
-//! What is measured: each scenario has a server of its own, and gives one figure.
+//! The scenarios: each run has a server of its own, and gives one figure.
+//!
+//! **Invariant**: a scenario does the same work on both of its sides.
+//!
+//! How often a scenario runs, and how its figures are compared, is not known here.
 
 use std::time::{Duration, Instant};
 
 use crate::clients::{Clients, Outcome, Scene, Silence};
 use crate::flows::{Flows, Measured, Numbered, Usage, complaint, message};
-use crate::server::Server;
+use crate::server::{Kind, Server};
+use crate::table::grouped;
 
+/// Pairs that talk.
 const PAIRS: usize = 100;
+/// Messages under way on each flow of `pipeline` and `fan-in`.
 const WINDOW: usize = 32;
+/// Clients that send to one in `fan-in`.
 const SENDERS: usize = 64;
+/// Clients that are in a cycle of `churn` at once.
 const CHURN_AT_ONCE: usize = 64;
 /// Pairs that talk while a crowd rushes in and out; few, so that there is time for the crowd.
 const RUSH_PAIRS: usize = 10;
-/// How many of a crowd come or go between two looks at those who talk.
+/// Clients of a crowd that come or go before the talking pairs are read again.
 const RUSH_AT_ONCE: usize = 16;
-/// How many are on their way in at most: on a machine that has no time, more would wait until the
-/// server gives them up.
+/// Clients of a crowd that are connecting or joining at once. On a busy machine more of them would
+/// wait until their join timeout is over.
 const RUSH_UNDER_WAY: usize = 2_000;
 
-/// How long and how much.
+/// The size of all scenarios.
 pub struct Extent {
+    /// Time for which messages are counted.
     pub duration: Duration,
+    /// Clients in `idle`.
     pub idle: usize,
+    /// Clients that come and go in `rush`.
     pub rush: usize,
 }
 
-pub type Scenario = fn(&mut Clients, &Server, &Extent) -> Result<Measured, String>;
+/// The server and the clients of one run.
+#[derive(Clone, Copy)]
+pub struct Side {
+    pub kind: Kind,
+    /// Clients own their ids, so messages are held, acknowledged, and told to their senders.
+    pub is_keyed: bool,
+}
 
-pub fn pingpong(
-    clients: &mut Clients,
-    server: &Server,
-    extent: &Extent,
-) -> Result<Measured, String> {
+const SOTTO: Side = Side { kind: Kind::Sotto, is_keyed: false };
+const PEER: Side = Side { kind: Kind::Peer, is_keyed: false };
+const KEYED: Side = Side { kind: Kind::Sotto, is_keyed: true };
+
+/// Work to be measured on two sides, of which the first is sotto's.
+pub struct Scenario {
+    pub name: &'static str,
+    /// The work and the unit of its figure. `IDLE` and `RUSH` stand for numbers of the extent.
+    about: &'static str,
+    pub run: Run,
+    pub sides: [Side; 2],
+}
+
+type Run = fn(&mut Clients, &Server, &Extent) -> Result<Measured, String>;
+
+/// All scenarios. The peer knows no keys, so there sotto is beside itself without them.
+pub static SCENARIOS: [Scenario; 9] = [
+    Scenario::new("pingpong", "100 pairs, 1 under way: CPU µs a message", pingpong, [SOTTO, PEER]),
+    Scenario::new(
+        "pipeline",
+        "100 pairs, 32 under way each: CPU µs a message",
+        pipeline,
+        [SOTTO, PEER],
+    ),
+    Scenario::new(
+        "fan-in",
+        "64 to one, 32 under way each: CPU µs a message",
+        fan_in,
+        [SOTTO, PEER],
+    ),
+    Scenario::new("churn", "connect, join, a message, close: CPU µs a cycle", churn, [SOTTO, PEER]),
+    Scenario::new("idle", "IDLE joined and silent: resident bytes a client", idle, [SOTTO, PEER]),
+    Scenario::new("rush", "RUSH come and go: longest delay of others, ms", rush, [SOTTO, PEER]),
+    Scenario::new("keyed-pingpong", KEYED_ABOUT, pingpong, [KEYED, SOTTO]),
+    Scenario::new("keyed-pipeline", KEYED_ABOUT, pipeline, [KEYED, SOTTO]),
+    Scenario::new("keyed-fan-in", KEYED_ABOUT, fan_in, [KEYED, SOTTO]),
+];
+const KEYED_ABOUT: &str = "ids owned, each message acknowledged and told";
+
+impl Scenario {
+    const fn new(name: &'static str, about: &'static str, run: Run, sides: [Side; 2]) -> Scenario {
+        Scenario { name, about, run, sides }
+    }
+
+    /// Tells the work and the unit of its figure, with the numbers of clients really used.
+    pub fn about(&self, extent: &Extent) -> String {
+        self.about.replace("IDLE", &grouped(extent.idle)).replace("RUSH", &grouped(extent.rush))
+    }
+}
+
+/// Pairs that answer each other: microseconds of CPU for a message.
+fn pingpong(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     clients.open(2 * PAIRS, &mut Silence)?;
     talk(clients, PAIRS, 1).measure(clients, server, extent.duration)
 }
 
-/// So many pairs begin to talk, each of theirs being one of `spread` clients.
+/// Starts `pairs` conversations, a message under way in each. Of every `spread` clients one talks.
 fn talk(clients: &mut Clients, pairs: usize, spread: usize) -> Flows {
     let mut flows = Flows::new();
     (0..pairs)
@@ -46,11 +111,8 @@ fn talk(clients: &mut Clients, pairs: usize, spread: usize) -> Flows {
     flows
 }
 
-pub fn pipeline(
-    clients: &mut Clients,
-    server: &Server,
-    extent: &Extent,
-) -> Result<Measured, String> {
+/// Pairs of which one sends: microseconds of CPU for a message.
+fn pipeline(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     clients.open(2 * PAIRS, &mut Silence)?;
     let mut flows = Flows::new();
     (0..PAIRS).for_each(|pair| flows.one_way(clients, 2 * pair, 2 * pair + 1));
@@ -58,7 +120,8 @@ pub fn pipeline(
     flows.measure(clients, server, extent.duration)
 }
 
-pub fn fan_in(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
+/// Senders with one recipient: microseconds of CPU for a message.
+fn fan_in(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     clients.open(SENDERS + 1, &mut Silence)?;
     let mut flows = Flows::new();
     (0..SENDERS).for_each(|sender| flows.one_way(clients, sender, SENDERS));
@@ -66,15 +129,15 @@ pub fn fan_in(clients: &mut Clients, server: &Server, extent: &Extent) -> Result
     flows.measure(clients, server, extent.duration)
 }
 
-/// Resident bytes for each of many clients that have joined and say nothing.
-pub fn idle(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
+/// Many clients that have joined and are silent: resident bytes for each.
+fn idle(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     let usage = Usage::start(server);
     let figure = gather(clients, server, extent.idle)?;
     Ok(Measured { figure, ..usage.measured(server, 1) })
 }
 
-/// Microseconds of CPU for a message between some pairs among so many clients, and resident bytes
-/// for each of these.
+/// Measures pairs that talk among `count` clients: microseconds of CPU for a message, and resident
+/// bytes for each client.
 pub fn among(server: &Server, extent: &Extent, count: usize) -> Result<[f64; 2], String> {
     let mut clients = Clients::new(server.address, false)?;
     let bytes = gather(&mut clients, server, count)?;
@@ -82,7 +145,8 @@ pub fn among(server: &Server, extent: &Extent, count: usize) -> Result<[f64; 2],
     Ok([flows.measure(&mut clients, server, extent.duration)?.figure, bytes])
 }
 
-/// What the server sets up once, for its first client, is not counted.
+/// Joins `count` clients and returns the resident bytes for each. Memory that a server takes once,
+/// for its first client, is not counted.
 fn gather(clients: &mut Clients, server: &Server, count: usize) -> Result<f64, String> {
     clients.open(1, &mut Silence)?;
     let before = server.resident_bytes()?;
@@ -91,9 +155,10 @@ fn gather(clients: &mut Clients, server: &Server, count: usize) -> Result<f64, S
     Ok((server.resident_bytes()? - before) as f64 / (count - 1) as f64)
 }
 
-/// Milliseconds: the longest that a message between some took, while a crowd came, within a second
-/// if it can be connected as fast, and left within another.
-pub fn rush(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
+/// Pairs that talk while a crowd comes and leaves: milliseconds of the longest way of a message.
+///
+/// The crowd comes within a second, if it can be connected as fast, and leaves within another.
+fn rush(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     let (talkers, all) = (2 * RUSH_PAIRS, 2 * RUSH_PAIRS + extent.rush);
     clients.open(talkers, &mut Silence)?;
     let mut flows = talk(clients, RUSH_PAIRS, 1);
@@ -121,8 +186,8 @@ pub fn rush(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<M
     Ok(Measured { figure: flows.longest.as_secs_f64() * 1e3, ..measured })
 }
 
-/// Clients that come, say one thing to themselves, hear it, and go: microseconds of CPU for each.
-pub fn churn(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
+/// Clients that connect, send themselves a message, and close: microseconds of CPU for each.
+fn churn(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<Measured, String> {
     let due = std::iter::repeat_with(|| None).take(CHURN_AT_ONCE).collect();
     let mut churn = Churn { due, cycles: 0, is_running: true };
     clients.is_eager = true;
@@ -139,7 +204,7 @@ pub fn churn(clients: &mut Clients, server: &Server, extent: &Extent) -> Result<
 }
 
 struct Churn {
-    /// The number and the line that each client is due.
+    /// The number and the line that must come next, for each client.
     due: Vec<Option<(u32, Numbered)>>,
     cycles: u64,
     is_running: bool,

@@ -1,5 +1,5 @@
-//! A server under measurement: a process of its own that lives as long as its value, and what the
-//! kernel knows about it.
+//! A server under measurement: a process that lives as long as its value, with its CPU time and
+//! memory as the kernel tells them.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,11 +10,12 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// What sotto is started with besides: no client here is to be slowed down, which is what its rate
-/// is for, and in `fan-in` more is under way to one than is held for one by default.
+/// Options of sotto. Its rate would slow the clients down, and in `fan-in` more bytes are under way
+/// to one client than are held for one by default.
 const SOTTO_OPTIONS: [&str; 8] =
     ["--rate", "1000000", "--burst", "1000000", "--held", "4194304", "--log", "warn"];
 
+/// A program that is measured.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
     Sotto,
@@ -32,15 +33,16 @@ impl Kind {
     }
 }
 
+/// A running server.
 pub struct Server {
     child: Child,
     pub address: SocketAddrV4,
-    /// Held open: whoever logs into a closed pipe may end.
+    /// The other end of standard error: a server that writes into a closed pipe may end.
     _log: BufReader<ChildStderr>,
 }
 
 impl Server {
-    /// Starts one on a free port, and on the first core if the generator has another.
+    /// Starts a server on a free port, and on the first core if the generator has another.
     pub fn start(kind: Kind) -> Result<Server, String> {
         let mut command = match kind {
             Kind::Sotto => Command::new(env!("CARGO_BIN_EXE_sotto")),
@@ -56,7 +58,7 @@ impl Server {
             .spawn()
             .map_err(|error| format!("{command:?} does not start: {error}"))?;
         let log = BufReader::new(child.stderr.take().expect("it was piped"));
-        // From here on whatever goes wrong ends the process.
+        // From here on every error ends the process, because it drops the value.
         let mut server =
             Server { child, address: SocketAddrV4::new([127, 0, 0, 1].into(), 0), _log: log };
         if let Some((core, _)) = cores() {
@@ -73,13 +75,13 @@ impl Server {
         Err("the server ended before it listened".into())
     }
 
-    /// CPU time of all its threads, user and kernel, in nanoseconds.
+    /// Returns the CPU time of all its threads, user and kernel, in nanoseconds.
     pub fn cpu_ns(&self) -> u64 {
         cpu_ns(&self.child.id().to_string())
     }
 
-    /// Resident bytes. (The figure in `status` is a rough one with some kernels; this one is
-    /// counted.)
+    /// Returns its resident bytes, counted by the kernel. (`status` has a rough figure with some
+    /// kernels.)
     pub fn resident_bytes(&self) -> Result<u64, String> {
         let path = format!("/proc/{}/smaps_rollup", self.child.id());
         let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
@@ -91,13 +93,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It fails only for a process that has ended, and `wait` is for that one, too.
+        // `kill` fails only for a process that has ended, and that one needs `wait`, too.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// CPU time of this process, in nanoseconds.
+/// Returns the CPU time of this process, in nanoseconds.
 pub fn own_cpu_ns() -> u64 {
     cpu_ns("self")
 }
@@ -108,9 +110,9 @@ fn cpu_ns(process: &str) -> u64 {
     threads.filter_map(|thread| one(thread.path().join("schedstat"))).sum()
 }
 
-/// The server's core and the generator's, if this process may use two.
+/// Returns the server's core and the generator's, if this process may use two.
 pub fn cores() -> Option<(usize, usize)> {
-    // Asked once: pinning narrows the answer.
+    // Read once, because pinning narrows the set of allowed cores.
     static CORES: std::sync::OnceLock<Option<(usize, usize)>> = std::sync::OnceLock::new();
     *CORES.get_or_init(|| {
         let allowed = sched_getaffinity(None).ok()?;
@@ -119,25 +121,30 @@ pub fn cores() -> Option<(usize, usize)> {
     })
 }
 
-/// Binds a process, or this thread, to one core.
+/// Binds a process, or this thread where there is none, to one core.
 pub fn pin(process: Option<Pid>, core: usize) -> Result<(), String> {
     let mut set = CpuSet::new();
     set.set(core);
     sched_setaffinity(process, &set).map_err(|error| format!("cannot pin to core {core}: {error}"))
 }
 
-/// Builds the peer where cargo has built sotto. (Cargo tells a bench the paths of programs, not of
-/// examples, and builds none for it.)
+/// Builds the peer where cargo has built sotto. (Cargo builds programs for a bench and tells their
+/// paths, but no examples.)
 pub fn build_peer() -> Result<(), String> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet", "--locked", "--release", "--example", "peer"]);
     command.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
-    command.arg("--target-dir").arg(release_directory().parent().expect("the target directory"));
+    command.arg("--target-dir").arg(target_directory());
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("the peer cannot be built: {status}")),
         Err(error) => Err(format!("cargo does not start: {error}")),
     }
+}
+
+/// Returns the folder that cargo builds into, which is not tracked by git.
+pub fn target_directory() -> &'static Path {
+    release_directory().parent().expect("the target directory")
 }
 
 fn release_directory() -> &'static Path {

@@ -13,11 +13,11 @@
 use std::time::Instant;
 
 use crate::chat::blocked::Blocked;
-use crate::chat::outbox::{BufferPool, Outbox};
+use crate::chat::outbox::{BufferPool, Outbox, Pieces};
 use crate::chat::owners::{Holder, OwnerToken};
 use crate::chat::payers::AccountKey;
 use crate::chat::protocol::{ErrorCode, Id};
-use crate::limits::{GATHERING, TABLE_CAPACITY_MIN};
+use crate::limits::{GATHERING, PRESSING_BYTES, TABLE_CAPACITY_MIN};
 use crate::memory::Budget;
 use crate::memory::tighten;
 use crate::token::{Token, TokenMap};
@@ -34,7 +34,8 @@ pub struct Clients {
     gathering: Vec<Token>,
     /// The time at which those lines leave.
     gather_until: Option<Instant>,
-    /// Clients for which more than half of their share waits. One of them may be here many times.
+    /// Clients for which more than [`PRESSING_BYTES`] wait, or more than half of their share. One
+    /// of them may be here many times.
     pub(super) pressing: Vec<Token>,
     pub(super) counters: Counters,
 }
@@ -193,7 +194,7 @@ impl Clients {
     ///
     /// [`UNSENT_BYTES_TOTAL`]: crate::limits::UNSENT_BYTES_TOTAL
     #[must_use]
-    pub fn push(&mut self, to: Token, line: &[u8], urgency: Urgency) -> bool {
+    pub fn push<'l>(&mut self, to: Token, line: impl Into<Pieces<'l>>, urgency: Urgency) -> bool {
         let share = self.waiting.limit(self.outbox_bytes_max);
         let Some(client) = self.table.get_mut(to) else { return true };
         let before = client.outbox.waiting();
@@ -208,7 +209,11 @@ impl Clients {
         let after = client.outbox.waiting();
         self.waiting.take(after - before);
         self.counters.lines += 1;
-        if after > share / 2 {
+        let pressing_bytes = match urgency {
+            Urgency::Yielding => share / 2,
+            Urgency::Now | Urgency::Gather(_) => PRESSING_BYTES.min(share / 2),
+        };
+        if after > pressing_bytes {
             self.pressing.push(to);
         }
         if client.on_pending_write {

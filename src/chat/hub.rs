@@ -142,6 +142,7 @@ impl Hub {
     ///
     /// Returns the rest of the text. The loop calls again with it, once it has written to the
     /// pressing clients.
+    #[inline]
     pub fn receive<'t>(&mut self, from: Token, text: &'t str, now: Now) -> &'t str {
         let mut rest = text;
         while !rest.is_empty()
@@ -387,6 +388,7 @@ impl Hub {
         blocked_by(holder, &self.clients, &self.owners)
     }
 
+    #[inline]
     fn holder_blocks(&self, holder: Holder, id: &Id) -> bool {
         self.blocked(holder).is_some_and(|blocked| blocked.contains(id))
     }

@@ -8,7 +8,49 @@
 //! The client, and the time at which its lines are taken, are not known here.
 
 use crate::limits::{POOL_BYTES_MAX, POOLED_BUFFER_BYTES_MAX};
-use crate::memory::extend_tightly;
+use crate::memory::{extend_tightly, reserve_tightly};
+
+/// One line in up to three pieces, which are copied into one buffer where it waits.
+///
+/// A long body is a piece by itself, still in the buffer that it was read into. So it is copied
+/// once here, and once by the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Pieces<'a>(pub [&'a [u8]; 3]);
+
+impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Pieces<'a> {
+    fn from(line: &'a T) -> Pieces<'a> {
+        Pieces([line.as_ref(), &[], &[]])
+    }
+}
+
+impl Pieces<'_> {
+    /// Returns the length of the line in bytes.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|piece| piece.len()).sum()
+    }
+
+    /// Returns `true` if the line has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends the line to a buffer.
+    #[inline]
+    pub fn append_to(self, buffer: &mut Vec<u8>) {
+        let [head, body, tail] = self.0;
+        buffer.extend_from_slice(head);
+        if !body.is_empty() {
+            buffer.extend_from_slice(body);
+            buffer.extend_from_slice(tail);
+        }
+    }
+
+    /// Appends the line to a buffer that is kept; see [`reserve_tightly`].
+    pub fn append_tightly_to(self, buffer: &mut Vec<u8>) {
+        reserve_tightly(buffer, self.len());
+        self.append_to(buffer);
+    }
+}
 
 /// The lines on their way to one client.
 #[derive(Debug, Default)]
@@ -81,7 +123,13 @@ impl Outbox {
     ///
     /// The bound is an argument because it depends on the bytes that wait for other clients.
     #[must_use]
-    pub fn push(&mut self, line: &[u8], bytes_max: usize, pool: &mut BufferPool) -> bool {
+    pub fn push<'l>(
+        &mut self,
+        line: impl Into<Pieces<'l>>,
+        bytes_max: usize,
+        pool: &mut BufferPool,
+    ) -> bool {
+        let line = line.into();
         let newline = usize::from(!self.lines.is_empty());
         if self.waiting() + newline + line.len() > bytes_max {
             return false;
@@ -90,7 +138,7 @@ impl Outbox {
         if self.has_unsent() {
             // The socket refuses bytes, so these lines may wait for long: spare no capacity.
             extend_tightly(&mut self.lines, newline);
-            extend_tightly(&mut self.lines, line);
+            line.append_tightly_to(&mut self.lines);
         } else {
             if self.lines.is_empty() {
                 self.lines = pool.take();
@@ -100,7 +148,7 @@ impl Outbox {
                 pool.enlarge(&mut self.lines);
             }
             self.lines.extend_from_slice(newline);
-            self.lines.extend_from_slice(line);
+            line.append_to(&mut self.lines);
         }
         true
     }
@@ -136,6 +184,19 @@ mod tests {
         assert_eq!(outbox.waiting(), 8, "taken, but not sent");
         outbox.set_unsent(0);
         assert_eq!(outbox.waiting(), 0);
+    }
+
+    #[test]
+    fn line_in_pieces_waits_as_one_line() {
+        let mut outbox = Outbox::default();
+        for has_unsent in [false, true] {
+            outbox.set_unsent(usize::from(has_unsent));
+            assert!(outbox.push("first", 100, &mut BufferPool::default()));
+            let line = Pieces([b"a", b"body", b"z"]);
+            assert!(!outbox.push(line, 11 + usize::from(has_unsent), &mut BufferPool::default()));
+            assert!(outbox.push(line, 100, &mut BufferPool::default()));
+            assert_eq!(outbox.take(), b"first\nabodyz");
+        }
     }
 
     #[test]

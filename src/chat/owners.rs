@@ -35,6 +35,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
+use crate::chat::outbox::Pieces;
 use crate::chat::payers::{AccountKey, Excess, Payers, Total};
 use crate::chat::protocol::Id;
 use crate::limits::{
@@ -392,14 +393,15 @@ impl Owners {
     // ---- held messages ----
 
     /// Holds a message, or returns the limit that it would exceed.
-    pub fn hold(
+    pub fn hold<'l>(
         &mut self,
         owner: OwnerToken,
         mid: u64,
         origin: &Origin<'_>,
-        line: &[u8],
+        line: impl Into<Pieces<'l>>,
         payers: &mut Payers,
     ) -> Result<(), HeldLimit> {
+        let line = line.into();
         let bytes = HELD_BYTES + line.len();
         if self.check_held(owner, origin.account, bytes, payers).is_err() {
             self.compact_all(payers);
@@ -554,8 +556,8 @@ impl Owners {
         } else {
             payers.take(account, Total::Sends, SEND_BYTES);
         }
-        reserve_tightly(&mut entry.hashes);
-        reserve_tightly(&mut entry.sends);
+        reserve_for_one(&mut entry.hashes);
+        reserve_for_one(&mut entry.sends);
         entry.hashes.push_back(hash);
         entry.sends.push_back(sent);
     }
@@ -670,7 +672,7 @@ impl Owner {
 }
 
 /// Reserves capacity for one more entry, and spares a quarter at most, as [`SEND_BYTES`] counts.
-fn reserve_tightly<T>(list: &mut VecDeque<T>) {
+fn reserve_for_one<T>(list: &mut VecDeque<T>) {
     if list.len() == list.capacity() {
         list.reserve_exact(1 + list.len() / 4);
     }

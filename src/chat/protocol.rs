@@ -21,6 +21,7 @@ mod parse;
 mod write;
 
 pub use mid::{Mid, MidList, Mids, Prefix};
+pub use write::put_message_around;
 
 /// A request of a client: the value of one line.
 #[derive(Debug, PartialEq)]

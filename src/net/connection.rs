@@ -37,9 +37,11 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use crate::limits::{
-    COPIED_BYTES_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, LINGER_BYTES, WRITE_STALL,
+    COPIED_BYTES_MAX, DEBT_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, WRITE_STALL,
 };
-use crate::net::frames::{CloseCode, Input, Message, Opcode, Text, frame_header, put_frame};
+use crate::net::frames::{
+    CloseCode, CloseSearch, Input, Message, Opcode, Text, frame_header, put_frame,
+};
 use crate::net::http;
 use crate::net::pipe::{Pipe, ReadOutcome, WriteOutcome};
 use crate::net::stream::Stream;
@@ -52,7 +54,7 @@ mod websocket;
 
 use requests::Http;
 pub use shared::{Counters, Limits, Shared, View};
-use websocket::{Liveness, WebSocket};
+use websocket::WebSocket;
 
 /// An event of the conversation, for the caller to act on.
 #[derive(Debug, PartialEq)]
@@ -63,6 +65,9 @@ pub enum Incoming<'b> {
     Text(Text<'b>),
     /// A binary message.
     Binary(Vec<u8>),
+    /// The peer sent a close frame. Our answer is queued; [`Connection::send_before_close`] can put
+    /// a last text in front of it.
+    Closed,
 }
 
 /// The reason why a connection ended.
@@ -89,9 +94,9 @@ pub struct Connection<S> {
 enum State {
     Http(Http),
     WebSocket(WebSocket),
-    /// The last bytes leave.
+    /// The last bytes leave, and the peer's close frame comes.
     Closing(Goodbye),
-    /// The last bytes have left, and our side is shut.
+    /// Both close frames have passed, or the last response: our side is shut.
     Lingering(Goodbye),
     Gone(End),
 }
@@ -101,13 +106,16 @@ struct Goodbye {
     end: End,
     /// The latest time at which the connection is gone.
     until: Instant,
-    /// Bytes read and thrown away.
-    discarded: usize,
+    /// Position of our close frame in the output buffer, until the next flush.
+    close_at: usize,
+    /// The peer's close frame: found, or looked for in its input.
+    peer_close: CloseSearch,
 }
 
 impl Goodbye {
     fn new(end: End, now: Now, at_most: Duration) -> Goodbye {
-        Goodbye { end, until: now.instant + at_most, discarded: 0 }
+        let until = now.instant + at_most;
+        Goodbye { end, until, close_at: 0, peer_close: CloseSearch::default() }
     }
 }
 
@@ -205,14 +213,33 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Notes that the kernel reported the end of the stream, or an error.
-    pub fn note_read_closed(&mut self) {
+    pub fn note_read_closed(&mut self, now: Now) {
         self.pipe.note_read_closed();
+        self.limit_ending(now);
+    }
+
+    /// Notes that the kernel reported an error. A peer that is not read would be found dead only
+    /// when its debt is paid, so its connection ends at once, and its unread input with it.
+    pub fn note_failed(&mut self, shared: &mut Shared) {
+        if self.is_paused() {
+            self.finish(State::Gone(End::Lost(ErrorKind::ConnectionReset)), shared);
+        }
+    }
+
+    /// Gives a peer that is in debt, and has closed its side, a last time for its unread input.
+    fn limit_ending(&mut self, now: Now) {
+        if let State::WebSocket(socket) = &mut self.state
+            && socket.is_paused
+            && self.pipe.is_ending()
+        {
+            socket.liveness.end_by(now.instant + DEBT_MAX);
+        }
     }
 
     /// Marks the peer as joined: the join timeout no longer applies.
     pub fn mark_joined(&mut self, now: Now) {
         if let State::WebSocket(socket) = &mut self.state {
-            socket.liveness = Liveness::Heard(now.instant);
+            socket.liveness.mark_joined(now.instant);
         }
     }
 
@@ -228,6 +255,7 @@ impl<S: Stream> Connection<S> {
             socket.bucket.take(lines, rate, now.instant);
             socket.is_paused = socket.bucket.is_in_debt(rate, now.instant);
         }
+        self.limit_ending(now);
     }
 
     // ---- input ----
@@ -308,10 +336,10 @@ impl<S: Stream> Connection<S> {
             return Some(incoming);
         }
         if let State::Closing(goodbye) | State::Lingering(goodbye) = &mut self.state {
-            goodbye.discarded += input.take_all().len();
-            if goodbye.discarded > LINGER_BYTES {
-                let end = goodbye.end;
-                self.finish(State::Gone(end), shared);
+            let is_closed = goodbye.peer_close.find(input.take_all());
+            let end = goodbye.end;
+            if is_closed && self.unsent() == 0 && matches!(self.state, State::Closing(_)) {
+                self.linger(end, now, shared);
             }
         }
         if self.pipe.is_ended() {
@@ -328,15 +356,18 @@ impl<S: Stream> Connection<S> {
     ) -> Option<Incoming<'b>> {
         loop {
             let State::WebSocket(socket) = &mut self.state else { return None };
+            // An answer to a close frame begins here: one call appends one answer at most.
+            let close_at = self.pipe.out_mut().len();
             match socket.next(input, now, &mut shared.codec, self.pipe.out_mut()) {
                 Ok(Some(Message::Text(text))) => return Some(Incoming::Text(text)),
                 Ok(Some(Message::Binary(bytes))) => return Some(Incoming::Binary(bytes)),
                 // A ping is answered already. A pong has shown by arriving that the peer is alive.
                 Ok(Some(Message::Ping | Message::Pong)) => {}
-                // The answer is queued.
                 Ok(Some(Message::Close(code))) => {
-                    let goodbye = Goodbye::new(End::Closed(code), now, WRITE_STALL);
+                    let mut goodbye = Goodbye::new(End::Closed(code), now, WRITE_STALL);
+                    (goodbye.close_at, goodbye.peer_close) = (close_at, CloseSearch::found());
                     self.finish(State::Closing(goodbye), shared);
+                    return Some(Incoming::Closed);
                 }
                 Ok(None) => return None,
                 Err(code) => self.close(code.into(), now, shared),
@@ -370,6 +401,17 @@ impl<S: Stream> Connection<S> {
     pub fn send_text(&mut self, text: &[u8], shared: &mut Shared) {
         shared.counters.frames_out += u64::from(self.is_open());
         self.send(Opcode::Text, text, shared);
+    }
+
+    /// Puts a text in front of our answer to the peer's close frame, which has not been flushed
+    /// yet.
+    pub fn send_before_close(&mut self, text: &[u8], shared: &mut Shared) {
+        let State::Closing(Goodbye { close_at, .. }) = &self.state else { return };
+        let close = self.pipe.out_mut().split_off(*close_at);
+        shared.counters.frames_out += 1;
+        let out = self.pipe.out_mut();
+        put_frame(out, Opcode::Text, text);
+        out.extend_from_slice(&close);
     }
 
     /// Sends a text, which the caller knows to be UTF-8: queues a short one, and hands a long one
@@ -465,10 +507,12 @@ impl<S: Stream> Connection<S> {
             }
             State::WebSocket(socket) if was_stalled => socket.resume_reading(now),
             State::WebSocket(_) => {}
-            State::Closing(Goodbye { end, .. }) => {
-                let end = *end;
+            State::Closing(goodbye) if goodbye.peer_close.is_found() => {
+                let end = goodbye.end;
                 self.linger(end, now, shared);
             }
+            // Closing our side now would make browsers report an unclean end (RFC 6455, 7.1.1).
+            State::Closing(goodbye) => goodbye.until = now.instant + LINGER,
             State::Lingering(_) | State::Gone(_) => {}
         }
     }
@@ -490,11 +534,16 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Makes a transition towards the end, and gives back the incomplete input.
-    fn finish(&mut self, state: State, shared: &mut Shared) {
-        match &mut self.state {
-            State::Http(http) => shared.codec.incomplete.give(http.head.len()),
-            State::WebSocket(socket) => socket.release(&mut shared.codec),
-            State::Closing(_) | State::Lingering(_) | State::Gone(_) => {}
+    fn finish(&mut self, mut state: State, shared: &mut Shared) {
+        match (&mut self.state, &mut state) {
+            (State::Http(http), _) => shared.codec.incomplete.give(http.head.len()),
+            (State::WebSocket(socket), State::Closing(goodbye))
+                if !goodbye.peer_close.is_found() =>
+            {
+                goodbye.peer_close = socket.release(&mut shared.codec);
+            }
+            (State::WebSocket(socket), _) => drop(socket.release(&mut shared.codec)),
+            (State::Closing(_) | State::Lingering(_) | State::Gone(_), _) => {}
         }
         if !self.is_gone() && matches!(state, State::Gone(_)) {
             shared.codec.incomplete.give(self.pipe.stream().buffered_bytes());

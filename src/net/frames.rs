@@ -14,8 +14,8 @@
 //! - A context belongs to one connection only while a fragmented message is open there. For every
 //!   other frame one spare context serves all connections: a whole frame in, a message out, and
 //!   nothing stays behind.
-//! - A text in one whole frame, as almost all are, needs no context: it is unmasked and validated
-//!   where it came. Its meaning is the same either way.
+//! - A text in one frame, as almost all are, needs no context: it is unmasked and validated where
+//!   it came, in the read buffer or in `partial`. Its meaning is the same either way.
 //! - No other file names a type of tungstenite's.
 //!
 //! The connection of a frame, and the meaning of its message, are not known here.
@@ -28,7 +28,7 @@ use tungstenite::error::Error;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Message as Assembled, Utf8Bytes};
+use tungstenite::{Bytes, Message as Assembled, Utf8Bytes};
 
 use crate::limits::{
     CONTEXT_FRAME_BYTES_MAX, CONTEXT_READ_BYTES, FRAME_HEADER_BYTES_MAX, OPEN_MESSAGE_BYTES,
@@ -73,7 +73,7 @@ pub enum Message<'b> {
     Ping,
     /// A pong.
     Pong,
-    /// A close frame: its code, or 1005 if it had none. Its answer is queued.
+    /// A close frame: its code, or 1005 if it had none. Its answer is appended to the output.
     Close(u16),
 }
 
@@ -83,7 +83,9 @@ pub struct Text<'b>(TextBytes<'b>);
 
 #[derive(Clone)]
 enum TextBytes<'b> {
+    /// In the read buffer.
     InPlace(&'b str),
+    /// In a buffer of its own: the message came in several reads or frames.
     Assembled(Utf8Bytes),
 }
 
@@ -241,9 +243,16 @@ struct Shape {
     is_final: bool,
 }
 
+impl Shape {
+    /// Returns `true` if the frame is a text message by itself.
+    fn is_text(self) -> bool {
+        self.is_final && self.opcode == OpCode::Data(Data::Text)
+    }
+}
+
 impl Frames {
     /// Returns the next message that the input completes, or `None` when the input is used up.
-    /// tungstenite's answers, pongs and close frames, are appended to `out`.
+    /// The answer to a control frame is appended to `out`.
     ///
     /// # Errors
     /// The code to close with: 1002, 1007, 1009, or 1013 if there is no memory for the input.
@@ -257,7 +266,7 @@ impl Frames {
             if self.is_at_rest()
                 && let Some(text) = whole_text(input, codec)
             {
-                return text.map(|text| Some(Message::Text(text.into())));
+                return text.map(|text| Some(Text::from(text).into()));
             }
             let message = if self.partial.is_empty() {
                 match self.extent(input.rest(), codec)? {
@@ -273,6 +282,10 @@ impl Frames {
                 match self.complete(input, codec)? {
                     Some(shape) => {
                         let frame = self.take_partial(codec);
+                        if self.open.is_none() && shape.is_text() {
+                            codec.frames += 1;
+                            return text_in_frame(frame, shape).map(|text| Some(text.into()));
+                        }
                         self.feed(&frame, shape, codec, out)?
                     }
                     None => None,
@@ -290,12 +303,15 @@ impl Frames {
         self.partial.is_empty() && self.open.is_none()
     }
 
-    /// Drops incomplete input, and gives its bytes back to the budget.
-    pub fn release(&mut self, codec: &mut Codec) {
-        self.take_partial(codec);
+    /// Drops incomplete input, and gives its bytes back to the budget. Returns a search that goes
+    /// on behind the beginning of the frame that was dropped.
+    pub fn release(&mut self, codec: &mut Codec) -> CloseSearch {
+        let mut search = CloseSearch::default();
+        search.find(&self.take_partial(codec));
         if let Some(open) = self.open.take() {
             codec.incomplete.give(open.counted());
         }
+        search
     }
 
     /// Moves input into `partial` until its frame is whole, or the input is used up.
@@ -411,6 +427,67 @@ impl Frames {
     }
 }
 
+/// The opcode of a close frame (RFC 6455, 5.2).
+const OPCODE_CLOSE: u8 = 8;
+
+/// A search for the peer's close frame in input that is thrown away otherwise.
+///
+/// After our close frame the peer may go on for a while, with a message that is too long as with
+/// whole ones. None of it takes memory here: only the header of each frame is looked at.
+#[derive(Default)]
+pub struct CloseSearch {
+    /// The beginning of a header, up to its length field.
+    header: [u8; 10],
+    header_len: u8,
+    /// Bytes of mask and payload that follow before the next header.
+    skip: u64,
+    is_found: bool,
+}
+
+impl CloseSearch {
+    /// A search that has ended.
+    pub fn found() -> CloseSearch {
+        CloseSearch { is_found: true, ..CloseSearch::default() }
+    }
+
+    /// Returns `true` if a close frame has begun.
+    pub fn is_found(&self) -> bool {
+        self.is_found
+    }
+
+    /// Goes on with more input; returns `true` once a close frame has begun.
+    pub fn find(&mut self, mut input: &[u8]) -> bool {
+        while !input.is_empty() {
+            let skipped = self.skip.min(input.len() as u64);
+            self.skip -= skipped;
+            input = &input[skipped as usize..];
+            let Some((&byte, rest)) = input.split_first() else { break };
+            self.header[usize::from(self.header_len)] = byte;
+            self.header_len += 1;
+            input = rest;
+            self.is_found |= self.header_len == 1 && byte & 0x0f == OPCODE_CLOSE;
+            if let Some(len) = self.announced_len() {
+                self.header_len = 0;
+                self.skip = len;
+            }
+        }
+        self.is_found
+    }
+
+    /// Returns the length of mask and payload, if the header is whole.
+    fn announced_len(&self) -> Option<u64> {
+        let header = &self.header[..self.header_len.into()];
+        let second = *header.get(1)?;
+        let payload = match (second & 0x7f, &header[2..]) {
+            (126, [high, low]) => u64::from(u16::from_be_bytes([*high, *low])),
+            (127, len) => u64::from_be_bytes(len.try_into().ok()?),
+            (126, _) => return None,
+            (len, _) => len.into(),
+        };
+        Some(payload.saturating_add(if second & 0x80 == 0 { 0 } else { 4 }))
+    }
+}
+
 /// Returns the text of the first frame of the input, if that is a whole text message and not too
 /// long. For a hundred bytes this takes a quarter of the time of a context, which copies them
 /// twice, and into a buffer filled with zeros.
@@ -429,6 +506,16 @@ fn whole_text<'b>(input: &mut Input<'b>, codec: &mut Codec) -> Option<Result<&'b
     let (header, payload) = input.take(header + payload).split_at_mut(header);
     unmask(payload, *header.last_chunk()?);
     Some(str::from_utf8(payload).map_err(|_| CloseCode::NotUtf8))
+}
+
+/// Returns the text of a whole frame that came in several reads, in the buffer that it came into.
+fn text_in_frame<'b>(mut frame: Vec<u8>, shape: Shape) -> Result<Text<'b>, CloseCode> {
+    let header_len = shape.len - shape.payload;
+    let (header, payload) = frame.split_at_mut(header_len);
+    // The mask is the last field of a header.
+    unmask(payload, *header.last_chunk().ok_or(CloseCode::Protocol)?);
+    let text = Utf8Bytes::try_from(Bytes::from(frame).slice(header_len..));
+    text.map(|text| Text(TextBytes::Assembled(text))).map_err(|_| CloseCode::NotUtf8)
 }
 
 fn unmask(payload: &mut [u8], mask: [u8; 4]) {
@@ -524,6 +611,12 @@ pub fn frame_header(
     let _ = header.format(len as u64, &mut rest);
     let unused = rest.len();
     &scratch[..FRAME_HEADER_BYTES_MAX - unused]
+}
+
+impl<'b> From<Text<'b>> for Message<'b> {
+    fn from(text: Text<'b>) -> Message<'b> {
+        Message::Text(text)
+    }
 }
 
 impl From<Assembled> for Message<'_> {

@@ -5,12 +5,15 @@
 //! to happen while it fills, and a full bucket does not differ from an unused one.
 //!
 //! **Invariants**
-//! - Only a charge moves `full_at`, and only to a later time.
-//! - A bucket is in debt as long as it takes longer to fill than an empty one would.
+//! - Only a charge moves `full_at`.
+//! - A bucket is in debt as long as it takes longer to fill than an empty one would. The debt has a
+//!   bound, so no client stays unread for long.
 //!
 //! It does not know which client a bucket belongs to, nor how a client in debt is slowed down.
 
 use std::time::{Duration, Instant};
+
+use crate::limits::DEBT_MAX;
 
 /// The limit of every client: lines a second, after a burst.
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +56,11 @@ impl Bucket {
         Bucket { full_at: now }
     }
 
-    /// Takes a token for each line, and goes into debt if there are not enough.
+    /// Takes a token for each line, and goes into debt if there are not enough, but never by more
+    /// than [`DEBT_MAX`].
     pub fn take(&mut self, lines: usize, rate: Rate, now: Instant) {
-        self.full_at = self.full_at.max(now) + rate.time_for(lines);
+        let full_at = self.full_at.max(now) + rate.time_for(lines);
+        self.full_at = full_at.min(now + rate.time_to_fill + DEBT_MAX);
     }
 
     /// Returns the time at which the debt is, or was, paid.

@@ -58,6 +58,7 @@ struct Socket {
     readable: bool,
     writable: bool,
     closed: bool,
+    failed: bool,
     /// Calls that still succeed before the client resets the connection.
     calls_left: Option<usize>,
     /// Random faults.
@@ -199,7 +200,8 @@ impl Client {
     /// Resets the connection. The kernel reports that as every kind of readiness.
     fn reset(&self) {
         let mut socket = self.socket.borrow_mut();
-        (socket.reset, socket.readable, socket.writable, socket.closed) = (true, true, true, true);
+        (socket.reset, socket.readable, socket.writable) = (true, true, true);
+        (socket.closed, socket.failed) = (true, true);
     }
 
     /// Returns `true` if the server dropped its end.
@@ -246,6 +248,13 @@ fn split_frames(mut bytes: &[u8]) -> (Vec<String>, &[u8]) {
 }
 
 // ---- the play ----
+
+/// Returns a server for 100 connections over streams of any kind, with the default limits.
+#[cfg(feature = "tls")]
+pub(crate) fn server_over<S: Stream>(shared: Shared) -> Server<S> {
+    let (hub_limits, _) = limits(&Config::default());
+    Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), shared)
+}
 
 /// A server, its clients, and the clock.
 struct Play {
@@ -360,6 +369,7 @@ fn edges(client: &Client) -> Option<Ready> {
         readable: std::mem::take(&mut socket.readable),
         writable: std::mem::take(&mut socket.writable),
         closed: std::mem::take(&mut socket.closed),
+        failed: std::mem::take(&mut socket.failed),
     };
     (ready.readable || ready.writable || ready.closed).then_some(ready)
 }

@@ -1,4 +1,4 @@
-//! axe-core finds nothing to object to, on no screen and in neither colour scheme.
+//! axe-core objects to nothing, on any screen and in either colour scheme.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::{Client, Server};
 use crate::webdriver::Browser;
 
 #[test]
-fn axe_finds_nothing_from_the_first_screen_to_a_conversation() {
+fn axe_accepts_the_page_from_joining_to_a_conversation() {
     let server = Server::start(&[]);
     let alice = Browser::visit(server.address);
     alice.find("textbox", "Your ID");
@@ -29,7 +29,7 @@ fn axe_finds_nothing_from_the_first_screen_to_a_conversation() {
 }
 
 #[test]
-fn axe_finds_nothing_in_a_request() {
+fn axe_accepts_a_request_of_a_stranger() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     Client::join(&server, "bob")
@@ -40,7 +40,7 @@ fn axe_finds_nothing_in_a_request() {
 }
 
 #[test]
-fn axe_finds_nothing_in_the_settings() {
+fn axe_accepts_the_settings() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     alice.click("button", "Settings");
@@ -49,7 +49,7 @@ fn axe_finds_nothing_in_the_settings() {
 }
 
 #[test]
-fn axe_finds_nothing_in_a_tab_that_is_not_the_active_one() {
+fn axe_accepts_a_tab_that_is_not_active() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     alice.new_tab();
@@ -66,7 +66,8 @@ impl Browser {
         let axe = std::fs::read_to_string(path).expect("tests/run installs it");
         let script = "
             const results = await axe.run(document, { resultTypes: ['violations'] });
-            return results.violations.map(({ id, help, nodes }) => [id, help, ...nodes.map(({ html }) => html)]);
+            return results.violations.map(({ id, help, nodes }) =>
+              [id, help, ...nodes.map(({ html }) => html)]);
         ";
         for scheme in ["light", "dark"] {
             self.prefer_colours(scheme);

@@ -1,4 +1,4 @@
-//! Two people write to each other: what each of them sees.
+//! Two people write to each other, and each looks at their own page.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::{Client, Server};
 use crate::webdriver::{Browser, ENTER, ESCAPE, wait_for};
 
 #[test]
-fn two_browsers_talk() {
+fn two_browsers_get_each_others_messages() {
     let server = Server::start(&[]);
     let [alice, bob] = ["alice", "bob"].map(|id| Browser::join(server.address, id));
     alice.chat_with("bob");
@@ -22,7 +22,7 @@ fn two_browsers_talk() {
 }
 
 #[test]
-fn a_message_is_read_when_it_comes_into_view() {
+fn message_is_read_once_it_comes_into_view() {
     let server = Server::start(&[]);
     let [alice, bob] = ["alice", "bob"].map(|id| Browser::join(server.address, id));
     alice.chat_with("bob");
@@ -42,7 +42,7 @@ fn a_message_is_read_when_it_comes_into_view() {
 }
 
 #[test]
-fn an_id_that_somebody_has_is_refused_and_another_can_be_tried() {
+fn taken_id_is_refused_and_another_can_be_tried() {
     let server = Server::start(&[]);
     let _alice = Browser::join(server.address, "alice");
     let other = Browser::visit(server.address);
@@ -51,18 +51,18 @@ fn an_id_that_somebody_has_is_refused_and_another_can_be_tried() {
     other.wait_for_alert();
     other.find("textbox", "Your ID");
     assert!(!other.has("textbox", "Chat with"));
-    // The refused id is there to be edited.
+    // The refused id stays, to be edited.
     other.join_as("2");
 }
 
 #[test]
-fn a_message_to_somebody_who_is_not_here_failed_and_can_be_sent_again() {
+fn message_to_an_offline_peer_fails_and_can_be_retried() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     alice.chat_with("bob");
     alice.write("anybody?");
     alice.wait_for_state("anybody?", &["Failed"]);
-    assert!(alice.beside("anybody?").contains("bob is not here"));
+    assert!(alice.beside("anybody?").contains("bob is offline"));
     let mut bob = Client::join(&server, "bob");
     alice.click("button", "Retry…");
     assert_eq!(next_message(&mut bob), "anybody?");
@@ -71,7 +71,7 @@ fn a_message_to_somebody_who_is_not_here_failed_and_can_be_sent_again() {
 }
 
 #[test]
-fn unread_messages_are_counted_in_the_list_and_in_the_title() {
+fn unread_messages_are_counted_in_the_list_and_the_title() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     let [mut bob, mut carol] = ["bob", "carol"].map(|id| Client::join(&server, id));
@@ -95,7 +95,7 @@ fn unread_messages_are_counted_in_the_list_and_in_the_title() {
 }
 
 #[test]
-fn the_main_path_goes_by_keyboard_alone() {
+fn keyboard_alone_is_enough_for_the_main_path() {
     let server = Server::start(&[]);
     let alice = Browser::visit(server.address);
     let [_bob, mut carol] = ["bob", "carol"].map(|id| Client::join(&server, id));
@@ -118,7 +118,7 @@ fn the_main_path_goes_by_keyboard_alone() {
 }
 
 #[test]
-fn escape_leads_back_to_the_list_and_the_focus_is_not_lost() {
+fn escape_leads_back_to_the_list_and_keeps_the_focus() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     alice.resize(320, 568);
@@ -131,7 +131,7 @@ fn escape_leads_back_to_the_list_and_the_focus_is_not_lost() {
 }
 
 #[test]
-fn enter_that_ends_a_word_in_an_input_method_does_not_send() {
+fn enter_in_an_input_method_does_not_send() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     let mut bob = Client::join(&server, "bob");
@@ -139,7 +139,7 @@ fn enter_that_ends_a_word_in_an_input_method_does_not_send() {
     alice.click("textbox", "Message");
     let composing = json!({"text": "にほん", "selectionStart": 3, "selectionEnd": 3});
     alice.devtools("Input.imeSetComposition", composing);
-    // The input method takes the key; the page sees it with the code that says so.
+    // The input method takes the key, and the page gets it with a code that says so.
     for kind in ["rawKeyDown", "keyUp"] {
         let key =
             json!({"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229});
@@ -153,7 +153,7 @@ fn enter_that_ends_a_word_in_an_input_method_does_not_send() {
 }
 
 #[test]
-fn links_are_for_the_web_and_for_mail_only() {
+fn links_lead_to_the_web_and_to_mail_only() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     let mut bob = Client::join(&server, "bob");
@@ -170,7 +170,7 @@ fn links_are_for_the_web_and_for_mail_only() {
 }
 
 #[test]
-fn a_reader_of_german_gets_a_german_page() {
+fn german_reader_gets_a_german_page() {
     let server = Server::start(&[]);
     let reader = Browser::start(&["--lang=de-DE", "--accept-lang=de-DE,de"]);
     reader.go(&home(server.address));

@@ -5,12 +5,11 @@ use serde_json::json;
 use crate::support::{Server, certificate, sotto};
 use crate::webdriver::Browser;
 
-/// A certificate of our own that the browser is told to take: a profile by itself would not know
-/// whom to ask.
+/// Makes the browser accept our own certificate, for which its profile has no authority.
 const ANY_CERTIFICATE: &str = "--ignore-certificate-errors";
 
 #[test]
-fn two_browsers_talk_over_https() {
+fn two_browsers_get_each_others_messages_over_https() {
     let server = Server::spawn_with(&mut sotto(&["--listen", "127.0.0.1:0"]), certificate());
     let [alice, bob] = ["alice", "bob"].map(|id| {
         let browser = Browser::start(&[ANY_CERTIFICATE]);

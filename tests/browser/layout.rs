@@ -1,4 +1,4 @@
-//! Where things are on the screen.
+//! The places of elements on the screen.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::support::{Client, Server};
 use crate::webdriver::Browser;
 
 #[test]
-fn a_narrow_screen_shows_one_pane_and_leads_back() {
+fn narrow_screen_shows_one_pane_and_leads_back() {
     let server = Server::start(&[]);
     let alice = Browser::start(&[]);
     alice.resize(320, 568);
@@ -28,7 +28,7 @@ fn a_narrow_screen_shows_one_pane_and_leads_back() {
 }
 
 #[test]
-fn a_wide_screen_shows_both_panes() {
+fn wide_screen_shows_both_panes() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     for width in [640, 1440] {
@@ -41,7 +41,7 @@ fn a_wide_screen_shows_both_panes() {
 }
 
 #[test]
-fn at_the_bottom_the_log_follows() {
+fn log_at_its_end_follows_new_messages() {
     let server = Server::start(&[]);
     let (alice, mut bob) = long_conversation(&server);
     bob.say(json!({"type": "send", "to": "alice", "body": "the newest"}));
@@ -51,7 +51,7 @@ fn at_the_bottom_the_log_follows() {
 }
 
 #[test]
-fn scrolled_up_the_log_stays_exactly_where_it_is_and_tells_of_new_messages() {
+fn log_that_is_scrolled_up_stays_and_reports_new_messages() {
     let server = Server::start(&[]);
     let (alice, mut bob) = long_conversation(&server);
     alice.scroll_up();
@@ -65,7 +65,7 @@ fn scrolled_up_the_log_stays_exactly_where_it_is_and_tells_of_new_messages() {
 }
 
 #[test]
-fn sending_leads_to_the_bottom() {
+fn sending_scrolls_the_log_to_its_end() {
     let server = Server::start(&[]);
     let (alice, _bob) = long_conversation(&server);
     alice.scroll_up();
@@ -74,7 +74,7 @@ fn sending_leads_to_the_bottom() {
     alice.wait_for_end();
 }
 
-/// More lines from Bob than any screen shows, and its end in view.
+/// Returns a conversation with more lines from Bob than any screen shows, its end in view.
 fn long_conversation(server: &Server) -> (Browser, Client) {
     let alice = Browser::join(server.address, "alice");
     alice.chat_with("bob");

@@ -1,12 +1,14 @@
 //! The page in a real browser: Chromium, driven over WebDriver. One module per topic, one behaviour
-//! per test, its name a sentence. Each browser has a profile of its own, so it is one person; a
-//! second tab of it is the same person again.
+//! per test.
 //!
-//! After every test the browser's console must hold no error. A test that failed leaves a picture
-//! of each browser.
+//! **Invariants**
+//! - Each browser has a profile of its own, so it is one person. A second tab is the same person.
+//! - After every test the browser's console holds no error. A failed test leaves a picture of each
+//!   browser.
+//! - No test starts more than two browsers, and no more tests run at once than there are cores, so
+//!   memory needs no other limit.
 //!
-//! No test starts more than two browsers, and no more tests run at once than there are cores: that
-//! is limit enough.
+//! The tests do not know how the page is made: they find things by role, name and text.
 
 mod accessibility;
 mod chat;

@@ -1,5 +1,6 @@
-//! The page in the words of its contract: roles and names. No class, no id and no tag of it is
-//! known here, so any page that keeps the contract would pass.
+//! The page by its contract: roles, names and texts.
+//!
+//! It does not know any class, id or tag, so any page that keeps the contract would pass.
 
 use std::net::SocketAddr;
 
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 use crate::support::Client;
 use crate::webdriver::{Browser, ENTER, Element, fits, wait_for};
 
-/// Functions for scripts that get the log as their first argument. A row's own texts are text
-/// nodes, as anything that people wrote has to be.
+/// Functions for scripts that get the log as their first argument. Everything that people wrote has
+/// to be a text node.
 const IN_LOG: &str = "
     const [log, body] = arguments;
     const nodes = [];
@@ -18,7 +19,9 @@ const IN_LOG: &str = "
     const found = () => nodes.find((node) => node.data === body);
     const scroller = () => {
       let box = log;
-      while (box.scrollHeight <= box.clientHeight || getComputedStyle(box).overflowY === 'visible') {
+      while (
+        box.scrollHeight <= box.clientHeight || getComputedStyle(box).overflowY === 'visible'
+      ) {
         box = box.parentElement;
       }
       return box;
@@ -26,7 +29,7 @@ const IN_LOG: &str = "
 ";
 
 impl Browser {
-    /// A person at a browser, who has joined.
+    /// Starts a browser whose person has joined.
     #[track_caller]
     pub fn join(address: SocketAddr, id: &str) -> Browser {
         let browser = Browser::visit(address);
@@ -34,7 +37,7 @@ impl Browser {
         browser
     }
 
-    /// The first screen.
+    /// Starts a browser at the join screen.
     #[track_caller]
     pub fn visit(address: SocketAddr) -> Browser {
         let browser = Browser::start(&[]);
@@ -80,13 +83,13 @@ impl Browser {
         self.all_in(&list, "button", pattern).into_iter().next()
     }
 
-    /// Waits for the words that something was refused.
+    /// Waits for an alert.
     #[track_caller]
     pub fn wait_for_alert(&self) {
         wait_for("alert", || self.texts("alert").into_iter().find(|text| !text.trim().is_empty()));
     }
 
-    /// All texts in the log that are like this, in their order.
+    /// Returns all texts in the log that fit the pattern, in their order.
     #[track_caller]
     pub fn told(&self, pattern: &str) -> Vec<String> {
         let texts = self.in_log("return nodes.map((node) => node.data);", "");
@@ -100,12 +103,13 @@ impl Browser {
         wait_for(&format!("message {body}"), || self.told(body).pop());
     }
 
-    /// What is told beside one of the reader's own messages: its state, and other things.
+    /// Returns the text beside one of the reader's own messages, with the state in it.
     #[track_caller]
     pub fn beside(&self, body: &str) -> String {
         let script = "
             let part = found()?.parentElement;
-            while (part && part !== log && !/Sending|Sent|Delivered|Read|Failed/.test(part.textContent)) {
+            const isState = /Sending|Sent|Delivered|Read|Failed/;
+            while (part && part !== log && !isState.test(part.textContent)) {
               part = part.parentElement;
             }
             return part?.textContent ?? '';
@@ -122,7 +126,7 @@ impl Browser {
         });
     }
 
-    /// Where a message stands on the screen, in pixels from its top.
+    /// Returns the distance of a message from the top of the screen, in pixels.
     #[track_caller]
     pub fn top_of(&self, body: &str) -> f64 {
         let script = "
@@ -139,7 +143,7 @@ impl Browser {
         self.in_log("scroller().scrollTop /= 2;", "");
     }
 
-    /// Waits until the last of the messages is in view.
+    /// Waits until the last message is in view.
     #[track_caller]
     pub fn wait_for_end(&self) {
         let script = "
@@ -157,7 +161,7 @@ impl Browser {
         self.run(&format!("{IN_LOG}{script}"), json!([log.argument(), body]))
     }
 
-    /// Nothing is wider than the screen.
+    /// Asserts that nothing is wider than the screen.
     #[track_caller]
     pub fn assert_not_sideways(&self) {
         let root = "const root = document.documentElement;";
@@ -167,7 +171,7 @@ impl Browser {
     }
 }
 
-/// What the next message to a client of the wire says. What pages signal besides is passed over.
+/// Returns the body of the next message to a client of the wire. Signals of pages are passed over.
 pub fn next_message(client: &mut Client) -> Value {
     loop {
         let line = client.hear();

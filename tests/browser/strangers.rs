@@ -1,5 +1,4 @@
-//! What people whom the reader does not know, or who mean harm, can do to the page: say their
-//! words, and nothing else.
+//! Strangers and attackers: they can show their words on the page, and do nothing else to it.
 
 use serde_json::{Value, json};
 
@@ -25,14 +24,14 @@ fn links_of_a_stranger_are_inert_until_accepted() {
 }
 
 #[test]
-fn a_stranger_who_is_blocked_finds_nobody_here() {
+fn blocked_stranger_is_told_that_the_reader_is_offline() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     let mut bob = Client::join(&server, "bob");
     bob.say(json!({"type": "send", "to": "alice", "body": "buy this"}));
     alice.open("bob…");
     alice.click("button", "Block");
-    // Her page's `block` may be on its way still.
+    // The `block` of her page may still be on its way.
     wait_for("refusal", || {
         bob.say(json!({"type": "send", "to": "alice", "body": "and this", "ref": "again"}));
         let answer = std::iter::repeat_with(|| bob.hear()).find(|line| line["ref"] == "again");
@@ -82,7 +81,7 @@ fn hostile_ids_and_bodies_do_no_harm() {
 }
 
 #[test]
-fn a_hostile_stranger_does_no_harm_before_being_accepted() {
+fn hostile_stranger_does_no_harm_before_being_accepted() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     for body in [
@@ -99,21 +98,23 @@ fn a_hostile_stranger_does_no_harm_before_being_accepted() {
 }
 
 impl Browser {
-    /// No script ran, nothing was fetched, no link leads into a script, and what turns the
-    /// direction of writing turns that of its own words only.
+    /// Asserts that no script ran, nothing was fetched, no link leads into a script, and characters
+    /// that turn the direction of writing turn their own text only.
     fn assert_unharmed(&self) {
         self.assert_not_sideways();
         let script = "
             const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
             const turning = [];
             while (walker.nextNode()) {
-              if (walker.currentNode.data.includes('\\u202e')) turning.push(walker.currentNode.parentElement);
+              const { data, parentElement } = walker.currentNode;
+              if (data.includes('\\u202e')) turning.push(parentElement);
             }
             return [
               'harmed' in globalThis,
               document.querySelectorAll('[onerror], [src=x]').length,
               [...document.links].filter((link) => !/^(https?|mailto):/.test(link.href)).length,
-              turning.filter((element) => !/isolate|plaintext/.test(getComputedStyle(element).unicodeBidi)).length,
+              turning.filter((element) =>
+                !/isolate|plaintext/.test(getComputedStyle(element).unicodeBidi)).length,
             ];
         ";
         let harm: Value = self.run(script, json!([]));

@@ -1,4 +1,4 @@
-//! Two tabs of one profile are one person: one of them is active.
+//! Two tabs of one profile are one person, and one of them is active.
 
 use serde_json::json;
 
@@ -7,15 +7,15 @@ use crate::support::{Client, Server};
 use crate::webdriver::Browser;
 
 #[test]
-fn a_second_tab_takes_over_when_asked_and_keeps_it() {
+fn second_tab_takes_the_id_when_asked_and_keeps_it() {
     let server = Server::start(&[]);
     take_over(&server, &Browser::start(&[]), &home(server.address), true);
 }
 
-/// Over plain http and by another name than that of the loopback, browsers have no Web Locks, no
-/// clipboard and more. So a tab cannot know of another one before it has taken the id from it.
+/// Over plain HTTP, and by another name than the loopback's, browsers have no Web Locks, no
+/// clipboard and more. So a tab knows of another one only after it has taken the id from it.
 #[test]
-fn a_second_tab_takes_over_without_a_secure_context_too() {
+fn second_tab_takes_the_id_without_a_secure_context() {
     let server = Server::start(&["--origin", "http://chat.test"]);
     let rules =
         format!("--host-resolver-rules=MAP chat.test:80 {}, MAP * ~NOTFOUND", server.address);
@@ -29,7 +29,7 @@ fn a_second_tab_takes_over_without_a_secure_context_too() {
     take_over(&server, &browser, "http://chat.test/", false);
 }
 
-/// `asks`: the second tab leaves the id to the first until it is told otherwise.
+/// `asks`: the second tab leaves the id to the first until its reader asks for it.
 fn take_over(server: &Server, alice: &Browser, url: &str, asks: bool) {
     alice.go(url);
     alice.join_as("alice");
@@ -50,7 +50,7 @@ fn take_over(server: &Server, alice: &Browser, url: &str, asks: bool) {
         alice.wait_for_text("status", "Open in another tab…");
         alice.find("button", "Use here");
         alice.turn_to(active);
-        // Were they to take it from each other by turns, one of these would find it gone.
+        // If the tabs took the id from each other by turns, one of these would find it gone.
         for n in 1..=20 {
             let body = format!("{n} for {active}");
             bob.say(json!({"type": "send", "to": "alice", "body": body}));

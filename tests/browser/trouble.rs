@@ -1,5 +1,4 @@
-//! The server ends, the network is gone, the page is loaded again: nothing is lost, nothing is
-//! shown twice.
+//! The server ends, the network goes, the page is loaded again: no message is lost or shown twice.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -10,7 +9,7 @@ use crate::webdriver::Browser;
 use crate::wire::Wire;
 
 #[test]
-fn a_reload_keeps_history_id_and_drafts() {
+fn reload_keeps_history_id_and_drafts() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
     let mut bob = Client::join(&server, "bob");
@@ -34,7 +33,7 @@ fn a_reload_keeps_history_id_and_drafts() {
 }
 
 #[test]
-fn what_is_written_without_a_network_is_sent_when_it_is_back() {
+fn messages_written_without_a_network_are_sent_later() {
     let server = Server::start(&[]);
     let wire = Wire::to(server.address);
     let alice = Browser::join(wire.address, "alice");
@@ -57,7 +56,7 @@ fn what_is_written_without_a_network_is_sent_when_it_is_back() {
 }
 
 #[test]
-fn a_server_killed_in_the_middle_of_sending_loses_nothing_untold_and_repeats_nothing() {
+fn killed_server_loses_no_message_untold_and_repeats_none() {
     let server = Server::start(&[]);
     let wire = Wire::to(server.address);
     let [alice, bob] = [(wire.address, "alice"), (server.address, "bob")]
@@ -77,7 +76,7 @@ fn a_server_killed_in_the_middle_of_sending_loses_nothing_untold_and_repeats_not
     for person in [&alice, &bob] {
         person.wait_for_text("status", "Reconnecting…");
     }
-    // Bob comes back first. Else her messages are refused: the new server does not know of him yet.
+    // Bob comes back first. Otherwise the new server, which does not know him yet, refuses them.
     wire.cut();
     for body in while_down {
         alice.write(body);
@@ -93,7 +92,7 @@ fn a_server_killed_in_the_middle_of_sending_loses_nothing_untold_and_repeats_not
     }
     assert_eq!(bob.told("while down…"), while_down);
     assert_eq!(bob.told("before"), ["before"]);
-    // Nobody can know what became of these. So she is told, or they did arrive; but not twice.
+    // The fate of these is unknown. Either they arrived, once, or her page says they may be lost.
     for body in caught {
         alice.wait_for_state(body, &["Failed", "lost", "Delivered", "Read"]);
         let state = alice.beside(body);

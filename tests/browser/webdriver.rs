@@ -1,9 +1,12 @@
-//! A WebDriver client: as much of the W3C's protocol as these tests need, each browser with a
-//! driver and a profile of its own. What a page means is not known here.
+//! A WebDriver client: as much of the W3C's protocol as these tests need.
 //!
-//! Elements are found the way assistive technology finds them, by role and accessible name, in the
-//! accessibility tree that the browser has computed. Whatever is looked for may still be on its
-//! way, so every gesture waits for its element.
+//! **Invariants**
+//! - Each browser has a driver and a profile of its own.
+//! - Elements are found as assistive technology finds them: by role and accessible name, in the
+//!   browser's own accessibility tree.
+//! - An element may still be on its way, so every gesture waits for its element.
+//!
+//! It does not know the meaning of a page.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::support::PATIENCE;
 
-// Keys that are no characters (WebDriver, 17.4.2).
+// Keys without a character (WebDriver, 17.4.2).
 pub const TAB: &str = "\u{E004}";
 pub const ENTER: &str = "\u{E007}";
 pub const ESCAPE: &str = "\u{E00C}";
@@ -25,18 +28,18 @@ pub const ESCAPE: &str = "\u{E00C}";
 /// The name of an element reference in JSON (WebDriver, 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// Looked at again after this time: soon for a person, and seldom enough to leave the page a core.
+/// The pause between two looks: short for a person, and long enough to leave the page a core.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Errors in the console that are none: a server was not to be reached, which is for the page to
-/// tell; and a header for secure contexts was sent without one.
+/// Errors in the console that no page can prevent: a server was out of reach, which the page itself
+/// shows, and a header for secure contexts came without one.
 const UNAVOIDABLE: [&str; 3] = [
     "WebSocket connection to ",
     "Failed to load resource: net::ERR_",
     "The Cross-Origin-Opener-Policy header has been ignored",
 ];
 
-/// Where no core is free a command may take as long as what it does.
+/// A command may take as long as the gesture that it makes, while no core is free.
 const COMMAND_MAX: Duration = PATIENCE.saturating_mul(2);
 
 const ARGUMENTS: [&str; 12] = [
@@ -49,7 +52,7 @@ const ARGUMENTS: [&str; 12] = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
-    // Names of other hosts are not even looked up.
+    // Names of other hosts are never looked up.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     // The browser ends when its driver does, however that ends.
     "--remote-debugging-pipe",
@@ -61,7 +64,7 @@ const ARGUMENTS: [&str; 12] = [
 pub struct Browser {
     driver: Child,
     port: u16,
-    /// The path of all that is said about it; empty until there is a session.
+    /// The path of every command, empty until there is a session.
     session: String,
     profile: PathBuf,
 }
@@ -71,7 +74,7 @@ pub struct Browser {
 pub struct Element(String);
 
 impl Browser {
-    /// `arguments` are Chromium's, and win over those of all.
+    /// Starts a browser. These arguments of Chromium win over those of every browser.
     pub fn start(arguments: &[&str]) -> Browser {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let name =
@@ -108,12 +111,12 @@ impl Browser {
         self.get("/title").expect("a page")
     }
 
-    /// The tab that all is said to.
+    /// Returns the tab that commands go to.
     pub fn tab(&self) -> String {
         self.get("/window").expect("a tab")
     }
 
-    /// Opens a tab in the same profile, empty, and turns to it.
+    /// Opens an empty tab in the same profile, and turns to it.
     pub fn new_tab(&self) -> String {
         let tab = text(&self.must("/window/new", json!({"type": "tab"}))["handle"]);
         self.turn_to(&tab);
@@ -124,7 +127,7 @@ impl Browser {
         self.must("/window", json!({"handle": tab}));
     }
 
-    /// What is shown behaves as on a screen of this size, and below 640 px as on a phone.
+    /// Plays a screen of this size, which below 640 px is a phone.
     pub fn resize(&self, width: u32, height: u32) {
         let mobile = width < 640;
         let metrics =
@@ -132,14 +135,14 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", metrics);
     }
 
-    /// The reader asks for this colour scheme, and for colours that change at once, not by and by.
+    /// Asks for this colour scheme, and for colours that change at once instead of gradually.
     pub fn prefer_colours(&self, scheme: &str) {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": "reduce"}]);
         self.devtools("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Tells the page, as a phone does, that there is a network or none. WebSockets do not mind.
+    /// Tells the page, as a phone does, whether there is a network. WebSockets are not affected.
     pub fn tell_network(&self, online: bool) {
         let conditions = json!({"offline": !online, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.devtools("Network.emulateNetworkConditions", conditions);
@@ -150,13 +153,13 @@ impl Browser {
         self.must("/execute/sync", json!({"script": script, "args": arguments}))
     }
 
-    /// A command of Chromium's own, for what WebDriver has no words for.
+    /// Gives a command of Chromium's own, where WebDriver has none.
     pub fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.must("/goog/cdp/execute", json!({"cmd": command, "params": parameters}))
     }
 
-    /// All that has this role and name now, in the order of the page. In a name, `…` stands for any
-    /// text.
+    /// Returns the elements with this role and name, in the order of the page. In a name, `…`
+    /// stands for any text.
     pub fn all(&self, role: &str, name: &str) -> Vec<Element> {
         let root = json!({"using": "css selector", "value": ":root"});
         // While a page is being left there is none.
@@ -164,10 +167,10 @@ impl Browser {
             .map_or(Vec::new(), |root| self.all_in(&element(&root), role, name))
     }
 
-    /// As `all`, within this element.
+    /// Returns the elements with this role and name within another element.
     pub fn all_in(&self, Element(within): &Element, role: &str, name: &str) -> Vec<Element> {
-        // Chromedriver's references end in what DevTools call the element by. So what these find
-        // can be named to it.
+        // A reference of chromedriver ends in the number by which DevTools call the element, so
+        // elements that DevTools find can be named to chromedriver.
         let (page, number) = within.rsplit_once('.').expect("a reference of chromedriver's");
         let number: u64 = number.parse().expect("a number");
         let query = json!({"cmd": "Accessibility.queryAXTree", "params": {"backendNodeId": number, "role": role}});
@@ -179,24 +182,24 @@ impl Browser {
             .collect()
     }
 
-    /// Is there something with this role and name now?
+    /// Returns `true` if an element has this role and name now.
     pub fn has(&self, role: &str, name: &str) -> bool {
         !self.all(role, name).is_empty()
     }
 
-    /// Waits for something with this role and name.
+    /// Waits for an element with this role and name.
     #[track_caller]
     pub fn find(&self, role: &str, name: &str) -> Element {
         wait_for(&format!("{role} {name}"), || self.all(role, name).into_iter().next())
     }
 
-    /// Waits until nothing has this role and name.
+    /// Waits until no element has this role and name.
     #[track_caller]
     pub fn wait_until_gone(&self, role: &str, name: &str) {
         wait_for(&format!("end of {role} {name}"), || (!self.has(role, name)).then_some(()));
     }
 
-    /// Waits for something with this role whose text is like this.
+    /// Waits for an element with this role and a text that fits the pattern.
     #[track_caller]
     pub fn wait_for_text(&self, role: &str, pattern: &str) {
         let mut seen: Vec<String> = Vec::new();
@@ -208,7 +211,7 @@ impl Browser {
         }
     }
 
-    /// The texts of all that has this role now.
+    /// Returns the texts of all elements with this role.
     pub fn texts(&self, role: &str) -> Vec<String> {
         let found = self.all(role, "…").into_iter();
         found
@@ -221,14 +224,14 @@ impl Browser {
         self.act(role, name, "click", &json!({}));
     }
 
-    /// Types into a field, behind what is in it.
+    /// Types at the end of a field.
     #[track_caller]
     pub fn enter(&self, role: &str, name: &str, keys: &str) {
         self.act(role, name, "value", &json!({"text": keys}));
     }
 
-    /// Waits until something with this role and name takes the gesture: nothing covers it, and it
-    /// is not about to go.
+    /// Waits until an element with this role and name takes the gesture: it is not covered, and not
+    /// about to go.
     #[track_caller]
     fn act(&self, role: &str, name: &str, gesture: &str, given: &Value) {
         wait_for(&format!("{role} {name} that takes a {gesture}"), || {
@@ -239,12 +242,12 @@ impl Browser {
         });
     }
 
-    /// A gesture; whether it was taken.
+    /// Makes a gesture. Returns `true` if the element took it.
     pub fn try_act(&self, Element(id): &Element, gesture: &str, given: &Value) -> bool {
         self.post(&format!("/element/{id}/{gesture}"), given.clone()).is_ok()
     }
 
-    /// Strikes keys, wherever the focus is.
+    /// Strikes keys at the focused element.
     pub fn press(&self, keys: &str) {
         let strike =
             |key: char| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}));
@@ -255,7 +258,7 @@ impl Browser {
         );
     }
 
-    /// Strikes Tab until this has the focus.
+    /// Strikes Tab until this element has the focus.
     #[track_caller]
     pub fn tab_to(&self, role: &str, name: &str) {
         let mut passed = Vec::new();
@@ -270,7 +273,7 @@ impl Browser {
         panic!("Tab does not lead to {role} {name}, but to {passed:?}");
     }
 
-    /// Role and name of what has the focus.
+    /// Returns role and name of the focused element.
     pub fn focus(&self) -> (String, String) {
         let active =
             self.command("GET", &self.path("/element/active"), &Value::Null).unwrap_or_default();
@@ -279,8 +282,7 @@ impl Browser {
         (told("role"), told("label"))
     }
 
-    /// The errors in the console that are new, but for what no page can keep a browser from writing
-    /// down.
+    /// Returns the new errors in the console, without the unavoidable ones.
     pub fn console_errors(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({"type": "browser"})).unwrap_or_default();
         let entries = entries.as_array().into_iter().flatten();
@@ -316,8 +318,8 @@ impl Browser {
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).map_err(failed)?;
-        // Chromedriver does not end a connection that it was asked to end, so the length tells the
-        // end of an answer.
+        // Chromedriver does not close a connection that it was asked to close, so the length tells
+        // where an answer ends.
         let mut answer = BufReader::new(stream);
         let head: Vec<String> = answer
             .by_ref()
@@ -350,7 +352,7 @@ impl Drop for Browser {
         let _ = self.command("DELETE", &self.session, &Value::Null);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-        // The last of its processes may still write there while the folder is being removed.
+        // The last of its processes may still write to the folder while it is being removed.
         let start = Instant::now();
         while fs::remove_dir_all(&self.profile).is_err()
             && self.profile.exists()
@@ -362,7 +364,7 @@ impl Drop for Browser {
     }
 }
 
-/// Looks until there is something to see.
+/// Looks until `look` returns something.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -375,7 +377,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Is this text like the pattern, in which `…` stands for any text?
+/// Returns `true` if the text fits the pattern, in which `…` stands for any text.
 pub fn fits(text: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
@@ -393,7 +395,7 @@ pub fn fits(text: &str, pattern: &str) -> bool {
     true
 }
 
-/// The port that a driver has taken, as it tells.
+/// Returns the port that a driver reports.
 fn port_told(driver: &mut Child) -> u16 {
     let lines = BufReader::new(driver.stdout.as_mut().expect("it was piped")).lines();
     let told = |line: &str| {
@@ -403,7 +405,7 @@ fn port_told(driver: &mut Child) -> u16 {
 }
 
 impl Element {
-    /// As an argument of a script.
+    /// Returns the element as an argument of a script.
     pub fn argument(&self) -> Value {
         json!({ELEMENT: self.0})
     }

@@ -1,14 +1,14 @@
-//! A wire from a browser to the server that can be cut: what browsers offer to play a lost network
-//! leaves WebSockets alone.
+//! A wire from a browser to the server that a test can cut. The browser's own means of playing a
+//! lost network leave WebSockets alone.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// Passes on what comes to its address. Its threads end with the test program.
+/// Forwards connections to its address. Its threads end with the test program.
 pub struct Wire {
     pub address: SocketAddr,
-    /// The browser's ends of all that was connected; none while it is cut.
+    /// The browser's ends of the connections, or `None` while the wire is cut.
     whole: Arc<Mutex<Option<Vec<TcpStream>>>>,
 }
 
@@ -20,7 +20,7 @@ impl Wire {
         let ends = Arc::clone(&whole);
         std::thread::spawn(move || {
             for browser in listener.incoming().map_while(io::Result::ok) {
-                // While it is cut, or there is no server, whoever comes is dropped.
+                // While the wire is cut, or there is no server, new connections are dropped.
                 if let Some(ends) = ends.lock().expect("no thread panicked with it").as_mut()
                     && let Ok(server) = TcpStream::connect(server)
                 {
@@ -53,7 +53,7 @@ fn twin(stream: &TcpStream) -> TcpStream {
 
 fn pass_on(mut from: TcpStream, mut to: TcpStream) {
     let _ = io::copy(&mut from, &mut to);
-    // Either end takes the other with it.
+    // Either end ends the other.
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
 }

@@ -1,5 +1,5 @@
-//! Whatever arrives, everybody else is served: what comes is answered clearly, and nothing of it is
-//! left behind.
+//! Hostile input: other clients are served all the while, the answer is clear, and nothing is left
+//! behind.
 
 mod floods;
 mod frames;
@@ -8,18 +8,20 @@ mod machine;
 
 use crate::support::{Server, over_tls};
 
-/// What grows by less than this is flat: the allocator keeps some of what was used.
+/// Growth of memory, in bytes, below which it counts as flat: the allocator keeps some pages.
 const FLAT_BYTES: usize = 2 << 20;
 
-/// What a connection may cost besides, if it speaks TLS.
+/// Returns the bytes that a session costs, if connections speak TLS.
 fn session_bytes() -> usize {
     if over_tls() { sotto::limits::TLS_SESSION_BYTES } else { 0 }
 }
 
-/// A server that has again, in the end, what it had in the beginning, and is alive.
+/// A server, with its descriptors and memory at the start to compare with.
 struct Watched {
     server: Server,
+    /// Open descriptors at the start.
     descriptors: usize,
+    /// Memory at the start, in bytes.
     memory_bytes: usize,
 }
 
@@ -28,29 +30,26 @@ impl Watched {
         Watched::start_after(0, options)
     }
 
-    /// After so many have come and gone: the allocator keeps some of what they took at once, and no
-    /// more each time.
+    /// Starts a server and lets `connections` come and go, before its memory is noted: the
+    /// allocator keeps some pages of the first crowd, and no more of later ones.
     fn start_after(connections: usize, options: &[&str]) -> Watched {
         sotto::event_loop::raise_descriptor_limit().expect("the test may open many");
         let server = Server::start(options);
         let descriptors = server.descriptors();
         drop((0..connections).map(|_| server.connect()).collect::<Vec<_>>());
         server.wait_for_descriptors(descriptors);
-        // Buffers that are kept for whoever comes next are there from then on.
+        // From then on the pooled buffers are there.
         server.assert_alive();
         Watched { memory_bytes: server.memory_bytes(), descriptors, server }
     }
 
-    fn assert_flat(&self, more: usize) {
-        let memory = self.server.memory_bytes();
-        assert!(
-            memory < self.memory_bytes + more,
-            "{} bytes, and then {memory}",
-            self.memory_bytes
-        );
+    /// Checks that memory has grown by less than this many bytes.
+    fn assert_flat(&self, growth_max: usize) {
+        let (before, now) = (self.memory_bytes, self.server.memory_bytes());
+        assert!(now < before + growth_max, "{before} bytes, and then {now}");
     }
 
-    /// Everybody else is alive, and when all are gone nothing is left of them.
+    /// Checks that other clients are served, and that nothing is left when all are gone.
     fn assert_as_before(&self) {
         self.server.assert_alive();
         self.server.wait_for_descriptors(self.descriptors);

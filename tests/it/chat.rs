@@ -1,12 +1,14 @@
-//! What people say to each other, and what they hear when it cannot be.
+//! The protocol between clients: messages, refusals, ownership, presence and blocks.
+
+use std::sync::mpsc::channel;
 
 use serde_json::json;
 use tungstenite::Message;
 
-use crate::support::{Client, Server};
+use crate::support::{Client, PATIENCE, Server};
 
 #[test]
-fn two_clients_talk_and_a_body_comes_through_byte_for_byte() {
+fn body_between_two_clients_comes_through_byte_for_byte() {
     let server = Server::start(&[]);
     let [mut alice, mut bob] = ["alice", "bob"].map(|id| Client::join(&server, id));
     let body = "{\"z\": 1.50, \"a\":[\"\\u00e9\\n\", null]}";
@@ -24,7 +26,7 @@ fn two_clients_talk_and_a_body_comes_through_byte_for_byte() {
 }
 
 #[test]
-fn a_join_is_answered_with_what_the_server_holds_to() {
+fn join_is_answered_with_the_limits_of_the_server() {
     let server = Server::start(&["--max-message", "1000"]);
     let mut client = Client::connect(&server);
     client.say_text("{\"type\":\"join\",\"id\":\"संजय\",\"key\":\"0123456789abcdef\"}");
@@ -33,14 +35,17 @@ fn a_join_is_answered_with_what_the_server_holds_to() {
 }
 
 #[test]
-fn a_hundred_clients_reach_one_whole_and_in_order_in_far_fewer_messages() {
+fn lines_of_100_senders_arrive_in_order_in_few_messages() {
     let server = Server::start(&[]);
     let mut bob = Client::join(&server, "bob");
-    // He listens all the while: what is under way is far more than may wait for one client.
+    // All lines together are far more than may wait for one client. Bob reads all the while, and
+    // no sender begins while 3,000 lines, which do fit, are under way to him.
+    let (heard, hears) = channel();
     let bob = std::thread::spawn(move || {
         let mut next = [0; 100];
         for _ in 0..10_000 {
             let message = bob.hear_type("message");
+            heard.send(()).expect("the senders wait for it");
             let n = message["body"][0].as_u64().expect("a number") as usize;
             assert_eq!(message["from"], format!("s{n}"));
             assert_eq!(message["body"][1], next[n], "of {n}");
@@ -55,13 +60,16 @@ fn a_hundred_clients_reach_one_whole_and_in_order_in_far_fewer_messages() {
             .map(|i| json!({"type": "send", "to": "bob", "body": [n, i]}).to_string())
             .collect();
         sender.say_text(&lines.join("\n"));
+        if n >= 29 {
+            (0..100).for_each(|_| hears.recv_timeout(PATIENCE).expect("bob hears more"));
+        }
     }
     let messages = bob.join().expect("he heard all of it");
     assert!(messages < 2_000, "{messages} WebSocket messages for 10000 lines");
 }
 
 #[test]
-fn refusals_say_what_was_refused() {
+fn refusal_names_the_refused_request() {
     let server = Server::start(&[]);
     let mut alice = Client::connect(&server);
     alice.say(json!({"type": "send", "to": "bob", "body": 1, "ref": "r0"}));
@@ -96,7 +104,7 @@ fn refusals_say_what_was_refused() {
 }
 
 #[test]
-fn an_equal_key_replaces_the_old_connection_and_nobody_notices() {
+fn equal_key_replaces_the_old_connection_unnoticed_by_others() {
     let server = Server::start(&[]);
     let join = json!({"type": "join", "id": "alice", "key": "0123456789abcdef"});
     let mut old = Client::connect(&server);
@@ -128,12 +136,12 @@ fn an_equal_key_replaces_the_old_connection_and_nobody_notices() {
 }
 
 #[test]
-fn what_is_sent_to_an_owner_who_is_away_waits_and_comes_first() {
+fn messages_for_an_absent_owner_wait_and_come_first() {
     let server = Server::start(&[]);
     let key = "0123456789abcdef";
     drop(Client::join_owned(&server, "bob", key));
     let (mut alice, _) = Client::join_owned(&server, "alice", "fedcba9876543210");
-    // The server may not have noticed yet that he is gone: then it waits all the same.
+    // The server may not have noticed yet that bob is gone. His messages wait all the same.
     for n in 0..3 {
         alice.say(json!({"type": "send", "to": "bob", "body": n, "ref": n.to_string()}));
         alice.hear_type("sent");
@@ -156,7 +164,7 @@ fn what_is_sent_to_an_owner_who_is_away_waits_and_comes_first() {
 }
 
 #[test]
-fn a_send_repeated_on_a_new_connection_is_answered_the_same_and_not_routed_twice() {
+fn repeated_send_gets_the_same_answer_and_is_routed_once() {
     let server = Server::start(&[]);
     let key = "0123456789abcdef";
     let mut bob = Client::join(&server, "bob");
@@ -174,12 +182,12 @@ fn a_send_repeated_on_a_new_connection_is_answered_the_same_and_not_routed_twice
 }
 
 #[test]
-fn an_owner_who_stops_reading_loses_nothing() {
+fn owner_that_stops_reading_loses_nothing() {
     let server = Server::start(&["--held", "10000000", "--held-total", "100000000"]);
     let key = "0123456789abcdef";
     let (mut bob, _) = Client::join_owned(&server, "bob", key);
     let mut alice = Client::join(&server, "alice");
-    // Far more than an outbox and the sockets take.
+    // Far more bytes than an outbox and the sockets take.
     let body = "x".repeat(50_000);
     for n in 0..100 {
         alice.say(json!({"type": "send", "to": "bob", "body": [n, body], "ref": n.to_string()}));
@@ -191,7 +199,7 @@ fn an_owner_who_stops_reading_loses_nothing() {
 }
 
 #[test]
-fn what_is_held_is_bounded_and_the_sender_told() {
+fn held_messages_are_bounded_and_the_sender_is_told() {
     let server = Server::start(&["--max-message", "2000", "--held", "10000"]);
     drop(Client::join_owned(&server, "bob", "0123456789abcdef"));
     let mut alice = Client::join(&server, "alice");
@@ -209,7 +217,7 @@ fn what_is_held_is_bounded_and_the_sender_told() {
 }
 
 #[test]
-fn an_id_is_free_again_when_its_time_is_over() {
+fn owned_id_is_free_again_after_its_hold_time() {
     let server = Server::start(&["--hold", "1"]);
     let mut alice = Client::join(&server, "alice");
     alice.say(json!({"type": "watch", "ids": ["bob"]}));
@@ -219,18 +227,18 @@ fn an_id_is_free_again_when_its_time_is_over() {
     alice.say(json!({"type": "send", "to": "bob", "body": 1, "ref": "r"}));
     let sent = alice.hear_type("sent");
     drop(bob);
-    // Presence has no place in the order of messages.
+    // A presence line may come before or behind other lines.
     let mut lines = [alice.hear(), alice.hear()];
     lines.sort_by_key(|line| line["type"].to_string());
     assert_eq!(lines[0], json!({"type": "expired", "to": "bob", "mids": [sent["mid"]]}));
     assert_eq!(lines[1], json!({"type": "presence", "id": "bob", "online": false}));
     let mut other = Client::join(&server, "bob");
     other.say(json!({"type": "leave"}));
-    assert_eq!(other.hear_close(), (vec![], 1000), "nothing of what was held for somebody else");
+    assert_eq!(other.hear_close(), (vec![], 1000), "no message for the former owner");
 }
 
 #[test]
-fn who_is_blocked_finds_nobody() {
+fn blocked_client_finds_its_blocker_offline() {
     let server = Server::start(&[]);
     let [mut mallory, mut bob] = ["mallory", "bob"].map(|id| Client::join(&server, id));
     mallory.say(json!({"type": "watch", "ids": ["bob"]}));
@@ -246,7 +254,7 @@ fn who_is_blocked_finds_nobody() {
 }
 
 #[test]
-fn presence_is_told_on_watch_and_at_each_change() {
+fn watcher_is_told_presence_at_once_and_at_each_change() {
     let server = Server::start(&[]);
     let mut bob = Client::join(&server, "bob");
     bob.say(json!({"type": "watch", "ids": ["alice"]}));
@@ -264,7 +272,7 @@ fn presence_is_told_on_watch_and_at_each_change() {
 }
 
 #[test]
-fn an_id_without_a_key_is_free_when_its_connection_ends() {
+fn id_without_a_key_is_free_when_its_connection_ends() {
     let server = Server::start(&[]);
     for _ in 0..3 {
         let mut alice = Client::join(&server, "alice");
@@ -274,7 +282,7 @@ fn an_id_without_a_key_is_free_when_its_connection_ends() {
 }
 
 #[test]
-fn the_sixteenth_bad_request_in_a_row_is_the_last() {
+fn sixteenth_bad_request_in_a_row_closes_with_4000() {
     let server = Server::start(&[]);
     let mut client = Client::connect(&server);
     client.say_text(&["x"; 15].join("\n"));
@@ -286,7 +294,7 @@ fn the_sixteenth_bad_request_in_a_row_is_the_last() {
 }
 
 #[test]
-fn what_is_no_text_or_too_long_is_closed_with_its_code() {
+fn binary_or_too_long_message_is_closed_with_its_code() {
     let server = Server::start(&["--max-message", "1000"]);
     let check = |message: Message, expected: u16| {
         let mut client = Client::join(&server, "alice");

@@ -1,11 +1,13 @@
 //! The sockets' half alone: the echo example, held to RFC 6455.
 //!
-//! The cases are those of the Autobahn test suite, by its numbers: what is said, what comes back,
-//! and with which code the connection is closed. Each is said at once, and again in pieces.
+//! The cases are those of the Autobahn test suite, by its numbers: frames of a client, the answers,
+//! and the code by which the connection is closed. Each case is sent at once, and again in pieces.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 
 use crate::raw::{
@@ -15,7 +17,7 @@ use crate::support::PATIENCE;
 
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
-/// The example, running until the test ends.
+/// The running example. It ends with the test.
 struct Echo {
     process: Child,
     address: SocketAddr,
@@ -30,15 +32,11 @@ impl Drop for Echo {
 
 impl Echo {
     fn start() -> Echo {
-        // Cargo puts tests into `deps`, and examples, which it builds with them, beside that.
-        let mut path = std::env::current_exe().unwrap();
-        path.pop();
-        path.set_file_name("examples");
-        let mut process = Command::new(path.join("echo"))
+        let mut process = Command::new(example())
             .arg("127.0.0.1:0")
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the example echo, which `cargo test` builds");
+            .expect("the example starts");
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("echoing on ws://").unwrap().trim_end_matches('/');
@@ -53,26 +51,24 @@ impl Echo {
         upgrade(stream, self.address)
     }
 
-    /// All that is heard until the stream ends, from a server to which this is said in pieces of
-    /// `chop` bytes.
+    /// Sends bytes in pieces of `chop` bytes, and returns all bytes until the end of the stream.
     fn converse(&self, said: &[u8], chop: usize) -> Vec<u8> {
         let mut stream = self.connect();
         let mut writer = stream.try_clone().unwrap();
         thread::scope(|scope| {
             scope.spawn(move || {
-                // Behind its close frame the server need not take any more.
+                // Behind its close frame the server need not read any more.
                 said.chunks(chop).try_for_each(|piece| writer.write_all(piece))
             });
             let mut heard = Vec::new();
             stream.read_to_end(&mut heard).expect("the end of the stream, and no reset");
-            // Lets the writer go, should the server have gone while it was busy.
+            // Releases the writer, which may be blocked if the server has stopped reading.
             let _ = stream.shutdown(Shutdown::Both);
             heard
         })
     }
 
-    /// What is said gets these answers, then a close frame with this code, then the end of the
-    /// stream.
+    /// Checks that the answers come, then a close frame with this code, then the end of the stream.
     #[track_caller]
     fn check_in_pieces(
         &self,
@@ -95,7 +91,7 @@ impl Echo {
         }
     }
 
-    /// At once, and byte by byte or, what is longer than that is worth, in pieces of an odd length.
+    /// Checks a case at once, and byte by byte; long cases in pieces of an odd length instead.
     #[track_caller]
     fn check(&self, case: &str, said: &[Vec<u8>], answers: &[Vec<u8>], code: Option<u16>) {
         let (said, answers) = (said.concat(), answers.concat());
@@ -104,7 +100,7 @@ impl Echo {
         self.check_in_pieces(case, &said, &answers, code, chop);
     }
 
-    /// What is said gets these answers, and the client closes.
+    /// Checks that frames get these answers, and then the client closes.
     #[track_caller]
     fn hears(&self, case: &str, said: &[Vec<u8>], answers: &[Vec<u8>]) {
         self.check(
@@ -115,8 +111,8 @@ impl Echo {
         );
     }
 
-    /// The last of what is said is refused with this code, and what may come behind it is not
-    /// heard.
+    /// Checks that the last frame is refused with this code, and that a frame behind it is not
+    /// read.
     #[track_caller]
     fn refuses(&self, case: &str, said: &[Vec<u8>], answers: &[Vec<u8>], code: u16) {
         self.check(case, said, answers, Some(code));
@@ -124,15 +120,37 @@ impl Echo {
     }
 }
 
+/// Builds the example and returns its path. `cargo test` has built it before, but `cargo test
+/// --test it` has not.
+fn example() -> &'static Path {
+    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
+    EXAMPLE.get_or_init(|| {
+        // Cargo puts tests into `target/PROFILE/deps` and examples into `target/PROFILE/examples`.
+        let test = std::env::current_exe().unwrap();
+        let profile = test.ancestors().nth(2).unwrap();
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--example", "echo", "--manifest-path"])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+            .args(["--profile", if profile.ends_with("release") { "release" } else { "dev" }])
+            .arg("--target-dir")
+            .arg(profile.parent().unwrap())
+            .status();
+        assert!(status.expect("cargo starts").success(), "the example echo cannot be built");
+        profile.join("examples/echo")
+    })
+}
+
+/// Returns a text message as clients send it.
 fn text(text: impl AsRef<[u8]>) -> Vec<u8> {
     frame(TEXT | FIN, text.as_ref())
 }
 
+/// Returns a text message as servers send it.
 fn text_back(text: impl AsRef<[u8]>) -> Vec<u8> {
     answer(TEXT | FIN, text.as_ref())
 }
 
-/// A message in fragments of at most `len` bytes.
+/// Returns a message in fragments of at most `len` bytes.
 fn fragments(kind: u8, payload: &[u8], len: usize) -> Vec<u8> {
     let mut frames = Vec::new();
     let last = payload.len().div_ceil(len) - 1;
@@ -195,7 +213,7 @@ fn autobahn_4_reserved_opcodes_are_refused() {
 }
 
 #[test]
-fn autobahn_5_fragments_come_back_as_one_message_and_wrong_ones_are_refused() {
+fn autobahn_5_fragments_are_joined_and_wrong_ones_are_refused() {
     let echo = Echo::start();
     let begins = || frame(TEXT, b"one");
     let goes_on = || frame(CONTINUATION, b"two");
@@ -236,8 +254,8 @@ fn autobahn_6_text_is_utf_8() {
     for len in [1, 2, 3, 100] {
         echo.refuses("6.3", &[fragments(TEXT, wrong, len)], &[], 1007);
     }
-    // Beyond the last code point, and a surrogate: what cannot become right is refused before the
-    // message ends.
+    // Beyond the last code point, and a surrogate: bytes that no further byte can make right are
+    // refused before the message ends.
     for (right, wrong) in
         [(&b"\xf4"[..], &b"\x90"[..]), (b"so far \xf4", b"\x90\x80\x80"), (b"\xed", b"\xa0")]
     {
@@ -265,7 +283,7 @@ fn autobahn_6_every_tricky_sequence_comes_back_or_is_refused() {
         // Around the surrogates.
         b"\xed\x9f\xbf",
         b"\xee\x80\x80",
-        // What is no character, but a code point.
+        // Code points that are no characters.
         b"\xef\xbf\xbe",
         b"\xf0\x9f\xbf\xbe",
         b"\xf0\xaf\xbf\xbf",
@@ -301,7 +319,7 @@ fn autobahn_6_every_tricky_sequence_comes_back_or_is_refused() {
         b"\x80\xbf",
         b"\x80\xbf\x80",
         b"\x80\xbf\x80\xbf\x80\xbf",
-        // Beginnings without an end.
+        // Sequences without their last bytes.
         b"\xc0 \xc1 \xc2 \xdf ",
         b"\xe0 \xe1 \xef ",
         b"\xf0 \xf1 \xf4 \xf7 ",
@@ -319,11 +337,11 @@ fn autobahn_6_every_tricky_sequence_comes_back_or_is_refused() {
         b"\xfd\xbf\xbf\xbf\xbf",
         b"\xce\xba\xe1\xbd",
         b"\xce\xba\xe1",
-        // What stands nowhere.
+        // Bytes that UTF-8 does not have.
         b"\xfe",
         b"\xff",
         b"\xfe\xfe\xff\xff",
-        // Longer than need be.
+        // Longer than necessary.
         b"\xc0\xaf",
         b"\xe0\x80\xaf",
         b"\xf0\x80\x80\xaf",
@@ -354,7 +372,7 @@ fn autobahn_6_every_tricky_sequence_comes_back_or_is_refused() {
 }
 
 #[test]
-fn autobahn_7_a_close_is_answered_and_nothing_behind_it() {
+fn autobahn_7_close_is_answered_and_nothing_behind_it() {
     let echo = Echo::start();
     let close = || frame(CLOSE, &closing(1000, b""));
     echo.hears("7.1.1", &[text("one")], &[text_back("one")]);
@@ -368,7 +386,7 @@ fn autobahn_7_a_close_is_answered_and_nothing_behind_it() {
 }
 
 #[test]
-fn autobahn_7_close_frames_of_every_form_are_answered_with_their_code_or_refused() {
+fn autobahn_7_close_frame_of_any_form_is_answered_or_refused() {
     let echo = Echo::start();
     let check = |case, payload: &[u8], code| echo.check(case, &[frame(CLOSE, payload)], &[], code);
     check("7.3.1", b"", None);
@@ -440,7 +458,7 @@ fn autobahn_9_many_messages_come_back_in_order() {
 }
 
 #[test]
-fn a_message_over_the_limit_is_refused_by_what_its_header_says() {
+fn message_over_the_limit_is_refused_by_its_header() {
     let echo = Echo::start();
     let announces =
         |first: u8, len: usize| [&[first, 0xff], &(len as u64).to_be_bytes()[..], &[0; 4]].concat();
@@ -453,9 +471,9 @@ fn a_message_over_the_limit_is_refused_by_what_its_header_says() {
 }
 
 #[test]
-fn a_text_and_the_end_of_the_stream_at_once_are_both_heard() {
+fn text_and_end_of_the_stream_at_once_are_both_heard() {
     let echo = Echo::start();
-    // Again and again, for then one event will have told of both.
+    // Many times, so that in some of them one event reports both.
     for _ in 0..100 {
         let mut stream = echo.connect();
         stream.write_all(&text("last")).unwrap();

@@ -1,4 +1,4 @@
-//! The page, and what else is asked for over HTTP.
+//! The page and all other answers over HTTP.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::support::{Client, Server, read_head};
 
+/// Asks for a path with these fields, and returns the response.
 fn get(server: &Server, path: &str, fields: &str) -> String {
     ask(server, "GET", path, fields)
 }
@@ -18,13 +19,14 @@ fn ask(server: &Server, method: &str, path: &str, fields: &str) -> String {
     server.exchange(&head)
 }
 
+/// Returns the value of a field of a response.
 fn field<'a>(answer: &'a str, name: &str) -> &'a str {
     let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     line.unwrap_or_else(|| panic!("no {name} in {answer}"))
 }
 
 #[test]
-fn the_page_and_all_it_needs_are_served_with_their_types_and_a_policy() {
+fn page_and_its_files_are_served_with_types_and_a_policy() {
     let server = Server::start(&[]);
     let page = get(&server, "/", "");
     assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<!doctype html>"), "{page}");
@@ -33,7 +35,7 @@ fn the_page_and_all_it_needs_are_served_with_their_types_and_a_policy() {
     for attribute in
         page.split('"').filter(|text| text.starts_with('/') && !text.contains(['\n', ' ']))
     {
-        // Not all of them are text.
+        // HEAD, because some files are no text.
         let file = ask(&server, "HEAD", attribute, "");
         assert!(file.starts_with("HTTP/1.1 200 "), "{attribute}: {file}");
         assert_eq!(field(&file, "X-Content-Type-Options"), "nosniff");
@@ -48,7 +50,7 @@ fn the_page_and_all_it_needs_are_served_with_their_types_and_a_policy() {
 }
 
 #[test]
-fn a_folder_can_stand_in_for_the_built_in_page() {
+fn folder_stands_in_for_the_built_in_page() {
     let folder = std::env::temp_dir().join(format!("sotto-www-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join("index.html"), "first").expect("a file");
@@ -66,7 +68,7 @@ fn a_folder_can_stand_in_for_the_built_in_page() {
 }
 
 #[test]
-fn a_connection_answers_many_requests_one_after_the_other() {
+fn connection_answers_many_requests_one_after_the_other() {
     let server = Server::start(&[]);
     let host = server.address;
     let mut stream = server.connect();
@@ -75,7 +77,7 @@ fn a_connection_answers_many_requests_one_after_the_other() {
         stream.write_all(request.as_bytes()).expect("it reads");
         assert!(read_head(&mut stream).starts_with("HTTP/1.1 200 "));
     }
-    // A thousand at once, and no answer is read before all were asked.
+    // A thousand requests at once, before any response is read.
     stream.write_all(request.repeat(1000).as_bytes()).expect("it reads");
     stream.shutdown(Shutdown::Write).expect("half closed");
     let mut answers = String::new();
@@ -84,7 +86,7 @@ fn a_connection_answers_many_requests_one_after_the_other() {
 }
 
 #[test]
-fn a_request_that_cannot_be_answered_is_told_why() {
+fn unanswerable_request_gets_the_status_of_its_reason() {
     let server = Server::start(&[]);
     let host = server.address;
     let check = |request: String, status: &str| {
@@ -105,7 +107,7 @@ fn a_request_that_cannot_be_answered_is_told_why() {
 }
 
 #[test]
-fn only_pages_of_this_origin_or_a_named_one_may_connect() {
+fn page_of_a_foreign_origin_is_refused() {
     let server = Server::start(&["--origin", "https://chat.example"]);
     let status = |host: &str, origin: &str| {
         let mut stream = server.connect();
@@ -127,12 +129,12 @@ fn only_pages_of_this_origin_or_a_named_one_may_connect() {
 }
 
 #[test]
-fn more_connections_than_allowed_are_answered_503() {
+fn connection_above_the_maximum_gets_503() {
     let server = Server::start(&["--max-clients", "2"]);
-    let held = ["a", "b"].map(|id| Client::join(&server, id));
+    let clients = ["a", "b"].map(|id| Client::join(&server, id));
     let refused = server.exchange("");
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: "), "{refused}");
-    for mut client in held {
+    for mut client in clients {
         client.say(json!({"type": "leave"}));
         client.hear_close();
     }
@@ -140,11 +142,11 @@ fn more_connections_than_allowed_are_answered_503() {
 }
 
 #[test]
-fn connections_from_this_machine_are_a_proxys_and_not_limited() {
+fn connections_from_this_machine_are_not_limited() {
     let server = Server::start(&["--per-address", "1"]);
-    let held = ["a", "b"].map(|id| Client::join(&server, id));
+    let clients = ["a", "b"].map(|id| Client::join(&server, id));
     server.wait_for_log("no limits per address for connections from this machine");
-    for mut client in held {
+    for mut client in clients {
         client.say(json!({"type": "leave"}));
         client.hear_close();
     }

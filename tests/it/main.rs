@@ -1,11 +1,17 @@
-//! A real server on a free port of the loopback, spoken to over the wire: any server that keeps the
-//! protocol would pass. One module per topic, one behaviour per test, its name a sentence.
+//! Tests of a real server on a free port of the loopback, over the wire alone: any server that
+//! keeps the protocol passes most of them.
 //!
-//! Built with the feature `tls`, servers and clients speak it: the same tests, once more.
+//! **Invariants**
+//!
+//! - One module per topic, and one behaviour per test.
+//! - A test waits for an event, never for a length of time.
+//!
+//! Whether the wire is TCP or TLS is not known to most tests: with the feature `tls` all servers
+//! and clients speak TLS.
 
 mod abuse;
 mod chat;
-// The example speaks no TLS.
+// The echo example speaks no TLS.
 #[cfg(not(feature = "tls"))]
 mod echo;
 mod http;

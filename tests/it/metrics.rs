@@ -1,4 +1,4 @@
-//! What a scraper is told: that it can read it, and that each number moves when its event happens.
+//! The metrics of a server: a scraper can read them, and each number moves when its event happens.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::{Client, PATIENCE, Server, Wire, read_head, sotto};
 
-/// A server with a listener for metrics, and a connection to that.
+/// A server with a listener for metrics, and a connection to that listener.
 struct Watched {
     server: Server,
     address: SocketAddr,
@@ -20,17 +20,21 @@ struct Watched {
 
 impl Watched {
     fn start(options: &[&str]) -> Watched {
-        let server = Server::start(&[&["--metrics", "127.0.0.1:0"], options].concat());
+        // A scraper may be silent for as long as a busy machine needs.
+        let server = Server::start(
+            &[&["--metrics", "127.0.0.1:0", "--join-timeout", "3600"], options].concat(),
+        );
         let line = server.wait_for_log("metrics on http://");
         let address = metrics_address(&line);
         Watched { server, address, scraper: connect(address) }
     }
 
+    /// Asks for the metrics.
     fn scrape(&mut self) -> Metrics {
         scrape(&mut self.scraper)
     }
 
-    /// Scrapes until it is as expected.
+    /// Asks for the metrics until they are as expected.
     fn scrape_until(&mut self, expected: impl Fn(&Metrics) -> bool) -> Metrics {
         let start = Instant::now();
         loop {
@@ -55,7 +59,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Asks for this, and gives head and body of the answer; the connection stays.
+/// Sends a request, and returns the head and the body of its response. The connection stays open.
 fn ask(stream: &mut TcpStream, request: &str) -> (String, String) {
     stream.write_all(request.as_bytes()).expect("it reads");
     let head = read_head(stream);
@@ -68,7 +72,7 @@ fn ask(stream: &mut TcpStream, request: &str) -> (String, String) {
     (head, String::from_utf8(body).expect("UTF-8"))
 }
 
-/// As Prometheus does, which asks under whatever name it was told.
+/// Asks for the metrics as Prometheus does, which uses the host name of its own configuration.
 fn scrape(stream: &mut TcpStream) -> Metrics {
     let (head, body) = ask(stream, "GET /metrics HTTP/1.1\r\nHost: chat.corp.example:9100\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -79,7 +83,7 @@ fn scrape(stream: &mut TcpStream) -> Metrics {
     Metrics::parse(&body)
 }
 
-/// Each sample by its name and labels as they stand there.
+/// All samples, by their names with labels.
 struct Metrics(HashMap<String, f64>);
 
 impl Index<&str> for Metrics {
@@ -90,9 +94,9 @@ impl Index<&str> for Metrics {
 }
 
 impl Metrics {
-    /// Reads the text format, and holds it to its rules: HELP, TYPE and samples of a metric
-    /// together and in this order, each metric and each sample once, names as Prometheus would have
-    /// them.
+    /// Parses the text format and checks its rules: HELP, TYPE and samples of a metric stand
+    /// together and in this order, each metric and each sample stands once, and names are as
+    /// Prometheus recommends.
     fn parse(text: &str) -> Metrics {
         assert!(text.ends_with('\n'));
         let mut samples = HashMap::new();
@@ -122,12 +126,13 @@ impl Metrics {
         Metrics(samples)
     }
 
-    /// How much each of these has grown since.
+    /// Returns how much each of these samples has grown since `before`.
     fn since<const N: usize>(&self, before: &Metrics, names: [&str; N]) -> [f64; N] {
         names.map(|name| self[name] - before[name])
     }
 }
 
+/// Checks the name of a metric, and that it fits its type.
 fn check_name(name: &str, kind: &str) {
     assert!(
         name.starts_with("sotto_") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
@@ -138,6 +143,7 @@ fn check_name(name: &str, kind: &str) {
     assert!(kind != "histogram" || name.ends_with("_seconds"), "{name}");
 }
 
+/// Checks the name and the labels of a sample.
 fn check_series(series: &str, name: &str, kind: &str) {
     let rest = series.strip_prefix(name).expect(series);
     let labels = match rest {
@@ -151,7 +157,7 @@ fn check_series(series: &str, name: &str, kind: &str) {
     assert!(!value.is_empty() && !value.contains(['"', '\\', ',']), "{series}");
 }
 
-/// Buckets in the order of their bounds, cumulative, and all in the last.
+/// Checks that buckets are in the order of their bounds and cumulative, and that the last has all.
 fn check_histogram(text: &str, name: &str, samples: &HashMap<String, f64>) {
     let bucket = format!("{name}_bucket");
     let bounds = text.lines().filter(|line| line.starts_with(&bucket)).map(|line| {
@@ -178,7 +184,7 @@ fn check_histogram(text: &str, name: &str, samples: &HashMap<String, f64>) {
 }
 
 #[test]
-fn metrics_are_off_until_asked_for_and_never_on_the_public_port() {
+fn metrics_are_off_by_default_and_never_on_the_public_port() {
     let server = Server::start(&[]);
     let request =
         |host| format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -189,7 +195,7 @@ fn metrics_are_off_until_asked_for_and_never_on_the_public_port() {
 }
 
 #[test]
-fn the_metrics_listener_serves_the_metrics_alone() {
+fn metrics_listener_serves_metrics_only() {
     let mut watched = Watched::start(&[]);
     for path in ["/", "/index.html", "/healthz", "/ws", "/metrics/x"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -207,7 +213,7 @@ fn the_metrics_listener_serves_the_metrics_alone() {
     assert_eq!(metrics["sotto_http_responses_total{code=\"404\"}"], 6.0);
     assert_eq!(
         metrics["sotto_http_responses_total{code=\"200\"}"], 1.0,
-        "the answer itself is yet to come"
+        "the current response is not counted yet"
     );
     watched.scraper.write_all(b"GET\r\n\r\n").expect("it reads");
     assert!(read_head(&mut watched.scraper).starts_with("HTTP/1.1 400 "));
@@ -218,7 +224,7 @@ fn the_metrics_listener_serves_the_metrics_alone() {
 }
 
 #[test]
-fn who_comes_and_goes_and_is_refused_is_counted() {
+fn joins_leaves_and_refusals_are_counted() {
     let mut watched = Watched::start(&[]);
     let start = watched.scrape();
     assert_eq!((start["sotto_clients"], start["sotto_connections"]), (0.0, 1.0));
@@ -236,7 +242,7 @@ fn who_comes_and_goes_and_is_refused_is_counted() {
     assert_eq!(metrics["sotto_connections"], 4.0);
     assert_eq!(metrics["sotto_joins_total"], 2.0);
     assert_eq!(metrics["sotto_owned_ids"], 1.0);
-    assert_eq!(metrics["sotto_messages_total"], 0.0, "what is refused is not taken");
+    assert_eq!(metrics["sotto_messages_total"], 0.0, "a refused message is not taken");
     assert_eq!(metrics["sotto_http_responses_total{code=\"101\"}"], 3.0);
     let refused = |code: &str| metrics[&*format!("sotto_refusals_total{{code=\"{code}\"}}")];
     assert_eq!(["id_taken", "offline", "bad_request", "slow"].map(refused), [1.0, 1.0, 1.0, 0.0]);
@@ -248,7 +254,7 @@ fn who_comes_and_goes_and_is_refused_is_counted() {
 }
 
 #[test]
-fn lines_that_leave_together_are_seen_as_one_frame() {
+fn lines_that_leave_together_are_counted_as_one_frame() {
     let mut watched = Watched::start(&[]);
     let mut alice = Client::join(&watched.server, "alice");
     let mut bob = Client::join(&watched.server, "bob");
@@ -259,13 +265,13 @@ fn lines_that_leave_together_are_seen_as_one_frame() {
     for _ in 0..100 {
         bob.hear_type("message");
     }
-    assert_eq!(bob.messages, 2, "one for `joined`, one for all of these");
+    assert_eq!(bob.messages, 2, "one for `joined`, one for all lines");
     let after = watched.scrape();
     let names = ["sotto_messages_total", "sotto_sent_lines_total", "sotto_sent_frames_total"];
     assert_eq!(after.since(&before, names), [100.0, 100.0, 1.0]);
     let [received, sent] =
         after.since(&before, ["sotto_received_bytes_total", "sotto_sent_bytes_total"]);
-    // The texts, and a request and an answer for metrics.
+    // The texts, and one request and response for metrics.
     assert!((text.len() as f64..text.len() as f64 + 500.0).contains(&received), "{received}");
     assert!((text.len() as f64..20_000.0).contains(&sent), "{sent}");
     let [turns, time] =
@@ -275,7 +281,7 @@ fn lines_that_leave_together_are_seen_as_one_frame() {
 }
 
 #[test]
-fn what_is_held_is_counted_until_it_has_arrived() {
+fn held_messages_are_counted_until_they_have_arrived() {
     let mut watched = Watched::start(&[]);
     let key = "0123456789abcdef";
     let (mut bob, _) = Client::join_owned(&watched.server, "bob", key);
@@ -302,7 +308,7 @@ fn what_is_held_is_counted_until_it_has_arrived() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_seen_to_fill_its_outbox_and_to_be_dropped() {
+fn stuck_client_is_seen_to_fill_its_outbox_and_be_dropped() {
     let mut watched = Watched::start(&[]);
     let _stuck = Client::join(&watched.server, "stuck");
     let mut sender = Client::join(&watched.server, "sender");
@@ -322,7 +328,7 @@ fn a_client_that_does_not_read_is_seen_to_fill_its_outbox_and_to_be_dropped() {
 }
 
 #[test]
-fn a_machine_without_descriptors_is_seen() {
+fn accept_failures_without_descriptors_are_counted() {
     let mut watched = Watched::start(&[]);
     assert_eq!(watched.scrape()["sotto_accept_failures_total"], 0.0);
     let limit = |current: Option<u64>| {
@@ -341,7 +347,7 @@ fn a_machine_without_descriptors_is_seen() {
 }
 
 #[test]
-fn there_is_room_for_scrapers_however_many_chat_and_not_for_many_scrapers() {
+fn four_scrapers_get_in_beside_a_full_chat_and_a_fifth_does_not() {
     let mut watched = Watched::start(&["--max-clients", "1"]);
     let _only = Client::join(&watched.server, "only");
     let mut refused: Vec<Wire> = (0..16).map(|_| watched.server.connect()).collect();
@@ -364,8 +370,8 @@ fn there_is_room_for_scrapers_however_many_chat_and_not_for_many_scrapers() {
 }
 
 #[test]
-fn scrapers_that_say_nothing_make_room_in_time() {
-    let watched = Watched::start(&["--join-timeout", "1"]);
+fn silent_scrapers_give_way_in_time() {
+    let watched = Watched::start(&["--join-timeout", "3"]);
     let mut silent = [(); 3].map(|()| connect(watched.address));
     silent[0].write_all(b"GET /metrics HTTP/1.1\r\n").expect("it reads");
     for (mut stream, answer) in silent.into_iter().zip(["HTTP/1.1 408 ", "", ""]) {
@@ -377,7 +383,7 @@ fn scrapers_that_say_nothing_make_room_in_time() {
 }
 
 #[test]
-fn a_scraper_does_not_keep_the_server_from_ending() {
+fn scraper_does_not_prevent_the_exit() {
     let mut watched = Watched::start(&[]);
     watched.scrape();
     watched.server.signal(Signal::TERM);
@@ -385,7 +391,7 @@ fn a_scraper_does_not_keep_the_server_from_ending() {
 }
 
 #[test]
-fn log_lines_that_nobody_reads_are_counted() {
+fn dropped_log_lines_are_counted() {
     let options = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--log", "trace"];
     let mut child = sotto(&options).spawn().expect("the server starts");
     let mut log = BufReader::new(child.stderr.take().expect("it was piped"));
@@ -396,7 +402,7 @@ fn log_lines_that_nobody_reads_are_counted() {
             break metrics_address(line.trim_end());
         }
     };
-    // Each connection is some lines of the log; a pipe takes 64 KiB of them.
+    // Each connection logs some lines; a pipe takes 64 KiB of them.
     let start = Instant::now();
     while scrape(&mut connect(address))["sotto_dropped_log_lines_total"] == 0.0 {
         assert!(start.elapsed() < PATIENCE);
@@ -406,7 +412,7 @@ fn log_lines_that_nobody_reads_are_counted() {
 }
 
 #[test]
-fn an_address_in_use_is_named() {
+fn metrics_address_in_use_is_named() {
     let watched = Watched::start(&[]);
     let address = watched.address.to_string();
     let output = sotto(&["--listen", "127.0.0.1:0", "--metrics", &address, "--log", "off"])

@@ -1,4 +1,6 @@
-//! WebSocket as bytes, so that a test can say what no client would.
+//! WebSocket as bytes, so that a test can send frames that no client would.
+//!
+//! Lines, and the meaning of close codes, are not known here.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -16,7 +18,7 @@ pub const FIN: u8 = 0x80;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A frame as clients send it: its first byte, and its payload.
+/// Returns a frame as clients send it.
 pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header(first, 0x80, payload.len());
     bytes.extend(MASK);
@@ -26,7 +28,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A frame as servers send it.
+/// Returns a frame as servers send it.
 pub fn answer(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header(first, 0, payload.len());
     bytes.extend_from_slice(payload);
@@ -49,17 +51,17 @@ fn header(first: u8, masked: u8, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// A close frame's payload.
+/// Returns the payload of a close frame.
 pub fn closing(code: u16, reason: &[u8]) -> Vec<u8> {
     [&code.to_be_bytes(), reason].concat()
 }
 
-/// A connection on which the server has agreed to speak WebSocket. What is written leaves at once.
+/// Connects and upgrades to WebSocket. Written bytes leave at once.
 pub fn connect(server: &Server) -> Wire {
     upgrade(server.connect(), server.address)
 }
 
-/// The same, on a connection to whatever listens there.
+/// Upgrades any stream to a server at this address.
 pub fn upgrade<S: Read + Write>(mut stream: S, address: SocketAddr) -> S {
     let request = format!(
         "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -1,4 +1,4 @@
-//! How a server ends.
+//! The end of a server, by a signal.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{Client, Server};
 
 #[test]
-fn a_signal_says_1001_to_everybody_and_the_exit_code_is_0() {
+fn signal_closes_clients_with_1001_and_exits_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = Server::start(&[]);
         let clients = ["a", "b"].map(|id| Client::join(&server, id));
@@ -20,12 +20,12 @@ fn a_signal_says_1001_to_everybody_and_the_exit_code_is_0() {
 }
 
 #[test]
-fn a_client_that_never_reads_does_not_keep_the_server_from_ending() {
+fn client_that_never_reads_does_not_prevent_the_exit() {
     let mut server = Server::start(&[]);
     let _stuck = Client::join(&server, "stuck");
     let mut sender = Client::join(&server, "sender");
-    // More than the sockets take, and less than the outbox: bytes wait for the stuck client when
-    // the signal comes.
+    // More bytes than the sockets take, and fewer than the outbox: when the signal comes, bytes
+    // wait for the stuck client.
     let line = json!({"type": "send", "to": "stuck", "body": "x".repeat(50_000), "ref": "r"});
     for _ in 0..8 {
         sender.say(line.clone());
@@ -37,9 +37,9 @@ fn a_client_that_never_reads_does_not_keep_the_server_from_ending() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn second_signal_ends_the_server_at_once() {
     let mut server = Server::start(&[]);
-    // It never answers the close frame, so the server would wait for it.
+    // This client never answers the close frame, so the server would wait for it.
     let _silent = Client::join(&server, "silent");
     server.signal(Signal::TERM);
     server.wait_for_log("stopping");

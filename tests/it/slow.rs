@@ -1,11 +1,11 @@
-//! Clients that do not read.
+//! Clients that stop reading, for a while or for ever.
 
 use serde_json::json;
 
 use crate::support::{Client, Server};
 
 #[test]
-fn a_client_that_stops_reading_is_dropped_and_nobody_else_notices() {
+fn client_that_stops_reading_is_dropped_and_others_go_on() {
     let server = Server::start(&["--rate", "0"]);
     let mut stuck = Client::join(&server, "stuck");
     let mut sender = Client::join(&server, "sender");
@@ -13,7 +13,7 @@ fn a_client_that_stops_reading_is_dropped_and_nobody_else_notices() {
     watcher.say(json!({"type": "watch", "ids": ["stuck"]}));
     assert_eq!(watcher.hear_type("presence")["online"], true);
     let line = json!({"type": "send", "to": "stuck", "body": "x".repeat(50_000), "ref": "r"});
-    // Both ends of the loopback buffer some; then the outbox fills.
+    // The kernel buffers some bytes at both ends of the loopback; then the outbox fills.
     let mut taken = 0;
     let refusal = loop {
         sender.say(line.clone());
@@ -31,8 +31,8 @@ fn a_client_that_stops_reading_is_dropped_and_nobody_else_notices() {
     sender.say(line);
     sender.hear_error("offline");
     server.assert_alive();
-    // What the kernel had taken still comes, then the stream ends, without a close frame that did
-    // not fit.
+    // Lines in the kernel's buffers still come. Then the stream ends, without a close frame, for
+    // which there was no space.
     let mut came = 0;
     while stuck.ws.read().is_ok() {
         came += 1;
@@ -42,11 +42,12 @@ fn a_client_that_stops_reading_is_dropped_and_nobody_else_notices() {
 }
 
 #[test]
-fn a_reader_that_pauses_gets_everything_when_it_goes_on() {
+fn reader_that_pauses_gets_every_message_when_it_goes_on() {
     let server = Server::start(&["--rate", "0"]);
     let mut reader = Client::join(&server, "reader");
     let mut sender = Client::join(&server, "sender");
-    // Two outboxes' worth in all, as the reader is on and off; each part fits into what may wait.
+    // Two outboxes' worth in all, while the reader pauses and goes on; each part fits into an
+    // outbox.
     let mut next = 0;
     for round in 0..10 {
         for i in 0..100 {

@@ -1,5 +1,5 @@
-//! Everybody owns an id, sends to everybody, and loses its connection all the time: what was sent
-//! is shown once, in order.
+//! Owners that send to each other and lose their connections all the time: each message is shown
+//! once, in order.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -10,13 +10,15 @@ use crate::support::{Client, Server};
 
 const PEOPLE: usize = 6;
 const MESSAGES: usize = 150;
-/// As many as the server remembers: more unanswered ones might be routed twice.
+/// The most sends without an answer: as many as the server remembers. Of more, some might be routed
+/// twice.
 const UNANSWERED_MAX: usize = 128;
 
-/// SplitMix64: chance that a seed can repeat.
+/// SplitMix64: random numbers that a seed repeats.
 struct Chance(u64);
 
 impl Chance {
+    /// Returns a number below `n`.
     fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -26,6 +28,7 @@ impl Chance {
     }
 }
 
+/// A page and its user: it owns an id, repeats unanswered sends, and shows each message once.
 struct Person<'a> {
     server: &'a Server,
     name: usize,
@@ -34,11 +37,12 @@ struct Person<'a> {
     /// Sends without an answer, oldest first.
     unanswered: VecDeque<Value>,
     sent: usize,
+    /// Mids of all shown messages.
     known: HashSet<String>,
-    /// The number that comes next from each of the others.
+    /// The number of the next message from each person.
     next: [usize; PEOPLE],
     shown: usize,
-    /// What was shown and not acknowledged on this connection.
+    /// Senders and mids of messages that came on this connection and are not acknowledged.
     to_acknowledge: Vec<(String, String)>,
 }
 
@@ -58,15 +62,16 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// Sends, hears and loses connections, until all messages of all persons have arrived.
     fn live(mut self) {
         while self.sent < MESSAGES || !self.unanswered.is_empty() || self.shown < MESSAGES {
             for _ in 0..self.chance.below(8) {
                 self.send();
             }
-            // A connection has to last for more lines than come again on it, or nobody gets
-            // anywhere.
+            // On average a connection has to last for more lines than come again on it, or no
+            // person makes progress.
             match self.chance.below(200) {
-                // What was just sent may have been taken by the server, and the answer is lost.
+                // The server may have taken the last send, and its answer is lost.
                 0 if !self.is_done_sending() => self.lose(),
                 1 if !self.is_done_sending() => self.take_over(),
                 _ => self.hear(),
@@ -78,7 +83,7 @@ impl<'a> Person<'a> {
         self.sent == MESSAGES && self.unanswered.is_empty()
     }
 
-    /// One after the other to each of the others, numbered for each.
+    /// Sends a message to the next person, numbered for each recipient.
     fn send(&mut self) {
         if self.sent == MESSAGES || self.unanswered.len() == UNANSWERED_MAX {
             return;
@@ -92,7 +97,7 @@ impl<'a> Person<'a> {
         self.sent += 1;
     }
 
-    /// Hears one line, if one is sure to come.
+    /// Waits for a line, if one is sure to come.
     fn hear(&mut self) {
         let all_is_heard = self.shown == MESSAGES;
         if self.unanswered.is_empty() && (self.sent < MESSAGES || all_is_heard) {
@@ -110,6 +115,7 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// Shows a message, if it is new. It must be the next one of its sender.
     fn show(&mut self, line: &Value) {
         let mid = line["mid"].as_str().expect("a mid").to_owned();
         let from = line["from"].as_str().expect("an id").to_owned();
@@ -122,28 +128,31 @@ impl<'a> Person<'a> {
         self.to_acknowledge.push((from, mid));
     }
 
+    /// Acknowledges the shown messages.
     fn acknowledge(&mut self) {
         for (from, mid) in std::mem::take(&mut self.to_acknowledge) {
-            // Now and then one is forgotten, and comes again.
+            // Now and then an acknowledgement is left out, so its message comes again.
             if self.chance.below(5) > 0 {
                 self.client.try_say(&json!({"type": "ack", "to": from, "mids": [mid]}));
             }
         }
     }
 
+    /// Loses the connection and joins again.
     fn lose(&mut self) {
         self.client.cut();
         self.client = join(self.server, self.name, true);
         self.come_back();
     }
 
-    /// The old connection is still there, and ends because the new one has come.
+    /// Joins again while the old connection is still there. The new one replaces it.
     fn take_over(&mut self) {
         let mut old = std::mem::replace(&mut self.client, join(self.server, self.name, true));
         assert_eq!(old.hear_close().1, 4001);
         self.come_back();
     }
 
+    /// Repeats all unanswered sends.
     fn come_back(&mut self) {
         self.to_acknowledge.clear();
         for line in &self.unanswered {
@@ -164,12 +173,13 @@ fn join(server: &Server, name: usize, resumed: bool) -> Client {
 }
 
 #[test]
-fn whatever_is_cut_every_message_is_shown_once_and_in_order() {
+fn messages_under_random_cuts_are_shown_once_and_in_order() {
     let server = Server::start(&["--rate", "0"]);
     let seed = RandomState::new().hash_one(()) >> 1;
     println!("seed {seed}");
     std::thread::scope(|scope| {
-        // All have to be there before the first one sends, or a message to nobody is refused.
+        // All persons have to join before the first one sends, or a message to an id without an
+        // owner is refused.
         let people: Vec<Person> =
             (0..PEOPLE).map(|name| Person::new(&server, name, seed)).collect();
         for person in people {

@@ -1,7 +1,8 @@
-//! Starts a server, and speaks to it: what every test needs.
+//! A server that runs for a test, and a client that speaks to it.
 //!
-//! A test waits for what it expects, never for a length of time; `PATIENCE` only ends one that has
-//! failed.
+//! **Invariant**: every wait ends with an event; [`PATIENCE`] only ends a test that has failed.
+//!
+//! No test's topic is known here.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,12 +24,12 @@ mod wire;
 pub use wire::{Certificate, certificate};
 pub use wire::{PATIENCE, Wire};
 
-/// Do the servers of this test program speak TLS, when they are not told otherwise?
+/// Returns `true` if the servers of this test program speak TLS by default.
 pub fn over_tls() -> bool {
     cfg!(feature = "tls") && env!("CARGO_CRATE_NAME") != "browser"
 }
 
-/// The program, not yet started: in an environment without options of its own.
+/// Returns the command that starts sotto, without options from the environment.
 pub fn sotto(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
     command
@@ -45,18 +46,19 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     has_tls: bool,
-    /// The most bytes that it says it may come to hold.
+    /// The most memory that the server may use, in bytes, as it logs at the start.
     pub memory_bytes_max: Option<usize>,
-    /// Its lines on standard error, as they come.
+    /// Lines of standard error, as they come.
     log: Mutex<Receiver<String>>,
 }
 
 impl Server {
+    /// Starts a server on a free port, and waits until it listens.
     pub fn start(options: &[&str]) -> Server {
         Server::spawn(&mut sotto(&[&["--listen", "127.0.0.1:0"], options].concat()))
     }
 
-    /// A server that a test has made ready to start.
+    /// Starts a server by a command that a test has prepared.
     pub fn spawn(command: &mut Command) -> Server {
         #[cfg(feature = "tls")]
         if over_tls() {
@@ -65,7 +67,7 @@ impl Server {
         Server::spawned(command, false)
     }
 
-    /// A server with TLS.
+    /// Starts a server with TLS and this certificate.
     #[cfg(feature = "tls")]
     pub fn spawn_with(command: &mut Command, files: &Certificate) -> Server {
         command.env("SOTTO_TLS_CERT", &files.certificate).env("SOTTO_TLS_KEY", &files.key);
@@ -95,13 +97,13 @@ impl Server {
         server
     }
 
-    /// Waits for a line of the log that begins with `start`, after `LEVEL [target] ` if it has
-    /// those.
+    /// Waits for a line of the log that begins with `start`, behind `LEVEL [target] ` if it has
+    /// them.
     pub fn wait_for_log(&self, start: &str) -> String {
         self.log_until(start).pop().expect("the line itself")
     }
 
-    /// The lines of the log up to the next one that begins with `start`.
+    /// Returns the lines of the log up to the next one that begins with `start`.
     pub fn log_until(&self, start: &str) -> Vec<String> {
         let log = self.log.lock().expect("no test panicked with it");
         let mut lines = Vec::new();
@@ -116,15 +118,17 @@ impl Server {
         }
     }
 
+    /// Returns the id of its process.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
+    /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it runs");
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the server ends by itself.
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
@@ -136,27 +140,45 @@ impl Server {
         }
     }
 
-    /// A number of /proc/PID/status, such as `VmRSS` in kilobytes.
+    /// Returns a number from /proc/PID/status, such as `VmRSS` in kilobytes.
     pub fn status(&self, name: &str) -> u64 {
+        self.status_text(name).parse().expect("a number")
+    }
+
+    /// Returns the first word of a line of /proc/PID/status.
+    fn status_text(&self, name: &str) -> String {
         let path = format!("/proc/{}/status", self.pid().as_raw_nonzero());
         let status = std::fs::read_to_string(path).expect("it runs");
         let line = status.lines().find(|line| line.starts_with(name)).expect("a line of that name");
-        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+        line.split_whitespace().nth(1).expect("a value").to_owned()
     }
 
-    /// How many descriptors it has open.
+    /// Waits until the server sleeps, and returns how often it has gone to sleep.
+    ///
+    /// On the loopback a written byte wakes its reader within the write, so a server that sleeps
+    /// has read all of it.
+    pub fn sleeps(&self) -> u64 {
+        let start = Instant::now();
+        while self.status_text("State:") != "S" {
+            assert!(start.elapsed() < PATIENCE, "the server never sleeps");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.status("voluntary_ctxt_switches")
+    }
+
+    /// Counts its open descriptors.
     pub fn descriptors(&self) -> usize {
         let path = format!("/proc/{}/fd", self.pid().as_raw_nonzero());
         std::fs::read_dir(path).expect("it runs").count()
     }
 
-    /// Bytes of memory that are its own, and not pages of its file.
+    /// Returns the bytes of its memory, without pages of its file.
     pub fn memory_bytes(&self) -> usize {
         self.status("RssAnon") as usize * 1024
     }
 
-    /// Waits until so many descriptors are open: the server needs not notice an end before it is
-    /// told.
+    /// Waits until `expected` descriptors are open: the server hears of an end of a stream later
+    /// than the test that makes it.
     pub fn wait_for_descriptors(&self, expected: usize) {
         let start = Instant::now();
         while self.descriptors() != expected {
@@ -169,22 +191,22 @@ impl Server {
         }
     }
 
-    /// How addresses of it begin.
+    /// Returns the scheme of its addresses.
     pub fn scheme(&self) -> &'static str {
         if self.has_tls { "https" } else { "http" }
     }
 
-    /// A connection that nothing was said on.
+    /// Connects, and shakes hands if it speaks TLS.
     pub fn connect(&self) -> Wire {
         self.enter(self.knock())
     }
 
-    /// A connection that the kernel has let in, and nobody else.
+    /// Connects over TCP. The server need not have accepted the connection yet.
     pub fn knock(&self) -> Wire {
         Wire::plain(self.address)
     }
 
-    /// Waits until the server has let it in, if that is to be seen.
+    /// Shakes hands if the server speaks TLS, which shows that it has accepted the connection.
     pub fn enter(&self, wire: Wire) -> Wire {
         #[cfg(feature = "tls")]
         if self.has_tls {
@@ -193,7 +215,7 @@ impl Server {
         wire
     }
 
-    /// Says something, and gives all that comes back until the server ends the stream.
+    /// Writes a request on a new connection, and returns all text until the server ends the stream.
     pub fn exchange(&self, request: &str) -> String {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).expect("it reads");
@@ -202,7 +224,7 @@ impl Server {
         String::from_utf8(answer).expect("UTF-8")
     }
 
-    /// Is it alive for everybody else: do two others exchange a message?
+    /// Checks that two new clients can exchange a message.
     pub fn assert_alive(&self) {
         let [mut a, mut b] = ["alive-a", "alive-b"].map(|id| Client::join(self, id));
         a.say(json!({"type": "send", "to": "alive-b", "body": "well?"}));
@@ -220,18 +242,19 @@ impl Drop for Server {
 /// A client of the protocol.
 pub struct Client {
     pub ws: WebSocket<Wire>,
+    /// Lines that have come and are not heard yet.
     lines: VecDeque<String>,
-    /// WebSocket messages that have come.
+    /// Count of WebSocket messages that have come.
     pub messages: usize,
 }
 
 impl Client {
-    /// Upgraded, not joined.
+    /// Connects and upgrades, without a join.
     pub fn connect(server: &Server) -> Client {
         Client::upgrade(server, server.connect())
     }
 
-    /// Joined under this id, over TLS as it is configured here.
+    /// Joins under this id, over TLS with this configuration.
     #[cfg(feature = "tls")]
     pub fn join_with(
         server: &Server,
@@ -244,6 +267,7 @@ impl Client {
         client
     }
 
+    /// Upgrades a connection to WebSocket.
     fn upgrade(server: &Server, mut stream: Wire) -> Client {
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -253,13 +277,13 @@ impl Client {
         stream.write_all(request.as_bytes()).expect("it reads");
         let head = read_head(&mut stream);
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        // RFC 6455, 1.3: the answer to this very key.
+        // RFC 6455, 1.3: the answer to exactly this key.
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         let ws = WebSocket::from_raw_socket(stream, Role::Client, None);
         Client { ws, lines: VecDeque::new(), messages: 0 }
     }
 
-    /// Joined under this id, without a key.
+    /// Joins under this id, without a key.
     pub fn join(server: &Server, id: &str) -> Client {
         let mut client = Client::connect(server);
         client.say(json!({"type": "join", "id": id}));
@@ -267,7 +291,7 @@ impl Client {
         client
     }
 
-    /// Joined under this id, which it owns by this key; and what the server said to that.
+    /// Joins under this id with a key, and returns the client and its `joined` line.
     pub fn join_owned(server: &Server, id: &str, key: &str) -> (Client, Value) {
         let mut client = Client::connect(server);
         client.say(json!({"type": "join", "id": id, "key": key}));
@@ -276,27 +300,27 @@ impl Client {
         (client, joined)
     }
 
-    /// Loses the connection, without a word.
+    /// Ends the connection, without a close frame.
     pub fn cut(&mut self) {
         self.ws.get_mut().shutdown(Shutdown::Both).expect("a connection");
     }
 
-    /// Says one line, which may be lost: the server may have ended the connection.
+    /// Sends a line, which is lost if the server has ended the connection.
     pub fn try_say(&mut self, line: &Value) {
         let _ = self.ws.send(Message::text(line.to_string()));
     }
 
-    /// Says one line.
+    /// Sends a line.
     pub fn say(&mut self, line: Value) {
         self.say_text(&line.to_string());
     }
 
-    /// Says a WebSocket message as it is.
+    /// Sends a WebSocket message as it is.
     pub fn say_text(&mut self, text: &str) {
         self.ws.send(Message::text(text)).expect("it reads");
     }
 
-    /// The next line, as it came.
+    /// Waits for the next line, and returns it as it came.
     pub fn hear_text(&mut self) -> String {
         loop {
             if let Some(line) = self.lines.pop_front() {
@@ -313,27 +337,27 @@ impl Client {
         }
     }
 
-    /// The next line.
+    /// Waits for the next line.
     pub fn hear(&mut self) -> Value {
         serde_json::from_str(&self.hear_text()).expect("a line is JSON")
     }
 
-    /// The next line, which has this type.
+    /// Waits for the next line, which must have this type.
     pub fn hear_type(&mut self, kind: &str) -> Value {
         let line = self.hear();
         assert_eq!(line["type"], kind, "{line}");
         line
     }
 
-    /// The next line, which is an error with this code.
+    /// Waits for the next line, which must be an error with this code.
     pub fn hear_error(&mut self, code: &str) -> Value {
         let line = self.hear_type("error");
         assert_eq!(line["code"], code, "{line}");
         line
     }
 
-    /// Hears the server out: the lines until its close frame, the frame's code, and then the end of
-    /// the stream.
+    /// Waits for the close frame and the end of the stream behind it. Returns the lines before it,
+    /// and its code.
     pub fn hear_close(&mut self) -> (Vec<String>, u16) {
         let mut lines: Vec<String> = self.lines.drain(..).collect();
         let code = loop {
@@ -353,7 +377,7 @@ impl Client {
     }
 }
 
-/// Reads a response head, and nothing behind it.
+/// Reads a response head, and no byte behind it.
 pub fn read_head(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! What happens when nothing happens.
+//! Deadlines: the events of clients that send nothing.
 
 use std::io::{Read, Write};
 
@@ -8,8 +8,8 @@ use tungstenite::Message;
 use crate::support::{Client, Server};
 
 #[test]
-fn who_does_not_join_in_time_is_told_1008() {
-    let server = Server::start(&["--join-timeout", "1"]);
+fn client_without_a_join_in_time_gets_1008() {
+    let server = Server::start(&["--join-timeout", "3"]);
     let mut client = Client::connect(&server);
     // A refused join gives no more time.
     client.say(json!({"type": "join", "id": "a b"}));
@@ -18,8 +18,8 @@ fn who_does_not_join_in_time_is_told_1008() {
 }
 
 #[test]
-fn a_head_that_does_not_come_whole_is_told_408_and_a_silent_connection_nothing() {
-    let server = Server::start(&["--join-timeout", "1"]);
+fn partial_head_gets_408_and_a_silent_connection_gets_nothing() {
+    let server = Server::start(&["--join-timeout", "3"]);
     let mut silent = server.connect();
     assert!(server.exchange("GET / HT").starts_with("HTTP/1.1 408 "));
     let mut answer = Vec::new();
@@ -28,13 +28,13 @@ fn a_head_that_does_not_come_whole_is_told_408_and_a_silent_connection_nothing()
 }
 
 #[test]
-fn who_answers_pings_stays_and_who_is_silent_is_dropped() {
-    let server = Server::start(&["--ping", "1", "--timeout", "2"]);
+fn client_that_answers_pings_stays_and_silent_one_is_dropped() {
+    let server = Server::start(&["--ping", "1", "--timeout", "5"]);
     let mut watcher = Client::join(&server, "watcher");
     let silent = Client::join(&server, "silent");
     watcher.say(json!({"type": "watch", "ids": ["silent"]}));
     assert_eq!(watcher.hear_type("presence")["online"], true);
-    // The watcher's client answers pings while it waits; the other never reads.
+    // The watcher answers pings while it waits; the silent client never reads.
     assert_eq!(watcher.hear_type("presence")["online"], false);
     drop(silent);
     watcher.say(json!({"type": "send", "to": "watcher", "body": 1}));
@@ -42,7 +42,7 @@ fn who_answers_pings_stays_and_who_is_silent_is_dropped() {
 }
 
 #[test]
-fn an_idle_server_wakes_up_for_nothing_but_its_pings() {
+fn idle_server_wakes_up_for_its_pings_only() {
     let server = Server::start(&["--ping", "1", "--timeout", "3600"]);
     let mut clients = ["a", "b", "c"].map(|id| Client::join(&server, id));
     let mut ping_round = || {
@@ -52,20 +52,20 @@ fn an_idle_server_wakes_up_for_nothing_but_its_pings() {
         }
     };
     ping_round();
-    let before = server.status("voluntary_ctxt_switches");
+    let before = server.sleeps();
     for _ in 0..3 {
         ping_round();
     }
-    let wakes = server.status("voluntary_ctxt_switches") - before;
-    // At most a wake for each ping and one for each pong.
+    let wakes = server.sleeps() - before;
+    // At most one wake for each ping and one for each pong.
     assert!(wakes <= 3 * 3 * 2, "{wakes} times awake in 3 rounds of 3 pings");
 }
 
 #[test]
-fn a_partial_frame_does_not_keep_others_waiting() {
+fn partial_frame_does_not_keep_other_clients_waiting() {
     let server = Server::start(&[]);
     let mut slow = Client::join(&server, "slow");
-    // A masked text frame of 60000 bytes, of which some come.
+    // The beginning of a masked text frame of 60,000 bytes.
     slow.ws.get_mut().write_all(&[0x81, 0xfe, 0xea, 0x60, 1, 2, 3, 4, 5]).expect("it reads");
     server.assert_alive();
 }

@@ -1,5 +1,6 @@
-//! The wire to a server: TCP, or TLS over it. What is said on it is not known here, so that a test
-//! of one is a test of the other.
+//! The wire to a server: TCP, or TLS over TCP.
+//!
+//! The protocol on the wire is not known here, so a test over TCP is a test over TLS, too.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,8 +9,9 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "tls")]
 pub use tls::{Certificate, Session, certificate};
 
-/// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for an event that must come. Only a test that has failed waits this long,
+/// so it is far more than the busiest machine needs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to a server.
 pub struct Wire {
@@ -19,7 +21,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// TCP to wherever this is.
+    /// Connects over TCP.
     pub fn plain(address: SocketAddr) -> Wire {
         let socket = TcpStream::connect(address).expect("a server that listens");
         socket.set_nodelay(true).expect("a socket");
@@ -32,9 +34,9 @@ impl Wire {
         }
     }
 
-    /// All that comes until the end of the stream, while this is said; then, that nothing more is.
+    /// Writes all of this and ends the stream, while it reads; returns all bytes that came.
     pub fn converse(&mut self, said: &[u8]) -> Vec<u8> {
-        let (mut said, mut heard, mut begun) = (said, Vec::new(), Instant::now());
+        let (mut said, mut heard, mut last_progress) = (said, Vec::new(), Instant::now());
         self.socket.set_nonblocking(true).expect("a socket");
         loop {
             let before = (said.len(), heard.len());
@@ -55,14 +57,14 @@ impl Wire {
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
             }
             if before != (said.len(), heard.len()) {
-                begun = Instant::now();
+                last_progress = Instant::now();
             }
-            assert!(begun.elapsed() < PATIENCE, "nothing comes and nothing goes");
+            assert!(last_progress.elapsed() < PATIENCE, "nothing comes and nothing goes");
             std::thread::yield_now();
         }
     }
 
-    /// What the kernel knows of it.
+    /// Returns the TCP socket.
     pub fn socket(&self) -> &TcpStream {
         &self.socket
     }
@@ -108,14 +110,14 @@ mod tls {
 
     pub type Session = ClientConnection;
 
-    /// A certificate for the loopback, signed by itself, and its key.
+    /// The files of a certificate for the loopback, signed by itself, and of its key.
     pub struct Certificate {
         pub certificate: PathBuf,
         pub key: PathBuf,
     }
 
     impl Certificate {
-        /// A new one, whose files have this name.
+        /// Makes a certificate, in files of this name.
         pub fn new(name: &str) -> Certificate {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
             std::fs::create_dir_all(&folder).expect("a folder");
@@ -144,11 +146,12 @@ mod tls {
             Certificate { certificate, key }
         }
 
+        /// Reads the certificate.
         pub fn der(&self) -> CertificateDer<'static> {
             CertificateDer::from_pem_file(&self.certificate).expect("a certificate")
         }
 
-        /// A client who trusts nobody else.
+        /// Returns the configuration of a client that trusts this certificate only.
         pub fn client(&self) -> Arc<ClientConfig> {
             let mut roots = RootCertStore::empty();
             roots.add(self.der()).expect("a certificate");
@@ -159,14 +162,14 @@ mod tls {
         }
     }
 
-    /// That of all servers that are not given another.
+    /// Returns the certificate of all servers that are not given another.
     pub fn certificate() -> &'static Certificate {
         static CERTIFICATE: OnceLock<Certificate> = OnceLock::new();
         CERTIFICATE.get_or_init(|| Certificate::new("server"))
     }
 
     impl Wire {
-        /// From here on TLS is spoken.
+        /// Shakes hands, and speaks TLS from here on.
         pub fn secure(self, config: Arc<ClientConfig>) -> Wire {
             let name = ServerName::try_from("localhost").expect("a name");
             let mut session = ClientConnection::new(config, name).expect("a session");
@@ -177,7 +180,7 @@ mod tls {
             Wire { socket, session: Some(Box::new(session)) }
         }
 
-        /// Says each of these in a record of its own, but all at once.
+        /// Writes each part in a record of its own, but all records at once.
         pub fn write_records<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) {
             let session = self.session.as_deref_mut().expect("TLS");
             let mut records = Vec::new();
@@ -190,6 +193,7 @@ mod tls {
             self.socket.write_all(&records).expect("it reads");
         }
 
+        /// Returns the TLS session.
         pub fn session(&self) -> &Session {
             self.session.as_deref().expect("TLS")
         }
@@ -210,7 +214,7 @@ mod tls {
     impl Read for Wire {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             match &mut self.session {
-                // The end of the stream is an error where it was not announced.
+                // An end of the stream without close_notify is an error.
                 Some(session) => Stream::new(&mut **session, &mut self.socket).read(buffer),
                 None => self.socket.read(buffer),
             }
@@ -222,7 +226,7 @@ mod tls {
             match &mut self.session {
                 Some(session) => {
                     match Stream::new(&mut **session, &mut self.socket).write(bytes)? {
-                        // Its buffer is full.
+                        // The session's buffer is full.
                         0 if !bytes.is_empty() => Err(ErrorKind::WouldBlock.into()),
                         taken => Ok(taken),
                     }

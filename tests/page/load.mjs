@@ -1,6 +1,7 @@
 /**
- * Loads a module of the page into node. The page has no package.json to call its files modules, and older nodes take a
- * `.js` without one for CommonJS; so they are loaded from a copy that has one.
+ * Loads a module of the page into Node.js. The page has no package.json that calls its files
+ * modules, and older versions take a `.js` without one for CommonJS. So it is loaded from a copy
+ * that has one.
  */
 
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

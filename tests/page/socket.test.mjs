@@ -1,15 +1,16 @@
 /**
- * The connection, with a pretend clock, pretend chance and pretend WebSockets: no test waits, none opens a port.
+ * The connection, with a pretend clock, pretend chance and pretend WebSockets: no test waits or
+ * opens a port.
  */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { createDelay, createSocket, parseLines, socketUrl, ANSWER_MS_MAX, DELAY_MS_FIRST, DELAY_MS_MAX } =
+const { Delay, Socket, parseLines, socketUrl, ANSWER_MS_MAX, DELAY_MS_FIRST, DELAY_MS_MAX } =
   await load("socket.js");
 
-/** A clock that goes only when told to. */
+/** Returns a clock that goes only when the test says so. */
 function pretendClock(random) {
   const timers = new Map();
   let last = 0;
@@ -20,9 +21,9 @@ function pretendClock(random) {
       return last;
     },
     clearTimer: (timer) => timers.delete(timer),
-    /** What is being waited for. */
+    /** The times of all timers, in ms. */
     waits: () => [...timers.values()].map(({ ms }) => ms),
-    /** Lets all that time pass. */
+    /** Lets all timers end. */
     ring() {
       for (const [timer, { call }] of [...timers]) {
         timers.delete(timer);
@@ -32,12 +33,12 @@ function pretendClock(random) {
   };
 }
 
-/** A started socket, the WebSockets that it made, and what it has told. */
+/** Returns a started socket, the WebSockets that it made, and its calls of the outside. */
 function startedSocket(closed = () => {}) {
   const clock = pretendClock(0.5);
   const told = [];
   const made = [];
-  const socket = createSocket({
+  const socket = new Socket({
     connect() {
       const webSocket = { sent: [] };
       webSocket.send = (text) => webSocket.sent.push(text);
@@ -45,7 +46,7 @@ function startedSocket(closed = () => {}) {
       made.push(webSocket);
       return webSocket;
     },
-    delay: createDelay(clock),
+    delay: new Delay(clock),
     clock,
     opened: () => told.push("opened"),
     received: (lines) => told.push(lines),
@@ -59,33 +60,36 @@ function startedSocket(closed = () => {}) {
   return { socket, clock, told, made };
 }
 
-test("delays double up to their bound and begin anew after a reset", () => {
+test("delays double up to a bound, and start anew after a reset", () => {
   const clock = pretendClock(1);
-  const delay = createDelay(clock);
+  const delay = new Delay(clock);
   const next = () => {
     delay.wait(() => {});
     const [ms] = clock.waits();
     clock.ring();
     return ms;
   };
-  assert.deepEqual(Array.from({ length: 8 }, next), [500, 1000, 2000, 4000, 8000, 16000, 20000, 20000]);
+  assert.deepEqual(
+    Array.from({ length: 8 }, next),
+    [500, 1000, 2000, 4000, 8000, 16000, 20000, 20000],
+  );
   for (let attempt = 0; attempt < 2000; attempt += 1) next();
   assert.equal(next(), DELAY_MS_MAX);
   delay.reset();
   assert.equal(next(), DELAY_MS_FIRST);
 });
 
-test("chance draws the whole delay", () => {
+test("random factor scales the whole delay", () => {
   for (const random of [0, 0.25, 0.999]) {
     const clock = pretendClock(random);
-    createDelay(clock).wait(() => {});
+    new Delay(clock).wait(() => {});
     assert.deepEqual(clock.waits(), [random * DELAY_MS_FIRST]);
   }
 });
 
-test("a delay that is skipped ends once, one that is cancelled never", () => {
+test("skipped delay ends once, cancelled delay never", () => {
   const clock = pretendClock(1);
-  const delay = createDelay(clock);
+  const delay = new Delay(clock);
   let ended = 0;
   delay.skip();
   delay.wait(() => { ended += 1; });
@@ -100,19 +104,19 @@ test("a delay that is skipped ends once, one that is cancelled never", () => {
   assert.equal(ended, 1);
 });
 
-test("a text becomes its objects, and nothing else of it arrives", () => {
+test("text becomes its objects, and other lines are left out", () => {
   assert.deepEqual(parseLines('{"a":1}'), [{ a: 1 }]);
   assert.deepEqual(parseLines('{"a":1}\n{"b":"\\n"}'), [{ a: 1 }, { b: "\n" }]);
   assert.deepEqual(parseLines('\n \nnot json\n{"a":1}\n7\nnull\n"text"\n{"cut":'), [{ a: 1 }]);
   assert.deepEqual(parseLines(""), []);
 });
 
-test("the server is the page's own, and as private", () => {
+test("address is the page's own server, as private as the page", () => {
   assert.equal(socketUrl({ protocol: "http:", host: "localhost:8080" }), "ws://localhost:8080/ws");
   assert.equal(socketUrl({ protocol: "https:", host: "chat.example" }), "wss://chat.example/ws");
 });
 
-test("lines go out and come in", () => {
+test("lines are sent and received", () => {
   const { socket, told, made: [webSocket] } = startedSocket();
   webSocket.onopen();
   webSocket.onmessage({ data: '{"type":"joined"}\n{"type":"sent"}' });
@@ -121,7 +125,7 @@ test("lines go out and come in", () => {
   assert.deepEqual(webSocket.sent, ['{"type":"leave"}']);
 });
 
-test("a lost connection is opened again after a delay", () => {
+test("lost connection is opened again after a delay", () => {
   const { clock, told, made } = startedSocket();
   made[0].onopen();
   made[0].onclose({ code: 1001 });
@@ -134,13 +138,13 @@ test("a lost connection is opened again after a delay", () => {
   assert.deepEqual(clock.waits(), [500]);
 });
 
-test("a socket that is started twice is started once", () => {
+test("socket that is started twice opens one connection", () => {
   const { socket, made } = startedSocket();
   socket.start();
   assert.equal(made.length, 1);
 });
 
-test("a stopped socket does not come back, and can be started again", () => {
+test("stopped socket stays closed until it is started again", () => {
   const { socket, clock, told, made } = startedSocket();
   socket.stop();
   socket.stop();
@@ -153,7 +157,7 @@ test("a stopped socket does not come back, and can be started again", () => {
   assert.equal(made.length, 2);
 });
 
-test("a stop while waiting, or from within closed, ends the waiting", () => {
+test("stop during a delay, or from closed, ends the delay", () => {
   const { socket, clock, made } = startedSocket();
   made[0].onclose({ code: 1006 });
   socket.stop();
@@ -164,7 +168,7 @@ test("a stop while waiting, or from within closed, ends the waiting", () => {
   assert.deepEqual(replaced.clock.waits(), []);
 });
 
-test("a connection that is given up is lost at once, its late end is not heard, and the next attempt waits long", () => {
+test("connection given up is lost at once, and retried late", () => {
   const { socket, clock, told, made } = startedSocket();
   made[0].onopen();
   for (const again of [false, true]) {
@@ -177,14 +181,14 @@ test("a connection that is given up is lost at once, its late end is not heard, 
   assert.equal(made.length, 2);
 });
 
-test("without a network an attempt that was to come soon waits long", () => {
+test("attempt that was due soon is put off without a network", () => {
   const { socket, clock, made } = startedSocket();
   made[0].onclose({ code: 1006 });
   socket.giveUp();
   assert.deepEqual(clock.waits(), [DELAY_MS_MAX]);
 });
 
-test("an attempt that leads nowhere is given up, and the next one made at once", () => {
+test("attempt without an answer is given up and repeated at once", () => {
   const { clock, told, made } = startedSocket();
   assert.deepEqual(clock.waits(), [ANSWER_MS_MAX]);
   clock.ring();
@@ -192,7 +196,7 @@ test("an attempt that leads nowhere is given up, and the next one made at once",
   assert.equal(made.length, 2);
 });
 
-test("woken, a connection is probed, and whatever it answers shows that it stands", () => {
+test("woken connection is probed, and any answer proves it alive", () => {
   const { socket, clock, told, made } = startedSocket();
   made[0].onopen();
   assert.deepEqual(clock.waits(), []);
@@ -204,7 +208,7 @@ test("woken, a connection is probed, and whatever it answers shows that it stand
   assert.deepEqual(told, ["opened", "probe", "probe", [{}]]);
 });
 
-test("woken, a connection that does not answer is lost, and another one made at once", () => {
+test("woken connection without an answer is replaced at once", () => {
   const { socket, clock, told, made } = startedSocket();
   made[0].onopen();
   socket.wake();
@@ -213,7 +217,7 @@ test("woken, a connection that does not answer is lost, and another one made at 
   assert.equal(made.length, 2);
 });
 
-test("woken, a delay is over", () => {
+test("wake ends a delay", () => {
   const { socket, clock, made } = startedSocket();
   made[0].onclose({ code: 1006 });
   socket.wake();

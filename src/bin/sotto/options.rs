@@ -106,7 +106,7 @@ static OPTIONS: [Opt; 22] = [
     opt("max-clients", Count(ANY, |c| &mut c.max_clients),
         "Most connections at one time; the limit of open descriptors may allow fewer"),
     opt("per-address", Count(ANY_OR_0, |c| &mut c.per_address),
-        "Most connections from one IPv4 address or IPv6 /64, not counting this machine; 0: no limit"),
+        "Most connections from one IPv4 address or IPv6 /64 but this machine's; 0: no limit"),
     opt("max-message", Bytes(MESSAGE_BYTES, |c| &mut c.max_message),
         "Longest WebSocket message from a client"),
     opt("outbox", Bytes(ANY, |c| &mut c.outbox),

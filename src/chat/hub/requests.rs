@@ -12,12 +12,17 @@ use std::hash::BuildHasher;
 
 use super::Hub;
 use crate::chat::clients::Urgency;
+use crate::chat::outbox::Pieces;
 use crate::chat::owners::{Fate, HeldLimit, Holder, KeyHash, Origin, OwnerToken, Sent, Vacancy};
 use crate::chat::payers::{AccountKey, Excess, Total};
-use crate::chat::protocol::{CloseCode, ErrorCode, Id, Mid, MidList, ToClient};
+use crate::chat::protocol::{CloseCode, ErrorCode, Id, Mid, MidList, ToClient, put_message_around};
 use crate::limits::{BLOCKED_MAX, KEY_BYTES, WATCHED_MAX};
 use crate::time::Now;
 use crate::token::Token;
+
+/// Length in bytes from which a body is not copied into its line first. Below it, one copy of the
+/// whole line costs less than three copies of its pieces.
+const SEPARATE_BODY_BYTES: usize = 256;
 
 const BAD_ID: &str = "an id is 1 to 64 bytes of letters, digits and . _ - @ +";
 
@@ -187,8 +192,7 @@ impl Hub {
         }
         let recipient = self.recipient(from, to)?;
         let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
-        self.write_line(&ToClient::Message { from: &from.id, body, mid, at });
-        let held = self.route(from, to, recipient, mid, now)?;
+        let held = self.route_body(from, to, recipient, body, mid, now)?;
         self.mid = mid;
         self.clients.counters.messages += 1;
         if let Some((owner, hash)) = repeatable
@@ -203,6 +207,31 @@ impl Hub {
         Ok(())
     }
 
+    /// Makes a message of a body and routes it. A long body is not copied on the way to the line.
+    fn route_body(
+        &mut self,
+        from: &Sender,
+        to: &str,
+        recipient: Holder,
+        body: &str,
+        mid: Mid,
+        now: Now,
+    ) -> Result<bool, Refusal> {
+        let at = now.unix_ms;
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let held = if body.len() < SEPARATE_BODY_BYTES {
+            ToClient::Message { from: &from.id, body, mid, at }.write(&mut line);
+            self.route(from, to, recipient, mid, &line[..], now)
+        } else {
+            let body_at = put_message_around(&mut line, &from.id, mid, at);
+            let pieces = Pieces([&line[..body_at], body.as_bytes(), &line[body_at..]]);
+            self.route(from, to, recipient, mid, pieces, now)
+        };
+        self.line = line;
+        held
+    }
+
     fn answer_repeated(&mut self, from: &Sender, reference: &str, sent: Sent, now: Now) {
         let Sent { mid: count, at, to, held, fate } = sent;
         let mid = Mid { count, ..self.mid };
@@ -212,20 +241,19 @@ impl Hub {
         self.report_fate(from.token, &to, &[count], fate, now);
     }
 
-    /// Puts the message in the scratch line into the recipient's outbox, or holds it for an owned
-    /// id. Returns `true` if the recipient is away.
-    fn route(
+    /// Puts a message into the recipient's outbox, or holds it for an owned id. Returns `true` if
+    /// the recipient is away.
+    fn route<'l>(
         &mut self,
         from: &Sender,
         to: &str,
         recipient: Holder,
         mid: Mid,
+        line: impl Into<Pieces<'l>> + Copy,
         now: Now,
     ) -> Result<bool, Refusal> {
         match recipient {
-            Holder::Client(token) if self.clients.push(token, &self.line, Urgency::Now) => {
-                Ok(false)
-            }
+            Holder::Client(token) if self.clients.push(token, line, Urgency::Now) => Ok(false),
             Holder::Client(token) => {
                 self.close(token, CloseCode::TryAgainLater, now);
                 let text = format!("{to} was too slow to read and has been disconnected");
@@ -233,9 +261,7 @@ impl Hub {
             }
             Holder::Owner(owner) => {
                 let origin = Origin { id: &from.id, holder: from.holder(), account: from.account };
-                let held =
-                    self.owners.hold(owner, mid.count, &origin, &self.line, &mut self.payers);
-                match held {
+                match self.owners.hold(owner, mid.count, &origin, line, &mut self.payers) {
                     Ok(()) => Ok(!self.push_held(owner)),
                     Err(limit) => refuse(ErrorCode::Full, full(&limit, to)),
                 }

@@ -16,12 +16,11 @@
 //!
 //! The owner of the messages, and the limit for them, are not known here.
 
-use super::Origin;
-use crate::chat::owners::Holder;
+use super::{Holder, Origin};
+use crate::chat::outbox::Pieces;
 use crate::chat::payers::AccountKey;
 use crate::chat::protocol::Id;
 use crate::limits::{HELD_BYTES, HELD_POOL_BYTES_MAX};
-use crate::memory::extend_tightly;
 
 /// The held messages of one owned id.
 #[derive(Debug, Default)]
@@ -125,9 +124,11 @@ impl HeldPool {
 
 impl Held {
     /// Adds a message. `line` is kept as it will leave.
-    pub fn push(&mut self, mid: u64, origin: &Origin<'_>, line: &[u8]) {
+    pub fn push<'l>(&mut self, mid: u64, origin: &Origin<'_>, line: impl Into<Pieces<'l>>) {
         let Origin { id, holder, account } = *origin;
-        extend_tightly(&mut self.lines, line);
+        let line = line.into();
+        let bytes = (HELD_BYTES + line.len()) as u32;
+        line.append_tightly_to(&mut self.lines);
         if self.messages.capacity() == 0 {
             // A vector would reserve four entries at first; for many owners one message is all that
             // is ever held.
@@ -135,7 +136,7 @@ impl Held {
         }
         let end = self.lines.len() as u32;
         self.messages.push(Message { mid, from: Some(id.clone()), sender: holder, end, account });
-        self.charge(account, (HELD_BYTES + line.len()) as u32);
+        self.charge(account, bytes);
     }
 
     /// Returns the bytes of the queue that this account pays for; 0 for the exempt one.

@@ -122,7 +122,7 @@ fn hold(table: &mut Table, owner: OwnerToken, mid: u64) -> bool {
     let holder = Holder::Client(token(9));
     let origin = Origin { id: &id("bob"), holder, account: AccountKey::EXEMPT };
     let line = format!("{mid:04}");
-    table.owners.hold(owner, mid, &origin, line.as_bytes(), &mut table.payers).is_ok()
+    table.owners.hold(owner, mid, &origin, &line, &mut table.payers).is_ok()
 }
 
 /// Acknowledges one message, and returns its sender.

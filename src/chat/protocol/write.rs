@@ -14,7 +14,7 @@
 use std::fmt;
 use std::io::Write as _;
 
-use super::{Mids, ToClient};
+use super::{Id, Mid, Mids, ToClient};
 use crate::limits::MID_BYTES_MAX;
 
 impl ToClient<'_> {
@@ -27,10 +27,7 @@ impl ToClient<'_> {
                 append(out, format_args!(r#","max_message":{max_message},"hold":{hold}}}"#));
             }
             ToClient::Message { from, body, mid, at } => {
-                put(
-                    out,
-                    [r#"{"type":"message","from":""#, from, r#"","body":"#, body, r#","mid":""#],
-                );
+                put(out, [MESSAGE_FROM, from, BODY, body, r#","mid":""#]);
                 put_all(out, [mid.write(&mut [0; MID_BYTES_MAX]), br#"","at":"#]);
                 put(out, [itoa::Buffer::new().format(*at)]);
                 out.push(b'}');
@@ -78,12 +75,25 @@ fn put_report(out: &mut Vec<u8>, beginning: &str, id: &str, mids: &Mids<'_>) {
     put(out, ["]}"]);
 }
 
+const MESSAGE_FROM: &str = r#"{"type":"message","from":""#;
+const BODY: &str = r#"","body":"#;
+
+/// Appends a `message` line without its body, and returns the position of the body in it.
+///
+/// A long body goes from the read buffer straight to the recipient's lines.
+pub fn put_message_around(out: &mut Vec<u8>, from: &Id, mid: Mid, at: u64) -> usize {
+    let start = out.len();
+    ToClient::Message { from, body: "", mid, at }.write(out);
+    start + MESSAGE_FROM.len() + from.len() + BODY.len()
+}
+
 /// Appends parts of text.
 fn put<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {
     put_all(out, parts.map(str::as_bytes));
 }
 
 /// Appends parts of text, and reserves capacity for all of them once.
+#[inline]
 pub fn put_all<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N]) {
     out.reserve(parts.iter().map(|part| part.len()).sum());
     for part in parts {

@@ -57,10 +57,7 @@ impl<S: Stream> Connection<S> {
             }
             State::Http(_) => self.respond(http::timed_out(now.unix_ms), now, shared),
             State::WebSocket(socket) => match socket.due(now, &shared.limits) {
-                Due::Resume => {
-                    socket.is_paused = false;
-                    socket.resume_reading(now);
-                }
+                Due::Resume => socket.is_paused = false,
                 Due::Close => self.close(CloseCode::Policy.into(), now, shared),
                 Due::Ping => {
                     // It leaves in this turn's flush. If the kernel refuses it, silence does not

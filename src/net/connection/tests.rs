@@ -101,7 +101,7 @@ impl Talk {
         self.connection.note_readable();
         let is_closed = self.wire().end || self.wire().reset;
         if is_closed {
-            self.connection.note_read_closed();
+            self.connection.note_read_closed(self.now);
         }
         self.visit();
     }
@@ -121,12 +121,14 @@ impl Talk {
         let mut input = connection.receive(buffer, *now, shared);
         while let Some(incoming) = connection.next(&mut input, *now, shared) {
             match &incoming {
-                Incoming::Open => {}
+                Incoming::Open | Incoming::Closed => {}
                 Incoming::Text(text) => connection.send_text(text.as_bytes(), shared),
                 Incoming::Binary(bytes) => connection.send(Opcode::Binary, bytes, shared),
             }
             received.push(match incoming {
                 Incoming::Open => Incoming::Open,
+                // Seen by its answer.
+                Incoming::Closed => continue,
                 Incoming::Text(payload) => text(&payload),
                 Incoming::Binary(bytes) => Incoming::Binary(bytes),
             });
@@ -195,7 +197,7 @@ impl Talk {
         self.taken();
         self.expire_after(time);
         assert_eq!(self.taken(), close_frame(1008));
-        self.assert_lingering();
+        self.assert_closing();
     }
 
     /// Returns the time that is left until the deadline.
@@ -212,6 +214,15 @@ impl Talk {
         assert_eq!((self.connection.unsent(), self.connection.pipe.out_capacity()), (0, 0));
         assert_eq!(self.deadline(), None);
         assert!(!self.connection.wants_read());
+    }
+
+    /// Our close frame has left, our side is open, and the peer's close frame is waited for.
+    #[track_caller]
+    fn assert_closing(&self) {
+        assert!(!self.connection.is_gone());
+        assert!(!self.wire().shut);
+        assert_eq!(self.deadline(), Some(LINGER));
+        assert_eq!(self.shared.incomplete_bytes(), 0);
     }
 
     /// Asserts that our side is shut, and that the connection reads on for [`LINGER`].

@@ -1,7 +1,10 @@
 //! The WebSocket state of a [`Connection`](super::Connection): liveness, rate and incomplete input.
 //!
-//! Invariant: while the peer is not read, because the kernel refuses our output or because it is in
-//! debt, neither its silence counts nor the time for its incomplete message.
+//! Invariants:
+//! - While the kernel refuses our output the peer is not read, and neither its silence counts nor
+//!   the time for its incomplete message.
+//! - A peer in debt is not read either, for [`DEBT_MAX`](crate::limits::DEBT_MAX) at most. Both go
+//!   on, so a dead peer is found in time.
 //!
 //! The connection decides how to act on a deadline that has passed.
 
@@ -9,7 +12,7 @@ use std::time::Instant;
 
 use super::Limits;
 use crate::limits::MESSAGE_TIMEOUT;
-use crate::net::frames::{CloseCode, Codec, Frames, Input, Message};
+use crate::net::frames::{CloseCode, CloseSearch, Codec, Frames, Input, Message};
 use crate::net::rate::Bucket;
 use crate::time::Now;
 
@@ -38,6 +41,8 @@ pub enum Liveness {
     Heard(Instant),
     /// A ping for it was queued at this time, and left with the flush of that turn.
     Pinged(Instant),
+    /// It has closed its side while it was in debt. Its input is read until this time.
+    Ending(Instant),
 }
 
 /// The action that is due when a deadline has passed.
@@ -58,10 +63,24 @@ impl Liveness {
         !matches!(self, Liveness::Joining(_))
     }
 
-    /// Notes that bytes arrived. They do not extend the join timeout.
-    pub fn note_heard(&mut self, now: Instant) {
-        if self.has_joined() {
+    /// Ends the join timeout.
+    pub fn mark_joined(&mut self, now: Instant) {
+        if !self.has_joined() {
             *self = Liveness::Heard(now);
+        }
+    }
+
+    /// Notes that bytes arrived. They extend neither the join timeout nor an end.
+    pub fn note_heard(&mut self, now: Instant) {
+        if let Liveness::Heard(_) | Liveness::Pinged(_) = self {
+            *self = Liveness::Heard(now);
+        }
+    }
+
+    /// Sets the latest end of a peer that has closed its side, unless there is one.
+    pub fn end_by(&mut self, by: Instant) {
+        if let Liveness::Heard(_) | Liveness::Pinged(_) = self {
+            *self = Liveness::Ending(by);
         }
     }
 }
@@ -103,10 +122,12 @@ impl WebSocket {
     }
 
     /// Gives incomplete input back to the codec's budget.
-    pub fn release(&mut self, codec: &mut Codec) {
-        if let Some(partial) = &mut self.partial {
-            partial.frames.release(codec);
-        }
+    ///
+    /// Returns a search for the peer's close frame behind that input.
+    pub fn release(&mut self, codec: &mut Codec) -> CloseSearch {
+        self.partial
+            .take()
+            .map_or_else(CloseSearch::default, |mut partial| partial.frames.release(codec))
     }
 
     /// Begins the peer's silence, and the time for its incomplete message, anew: it was not read
@@ -118,29 +139,35 @@ impl WebSocket {
         }
     }
 
-    /// Returns the next deadline. Nothing extends the one for joining.
+    /// Returns the next deadline. Nothing extends the one for joining, nor that of an end.
     pub fn deadline(&self, is_stalled: bool, limits: &Limits) -> Option<Instant> {
-        let joining = match self.liveness {
-            Liveness::Joining(join_by) => Some(join_by),
+        let fixed = match self.liveness {
+            Liveness::Joining(by) | Liveness::Ending(by) => Some(by),
             _ => None,
         };
         let other = match limits.rate {
-            Some(rate) if self.is_paused => self.bucket.paid_at(rate),
+            Some(rate) if self.is_paused => {
+                // A message that has begun holds memory, in debt or not.
+                self.bucket.paid_at(rate).into_iter().chain(self.message_deadline()).min()
+            }
             _ if is_stalled => None,
             _ => self.reading_deadline(limits),
         };
-        joining.into_iter().chain(other).min()
+        fixed.into_iter().chain(other).min()
     }
 
     /// The next deadline of a peer that is being read.
     fn reading_deadline(&self, limits: &Limits) -> Option<Instant> {
         let silent = match self.liveness {
-            Liveness::Joining(_) => None,
+            Liveness::Joining(_) | Liveness::Ending(_) => None,
             Liveness::Heard(at) => Some(at + limits.ping),
             Liveness::Pinged(at) => Some(at + (limits.timeout - limits.ping)),
         };
-        let partial = self.partial.as_ref().map(|partial| partial.since + MESSAGE_TIMEOUT);
-        silent.into_iter().chain(partial).min()
+        silent.into_iter().chain(self.message_deadline()).min()
+    }
+
+    fn message_deadline(&self) -> Option<Instant> {
+        self.partial.as_ref().map(|partial| partial.since + MESSAGE_TIMEOUT)
     }
 
     /// Returns the action that is due, after a deadline has passed.
@@ -148,11 +175,12 @@ impl WebSocket {
         let is_late = |partial: &PartialMessage| partial.since + MESSAGE_TIMEOUT <= now.instant;
         let is_in_debt = limits.rate.is_some_and(|rate| self.bucket.is_in_debt(rate, now.instant));
         match self.liveness {
+            Liveness::Joining(by) if by <= now.instant => Due::Close,
             _ if self.is_paused && !is_in_debt => Due::Resume,
             Liveness::Joining(_) => Due::Close,
             _ if self.partial.as_deref().is_some_and(is_late) => Due::Close,
             Liveness::Heard(_) => Due::Ping,
-            Liveness::Pinged(_) => Due::End,
+            Liveness::Pinged(_) | Liveness::Ending(_) => Due::End,
         }
     }
 }

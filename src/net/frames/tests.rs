@@ -124,8 +124,8 @@ impl Client {
     }
 }
 
-/// Returns the messages, answers and refusal that a stream in these pieces comes to. Nothing is left
-/// behind.
+/// Returns the messages, answers and refusal that a stream in these pieces comes to. Nothing is
+/// left behind.
 fn receive_pieces<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> Received {
     let mut codec = codec();
     let mut client = Client::default();
@@ -362,6 +362,25 @@ fn close_frame_ends_an_open_message() {
     check(&frames.concat(), &[Message::Close(1005)], &[CLOSE, 0], None);
 }
 
+#[test]
+fn close_search_skips_payloads_of_every_form_of_length() {
+    for len in [0, 125, 126, 65_535, 65_536] {
+        let bytes = [frame(BINARY, &vec![CLOSE; len]), frame(CLOSE, b"")].concat();
+        for cut in [1, 7, bytes.len()] {
+            let mut search = CloseSearch::default();
+            let found: Vec<bool> = bytes.chunks(cut).map(|piece| search.find(piece)).collect();
+            assert!(found.last() == Some(&true) && search.is_found(), "{len}");
+            let mut search = CloseSearch::default();
+            let before = &bytes[..bytes.len() - 6];
+            assert!(!before.chunks(cut).any(|piece| search.find(piece)), "{len}");
+        }
+    }
+    // The longest length there is, and a header that no client may send.
+    let mut search = CloseSearch::default();
+    assert!(!search.find(&[&header(BINARY, u64::MAX)[..], &[CLOSE; 1000]].concat()));
+    assert!(CloseSearch::default().find(&[TEXT, 1, b'x', CLOSE]));
+}
+
 // ---- memory ----
 
 #[test]
@@ -592,7 +611,8 @@ fn script() -> impl Strategy<Value = Script> {
 /// A masked frame, most often a text by itself, whose payload may be no UTF-8, and whose length may
 /// be over the limit.
 fn almost_text() -> impl Strategy<Value = Vec<u8>> {
-    let first = prop_oneof![6 => Just(TEXT), 1 => any::<u8>(), 1 => prop::sample::select(vec![TEXT & !FIN, CONTINUATION])];
+    let fragment = prop::sample::select(vec![TEXT & !FIN, CONTINUATION]);
+    let first = prop_oneof![6 => Just(TEXT), 1 => any::<u8>(), 1 => fragment];
     let payload = prop_oneof![
         6 => ("[a-zé€😀]", size()).prop_map(|(letter, len)| letter.repeat(len / letter.len()).into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..9),
@@ -614,9 +634,25 @@ fn almost_text() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// The same text, as a first fragment and an empty last one. Any other frame stays as it is.
+fn in_two_fragments(bytes: &[u8]) -> Vec<u8> {
+    match bytes {
+        [TEXT, rest @ ..] => [&[TEXT & !FIN], rest, &frame(CONTINUATION | FIN, b"")].concat(),
+        _ => bytes.to_vec(),
+    }
+}
+
+/// Any byte; half of the time one that begins a frame.
+fn likely_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![any::<u8>(), prop::sample::select(vec![TEXT, PING, 0x80, 0x81])]
+}
+
 proptest! {
     // Cases that failed are printed, and kept as ordinary tests; not as files.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(128)
+    })]
 
     #[test]
     fn two_streams_cut_anywhere_never_mix(
@@ -627,17 +663,22 @@ proptest! {
         check_interleaved([&alice, &bob], cuts);
     }
 
-    /// Byte by byte no frame comes whole, so each goes through a context.
+    /// A text is read in three ways: in the read buffer, in the buffer of a frame that comes byte
+    /// by byte, and by a context, where an empty fragment follows.
     #[test]
-    fn text_unmasked_in_place_equals_text_from_a_context(frames in prop::collection::vec(almost_text(), 1..4)) {
+    fn text_unmasked_in_place_equals_text_from_a_context(
+        frames in prop::collection::vec(almost_text(), 1..4),
+    ) {
         let stream = frames.concat();
         let in_place = receive_pieces([&stream[..]].into_iter());
-        prop_assert_eq!(receive_pieces(stream.chunks(1)), in_place);
+        prop_assert_eq!(&receive_pieces(stream.chunks(1)), &in_place);
+        let fragments: Vec<u8> = frames.iter().flat_map(|frame| in_two_fragments(frame)).collect();
+        prop_assert_eq!(receive_pieces([&fragments[..]].into_iter()), in_place);
     }
 
     #[test]
     fn arbitrary_bytes_never_panic_and_leave_nothing_behind(
-        bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(vec![TEXT, PING, 0x80, 0x81])], 0..300),
+        bytes in prop::collection::vec(likely_byte(), 0..300),
         len in 1..20usize,
     ) {
         let whole = receive_pieces([&bytes[..]].into_iter());

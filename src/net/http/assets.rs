@@ -37,18 +37,31 @@ const PNG: &str = "image/png";
 const MANIFEST: &str = "application/manifest+json";
 
 /// Every file of `www/`; a test compares this table with the folder.
-pub static FILES: [Asset; 21] = [
+pub static FILES: [Asset; 34] = [
     Asset::new("index.html", HTML, include_bytes!("../../../www/index.html")),
     Asset::new("style.css", CSS, include_bytes!("../../../www/style.css")),
+    Asset::new("chat.css", CSS, include_bytes!("../../../www/chat.css")),
     Asset::new("main.js", JAVASCRIPT, include_bytes!("../../../www/main.js")),
     Asset::new("store.js", JAVASCRIPT, include_bytes!("../../../www/store.js")),
+    Asset::new("state.js", JAVASCRIPT, include_bytes!("../../../www/state.js")),
+    Asset::new("conversations.js", JAVASCRIPT, include_bytes!("../../../www/conversations.js")),
+    Asset::new("identity.js", JAVASCRIPT, include_bytes!("../../../www/identity.js")),
     Asset::new("outgoing.js", JAVASCRIPT, include_bytes!("../../../www/outgoing.js")),
+    Asset::new("unsaved.js", JAVASCRIPT, include_bytes!("../../../www/unsaved.js")),
+    Asset::new("signals.js", JAVASCRIPT, include_bytes!("../../../www/signals.js")),
+    Asset::new("bounded.js", JAVASCRIPT, include_bytes!("../../../www/bounded.js")),
     Asset::new("protocol.js", JAVASCRIPT, include_bytes!("../../../www/protocol.js")),
     Asset::new("socket.js", JAVASCRIPT, include_bytes!("../../../www/socket.js")),
     Asset::new("history.js", JAVASCRIPT, include_bytes!("../../../www/history.js")),
+    Asset::new("saving.js", JAVASCRIPT, include_bytes!("../../../www/saving.js")),
+    Asset::new("remembered.js", JAVASCRIPT, include_bytes!("../../../www/remembered.js")),
     Asset::new("tab.js", JAVASCRIPT, include_bytes!("../../../www/tab.js")),
+    Asset::new("back.js", JAVASCRIPT, include_bytes!("../../../www/back.js")),
     Asset::new("view.js", JAVASCRIPT, include_bytes!("../../../www/view.js")),
+    Asset::new("gestures.js", JAVASCRIPT, include_bytes!("../../../www/gestures.js")),
+    Asset::new("list.js", JAVASCRIPT, include_bytes!("../../../www/list.js")),
     Asset::new("log.js", JAVASCRIPT, include_bytes!("../../../www/log.js")),
+    Asset::new("row.js", JAVASCRIPT, include_bytes!("../../../www/row.js")),
     Asset::new("dom.js", JAVASCRIPT, include_bytes!("../../../www/dom.js")),
     Asset::new("dates.js", JAVASCRIPT, include_bytes!("../../../www/dates.js")),
     Asset::new("text.js", JAVASCRIPT, include_bytes!("../../../www/text.js")),

@@ -11,10 +11,7 @@ use proptest::prelude::*;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion, version};
 
 use super::*;
-use crate::chat::hub::Hub;
-use crate::config::Config;
 use crate::limits::{HANDSHAKES_PER_TURN, HEAD_BYTES_MAX, LINGER, READ_BYTES, WRITE_STALL};
-use crate::net::addresses::Addresses;
 use crate::net::connection::tests::{CLOSE, TEXT, UPGRADE, frame, ours};
 use crate::net::connection::{Connection, End, Incoming, Limits, Shared, View};
 use crate::net::http::assets::Files;
@@ -135,7 +132,7 @@ impl Talk {
         let Talk { connection, shared, buffer, now, received, wire, .. } = self;
         connection.note_readable();
         if wire.borrow().end {
-            connection.note_read_closed();
+            connection.note_read_closed(*now);
         }
         if connection.is_stalled() {
             connection.flush(*now, shared);
@@ -475,15 +472,20 @@ struct Crowd {
 impl Crowd {
     fn new(closed: bool) -> Crowd {
         let Talk { shared, now, .. } = Talk::new(&version::TLS13);
-        let (hub_limits, _) = server::limits(&Config::default());
-        let server = Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), shared);
+        let server = server::tests::server_over(shared);
         let mut crowd = Crowd { server, wires: Vec::new(), ready: Vec::new(), now };
         for _ in 0..HANDSHAKES_PER_TURN * 2 + 1 {
             let coming = ciphertext(&mut client(&version::TLS13)).into();
             let wire = Rc::new(RefCell::new(Wire { coming, end: closed, ..Wire::default() }));
             let stream = TlsStream::new(Scripted(wire.clone()), &identity().0).expect("a session");
             let register = |_: &mut _, token| {
-                crowd.ready.push(Ready { token, readable: true, writable: true, closed });
+                crowd.ready.push(Ready {
+                    token,
+                    readable: true,
+                    writable: true,
+                    closed,
+                    failed: false,
+                });
                 Ok(())
             };
             let accepted =
@@ -568,11 +570,9 @@ fn close_notify_without_end_of_stream_is_an_answered_end() {
 #[test]
 fn unsent_close_notify_leaves_before_the_end_of_the_stream() {
     let mut talk = Talk::open(&version::TLS13);
-    let Talk { connection, now, shared, .. } = &mut talk;
-    connection.close(1000, *now, shared);
-    // The close frame is a record of 26 bytes, and there is no room behind it.
+    // Our close frame is a record of 26 bytes, and the kernel takes none of the record behind it.
     talk.wire().window = Some(26);
-    talk.exchange();
+    talk.send(frame(CLOSE, b"\x03\xe8"));
     assert_eq!(
         (talk.delivered.clone(), talk.delivered_end, talk.wire().shut),
         (ours(CLOSE, b"\x03\xe8"), false, false)
@@ -585,11 +585,13 @@ fn unsent_close_notify_leaves_before_the_end_of_the_stream() {
 #[test]
 fn input_after_our_close_notify_is_discarded_undecrypted() {
     let mut talk = Talk::open(&version::TLS13);
-    let partial_record = [&[0x17, 3, 3, 0x40, 0][..], &[0; 5000]].concat();
-    talk.wire().coming.extend(&partial_record);
-    talk.exchange();
-    assert!(talk.shared.incomplete_bytes() > partial_record.len());
     talk.connection.close(1000, talk.now, &mut talk.shared);
+    talk.exchange();
+    assert!(!talk.delivered_end && !talk.wire().shut, "the peer's close frame is missing");
+    talk.client.writer().write_all(&frame(CLOSE, b"\x03\xe8")).expect("its buffer takes it");
+    let close = ciphertext(&mut talk.client);
+    let partial_record = [&[0x17, 3, 3, 0x40, 0][..], &[0; 5000]].concat();
+    talk.wire().coming.extend([close, partial_record].concat());
     talk.exchange();
     assert!(talk.delivered_end && talk.wire().shut);
     assert_eq!(talk.shared.incomplete_bytes(), 0);

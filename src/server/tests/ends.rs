@@ -15,10 +15,7 @@ fn each_end_has_its_close_code() {
         play.run();
         assert_eq!(alice.receive(), [close]);
         assert!(bob.receive().concat().ends_with(r#""online":false}"#));
-        assert!(
-            !alice.is_dropped() && alice.socket.borrow().shut,
-            "lingering: our side is shut, and the peer is still read"
-        );
+        assert!(!alice.is_dropped() && !alice.socket.borrow().shut, "hers is waited for");
         play.pass(LINGER);
         play.run();
         assert!(alice.is_dropped());
@@ -31,6 +28,52 @@ fn each_end_has_its_close_code() {
     check(&[0x81, 0], "close 1002");
     // The first end counts, even if another follows in the same segment.
     check(&[frame(TEXT, br#"{"type":"leave"}"#), vec![0x81, 0]].concat(), "close 1000");
+}
+
+#[test]
+fn our_side_is_shut_after_both_close_frames() {
+    let mut play = Play::new();
+    let [alice] = play.join(["alice"]);
+    alice.send_text(r#"{"type":"leave"}"#);
+    play.run();
+    assert_eq!(alice.receive(), ["close 1000"]);
+    assert!(!alice.socket.borrow().shut);
+    alice.send_bytes(&frame(OpCode::Control(Control::Close), &1000u16.to_be_bytes()));
+    play.run();
+    assert!(alice.socket.borrow().shut && !alice.is_dropped());
+    alice.end();
+    play.run();
+    assert!(alice.is_dropped());
+}
+
+#[test]
+fn answers_leave_before_the_answer_to_a_close_frame() {
+    let mut play = Play::new();
+    let bob = play.open();
+    bob.send_text(&join_with_key("bob"));
+    play.run();
+    bob.receive();
+    // All of a client's life in one segment.
+    let alice = play.connect();
+    let close = frame(OpCode::Control(Control::Close), &1000u16.to_be_bytes());
+    let send = r#"{"type":"send","to":"bob","body":"hi","ref":"r"}"#;
+    let lines = [&join("alice"), send, "nonsense"].join("\n");
+    alice.send_bytes(&[HANDSHAKE.as_bytes(), &frame(TEXT, lines.as_bytes()), &close[..]].concat());
+    play.run();
+    let bytes = alice.read();
+    let (texts, rest) = split_frames(&bytes[bytes.len() - frames_len(&bytes)..]);
+    assert!(rest.is_empty());
+    let [answers, close] = &texts[..] else { panic!("{texts:?}") };
+    let kinds = ["joined", "sent", "error"].map(|kind| format!(r#"{{"type":"{kind}""#));
+    assert!(answers.lines().zip(&kinds).all(|(line, kind)| line.starts_with(kind)), "{answers}");
+    assert_eq!((answers.lines().count(), &**close), (3, "close 1000"));
+    assert_eq!(bob.receive(), [message("alice", "hi", 1)]);
+}
+
+/// Returns the length of the frames behind the response to a handshake.
+fn frames_len(bytes: &[u8]) -> usize {
+    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").expect("a response");
+    bytes.len() - head - 4
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn events(play: &Play, random: &mut Random) -> Vec<Ready> {
     if random.happens(20) {
         let token = play.clients[random.below(play.clients.len())].token;
         let [readable, writable] = [50, 50].map(|percent| random.happens(percent));
-        ready.push(Ready { token, readable, writable, closed: false });
+        ready.push(Ready { token, readable, writable, closed: false, failed: false });
     }
     ready.sort_by_cached_key(|_| random.next());
     ready

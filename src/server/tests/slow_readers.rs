@@ -3,6 +3,7 @@
 use std::iter;
 
 use super::*;
+use crate::limits::PRESSING_BYTES;
 use crate::limits::WRITE_STALL;
 
 /// Returns this many short lines. Hundreds fit into one read, and each grows on its way, by its
@@ -189,4 +190,19 @@ fn watcher_too_slow_for_presence_is_dropped_in_the_same_turn() {
         play.turn();
     }
     assert!(alice.is_dropped());
+}
+
+#[test]
+fn long_lines_leave_within_the_turn_and_reuse_one_buffer() {
+    let mut play = Play::with(100, |_| {});
+    let [alice, bob] = play.join(["alice", "bob"]);
+    let lines = 2 * PRESSING_BYTES / 10_000 + 2;
+    for _ in 0..lines {
+        alice.send_text(&send("bob", &"x".repeat(10_000)));
+    }
+    play.run();
+    let texts = bob.receive();
+    assert_eq!(count_lines(&texts), lines);
+    assert!(texts.iter().all(|text| text.len() < PRESSING_BYTES + 11_000), "one text is too long");
+    assert!(texts.len() > 1);
 }

@@ -51,7 +51,8 @@ fn stale_token_does_not_reach_the_next_owner_of_its_key() {
     let [carol] = play.join(["carol"]);
     assert_eq!(carol.token.key(), alice.token.key(), "the slab reuses its keys");
     // The kernel reported these before the old connection was removed.
-    let spurious = Ready { token: alice.token, readable: true, writable: true, closed: true };
+    let spurious =
+        Ready { token: alice.token, readable: true, writable: true, closed: true, failed: false };
     play.server.turn(play.now, &[spurious, spurious]);
     bob.send_text(&send("carol", "still here"));
     play.run();

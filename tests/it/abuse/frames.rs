@@ -1,4 +1,4 @@
-//! Frames that are broken or never end, and lines that are no requests.
+//! Frames that are broken or never end, and malformed requests.
 
 use std::io::{Read, Write};
 
@@ -10,27 +10,27 @@ use crate::raw::{
 };
 use crate::support::{Client, Wire};
 
-/// All that comes until the end of the stream.
+/// Reads to the end of the stream.
 fn rest(mut stream: Wire) -> Vec<u8> {
     let mut heard = Vec::new();
     stream.read_to_end(&mut heard).expect("the end of the stream, and no reset");
     heard
 }
 
-/// A header of a frame that says it is so long.
+/// Returns the header of a frame with a payload of `len` bytes.
 fn announce(first: u8, len: u64) -> Vec<u8> {
     [&[first, 0xff][..], &len.to_be_bytes(), &[0; 4]].concat()
 }
 
 #[test]
-fn a_broken_frame_is_answered_with_its_close_code_and_then_the_socket_is_closed() {
+fn broken_frame_gets_its_close_code_and_the_end_of_the_stream() {
     let watched = Watched::start(&[]);
     let check = |said: &[Vec<u8>], code: u16| {
         let mut stream = connect(&watched.server);
         stream
             .write_all(&[&said.concat()[..], &frame(PING, b"behind")].concat())
             .expect("it reads");
-        // Behind the code there may be a reason; behind that there is nothing.
+        // A reason may follow the code, and nothing follows the frame.
         let heard = rest(stream);
         assert_eq!(
             (heard[0], heard[2..4].to_vec()),
@@ -65,14 +65,14 @@ fn a_broken_frame_is_answered_with_its_close_code_and_then_the_socket_is_closed(
         check(&[announce(TEXT | FIN, len)], 1009);
     }
     check(&[begins(), announce(CONTINUATION | FIN, 65_534)], 1009);
-    // The first bit of a length of 8 bytes must not be set, but nothing is that long in any case.
+    // The first bit of an 8-byte length must not be set, but such a length is over the limit first.
     check(&[announce(TEXT | FIN, 1 << 63)], 1009);
     watched.assert_as_before();
 }
 
 #[test]
-fn a_message_that_never_ends_is_closed_with_1008_joined_or_not() {
-    let watched = Watched::start(&["--join-timeout", "1"]);
+fn unfinished_message_is_closed_with_1008_joined_or_not() {
+    let watched = Watched::start(&["--join-timeout", "5"]);
     let mut unjoined = connect(&watched.server);
     unjoined.write_all(&frame(TEXT, b"one")[..3]).expect("it reads");
     let [mut partial, mut open] = ["partial", "open"].map(|id| Client::join(&watched.server, id));
@@ -86,8 +86,8 @@ fn a_message_that_never_ends_is_closed_with_1008_joined_or_not() {
 }
 
 #[test]
-fn frames_that_are_announced_and_never_sent_take_the_memory_of_their_headers() {
-    let watched = Watched::start_after(1000, &[]);
+fn announced_frames_take_the_memory_of_their_headers() {
+    let watched = Watched::start_after(1000, &["--join-timeout", "3600"]);
     let mut streams: Vec<Wire> = (0..1000).map(|_| connect(&watched.server)).collect();
     for stream in &mut streams {
         stream.write_all(&announce(TEXT | FIN, 65_536)).expect("it reads");
@@ -99,7 +99,7 @@ fn frames_that_are_announced_and_never_sent_take_the_memory_of_their_headers() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_and_passed_on_to_nobody() {
+fn malformed_request_is_refused_and_reaches_no_recipient() {
     let watched = Watched::start(&[]);
     let mut bob = Client::join(&watched.server, "bob");
     let mut alice = Client::join(&watched.server, "alice");

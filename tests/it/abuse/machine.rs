@@ -1,7 +1,8 @@
-//! A machine that has no more descriptors, stops for a while, or does not read the log.
+//! A machine that has no more descriptors, sleeps for a while, or does not read the log.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -17,26 +18,26 @@ fn set_descriptor_limit(server: &Server, limit: u64) {
 }
 
 #[test]
-fn without_descriptors_it_neither_spins_nor_floods_the_log_and_goes_on_when_one_is_free() {
+fn without_descriptors_server_stays_quiet_until_one_is_free() {
     let watched = Watched::start(&["--max-clients", "1000"]);
     let server = &watched.server;
-    let mut held: Vec<Client> = (0..5).map(|n| Client::join(server, &n.to_string())).collect();
-    server.wait_for_descriptors(watched.descriptors + held.len());
-    // No more than are open now. A limit that is lowered takes none away.
+    let mut clients: Vec<Client> = (0..5).map(|n| Client::join(server, &n.to_string())).collect();
+    server.wait_for_descriptors(watched.descriptors + clients.len());
+    // As many as are open now. A lowered limit closes none of them.
     set_descriptor_limit(server, server.descriptors() as u64);
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     let waiting: Vec<_> = (0..10).map(|_| server.knock()).collect();
-    // It tries again every 100 ms, and says so once a second.
+    // The server tries again every 100 ms, and logs it once a second.
     server.wait_for_log("cannot accept connections");
     let line = server.wait_for_log("cannot accept connections");
     let times = line
         .split_once(" times more")
         .and_then(|(line, _)| line.rsplit('(').next()?.parse::<u32>().ok());
     assert!(times.is_some_and(|times| times <= 20), "{line}");
-    // Those who are here are served all the while; when one goes, one of those who wait is.
-    held[0].say(json!({"type": "send", "to": "1", "body": "still there?"}));
-    held[1].hear_type("message");
-    for mut client in held {
+    // Joined clients are served all the while. When one leaves, a waiting connection is accepted.
+    clients[0].say(json!({"type": "send", "to": "1", "body": "still there?"}));
+    clients[1].hear_type("message");
+    for mut client in clients {
         client.say(json!({"type": "leave"}));
         client.hear_close();
     }
@@ -49,7 +50,7 @@ fn without_descriptors_it_neither_spins_nor_floods_the_log_and_goes_on_when_one_
 }
 
 #[test]
-fn with_few_descriptors_fewer_are_let_in_and_the_rest_are_told() {
+fn with_few_descriptors_surplus_connections_get_503() {
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_sotto");
     command.args([
@@ -59,14 +60,14 @@ fn with_few_descriptors_fewer_are_let_in_and_the_rest_are_told() {
     ]);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let server = Server::spawn(&mut command);
-    let mut held: Vec<_> = (0..32).map(|n| Client::join(&server, &n.to_string())).collect();
+    let mut clients: Vec<_> = (0..32).map(|n| Client::join(&server, &n.to_string())).collect();
     for _ in 0..100 {
         assert!(server.exchange("").starts_with("HTTP/1.1 503 "));
     }
     let log = server.log_until("no room for more connections");
     assert_eq!(log.iter().filter(|line| line.contains("no room")).count(), 1);
     assert!(log.len() <= 2, "besides it, one line on connections from this machine: {log:?}");
-    for mut client in held.drain(..2) {
+    for mut client in clients.drain(..2) {
         client.say(json!({"type": "leave"}));
         client.hear_close();
     }
@@ -74,11 +75,13 @@ fn with_few_descriptors_fewer_are_let_in_and_the_rest_are_told() {
 }
 
 #[test]
-fn after_the_machine_has_slept_everybody_is_pinged_before_anybody_is_dropped() {
-    let watched = Watched::start(&["--ping", "1", "--timeout", "2"]);
+fn after_machine_sleep_clients_are_pinged_before_being_dropped() {
+    // No client is pinged before the machine sleeps, and each has 3 s to answer afterwards.
+    let watched = Watched::start(&["--ping", "3", "--timeout", "6"]);
     let mut clients = ["a", "b", "c"].map(|id| Client::join(&watched.server, id));
     watched.server.signal(Signal::STOP);
-    std::thread::sleep(Duration::from_secs(5));
+    // A sleep longer than the timeout is the event that the test is about.
+    std::thread::sleep(Duration::from_secs(7));
     watched.server.signal(Signal::CONT);
     for client in &mut clients {
         while !matches!(client.ws.read().expect("a ping, and no end"), Message::Ping(_)) {}
@@ -90,32 +93,42 @@ fn after_the_machine_has_slept_everybody_is_pinged_before_anybody_is_dropped() {
 }
 
 #[test]
-fn a_signal_under_load_says_1001_to_everybody_and_the_exit_code_is_0() {
+fn signal_under_load_closes_with_1001_and_exits_with_0() {
     let mut server = Server::start(&["--rate", "0"]);
     let _stuck = Client::join(&server, "stuck");
     let mut listener = Client::join(&server, "listener");
     let mut senders: Vec<Client> = (0..4).map(|n| Client::join(&server, &n.to_string())).collect();
     std::thread::scope(|scope| {
+        // While 2,000 lines are under way to the listener, the senders wait for it: on a busy
+        // machine 4,000 would be there, which do not fit into its outbox.
+        let (sent, heard) = sync_channel(2000);
         for sender in &mut senders {
-            scope.spawn(|| {
+            let sent = sent.clone();
+            scope.spawn(move || {
                 let line =
                     json!({"type": "send", "to": "listener", "body": "x".repeat(100)}).to_string();
                 let to_stuck =
                     json!({"type": "send", "to": "stuck", "body": "x".repeat(100)}).to_string();
                 let text = [line, to_stuck].join("\n");
                 // Until the server does not read any more.
-                while sender.ws.send(Message::text(text.as_str())).is_ok() {}
+                while sender.ws.send(Message::text(text.as_str())).is_ok() {
+                    let _ = sent.send(());
+                }
             });
         }
-        let heard = (0..1000).filter(|_| listener.hear_type("message")["body"].is_string()).count();
-        assert_eq!(heard, 1000);
+        for _ in 0..1000 {
+            assert!(listener.hear_type("message")["body"].is_string());
+            heard.recv().expect("a sender that waits");
+        }
         server.signal(Signal::TERM);
+        // From now on no sender waits.
+        drop(heard);
         assert_eq!(listener.hear_close().1, 1001);
     });
     assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 
-/// Ends with the test, also with one that fails.
+/// A process that ends with the test, even with one that fails.
 struct Ending(Child);
 
 impl Drop for Ending {
@@ -125,9 +138,9 @@ impl Drop for Ending {
     }
 }
 
-/// With the log at its most talkative, so that it has much to say.
+/// The log is at its most talkative level, so few requests fill its pipe.
 #[test]
-fn a_log_that_is_not_read_does_not_stop_the_server_and_what_was_dropped_is_counted() {
+fn unread_log_stops_no_server_and_dropped_lines_are_counted() {
     let child = sotto(&["--listen", "127.0.0.1:0", "--log", "trace"]).spawn().expect("it starts");
     let mut child = Ending(child);
     let mut log = BufReader::new(child.0.stderr.take().expect("it was piped"));
@@ -148,11 +161,11 @@ fn a_log_that_is_not_read_does_not_stop_the_server_and_what_was_dropped_is_count
         stream.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     };
-    // More than a pipe holds: each of them is a line at least.
+    // More lines than a pipe holds: each request is a line at least.
     (0..3000).for_each(|_| ask());
     let mut line = String::new();
-    // Each visit brings a line, and once there is room the first one says how many there was none
-    // for.
+    // Each request logs a line, and the first line that the pipe takes again counts the dropped
+    // ones.
     let counted = (0..10_000).any(|n| {
         line.clear();
         log.read_line(&mut line).expect("a line");
@@ -162,7 +175,7 @@ fn a_log_that_is_not_read_does_not_stop_the_server_and_what_was_dropped_is_count
         line.contains(" lines dropped before this one)")
     });
     assert!(counted, "{line}");
-    // Then nobody is there to read it any more.
+    // Then the reader of the log is gone.
     drop(log);
     (0..10).for_each(|_| ask());
 }

@@ -29,7 +29,7 @@ fn our_close_waits_for_the_end_of_the_peers_stream() {
     talk.close(1001);
     talk.visit();
     assert_eq!(talk.taken(), close_frame(1001));
-    talk.assert_lingering();
+    talk.assert_closing();
     talk.arrive([frame(TEXT, "not received"), frame(CLOSE, b"\x03\xe9")].concat());
     talk.assert_lingering();
     talk.arrive_end();
@@ -45,7 +45,7 @@ fn invalid_frame_gets_its_close_code_behind_earlier_output() {
     );
     assert_eq!(talk.taken(), [ours(TEXT, "one"), ours(PONG, "?"), close_frame(1002)].concat());
     assert_eq!(talk.received, [text("one")]);
-    talk.assert_lingering();
+    talk.assert_closing();
     talk.arrive_end();
     talk.assert_gone(End::Refused(1002));
 }
@@ -79,7 +79,7 @@ fn partly_written_close_frame_is_completed() {
     talk.pass(WRITE_STALL / 2);
     talk.set_window(None);
     assert_eq!(talk.taken(), close_frame(1001)[1..]);
-    talk.assert_lingering();
+    talk.assert_closing();
 }
 
 #[test]
@@ -93,14 +93,43 @@ fn stalled_close_frame_is_given_up_after_the_write_stall() {
 }
 
 #[test]
-fn lingering_connection_discards_at_most_64_kib() {
+fn input_behind_our_close_frame_is_discarded_at_any_length() {
+    let mut talk = Talk::open();
+    talk.close(1009);
+    talk.visit();
+    let message = frame(0x82, vec![7; 60_000]).repeat(100);
+    for segment in message.chunks(READ_BYTES) {
+        talk.arrive(segment);
+        talk.assert_closing();
+    }
+    talk.arrive(frame(CLOSE, b"\x03\xf1"));
+    talk.assert_lingering();
+}
+
+#[test]
+fn close_frame_is_found_behind_frames_of_any_length() {
+    let rest = [frame(0x82, [0x88; 70]), frame(TEXT, vec![b'x'; 300]), frame(PING_FRAME, "")];
+    let input = [&rest.concat()[..], &frame(CLOSE, b"\x03\xe9")].concat();
+    let close_at = input.len() - frame(CLOSE, b"\x03\xe9").len();
+    // A frame that had begun before our close frame counts, too.
+    for begun in [0, 1, 5, 20] {
+        for cut in 1..input.len() - begun {
+            let mut talk = Talk::open();
+            talk.arrive(&input[..begun]);
+            talk.close(1001);
+            talk.visit();
+            talk.taken();
+            for segment in input[begun..].chunks(cut) {
+                talk.arrive(segment);
+            }
+            talk.assert_lingering();
+        }
+    }
     let mut talk = Talk::open();
     talk.close(1001);
     talk.visit();
-    talk.arrive([0; LINGER_BYTES]);
-    talk.assert_lingering();
-    talk.arrive([0]);
-    talk.assert_gone(End::Refused(1001));
+    talk.arrive(&input[..close_at]);
+    talk.assert_closing();
 }
 
 #[test]

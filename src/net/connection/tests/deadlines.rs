@@ -15,7 +15,7 @@ fn peer_that_does_not_join_in_time_is_closed_with_1008() {
     talk.expire_after(JOIN_TIMEOUT / 2 - MOMENT);
     talk.set_window(None);
     assert_eq!(talk.taken(), [ours(TEXT, "one"), close_frame(1008)].concat());
-    talk.assert_lingering();
+    talk.assert_closing();
 }
 
 #[test]

@@ -6,14 +6,56 @@ use super::*;
 fn paused_peer_is_not_pinged_and_is_read_once_debt_is_paid() {
     let mut talk = Talk::open();
     talk.pass(PING - MOMENT);
-    let debt = 3 * TIMEOUT;
-    talk.connection.charge(1 + debt.as_secs() as usize, talk.now, &talk.shared);
+    talk.connection.charge(1 + 5, talk.now, &talk.shared);
     talk.arrive(frame(TEXT, "one"));
     assert!(talk.received.is_empty());
-    talk.expire_after(debt);
+    talk.expire_after(Duration::from_secs(5));
     assert_eq!(talk.received, [text("one")], "read without another event");
     assert_eq!(talk.taken(), ours(TEXT, "one"), "and no ping");
     assert_eq!(talk.deadline(), Some(PING));
+}
+
+#[test]
+fn pause_has_a_bound_whatever_the_debt() {
+    let mut talk = Talk::open();
+    talk.connection.charge(READ_BYTES, talk.now, &talk.shared);
+    talk.arrive(frame(TEXT, "one"));
+    talk.expire_after(DEBT_MAX);
+    assert_eq!(talk.received, [text("one")]);
+}
+
+#[test]
+fn pause_counts_as_silence() {
+    let mut talk = Talk::open();
+    talk.pass(PING - DEBT_MAX);
+    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.expire_after(Duration::from_secs(5));
+    assert_eq!(talk.deadline(), Some(DEBT_MAX - Duration::from_secs(5)));
+}
+
+#[test]
+fn reset_ends_a_paused_connection_at_once() {
+    let mut talk = Talk::open();
+    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.arrive(frame(TEXT, "unread"));
+    talk.connection.note_failed(&mut talk.shared);
+    talk.assert_gone(RESET);
+    // Of a peer that is read, the input comes first, and the reset behind it.
+    let mut talk = Talk::open();
+    talk.connection.note_failed(&mut talk.shared);
+    assert!(!talk.connection.is_gone());
+}
+
+#[test]
+fn paused_peer_that_closed_its_side_is_gone_soon() {
+    let mut talk = Talk::open();
+    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.arrive_with_end(frame(TEXT, "unread"));
+    talk.pass(DEBT_MAX / 2);
+    // The debt is longer than the time that is left.
+    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.expire_after(DEBT_MAX / 2);
+    talk.assert_gone(End::Silent);
 }
 
 #[test]
@@ -54,7 +96,7 @@ fn our_close_frame_ends_a_pause() {
     talk.connection.charge(1000, talk.now, &talk.shared);
     talk.close(1001);
     talk.visit();
-    talk.assert_lingering();
+    talk.assert_closing();
     talk.arrive_end();
     talk.assert_gone(End::Refused(1001));
 }

@@ -1,0 +1,130 @@
+/**
+ * The gestures of the reader: each calls the store, or one of the actions beyond it.
+ *
+ * It does not know the looks of the page.
+ */
+
+import { onClick, onSubmit, usesTouch } from "./dom.js";
+
+/** A key that an input method still works with, in browsers that do not set `isComposing` there. */
+const KEY_CODE_COMPOSING = 229;
+
+/** "Copied" is shown this long: a glance is enough. */
+const COPIED_MS = 2000;
+
+/** @param {GesturesOutside} outside */
+export function bindGestures(outside) {
+	const { ui, store, actions, open, toEnd } = outside;
+	onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
+	onSubmit(ui.openForm, () => open(ui.chatWith.value));
+	onClick(ui.dismiss, () => store.setAlert(null));
+	onClick(ui.back, () => store.back());
+	onClick(ui.accept, () => store.accept());
+	onClick(ui.block, () => store.block(true));
+	onClick(ui.unblock, () => store.block(false));
+	onClick(ui.useHere, actions.useHere);
+	onClick(ui.useAnotherHere, () => store.leave());
+	onClick(ui.below, () => {
+		toEnd();
+		ui.message.focus();
+	});
+	ui.conversation.addEventListener("keydown", (event) => {
+		if (event.key === "Escape" && !isComposing(event)) store.back();
+	});
+	bindComposer(outside);
+	bindDialogs(outside, createAsk(ui));
+	bindSettings(outside);
+	bindLink(outside);
+}
+
+/** @param {GesturesOutside} outside */
+function bindComposer({ ui, store }) {
+	onSubmit(ui.composer, () => {
+		store.write();
+		ui.message.focus();
+	});
+	ui.message.addEventListener("input", () => store.draft(ui.message.value));
+	ui.message.addEventListener("keydown", (event) => {
+		// With Shift Enter breaks the line, and in an input method it ends a word. Thumbs have no other
+		// way to a new line, and the button is near.
+		if (event.key !== "Enter" || event.shiftKey || usesTouch() || isComposing(event)) return;
+		event.preventDefault();
+		store.write();
+	});
+}
+
+/** @param {GesturesOutside} outside @param {ReturnType<typeof createAsk>} ask */
+function bindDialogs({ ui, store, words, actions }, ask) {
+	onClick(ui.more, () => ui.about.showModal());
+	onClick(ui.clear, () => {
+		ui.about.close();
+		ask(words.clearAsk(store.state.openPeer), () => {
+			store.clear();
+			ui.message.focus();
+		});
+	});
+	onClick(ui.aboutBlock, () => {
+		ui.about.close();
+		store.block(!store.current?.blocked);
+	});
+	onClick(ui.openSettings, () => ui.settings.showModal());
+	onClick(ui.useAnother, () => {
+		ui.settings.close();
+		store.leave();
+	});
+	onClick(ui.forget, () => {
+		ui.settings.close();
+		ask(words.forgetAsk(store.state.id), actions.forget);
+	});
+}
+
+/** @param {GesturesOutside} outside */
+function bindSettings({ ui, store, actions: { notify, sound } }) {
+	/** @param {keyof Settings} name @param {((on: boolean) => void)} [turn] */
+	const bind = (name, turn) => {
+		const input = ui[name];
+		if (turn) input.addEventListener("change", () => turn(input.checked));
+		else input.labels?.forEach((label) => (label.hidden = true));
+	};
+	bind("read", (on) => store.changeSetting("read", on));
+	bind("typing", (on) => store.changeSetting("typing", on));
+	bind("notify", notify);
+	bind("notifyText", notify && ((on) => store.changeSetting("notifyText", on)));
+	bind("sound", sound);
+}
+
+/** @param {GesturesOutside} outside */
+function bindLink({ ui, words, actions: { copyLink, share }, announce }) {
+	ui.copyLink.hidden = !copyLink;
+	ui.share.hidden = !share;
+	if (share) onClick(ui.share, share);
+	if (!copyLink) return;
+	onClick(ui.copyLink, async () => {
+		await copyLink();
+		announce(words.copied);
+		ui.copyLink.dataset.tip = words.copied;
+		setTimeout(() => delete ui.copyLink.dataset.tip, COPIED_MS);
+	});
+}
+
+/** Returns a function that asks before something that cannot be undone. @param {Elements} ui */
+function createAsk({ ask, question }) {
+	let answer = () => {};
+	ask.addEventListener("close", () => {
+		if (ask.returnValue === "yes") answer();
+	});
+
+	/** @param {string} text @param {() => void} then */
+	return (text, then) => {
+		question.textContent = text;
+		answer = then;
+		// Otherwise Escape would leave the answer to the last question.
+		ask.returnValue = "";
+		ask.showModal();
+	};
+}
+
+/** @param {KeyboardEvent} event */
+function isComposing(event) {
+	return event.isComposing || event.keyCode === KEY_CODE_COMPOSING;
+}

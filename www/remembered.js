@@ -1,0 +1,86 @@
+/**
+ * The memory of the browser between visits: ids, their keys, settings, the open conversation.
+ *
+ * **Invariants**
+ * - Where the browser refuses, everything works, but for this visit only.
+ *
+ * It does not know messages.
+ */
+
+import { SETTINGS_DEFAULT } from "./state.js";
+
+export class Remembered {
+	/** Keys by id, also where the browser refuses. @type {Map<string, string>} */
+	#keys = new Map();
+
+	/** Returns the id of the last visit. A tab that is loaded again goes on under its own. */
+	get id() {
+		return recall("sessionStorage", "id") || recall("localStorage", "id");
+	}
+
+	/** Returns the peer of the conversation that was open in this tab. */
+	get peer() {
+		return recall("sessionStorage", "peer");
+	}
+
+	/** @returns {Partial<Settings>} */
+	get settings() {
+		try {
+			return JSON.parse(recall("localStorage", "settings"));
+		} catch {
+			return SETTINGS_DEFAULT;
+		}
+	}
+
+	/** Returns the secret of an id, made up when the id is first claimed. @param {string} id */
+	keyOf(id) {
+		const key = recall("localStorage", `key ${id}`) || this.#keys.get(id) || randomHex();
+		this.#keys.set(id, key);
+		return key;
+	}
+
+	/** @param {string} id */
+	forgetKey(id) {
+		this.#keys.delete(id);
+		remember("localStorage", `key ${id}`, "");
+	}
+
+	/** @param {State} state */
+	update({ connection, id, openPeer, settings }) {
+		const isJoined = connection === "joined";
+		remember("localStorage", "settings", JSON.stringify(settings));
+		// An id that was never ours is not remembered.
+		if (isJoined) remember("localStorage", `key ${id}`, this.keyOf(id));
+		if (!isJoined && connection !== "none") return;
+		const ours = isJoined ? id : "";
+		remember("localStorage", "id", ours);
+		remember("sessionStorage", "id", ours);
+		remember("sessionStorage", "peer", openPeer);
+	}
+}
+
+/** Returns 128 random bits, which no one guesses and which never come twice. */
+export function randomHex() {
+	const bytes = crypto.getRandomValues(new Uint8Array(16));
+	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @param {"localStorage" | "sessionStorage"} storage @param {string} name */
+function recall(storage, name) {
+	try {
+		return globalThis[storage].getItem(name) ?? "";
+	} catch {
+		return "";
+	}
+}
+
+/** @param {"localStorage" | "sessionStorage"} storage @param {string} name @param {string} value */
+function remember(storage, name, value) {
+	try {
+		if (recall(storage, name) === value) return;
+		if (value) globalThis[storage].setItem(name, value);
+		else globalThis[storage].removeItem(name);
+	} catch {
+		// The store has it.
+	}
+}

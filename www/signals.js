@@ -1,0 +1,108 @@
+/**
+ * Presence, and the signals beside the messages: of typing and of reading.
+ *
+ * **Invariants**
+ * - Strangers and blocked peers learn nothing about us, and no peer learns it against a setting.
+ * - Without a connection no peer is shown as present or typing.
+ *
+ * It does not know the fates of messages.
+ */
+
+/** A peer is told this often at most that we are typing. */
+export const TYPING_MS_EVERY = 3000;
+
+/** A peer has stopped typing if no signal comes for this long. */
+export const TYPING_MS_SHOWN = 6000;
+
+export class Signals {
+	#state;
+	#outside;
+
+	/** @param {Readonly<State>} state @param {PartOutside} outside */
+	constructor(state, outside) {
+		this.#state = state;
+		this.#outside = outside;
+	}
+
+	/** @param {Conversation} conversation @param {"read" | "typing"} setting */
+	#mayTell({ accepted, blocked }, setting) {
+		const { settings, connection } = this.#state;
+		return settings[setting] && accepted && !blocked && connection === "joined";
+	}
+
+	/** @param {Conversation} conversation */
+	tellTyping(conversation) {
+		const now = this.#outside.now();
+		if (now - conversation.typedAt < TYPING_MS_EVERY) return;
+		if (!this.#mayTell(conversation, "typing")) return;
+		conversation.typedAt = now;
+		this.#outside.say({ type: "signal", to: conversation.peer, body: { typing: true } });
+	}
+
+	/**
+	 * Tells the peer the last message of theirs that we have seen.
+	 * @param {Conversation} conversation
+	 */
+	tellRead(conversation) {
+		if (!this.#mayTell(conversation, "read")) return;
+		const { peer, messages, seen } = conversation;
+		const read = messages.findLast(({ mine, place }) => !mine && place <= seen)?.mid;
+		if (!read || read === conversation.readTold) return;
+		conversation.readTold = read;
+		this.#outside.say({ type: "signal", to: peer, body: { read } });
+	}
+
+	/** @param {SignalLine} line */
+	received({ from, body }) {
+		const conversation = this.#state.conversations.get(from);
+		if (!conversation || !(body instanceof Object)) return;
+		const { typing, read } = /** @type {{ typing?: unknown, read?: unknown }} */ (body);
+		if (typeof typing === "boolean") this.#setTyping(conversation, typing);
+		if (typeof read !== "string") return;
+		const message = conversation.messages.findLast(({ mid }) => mid === read);
+		if (!message?.mine || message.place <= conversation.readTo) return;
+		conversation.readTo = message.place;
+		this.#outside.unsaved.addConversation(conversation);
+	}
+
+	/** @param {Conversation} conversation @param {boolean} isTyping */
+	#setTyping(conversation, isTyping) {
+		const until = isTyping ? this.#outside.now() + TYPING_MS_SHOWN : 0;
+		conversation.typing = until;
+		if (!isTyping) return;
+		this.#outside.later(() => {
+			if (conversation.typing !== until) return;
+			conversation.typing = 0;
+			this.#outside.changed();
+		}, TYPING_MS_SHOWN);
+	}
+
+	/** Returns the conversation if its peer has just come online. @param {PresenceLine} line */
+	presence({ id, online }) {
+		const conversation = this.#state.conversations.get(id);
+		if (!conversation) return undefined;
+		const hasCome = online && conversation.presence !== "online";
+		conversation.presence = online ? "online" : "away";
+		if (!online) conversation.typing = 0;
+		return hasCome ? conversation : undefined;
+	}
+
+	/** Tells it again: signals to a peer that is away are lost. @param {Conversation} conversation */
+	peerReturned(conversation) {
+		conversation.readTold = undefined;
+		this.tellRead(conversation);
+	}
+
+	connected() {
+		for (const conversation of this.#state.conversations.values()) {
+			conversation.readTold = undefined;
+		}
+	}
+
+	disconnected() {
+		for (const conversation of this.#state.conversations.values()) {
+			conversation.presence = "";
+			conversation.typing = 0;
+		}
+	}
+}
