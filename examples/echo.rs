@@ -1,7 +1,8 @@
 //! The socket half alone: a WebSocket echo server from mio, a slab and `net/connection.rs`.
 //!
 //! `cargo run --release --example echo -- 127.0.0.1:9001`, then speak to ws://127.0.0.1:9001/. Each
-//! text and each binary message comes back as it is. No chat, no outbox, no deadlines, no budgets.
+//! text and each binary message comes back as it is. No chat, no outbox, no budgets, and no
+//! deadlines: a peer that stays silent keeps its connection.
 //! Read `examples/lines.rs` first. Two short cuts that `src/server.rs` forbids are marked.
 
 use std::error::Error;

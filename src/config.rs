@@ -23,6 +23,8 @@ pub struct Config {
     pub tls_cert: Option<PathBuf>,
     /// The file of the certificate's key.
     pub tls_key: Option<PathBuf>,
+    /// Browsers are not told to come back with TLS only.
+    pub no_hsts: bool,
     /// The address at which plain HTTP is redirected to https; none: off.
     pub redirect: Option<SocketAddr>,
     /// The folder of the page; none: the files built into the program.
@@ -66,6 +68,7 @@ impl Default for Config {
             metrics: None,
             tls_cert: None,
             tls_key: None,
+            no_hsts: false,
             redirect: None,
             www: None,
             max_clients: CONNECTIONS_MAX,

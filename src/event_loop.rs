@@ -36,7 +36,7 @@ use crate::token::Token;
 mod listener;
 mod socket;
 
-use listener::{Listener, Throttle, Tls};
+use listener::{Listener, Tls};
 pub use socket::{Identity, Socket, WITHOUT_TLS};
 
 // The low half of a connection's token is its slab key, and no key gets as high as these.
@@ -55,7 +55,6 @@ pub struct EventLoop {
     signals: Signals,
     /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
     signalled: bool,
-    warnings: Throttle,
     /// The ready connections of this turn.
     ready: Vec<Ready>,
     /// The time at which the loop ends even if clients are still connected. The first signal sets
@@ -64,14 +63,14 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Listens at the chat's address, and takes over SIGINT and SIGTERM.
+    /// Listens at the chat's address, and takes over SIGINT, SIGTERM and SIGHUP.
     ///
     /// # Errors
     /// If the address cannot be listened on, or the machine lacks descriptors or memory for a loop.
     pub fn bind(config: &Config) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
         let chat = Listener::open(config.listen, View::Page, CHAT, config, poll.registry())?;
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(EventLoop {
             poll,
@@ -79,7 +78,6 @@ impl EventLoop {
             listeners: vec![chat],
             signals,
             signalled: false,
-            warnings: Throttle::default(),
             ready: Vec::with_capacity(EVENTS_MAX),
             stop_by: None,
         })
@@ -104,7 +102,7 @@ impl EventLoop {
         config: &Config,
     ) -> io::Result<SocketAddr> {
         let token = match view {
-            View::Page => CHAT,
+            View::Page | View::Refused => CHAT,
             View::Metrics => METRICS,
             View::Redirect => REDIRECT,
         };
@@ -114,20 +112,11 @@ impl EventLoop {
         Ok(address)
     }
 
-    /// Serves the chat over TLS, and takes over SIGHUP, which reads both files again.
-    ///
-    /// # Errors
-    /// If the handler of the signal cannot be installed.
-    pub fn speak_tls(
-        &mut self,
-        identity: Identity,
-        certificate: PathBuf,
-        key: PathBuf,
-    ) -> io::Result<()> {
+    /// Serves the chat over TLS. From now on SIGHUP reads both files again.
+    pub fn speak_tls(&mut self, identity: Identity, certificate: PathBuf, key: PathBuf) {
         if let Some(chat) = self.listeners.first_mut() {
             chat.tls = Some(Tls { identity, certificate, key });
         }
-        self.signals.add_signal(SIGHUP)
     }
 
     /// Serves until a signal stops it and every client was told, at most [`SHUTDOWN`] later.
@@ -208,14 +197,15 @@ impl EventLoop {
     /// Reads the signals that have arrived. Returns `true` if the loop has to end with this turn.
     ///
     /// The first SIGINT or SIGTERM tells every client goodbye, the second one ends the loop. SIGHUP
-    /// reads certificate and key again.
+    /// reads certificate and key again, or does nothing: programs that manage services send it to
+    /// any of them.
     fn heed_signals(&mut self, now: Now, server: &mut Server<Socket>) -> bool {
         if !std::mem::take(&mut self.signalled) {
             return false;
         }
         for signal in self.signals.pending() {
             if signal == SIGHUP {
-                self.listeners.iter_mut().for_each(Listener::reload);
+                self.reload();
                 continue;
             }
             if self.stop_by.is_some() {
@@ -233,9 +223,16 @@ impl EventLoop {
         false
     }
 
+    fn reload(&mut self) {
+        match self.listeners.first_mut().filter(|chat| chat.tls.is_some()) {
+            Some(chat) => chat.reload(),
+            None => info!("SIGHUP is ignored: there is no certificate to read again"),
+        }
+    }
+
     fn accept(&mut self, now: Now, server: &mut Server<Socket>) {
         for listener in &mut self.listeners {
-            listener.accept(now, server, self.poll.registry(), &mut self.warnings);
+            listener.accept(now, server, self.poll.registry());
         }
     }
 }

@@ -11,8 +11,9 @@
 //! Two halves and one hallway. A file uses files above it in this list, never one below.
 //!
 //! - [`config`], [`limits`]: the operator's choices; the constants with their reasons.
-//! - [`memory`], [`time`], [`token`]: shared by both halves. Totals that many share, the time of a
-//!   turn and deadlines, and the tokens that name connections.
+//! - [`memory`], [`time`], [`token`], [`throttle`]: shared by both halves. Totals that many share,
+//!   the time of a turn and deadlines, the tokens that name connections, and a filter for lines of
+//!   the log that clients can cause.
 //! - [`chat`]: **the chat without sockets.** Text in, text out, plain data, time as an argument.
 //!   [`chat::protocol`] turns lines into values and back. [`chat::hub`] decides the effect of each
 //!   line, and puts its answers into outboxes.
@@ -65,6 +66,7 @@ pub mod config;
 pub mod limits;
 
 pub mod memory;
+pub mod throttle;
 pub mod time;
 pub mod token;
 

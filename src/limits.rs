@@ -85,7 +85,8 @@ pub const CONNECTIONS_MAX: usize = 32_768;
 /// Descriptors that connections leave free: standard streams, listeners, `poll`, signals, a file of
 /// `--www`, refused connections, connections for metrics.
 pub const DESCRIPTORS_RESERVED: usize = 32;
-/// Connections beyond the limit that are answered 503 at one time; others are dropped unanswered.
+/// Connections beyond the limit that are answered at one time, each within [`LINGER`]; others are
+/// dropped unanswered.
 pub const REFUSALS_MAX: usize = 16;
 /// Connections for metrics at one time, besides all others. A scraper needs one. Each may hold one
 /// text of 6 KiB.
@@ -327,3 +328,11 @@ pub const EXPIRIES_PER_TURN: usize = 1024;
 /// The longest line of the log in bytes: below 4096, which a pipe that is ready takes without
 /// blocking (pipe(7)).
 pub const LOG_LINE_BYTES_MAX: usize = 4000;
+/// Lines of one kind that clients can cause, at most, in a second; others are counted.
+///
+/// Enough for a program that bans addresses by their lines (fail2ban). At 500 bytes a line, a flood
+/// of one kind makes 216 MB a day; more could fill a small disk before anybody looks.
+pub const LOG_LINES_PER_SECOND: u32 = 5;
+/// Bytes of a value from a request that a line of the log shows, at most: more than the usual host
+/// or origin, less than the thousands that a header field may have.
+pub const LOG_VALUE_BYTES_MAX: usize = 128;

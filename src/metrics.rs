@@ -30,6 +30,15 @@ pub struct Counters {
     pub turns: Histogram,
 }
 
+/// Lines that are missing from the log.
+#[derive(Clone, Copy)]
+pub struct LogLines {
+    /// Lines that could not be written.
+    pub dropped: u64,
+    /// Lines left out because clients caused too many of them.
+    pub suppressed: u64,
+}
+
 /// Durations, counted in the buckets of [`TURN_BUCKETS_US`].
 #[derive(Default)]
 pub struct Histogram {
@@ -51,18 +60,17 @@ impl Histogram {
 
 /// Returns the page as it is now.
 ///
-/// `connections` is the number of open connections of every kind, `log_lines_dropped` the number of
-/// lines that the log could not write.
+/// `connections` is the number of open connections of every kind.
 pub fn text(
     hub: &Hub,
     shared: &Shared,
     counters: &Counters,
     connections: usize,
-    log_lines_dropped: u64,
+    log_lines: LogLines,
 ) -> String {
     let mut page = Page::default();
     page.gauges(hub, connections);
-    page.totals(hub, shared, counters, log_lines_dropped);
+    page.totals(hub, shared, counters, log_lines);
     page.refusals(hub);
     page.responses(shared);
     page.histogram(
@@ -97,7 +105,7 @@ impl Page {
     }
 
     /// Writes the values that only grow, and have no labels.
-    fn totals(&mut self, hub: &Hub, shared: &Shared, counters: &Counters, log_lines_dropped: u64) {
+    fn totals(&mut self, hub: &Hub, shared: &Shared, counters: &Counters, log_lines: LogLines) {
         let (chat, sockets) = (hub.counters(), &shared.counters);
         for (name, help, value) in [
             ("sotto_joins_total", "Joins granted.", chat.joins),
@@ -119,7 +127,12 @@ impl Page {
             (
                 "sotto_dropped_log_lines_total",
                 "Log lines that could not be written.",
-                log_lines_dropped,
+                log_lines.dropped,
+            ),
+            (
+                "sotto_suppressed_log_lines_total",
+                "Log lines left out because clients caused too many.",
+                log_lines.suppressed,
             ),
         ] {
             self.family(name, "counter", help);

@@ -7,6 +7,8 @@ pub mod stream;
 
 pub mod pipe;
 
+pub mod files;
+
 pub mod http;
 
 pub mod rate;

@@ -68,11 +68,12 @@ use crate::limits::{
     UNSENT_BYTES_TOTAL,
 };
 use crate::memory::{Budget, tighten};
-use crate::metrics::{self, Counters};
+use crate::metrics::{self, Counters, LogLines};
 use crate::net::addresses::Addresses;
 use crate::net::connection::{self, Connection, End, Incoming, Shared, View};
 use crate::net::rate::Rate;
 use crate::net::stream::Stream;
+use crate::throttle::Throttle;
 use crate::time::{Deadlines, Now, Timer};
 use crate::token::{Slots, Token};
 
@@ -96,7 +97,7 @@ pub struct Ready {
 pub enum Accepted {
     /// It has a slot.
     Taken,
-    /// All slots are taken. It is answered 503 if a slot for refusals is free.
+    /// All slots are taken. Its request is answered 503 if a slot for refusals is free.
     Full,
     /// All slots for its address are taken. It is answered likewise.
     AddressFull,
@@ -121,6 +122,8 @@ pub struct Server<S> {
     pending_removal: Vec<Token>,
     /// Numbers for the operator.
     pub counters: Counters,
+    /// Lines of the log about connections that could not be taken in.
+    pub warnings: Throttle,
     /// Returns how many lines the log could not write. The log belongs to the program.
     pub log_lines_dropped: fn() -> u64,
 }
@@ -132,7 +135,7 @@ enum SlotKind {
     Chat,
     /// A connection to the metrics.
     Metrics,
-    /// A connection over a quota, which is answered 503.
+    /// A connection over a quota, which gets one answer: 503, or a sign of life.
     Refusal,
 }
 
@@ -189,6 +192,7 @@ impl<S: Stream> Server<S> {
             pending_write: Vec::new(),
             pending_removal: Vec::new(),
             counters: Counters::default(),
+            warnings: Throttle::default(),
             log_lines_dropped: || 0,
         }
     }
@@ -250,7 +254,7 @@ impl<S: Stream> Server<S> {
         }
         let connection = match kind {
             SlotKind::Chat | SlotKind::Metrics => Connection::new(stream, view, now, &self.shared),
-            SlotKind::Refusal => Connection::refused(stream, now, &mut self.shared),
+            SlotKind::Refusal => Connection::refused(stream, now),
         };
         let timer = Timer::default();
         slot.insert(Slot { connection, timer, is_on_read_list: false, unsent: 0, kind });
@@ -345,9 +349,12 @@ impl<S: Stream> Server<S> {
             if reader.kind == SlotKind::Metrics {
                 // Before it is known whether the read asks for them: a text too many costs less
                 // than a way to ask for it in between.
-                let dropped = (self.log_lines_dropped)();
+                let log_lines = LogLines {
+                    dropped: (self.log_lines_dropped)(),
+                    suppressed: self.warnings.suppressed + self.shared.refusals.suppressed,
+                };
                 let text =
-                    metrics::text(&self.hub, &self.shared, &self.counters, connections, dropped);
+                    metrics::text(&self.hub, &self.shared, &self.counters, connections, log_lines);
                 self.shared.set_metrics(text);
             }
             self.receive(token, now);

@@ -2,12 +2,11 @@
 //!
 //! **Invariants**
 //! - No error of `accept` ends the server. If the machine lacks a descriptor or memory, accepting
-//!   is tried again later, and the log has one line a second about it.
+//!   is tried again later, and the log has a few lines a second about it.
 //! - To stop accepting before `WouldBlock` is to owe the listener a visit (`Accepting::Owed`).
 //!
 //! It does not know how a connection is served: [`Server::accept`] takes it or refuses it.
 
-use std::fmt::Arguments;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -20,9 +19,7 @@ use rustix::net::sockopt;
 
 use super::socket::{self, Identity, Socket};
 use crate::config::Config;
-use crate::limits::{
-    ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, METRICS_CONNECTIONS_MAX, SEND_BUFFER_BYTES,
-};
+use crate::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, SEND_BUFFER_BYTES};
 use crate::net::connection::View;
 use crate::server::{Accepted, Server};
 use crate::time::Now;
@@ -114,13 +111,7 @@ impl Listener {
     }
 
     /// Accepts the waiting connections, at most [`ACCEPTS_PER_TURN`] of them.
-    pub fn accept(
-        &mut self,
-        now: Now,
-        server: &mut Server<Socket>,
-        registry: &Registry,
-        warnings: &mut Throttle,
-    ) {
+    pub fn accept(&mut self, now: Now, server: &mut Server<Socket>, registry: &Registry) {
         if !self.is_due(now.instant, server.len()) {
             return;
         }
@@ -128,7 +119,7 @@ impl Listener {
         for _ in 0..ACCEPTS_PER_TURN {
             match self.accept_one(now, server, registry) {
                 Ok((Accepted::Taken, _)) => {}
-                Ok((accepted, address)) => self.warn_if_full(accepted, address, now, warnings),
+                Ok((accepted, address)) => self.warn_if_full(accepted, address, now, server),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.accepting = Accepting::OnEvent;
                     return;
@@ -143,10 +134,9 @@ impl Listener {
                     let retry_at = now.instant + ACCEPT_RETRY;
                     self.accepting = Accepting::Exhausted { retry_at, connections: server.len() };
                     server.counters.accept_failures += 1;
-                    warnings.warn(
-                        now,
-                        format_args!("cannot accept connections, trying again: {error}"),
-                    );
+                    if let Some(skipped) = server.warnings.admit(now) {
+                        warn!("cannot accept connections, trying again: {error}{skipped}");
+                    }
                     return;
                 }
             }
@@ -179,21 +169,22 @@ impl Listener {
         Ok((accepted, address.ip()))
     }
 
-    fn warn_if_full(&self, accepted: Accepted, from: IpAddr, now: Now, warnings: &mut Throttle) {
-        let full = "no room for more connections";
-        match (accepted, self.view) {
-            (Accepted::Taken, _) => {}
-            (Accepted::AddressFull, _) => {
-                warnings.warn(now, format_args!("{full} from {from}: --per-address limits them"));
-            }
-            (Accepted::Full, View::Metrics) => {
-                warnings
-                    .warn(now, format_args!("{full}: {METRICS_CONNECTIONS_MAX} ask for metrics"));
-            }
-            (Accepted::Full, View::Page | View::Redirect) => warnings.warn(
-                now,
-                format_args!("{full}: --max-clients or the limit of open descriptors is reached"),
-            ),
+    fn warn_if_full(
+        &self,
+        accepted: Accepted,
+        from: IpAddr,
+        now: Now,
+        server: &mut Server<Socket>,
+    ) {
+        let reason = match (accepted, self.view) {
+            (Accepted::Taken, _) => return,
+            (Accepted::AddressFull, _) => "--per-address limits them",
+            (Accepted::Full, View::Metrics) => "all connections for metrics are taken",
+            (Accepted::Full, _) => "--max-clients or the limit of open descriptors is reached",
+        };
+        if let Some(skipped) = server.warnings.admit(now) {
+            let from = from.to_canonical();
+            warn!("no room for more connections from {from}: {reason}{skipped}");
         }
     }
 
@@ -208,28 +199,6 @@ impl Listener {
                 info!("certificate and key were read anew");
             }
             Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
-        }
-    }
-}
-
-/// A filter in front of the log that lets one line a second through.
-#[derive(Default)]
-pub struct Throttle {
-    next: Option<Instant>,
-    /// Lines not logged since the last one that was.
-    skipped: u64,
-}
-
-impl Throttle {
-    fn warn(&mut self, now: Now, line: Arguments<'_>) {
-        if self.next.is_some_and(|next| now.instant < next) {
-            self.skipped += 1;
-            return;
-        }
-        self.next = Some(now.instant + Duration::from_secs(1));
-        match std::mem::take(&mut self.skipped) {
-            0 => warn!("{line}"),
-            skipped => warn!("{line} ({skipped} times more since the last such line)"),
         }
     }
 }

@@ -42,7 +42,6 @@ use crate::limits::{
 use crate::net::frames::{
     CloseCode, CloseSearch, Input, Message, Opcode, Text, frame_header, put_frame,
 };
-use crate::net::http;
 use crate::net::pipe::{Pipe, ReadOutcome, WriteOutcome};
 use crate::net::stream::Stream;
 use crate::time::Now;
@@ -126,17 +125,13 @@ impl<S: Stream> Connection<S> {
         Connection { pipe: Pipe::new(stream), state: State::Http(http) }
     }
 
-    /// Begins a conversation that has no place: any request is answered 503.
-    pub fn refused(stream: S, now: Now, shared: &mut Shared) -> Connection<S> {
-        let mut connection = Connection::new(stream, View::Page, now, shared);
-        connection.respond(http::unavailable(now.unix_ms), now, shared);
-        if let (State::Http(http), true) =
-            (&mut connection.state, connection.pipe.stream().is_handshaking())
-        {
-            // Few refusals fit at a time, so a slow handshake must not keep the place of another.
-            http.deadline = now.instant + LINGER;
-        }
-        connection
+    /// Begins a conversation that has no place: one request is answered, with 503 unless it asks
+    /// for a sign of life.
+    ///
+    /// Few of these fit at a time, so a slow one must not keep the place of another for long.
+    pub fn refused(stream: S, now: Now) -> Connection<S> {
+        let http = Http::new(View::Refused, now.instant + LINGER);
+        Connection { pipe: Pipe::new(stream), state: State::Http(http) }
     }
 
     /// Returns `true` if frames go both ways.
@@ -176,10 +171,8 @@ impl<S: Stream> Connection<S> {
     /// Returns `true` if a read is owed: input may be waiting, and may be read now.
     pub fn wants_read(&self) -> bool {
         let is_pipelined = matches!(&self.state, State::Http(http) if http.pipelined);
-        // A handshake goes on by reading, although the response to come is queued behind it.
-        let is_free = self.unsent() == 0 || self.is_handshaking() && !self.is_stalled();
         let is_due = self.pipe.is_readable() || is_pipelined;
-        is_due && is_free && !self.is_paused() && !self.is_gone()
+        is_due && self.unsent() == 0 && !self.is_paused() && !self.is_gone()
     }
 
     /// Returns `true` if output is unsent that the kernel may take now.

@@ -27,7 +27,7 @@ use std::ops::Deref;
 use tungstenite::error::Error;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
-use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Bytes, Message as Assembled, Utf8Bytes};
 
 use crate::limits::{
@@ -271,7 +271,7 @@ impl Frames {
             let message = if self.partial.is_empty() {
                 match self.extent(input.rest(), codec)? {
                     Extent::Frame(shape) if shape.len <= input.rest().len() => {
-                        self.feed(input.take(shape.len), shape, codec, out)?
+                        self.take_frame(input.take(shape.len), shape, codec, out)?
                     }
                     _ => {
                         self.keep(input.take_all(), codec)?;
@@ -286,13 +286,13 @@ impl Frames {
                             codec.frames += 1;
                             return text_in_frame(frame, shape).map(|text| Some(text.into()));
                         }
-                        self.feed(&frame, shape, codec, out)?
+                        self.take_frame(&frame, shape, codec, out)?
                     }
                     None => None,
                 }
             };
-            if let Some(message) = message {
-                return Ok(Some(message.into()));
+            if message.is_some() {
+                return Ok(message);
             }
         }
         Ok(None)
@@ -384,6 +384,22 @@ impl Frames {
         }
     }
 
+    /// Takes in one whole frame, and returns the message that it completes.
+    fn take_frame(
+        &mut self,
+        frame: &[u8],
+        shape: Shape,
+        codec: &mut Codec,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Message<'static>>, CloseCode> {
+        codec.frames += 1;
+        if shape.opcode == OpCode::Control(Control::Close) {
+            self.release(codec);
+            return answer_close(frame, shape, out).map(|code| Some(Message::Close(code)));
+        }
+        Ok(self.feed(frame, shape, codec, out)?.map(Message::from))
+    }
+
     /// Puts one whole frame through the context it belongs to.
     fn feed(
         &mut self,
@@ -392,12 +408,10 @@ impl Frames {
         codec: &mut Codec,
         out: &mut Vec<u8>,
     ) -> Result<Option<Assembled>, CloseCode> {
-        codec.frames += 1;
         let was_open = self.open.is_some();
         let mut assembler = self.open.take().unwrap_or_else(|| codec.assembler());
         let mut outcome = assembler.read(frame, out);
-        let goes_on =
-            matches!(&outcome, Ok(message) if !matches!(message, Some(Assembled::Close(_))));
+        let goes_on = outcome.is_ok();
         let (stays_open, more) = match shape.opcode {
             OpCode::Data(_) => (!shape.is_final, shape.payload),
             OpCode::Control(_) => (was_open, 0),
@@ -419,7 +433,7 @@ impl Frames {
             codec.incomplete.give(assembler.counted());
         }
         assembler.payload_bytes = 0;
-        // After an error or a close frame a context cannot be used again.
+        // After an error a context cannot be used again.
         if goes_on && outcome.is_ok() && !assembler.has_grown {
             codec.spare = Some(assembler);
         }
@@ -544,11 +558,6 @@ impl Assembler {
         let message = match self.context.read(&mut through) {
             // The pong leaves the context with the next call, which may be for another connection.
             Ok(ping @ Assembled::Ping(_)) => self.context.flush(&mut through).map(|()| Some(ping)),
-            // The answer is written. The context reports that it has done its work, as an error.
-            Ok(close @ Assembled::Close(_)) => {
-                let _ = self.context.flush(&mut through);
-                Ok(Some(close))
-            }
             Ok(message) => Ok(Some(message)),
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
@@ -593,6 +602,31 @@ fn close_code(error: &Error) -> CloseCode {
     }
 }
 
+/// Answers a whole close frame with its own payload (RFC 6455, 5.5.1), and returns its code, or
+/// 1005 if it has none (7.1.5).
+///
+/// tungstenite would answer 1014 with 1002: that code came to the registry after the RFC.
+fn answer_close(frame: &[u8], shape: Shape, out: &mut Vec<u8>) -> Result<u16, CloseCode> {
+    let (header, masked) = frame.split_at(shape.len - shape.payload);
+    let mask = *header.last_chunk().ok_or(CloseCode::Protocol)?;
+    let mut payload = masked.to_vec();
+    unmask(&mut payload, mask);
+    let code = match payload[..] {
+        [] => CloseCode::NoStatus.into(),
+        [high, low, ref reason @ ..] => {
+            str::from_utf8(reason).map_err(|_| CloseCode::NotUtf8)?;
+            match u16::from_be_bytes([high, low]) {
+                // Codes that may be in a frame (7.4), as far as they are registered or private.
+                code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => code,
+                _ => return Err(CloseCode::Protocol),
+            }
+        }
+        _ => return Err(CloseCode::Protocol),
+    };
+    put_frame(out, Opcode::Close, &payload);
+    Ok(code)
+}
+
 /// Appends one whole frame, unmasked as a server's frames are.
 pub fn put_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(frame_header(opcode, payload.len(), &mut [0; FRAME_HEADER_BYTES_MAX]));
@@ -628,8 +662,8 @@ impl From<Assembled> for Message<'_> {
             Assembled::Ping(_) => Message::Ping,
             // tungstenite reads no bare frames.
             Assembled::Pong(_) | Assembled::Frame(_) => Message::Pong,
-            Assembled::Close(None) => Message::Close(CloseCode::NoStatus.into()),
-            Assembled::Close(Some(CloseFrame { code, .. })) => Message::Close(code.into()),
+            // Never: `take_frame` answers close frames.
+            Assembled::Close(_) => Message::Close(CloseCode::NoStatus.into()),
         }
     }
 }

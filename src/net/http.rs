@@ -5,18 +5,19 @@
 //! - An answer depends on the bytes of its request, the [`Site`] and the time given, and on nothing
 //!   else: not on earlier requests, not on how the bytes were cut into reads, not on the bytes
 //!   behind the head.
-//! - All checks stand in one function, `decide`, in the order in which they are made.
+//! - All checks stand in two functions, `locate` and `decide`, in the order in which they are made.
 //! - No request has a body.
 //! - The only file read is the requested one, and only with [`Files::Folder`].
 //!
-//! It does not know sockets, deadlines or frames.
+//! It does not know sockets, deadlines or frames, nor the log: a refusal that an operator has to
+//! know of carries its line ([`LogLine`]).
 
 use std::borrow::Cow;
 
-use data_encoding::BASE64;
 use httparse::{EMPTY_HEADER, Header, Status};
+use log::Level;
 
-use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, LOG_VALUE_BYTES_MAX};
 use crate::net::http::assets::{File, Files};
 
 pub mod assets;
@@ -25,17 +26,20 @@ mod reply;
 
 pub use origin::Origin;
 use origin::{Authority, is_digits, split_scheme};
+pub use reply::{LogLine, Response, STATUSES, not_https, timed_out, unavailable};
 use reply::{
-    Reply, bad_request, fields_too_large, not_found, nothing_here, switch_protocols, too_long,
-    upgrade_required,
+    Reply, bad_request, fields_too_large, no_room, not_found, nothing_here, switch_protocols,
+    too_long, upgrade_required,
 };
-pub use reply::{Response, STATUSES, not_https, timed_out, unavailable};
 
 /// The media type of Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The time for which a browser that has seen this server over TLS insists on TLS: a year, as is
 /// recommended, in seconds. A visitor that stays away longer can be led to plain HTTP again.
+///
+/// It is sent only for hosts that an operator listed for it ([`Origin::pledges_tls`]), because a
+/// browser cannot be made to forget it.
 ///
 /// `includeSubDomains` is left out, because other hosts of the domain are not ours to promise for;
 /// so is `preload`, because a host does not get off the browsers' built-in lists for years.
@@ -47,6 +51,8 @@ pub struct Site {
     access: Access,
     /// The site is served over TLS.
     has_tls: bool,
+    /// Browsers are told to come back with TLS only, where an origin allows that.
+    has_hsts: bool,
 }
 
 enum Content {
@@ -57,6 +63,8 @@ enum Content {
     /// A redirect to the page, which is served over TLS at this port, unless an origin with the
     /// same host names another.
     Redirect { port: u16 },
+    /// One answer that the server is alive, and otherwise that it has no room.
+    Full,
 }
 
 /// The hosts this server answers for, and the pages that may connect.
@@ -148,7 +156,7 @@ pub fn parse(bytes: &[u8], site: &Site, unix_ms: u64) -> Parsed {
 impl Site {
     /// Returns a site with these files and a WebSocket endpoint, both limited by `access`.
     pub fn new(files: Files, access: Access, endpoint: Endpoint) -> Site {
-        Site { content: Content::Page { files, endpoint }, access, has_tls: false }
+        Site { content: Content::Page { files, endpoint }, access, has_tls: false, has_hsts: false }
     }
 
     /// Returns the same site, served over TLS.
@@ -156,12 +164,25 @@ impl Site {
         Site { has_tls: true, ..self }
     }
 
+    /// Returns the same site, which tells browsers to come back with TLS only
+    /// (`Strict-Transport-Security`, RFC 6797), under the names that an `https` origin lists.
+    pub fn with_hsts(self) -> Site {
+        Site { has_hsts: true, ..self }
+    }
+
+    fn pledges_tls(&self, host: Option<&Authority>) -> bool {
+        let (Access::Pages(origins), Some(Authority { host, .. })) = (&self.access, host) else {
+            return false;
+        };
+        self.has_tls && self.has_hsts && origins.iter().any(|origin| origin.pledges_tls(host))
+    }
+
     /// Returns a site that redirects every request to the same address at `https://`.
     ///
     /// The port is that of an `https` origin with the same host, or else `port`. Only hosts that
     /// `access` allows are redirected, so a link to this server cannot lead to a foreign host.
     pub fn redirect(port: u16, access: Access) -> Site {
-        Site { content: Content::Redirect { port }, access, has_tls: false }
+        Site { content: Content::Redirect { port }, access, has_tls: false, has_hsts: false }
     }
 
     /// Returns a site with these metrics at `/metrics`, and nothing else.
@@ -170,7 +191,15 @@ impl Site {
     /// no option lists. A page that reaches it by DNS rebinding learns no more than any client that
     /// can reach this address: numbers, but no id and no text.
     pub fn metrics(text: String) -> Site {
-        Site { content: Content::Metrics(text), access: Access::Anyone, has_tls: false }
+        let content = Content::Metrics(text);
+        Site { content, access: Access::Anyone, has_tls: false, has_hsts: false }
+    }
+
+    /// Returns a site for connections that have no place: any request is answered 503, and the
+    /// connection ends. Only `/healthz` is answered 200, because the process that probes it would
+    /// end a server that is merely busy.
+    pub fn full(&self) -> Site {
+        Site { content: Content::Full, access: self.access.clone(), ..*self }
     }
 
     fn find(&self, path: &str) -> Result<Resource<'_>, Reply> {
@@ -178,10 +207,12 @@ impl Site {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
             (Content::Redirect { .. }, _) => Err(nothing_here()),
+            (Content::Full, "/healthz") => Ok(Resource::Health),
+            (Content::Full, _) => Err(no_room()),
             (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
                 Ok(Resource::Endpoint(endpoint))
             }
-            (_, "/healthz") => Ok(Resource::Health),
+            (_, "/healthz" | "/readyz") => Ok(Resource::Health),
             (Content::Page { files, .. }, "/") => file(files, "index.html"),
             // The target `*` is not a path, and not the name of a file either.
             (Content::Page { files, .. }, _) => file(files, path.strip_prefix('/').unwrap_or(path)),
@@ -194,9 +225,10 @@ fn file(files: &Files, name: &str) -> Result<Resource<'static>, Reply> {
         Ok(Some(file)) => Ok(Resource::File(file)),
         Ok(None) => Err(nothing_here()),
         Err(error) => {
-            log::warn!("cannot read {name} in the folder of --www: {error}");
             let sentence = "This file is here, but the server cannot read it.";
-            Err(Reply::text("500 Internal Server Error", sentence))
+            let reason = format!("cannot read {name} in the folder of --www: {error}");
+            let reply = Reply::text("500 Internal Server Error", sentence);
+            Err(reply.logged(Level::Warn, reason))
         }
     }
 }
@@ -275,14 +307,20 @@ fn find_bare_lf(bytes: &[u8]) -> Option<usize> {
 }
 
 fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
-    let mut reply = match decide(request, site) {
+    let (is_pledged, outcome) = match locate(request, site) {
+        Ok((host, path)) => {
+            (site.pledges_tls(host.as_ref()), decide(request, host.as_ref(), path, site))
+        }
+        Err(refusal) => (false, Err(refusal)),
+    };
+    let mut reply = match outcome {
         Ok(Outcome::Upgrade(response)) => return Answer::Upgrade(response),
         Ok(Outcome::Reply(reply)) | Err(reply) => reply,
     };
-    if site.has_tls {
+    if is_pledged {
         reply = reply.field("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY);
     }
-    reply.close |= request.wants_close();
+    reply.close |= request.wants_close() || matches!(site.content, Content::Full);
     let mut response = reply.write(unix_ms);
     if request.method == "HEAD" {
         // The head still tells the length of the body that GET would get (RFC 9110, 9.3.2).
@@ -291,14 +329,24 @@ fn answer(request: &Request, site: &Site, unix_ms: u64) -> Answer {
     Answer::Respond(response)
 }
 
-/// Makes all checks in their order: from those without which reading on is unsafe, to those that
-/// only the purpose of the request needs.
-fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
+/// Returns the host and the path that a request is addressed to, if this server answers for the
+/// host. `None` is the host of a request that names none, which only HTTP/1.0 may do.
+fn locate<'a>(request: &Request<'a>, site: &Site) -> Result<(Option<Authority>, &'a str), Reply> {
     let (authority, path) = parse_target(request.target)?;
-    let host = check_host(request, authority, &site.access)?;
+    Ok((check_host(request, authority, &site.access)?, path))
+}
+
+/// Makes all further checks in their order: from those without which reading on is unsafe, to those
+/// that only the purpose of the request needs.
+fn decide(
+    request: &Request,
+    host: Option<&Authority>,
+    path: &str,
+    site: &Site,
+) -> Result<Outcome, Reply> {
     check_body(request)?;
     if let Content::Redirect { port } = site.content {
-        return Ok(Outcome::Reply(redirect(request, host.as_ref(), &site.access, port)?));
+        return Ok(Outcome::Reply(redirect(request, host, &site.access, port)?));
     }
     let resource = site.find(path)?;
     check_method(request)?;
@@ -307,7 +355,7 @@ fn decide(request: &Request, site: &Site) -> Result<Outcome, Reply> {
             check_upgrade(request)?;
             check_version(request)?;
             let key = check_key(request)?;
-            check_origin(request, host.as_ref(), site)?;
+            check_origin(request, host, site)?;
             let subprotocol = choose_subprotocol(request, endpoint);
             Ok(Outcome::Upgrade(switch_protocols(key, subprotocol)))
         }
@@ -366,10 +414,11 @@ fn check_host(
         && !host.is_private()
         && origins.iter().all(|origin| origin.host != *host)
     {
-        log::debug!("refused: {host:?} is neither private nor the host of an --origin");
         let sentence = "This server does not answer under this host name; \
             --origin with the address of the page allows it.";
-        return Err(Reply::text("421 Misdirected Request", sentence));
+        let host = shortened(&[&host.to_string()]);
+        let reason = format!("Host {host} is neither private nor the host of an --origin");
+        return Err(Reply::text("421 Misdirected Request", sentence).logged(Level::Info, reason));
     }
     Ok(authority)
 }
@@ -437,7 +486,12 @@ fn check_version(request: &Request) -> Result<(), Reply> {
 }
 
 fn check_key<'a>(request: &Request<'a>) -> Result<&'a str, Reply> {
-    let is_key = |key: &str| BASE64.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16);
+    // 16 bytes in base64: 22 characters and two signs of padding. The last character has 4 bits
+    // that belong to no byte; a client may set them, as the example of RFC 6455, 4.1, does.
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_key = |key: &str| {
+        key.strip_suffix("==").is_some_and(|key| key.len() == 22 && key.bytes().all(is_base64))
+    };
     match request.values("Sec-WebSocket-Key").as_slice() {
         [key] if is_key(key) => Ok(key),
         _ => Err(bad_request("The Sec-WebSocket-Key is not one text of 16 bytes in base64.")),
@@ -461,11 +515,11 @@ fn check_origin(request: &Request, host: Option<&Authority>, site: &Site) -> Res
         [] => Ok(()),
         [value] if Origin::parse_serialized(value).is_some_and(is_allowed) => Ok(()),
         _ => {
-            let hosts = request.values("Host");
-            log::info!("refused: Origin {values:?} is neither at Host {hosts:?} nor an --origin");
             let sentence = "A page from this origin may not connect; \
                 --origin with the address of the page allows it.";
-            Err(Reply::text("403 Forbidden", sentence))
+            let (origin, host) = (shortened(&values), shortened(&request.values("Host")));
+            let reason = format!("Origin {origin} is neither at Host {host} nor an --origin");
+            Err(Reply::text("403 Forbidden", sentence).logged(Level::Info, reason))
         }
     }
 }
@@ -519,6 +573,15 @@ fn serve(request: &Request, file: File) -> Reply {
         Reply::new("200 OK").content(file.media_type, file.bytes)
     };
     reply.field("ETag", &file.etag)
+}
+
+/// Returns the values of a field for a line of the log: in quotes, with everything escaped that
+/// could look like another line, and at most [`LOG_VALUE_BYTES_MAX`] bytes of them.
+fn shortened(values: &[&str]) -> String {
+    let text = values.join(", ");
+    let end = (0..=LOG_VALUE_BYTES_MAX.min(text.len())).rfind(|&at| text.is_char_boundary(at));
+    let rest = if text.len() > LOG_VALUE_BYTES_MAX { "…" } else { "" };
+    format!("{:?}{rest}", &text[..end.unwrap_or_default()])
 }
 
 fn without_query(path: &str) -> &str {

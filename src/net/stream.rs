@@ -4,7 +4,7 @@
 //! bytes is not known here.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 
 #[cfg(test)]
 pub(crate) mod scripted;
@@ -44,6 +44,13 @@ pub trait Stream: Read + Write {
         false
     }
 
+    /// Returns the peer's address, for the log; `None` if it is not known, or no longer.
+    ///
+    /// It is asked for when a line is written, which is rare, and so takes no memory before.
+    fn peer_address(&self) -> Option<IpAddr> {
+        None
+    }
+
     /// Closes our side of the stream. Reading goes on, but may return the peer's bytes undecrypted.
     ///
     /// # Errors
@@ -52,6 +59,10 @@ pub trait Stream: Read + Write {
 }
 
 impl Stream for mio::net::TcpStream {
+    fn peer_address(&self) -> Option<IpAddr> {
+        self.peer_addr().ok().map(|address| address.ip().to_canonical())
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }

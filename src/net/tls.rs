@@ -12,91 +12,29 @@
 //! - The input that a session keeps has a bound, however much a peer sends without completing a
 //!   record.
 //!
-//! Which connections speak TLS, and the meaning of the plaintext, are not known here.
+//! Which connections speak TLS, where certificates come from (`identity.rs`) and the meaning of the
+//! plaintext are not known here.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::path::Path;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use log::debug;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConnection};
-use rustls::{Error, ServerConfig};
+use rustls::server::ServerConnection;
 
 use crate::limits::{TLS_READ_BYTES, TLS_RECORD_BYTES_MAX, TLS_UNREAD_BYTES_MAX, TLS_WRITE_BYTES};
 use crate::memory::extend_tightly;
 use crate::net::stream::Stream;
+
+mod identity;
+
+pub use identity::Identity;
 
 /// The first byte of a TLS connection: the type of a handshake record (RFC 8446, 5.1). No HTTP
 /// request begins with it.
 const HANDSHAKE: u8 = 0x16;
 /// Bytes of a record header: type, version and length (RFC 8446, 5.1).
 const RECORD_HEADER_BYTES: u8 = 5;
-
-/// The certificate, its key, and the rest of what new sessions are made from.
-#[derive(Clone)]
-pub struct Identity(Arc<ServerConfig>);
-
-impl Identity {
-    /// Reads a certificate with its chain, and its key. This blocks on the disk.
-    ///
-    /// # Errors
-    /// One sentence for the operator that names the option with the wrong file.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Identity, String> {
-        let tickets =
-            ring::Ticketer::new().map_err(|error| format!("no keys for tickets: {error}"))?;
-        Identity::with_tickets(certificate, key, tickets)
-    }
-
-    /// Reads the same files again. Tickets that were given out before stay valid.
-    ///
-    /// # Errors
-    /// Those of [`Identity::load`]; this identity can still be used.
-    pub fn reload(&self, certificate: &Path, key: &Path) -> Result<Identity, String> {
-        Identity::with_tickets(certificate, key, Arc::clone(&self.0.ticketer))
-    }
-
-    fn with_tickets(
-        certificate: &Path,
-        key: &Path,
-        tickets: Arc<dyn ProducesTickets>,
-    ) -> Result<Identity, String> {
-        let chain = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .and_then(
-                |chain| if chain.is_empty() { Err(PemError::NoItemsFound) } else { Ok(chain) },
-            )
-            .map_err(|error| {
-                format!("--tls-cert: {}", unreadable(certificate, "certificate", &error))
-            })?;
-        let secret = PrivateKeyDer::from_pem_file(key)
-            .map_err(|error| format!("--tls-key: {}", unreadable(key, "key", &error)))?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
-            .map_err(|error| match error {
-                Error::InconsistentKeys(_) => {
-                    "--tls-key is not the key of the certificate in --tls-cert".into()
-                }
-                error => format!("--tls-cert and --tls-key cannot be used: {error}"),
-            })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // The state of a session to resume is in the client's ticket; none is kept here.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = tickets;
-        Ok(Identity(Arc::new(config)))
-    }
-}
-
-/// Tells why a file cannot be used. None of its bytes are in the sentence: they may be the key.
-fn unreadable(path: &Path, what: &str, error: &PemError) -> String {
-    match error {
-        PemError::Io(error) => format!("{} cannot be read: {error}", path.display()),
-        _ => format!("{} holds no {what} in PEM", path.display()),
-    }
-}
 
 /// A socket with TLS over it, or without.
 pub struct TlsStream<S: Stream> {
@@ -143,7 +81,8 @@ impl<S: Stream> TlsStream<S> {
     /// # Errors
     /// Those of rustls, which has none for an [`Identity`].
     pub fn new(socket: S, identity: &Identity) -> io::Result<TlsStream<S>> {
-        let mut tls = ServerConnection::new(Arc::clone(&identity.0)).map_err(io::Error::other)?;
+        let mut tls =
+            ServerConnection::new(Arc::clone(identity.config())).map_err(io::Error::other)?;
         tls.set_buffer_limit(Some(TLS_WRITE_BYTES));
         let session = Session {
             tls,
@@ -273,6 +212,10 @@ impl<S: Stream> Stream for TlsStream<S> {
 
     fn spoke_plaintext(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.peer == Peer::SpeaksPlaintext)
+    }
+
+    fn peer_address(&self) -> Option<IpAddr> {
+        self.socket.peer_address()
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

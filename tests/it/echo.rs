@@ -3,13 +3,11 @@
 //! The cases are those of the Autobahn test suite, by its numbers: frames of a client, the answers,
 //! and the code by which the connection is closed. Each case is sent at once, and again in pieces.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 
+use crate::example::Example;
 use crate::raw::{
     BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, answer, closing, frame, upgrade,
 };
@@ -17,53 +15,55 @@ use crate::support::PATIENCE;
 
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
-/// The running example. It ends with the test.
-struct Echo {
-    process: Child,
-    address: SocketAddr,
-}
+/// The running example.
+struct Echo(Example);
 
-impl Drop for Echo {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Returns `true` if the bytes begin with a whole close frame of a server.
+fn has_close_frame(bytes: &[u8]) -> bool {
+    matches!(bytes, [CLOSE, len, payload @ ..] if payload.len() >= usize::from(*len))
 }
 
 impl Echo {
     fn start() -> Echo {
-        let mut process = Command::new(example())
-            .arg("127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the example starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("echoing on ws://").unwrap().trim_end_matches('/');
-        Echo { address: address.parse().unwrap(), process }
+        Echo(Example::start("echo", "echoing on ws://"))
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
+        let stream = TcpStream::connect(self.0.address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        upgrade(stream, self.address)
+        upgrade(stream, self.0.address)
     }
 
     /// Sends bytes in pieces of `chop` bytes, and returns all bytes until the end of the stream.
-    fn converse(&self, said: &[u8], chop: usize) -> Vec<u8> {
+    ///
+    /// The server closes its side after both close frames, so the client answers a close frame that
+    /// comes behind `answers_len` bytes. (The example has no deadline that would end it otherwise.)
+    fn converse(&self, said: &[u8], answers_len: usize, code: Option<u16>, chop: usize) -> Vec<u8> {
         let mut stream = self.connect();
         let mut writer = stream.try_clone().unwrap();
         thread::scope(|scope| {
-            scope.spawn(move || {
-                // Behind its close frame the server need not read any more.
-                said.chunks(chop).try_for_each(|piece| writer.write_all(piece))
+            let writer = scope.spawn(move || {
+                // A server that has seen a close frame may be gone already.
+                let _ = said.chunks(chop).try_for_each(|piece| writer.write_all(piece));
+                writer
             });
             let mut heard = Vec::new();
+            while !has_close_frame(heard.get(answers_len..).unwrap_or_default()) {
+                let mut buffer = [0; 65_536];
+                match stream.read(&mut buffer).expect("answers, and no reset") {
+                    0 => return heard,
+                    len => heard.extend_from_slice(&buffer[..len]),
+                }
+            }
+            let mut writer = writer.join().expect("the writer does not panic");
+            let _ = writer.write_all(&frame(CLOSE, &closing(1000, b"")));
+            if code == Some(1009) {
+                // The close frame counts as payload that the header has announced.
+                let _ = writer.shutdown(Shutdown::Write);
+            }
             stream.read_to_end(&mut heard).expect("the end of the stream, and no reset");
-            // Releases the writer, which may be blocked if the server has stopped reading.
-            let _ = stream.shutdown(Shutdown::Both);
             heard
         })
     }
@@ -78,7 +78,7 @@ impl Echo {
         code: Option<u16>,
         chop: usize,
     ) {
-        let heard = self.converse(said, chop);
+        let heard = self.converse(said, answers.len(), code, chop);
         assert!(heard.starts_with(answers), "{case}, by {chop}: the answers differ");
         match &heard[answers.len()..] {
             [CLOSE, 0] => assert_eq!(None, code, "{case}, by {chop}"),
@@ -118,26 +118,6 @@ impl Echo {
         self.check(case, said, answers, Some(code));
         self.check(case, &[said, &[frame(PING, b"behind")]].concat(), answers, Some(code));
     }
-}
-
-/// Builds the example and returns its path. `cargo test` has built it before, but `cargo test
-/// --test it` has not.
-fn example() -> &'static Path {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
-        // Cargo puts tests into `target/PROFILE/deps` and examples into `target/PROFILE/examples`.
-        let test = std::env::current_exe().unwrap();
-        let profile = test.ancestors().nth(2).unwrap();
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--example", "echo", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-            .args(["--profile", if profile.ends_with("release") { "release" } else { "dev" }])
-            .arg("--target-dir")
-            .arg(profile.parent().unwrap())
-            .status();
-        assert!(status.expect("cargo starts").success(), "the example echo cannot be built");
-        profile.join("examples/echo")
-    })
 }
 
 /// Returns a text message as clients send it.

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 
 use serde_json::json;
 
-use crate::support::{Client, Server, read_head};
+use crate::support::{Client, PATIENCE, Server, read_head};
 
 /// Asks for a path with these fields, and returns the response.
 fn get(server: &Server, path: &str, fields: &str) -> String {
@@ -132,7 +132,7 @@ fn page_of_a_foreign_origin_is_refused() {
 fn connection_above_the_maximum_gets_503() {
     let server = Server::start(&["--max-clients", "2"]);
     let clients = ["a", "b"].map(|id| Client::join(&server, id));
-    let refused = server.exchange("");
+    let refused = server.exchange("GET / HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("Retry-After: "), "{refused}");
     for mut client in clients {
         client.say(json!({"type": "leave"}));
@@ -151,4 +151,28 @@ fn connections_from_this_machine_are_not_limited() {
         client.hear_close();
     }
     server.assert_alive();
+}
+
+#[test]
+fn full_server_is_alive_and_not_ready() {
+    let server = Server::start(&["--max-clients", "2"]);
+    let ask = |path| get(&server, path, "");
+    let mut only = Client::join(&server, "only");
+    for path in ["/healthz", "/readyz"] {
+        assert!(ask(path).starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    let _last = Client::join(&server, "last");
+    // More than are answered at one time, one after the other.
+    for _ in 0..20 {
+        let alive = ask("/healthz");
+        assert!(alive.starts_with("HTTP/1.1 200 ") && alive.ends_with("\r\n\r\nok\n"), "{alive}");
+        let ready = ask("/readyz");
+        assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("Retry-After: "), "{ready}");
+    }
+    only.say(json!({"type": "leave"}));
+    only.hear_close();
+    let began = std::time::Instant::now();
+    while !ask("/readyz").starts_with("HTTP/1.1 200 ") {
+        assert!(began.elapsed() < PATIENCE);
+    }
 }

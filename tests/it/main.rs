@@ -11,10 +11,15 @@
 
 mod abuse;
 mod chat;
-// The echo example speaks no TLS.
+// The examples speak no TLS.
 #[cfg(not(feature = "tls"))]
 mod echo;
+#[cfg(not(feature = "tls"))]
+mod example;
 mod http;
+#[cfg(not(feature = "tls"))]
+mod lines;
+mod log;
 mod memory;
 mod metrics;
 mod options;

@@ -99,7 +99,7 @@ fn memory_with_all_limits_reached_is_below_the_logged_figure() {
         assert_eq!(mouth.answers().matches(r#""code":"too_many""#).count(), 2);
         mouths.push(mouth);
     }
-    let refused = server.exchange("");
+    let refused = server.exchange("GET / HTTP/1.0\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     // Remembered sends.
     for (n, mouth) in mouths.iter_mut().enumerate() {

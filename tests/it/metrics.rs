@@ -352,6 +352,7 @@ fn four_scrapers_get_in_beside_a_full_chat_and_a_fifth_does_not() {
     let _only = Client::join(&watched.server, "only");
     let mut refused: Vec<Wire> = (0..16).map(|_| watched.server.connect()).collect();
     for stream in &mut refused {
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("it reads");
         let mut begin = [0; 12];
         stream.read_exact(&mut begin).expect("an answer");
         assert_eq!(&begin, b"HTTP/1.1 503");
@@ -362,7 +363,9 @@ fn four_scrapers_get_in_beside_a_full_chat_and_a_fifth_does_not() {
     let metrics = watched.scrape_until(|metrics| metrics["sotto_connections"] == 5.0);
     assert_eq!(metrics["sotto_http_responses_total{code=\"503\"}"], 16.0);
     let mut fifth = String::new();
-    connect(watched.address).read_to_string(&mut fifth).expect("an orderly end");
+    let mut stream = connect(watched.address);
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("it reads");
+    stream.read_to_string(&mut fifth).expect("an orderly end");
     assert!(fifth.starts_with("HTTP/1.1 503 "), "{fifth}");
     drop(more);
     watched.scrape_until(|metrics| metrics["sotto_connections"] == 2.0);

@@ -1,9 +1,11 @@
 //! The end of a server, by a signal.
 
-use rustix::process::Signal;
+use std::io::{BufRead, BufReader};
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::{Client, Server};
+use crate::support::{Client, Server, sotto};
 
 #[test]
 fn signal_closes_clients_with_1001_and_exits_with_0() {
@@ -45,4 +47,22 @@ fn second_signal_ends_the_server_at_once() {
     server.wait_for_log("stopping");
     server.signal(Signal::TERM);
     assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn sighup_without_a_certificate_is_logged_and_ignored() {
+    // A server without TLS, in both builds.
+    let mut child = sotto(&["--listen", "127.0.0.1:0"]).spawn().expect("it starts");
+    let mut log = BufReader::new(child.stderr.take().expect("it was piped")).lines();
+    let mut wait_for = |words: &str| {
+        log.by_ref().map(|line| line.expect("a line")).find(|line| line.contains(words))
+    };
+    let pid = Pid::from_child(&child);
+    assert!(wait_for("listening on http://").is_some());
+    for _ in 0..2 {
+        kill_process(pid, Signal::HUP).expect("it runs");
+        assert!(wait_for("SIGHUP is ignored").is_some());
+    }
+    kill_process(pid, Signal::TERM).expect("it runs");
+    assert_eq!(child.wait().expect("our own child").code(), Some(0));
 }

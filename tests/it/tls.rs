@@ -82,18 +82,18 @@ fn bad_certificate_or_key_is_one_sentence_and_exit_code_2() {
     check(&["--tls-cert", cert, "--tls-key", cert], "holds no key in PEM");
     check(
         &["--tls-cert", cert, "--tls-key", other_key],
-        "--tls-key is not the key of the certificate",
+        "--tls-key is not the key of a certificate in --tls-cert",
     );
     check(&["--redirect", "127.0.0.1:0"], "--redirect leads to https");
 }
 
 #[test]
-fn curl_gets_the_page_with_hsts_and_a_redirect_from_http() {
+fn curl_gets_the_page_and_a_redirect_from_http() {
     let server = start(&["--redirect", "127.0.0.1:0"], certificate());
     let port = server.address.port();
     let page = curl(&[&format!("https://localhost:{port}/")]);
     assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<!doctype html>"), "{page}");
-    assert!(page.contains("\r\nStrict-Transport-Security: max-age=31536000\r\n"), "{page}");
+    assert!(!page.contains("Strict-Transport-Security"), "{page}");
     // A request over http is redirected to https, with its whole path and query.
     let redirect = address_behind(&server, "redirecting from ");
     let answer = curl(&[&format!("{redirect}/healthz?a=b")]);
@@ -107,6 +107,20 @@ fn curl_gets_the_page_with_hsts_and_a_redirect_from_http() {
     assert!(followed.ends_with("\r\n\r\nok\n"), "{followed}");
     let elsewhere = curl(&["--header", "Host: evil.example", &redirect]);
     assert!(elsewhere.starts_with("HTTP/1.1 421 "), "{elsewhere}");
+}
+
+#[test]
+fn hsts_is_sent_under_a_listed_name_unless_switched_off() {
+    let ask = |options: &[&str], host: &str| {
+        let options = [&["--origin", "https://chat.example"], options].concat();
+        let server = start(&options, certificate());
+        let header = format!("Host: {host}");
+        curl(&["--header", &header, &format!("https://localhost:{}/", server.address.port())])
+    };
+    let field = "\r\nStrict-Transport-Security: max-age=31536000\r\n";
+    assert!(ask(&[], "chat.example").contains(field));
+    assert!(!ask(&[], "localhost").contains("Strict-"));
+    assert!(!ask(&["--no-hsts"], "chat.example").contains("Strict-"));
 }
 
 #[test]
@@ -124,10 +138,10 @@ fn plain_http_is_answered_in_plain_that_this_port_is_https() {
         wire.read_to_string(&mut answer).expect("an orderly end");
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
-    // A full server answers 503 instead, in either language.
+    // So it is on a full server: only a client that speaks TLS learns that it is full.
     let server = start(&["--max-clients", "1"], certificate());
     let _only = server.connect();
-    assert!(curl(&[&format!("http://{}/", server.address)]).starts_with("HTTP/1.1 503 "));
+    assert!(curl(&[&format!("http://{}/", server.address)]).starts_with("HTTP/1.1 400 "));
     assert!(
         curl(&[&format!("https://localhost:{}/", server.address.port())])
             .starts_with("HTTP/1.1 503 ")
@@ -241,6 +255,13 @@ fn certificate_is_read_anew_and_no_client_is_dropped() {
         server.signal(Signal::HUP);
         let line = server.wait_for_log("certificate and key stay as they were");
         assert!(line.contains("--tls-key: ") && line.contains("holds no key in PEM"), "{line}");
+        // A damaged certificate behind a good one breaks nothing, either.
+        let good = std::fs::read_to_string(&files.certificate).expect("a file");
+        let damaged = good.replacen("-----\n", "-----\nAAAA\n", 1);
+        std::fs::write(&files.certificate, good + &damaged).expect("a file");
+        server.signal(Signal::HUP);
+        let line = server.wait_for_log("certificate and key stay as they were");
+        assert!(line.contains("--tls-cert: ") && line.contains("at position 2"), "{line}");
         // A new client, because a resumed session has the certificate of its first handshake.
         assert_eq!(seen(&files.client()), (old.clone(), HandshakeKind::Full));
         // New files: new connections get the new certificate.

@@ -77,9 +77,7 @@ fn serve(options: Options) -> Result<(), String> {
     let redirect = bind_also(&mut event_loop, config.redirect, View::Redirect, &config)?;
     let scheme = if identity.is_some() { "https" } else { "http" };
     if let (Some(identity), Some((certificate, key))) = (identity, config.tls_files()) {
-        event_loop
-            .speak_tls(identity, certificate.into(), key.into())
-            .map_err(|error| error.to_string())?;
+        event_loop.speak_tls(identity, certificate.into(), key.into());
     }
     let mut server = server(&config, origins, address.port());
     info!(
@@ -145,7 +143,9 @@ fn server(config: &Config, origins: Vec<Origin>, port: u16) -> Server<Socket> {
     let site = Site::new(files, access.clone(), endpoint);
     let (hub_limits, connection_limits) = limits(config);
     let shared = if config.tls_files().is_some() {
-        let mut shared = Shared::new(site.over_tls(), connection_limits);
+        let site = site.over_tls();
+        let site = if config.no_hsts { site } else { site.with_hsts() };
+        let mut shared = Shared::new(site, connection_limits);
         shared.set_redirect(Site::redirect(port, access));
         shared
     } else {

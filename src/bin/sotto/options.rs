@@ -65,6 +65,8 @@ struct Opt {
 
 /// The syntax of an option's value, and where the value is kept.
 enum Value {
+    /// No value on the command line; `true` or `false` in the environment.
+    Flag(fn(&mut Config) -> &mut bool),
     Address(fn(&mut Config) -> &mut SocketAddr),
     OptionalAddress(fn(&mut Config) -> &mut Option<SocketAddr>),
     /// A path that is opened later.
@@ -80,14 +82,16 @@ enum Value {
     LogLevel,
 }
 
-use Value::{Address, Bytes, Count, File, Folder, LogLevel, OptionalAddress, Origins, Seconds};
+use Value::{
+    Address, Bytes, Count, File, Flag, Folder, LogLevel, OptionalAddress, Origins, Seconds,
+};
 
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
 const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option but `--help` and `--version`, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 22] = [
+static OPTIONS: [Opt; 23] = [
     opt("listen", Address(|c| &mut c.listen),
         "Serve the page and the chat here; port 0 picks a free port"),
     opt("metrics", OptionalAddress(|c| &mut c.metrics),
@@ -97,6 +101,8 @@ static OPTIONS: [Opt; 22] = [
         .tls(),
     opt("tls-key", File(|c| &mut c.tls_key),
         "Private key of that certificate, in PEM; SIGHUP reads it again").tls(),
+    opt("no-hsts", Flag(|c| &mut c.no_hsts),
+        "Do not tell browsers of an https --origin at port 443 to come back over https only").tls(),
     opt("redirect", OptionalAddress(|c| &mut c.redirect),
         "Send browsers that come here over http to https").tls(),
     opt("origin", Origins,
@@ -163,7 +169,10 @@ pub fn parse(
         let Some(option) = option else {
             return Err(format!("{}; --help lists the options", argument.unexpected()));
         };
-        let value = parser.value().map_err(|error| error.to_string())?;
+        let value = match option.value {
+            Flag(_) => parser.optional_value().unwrap_or_else(|| "true".into()),
+            _ => parser.value().map_err(|error| error.to_string())?,
+        };
         options.set(option, value).map_err(|sentence| format!("--{}: {sentence}", option.name))?;
     }
     if options.origins.is_empty() {
@@ -218,6 +227,7 @@ impl Options {
         let config = &mut self.config;
         let text = value.to_str().ok_or("this is not UTF-8");
         match &option.value {
+            Flag(field) => *field(config) = flag(text?)?,
             File(field) => *field(config) = Some(value.into()),
             Folder(field) => *field(config) = Some(folder(value)?),
             Address(field) => *field(config) = address(text?)?,
@@ -252,6 +262,7 @@ impl Opt {
     /// Returns the word that stands for the value in `--help`.
     fn placeholder(&self) -> &'static str {
         match self.value {
+            Flag(_) => "",
             Address(_) | OptionalAddress(_) => "ADDRESS:PORT",
             File(_) => "FILE",
             Folder(_) => "DIR",
@@ -268,7 +279,7 @@ impl Opt {
         let Options { mut config, log, .. } = Options::default();
         match &self.value {
             Address(field) => field(&mut config).to_string(),
-            OptionalAddress(_) => "off".into(),
+            OptionalAddress(_) | Flag(_) => "off".into(),
             File(_) | Origins => "none".into(),
             Folder(_) => "built in".into(),
             Count(_, field) => field(&mut config).to_string(),
@@ -298,8 +309,9 @@ fn help() -> String {
     );
     for option in OPTIONS.iter().filter(|option| cfg!(feature = "tls") || !option.needs_tls) {
         let left = format!("--{} {}", option.name, option.placeholder());
+        let left = left.trim_end();
         let default = format!("[{}]", option.default());
-        push_help(&mut text, &left, option.description().split(' ').chain([default.as_str()]));
+        push_help(&mut text, left, option.description().split(' ').chain([default.as_str()]));
     }
     push_help(&mut text, "-h, --help", ["Print", "this", "text"]);
     push_help(&mut text, "--version", ["Print", "the", "version"]);
@@ -347,6 +359,10 @@ fn number(text: &str, range: &RangeInclusive<usize>) -> Result<usize, String> {
         Ok(0) if *min == 1 => Err("must be above 0".into()),
         _ => Err(format!("\"{text}\" is not a whole number from {min} to {max}")),
     }
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("\"{text}\" is not true or false"))
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {

@@ -4,16 +4,20 @@
 //! is closed.
 //!
 //! **Invariants**
-//! - A line that cannot be written at once is dropped and counted.
+//! - A line that cannot be written, or not at once, is dropped and counted. No error of standard
+//!   error ends the program, not even a file at its size limit, which the kernel tells by a signal.
 //! - A line is never longer than a writable pipe takes without blocking ([`LOG_LINE_BYTES_MAX`]).
 //!
 //! It does not know the meaning of a line.
 
+use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::SIGXFSZ;
 use simple_logger::SimpleLogger;
 
 use sotto::limits::LOG_LINE_BYTES_MAX;
@@ -38,14 +42,18 @@ impl StderrLog {
     /// Makes this the program's log, for lines of `level` and above.
     ///
     /// # Errors
-    /// If the program has a log already.
-    pub fn install(level: LevelFilter) -> Result<(), log::SetLoggerError> {
+    /// If the program has a log already, or a signal cannot be handled.
+    pub fn install(level: LevelFilter) -> Result<(), Box<dyn Error>> {
+        // A write to a file at its size limit (RLIMIT_FSIZE) ends a program that does not handle
+        // this signal. If it is handled, the write fails like any other.
+        signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         // tungstenite logs messages at debug and trace, and messages are private.
         let inner = SimpleLogger::new()
             .with_level(level)
             .with_module_level("tungstenite", level.min(LevelFilter::Warn));
         log::set_max_level(inner.max_level());
-        log::set_boxed_logger(Box::new(StderrLog { inner, reported: AtomicU64::new(0) }))
+        log::set_boxed_logger(Box::new(StderrLog { inner, reported: AtomicU64::new(0) }))?;
+        Ok(())
     }
 }
 

@@ -67,8 +67,11 @@ impl<'de> Visitor<'de> for KeysVisitor {
         // For keys that the protocol does not know, made only if there is one. A set, because a
         // line may have thousands.
         let mut unknown: Option<HashSet<Cow<'de, str>>> = None;
-        while let Some(Key(name)) = map.next_key()? {
+        while let Some(name) = map.next_key::<&'de RawValue>()? {
             let value: &'de RawValue = map.next_value()?;
+            // An unknown key may be any JSON string. One with a lone surrogate is no Rust string,
+            // and goes by the name it has in the line.
+            let name = string(name).unwrap_or(Cow::Borrowed(name.get()));
             let is_repeated = match &*name {
                 "type" => keys.kind.replace(value).is_some(),
                 "id" => keys.id.replace(value).is_some(),
@@ -83,28 +86,6 @@ impl<'de> Visitor<'de> for KeysVisitor {
             keys.repeated |= is_repeated;
         }
         Ok(keys)
-    }
-}
-
-/// The name of a key, borrowed from the line unless it has escapes.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key<'de>, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(name)))
-            }
-            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(name.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
     }
 }
 

@@ -166,6 +166,16 @@ fn unknown_key_is_ignored_but_repeated_key_is_refused() {
 }
 
 #[test]
+fn unknown_key_with_a_lone_surrogate_is_ignored() {
+    assert_eq!(request(r#"{"\ud800":1,"type":"leave","x\udc00":2}"#), FromClient::Leave);
+    bad(r#"{"\ud800":1,"type":"leave","\ud800":2}"#, "twice");
+    let line = read(r#"{"\ud800":1,"type":"nonsense","to":"bob","ref":"r1"}"#);
+    assert_eq!(line.tag, Tag { reference: Some("r1".into()), to: Some("bob".into()) });
+    // Escapes in the name of a known key are read.
+    assert_eq!(request(r#"{"t\u0079pe":"leave"}"#), FromClient::Leave);
+}
+
+#[test]
 fn line_that_is_not_a_json_object_is_refused() {
     for line in [
         "x",
@@ -178,6 +188,10 @@ fn line_that_is_not_a_json_object_is_refused() {
         "\"a long string, of which no word comes back\"",
         r#"{"type":"leave",}"#,
         r#"{type:"leave"}"#,
+        r#"{1:2,"type":"leave"}"#,
+        r#"{"\x":1,"type":"leave"}"#,
+        r#"{"\ud80":1,"type":"leave"}"#,
+        "{\"\u{1}\":1,\"type\":\"leave\"}",
         r#"{"type":"leave"} {"type":"leave"}"#,
         r#"{"type":"send","to":"b","body":01}"#,
         r#"{"type":"send","to":"b","body":"\x"}"#,

@@ -70,11 +70,6 @@ impl<S: Stream> Connection<S> {
         shared: &mut Shared,
     ) -> bool {
         let State::Http(Http { view, .. }) = self.state else { return false };
-        if self.unsent() > 0 {
-            // A refusal is queued before its request has come.
-            self.keep_head(input.take_all(), true, now, shared);
-            return false;
-        }
         if self.pipe.stream().spoke_plaintext() {
             input.take_all();
             self.respond(http::not_https(now.unix_ms), now, shared);
@@ -135,7 +130,10 @@ impl<S: Stream> Connection<S> {
 
     /// Queues a response; its body leaves behind the queued head.
     pub(super) fn respond(&mut self, response: Response, now: Now, shared: &mut Shared) {
-        let Response { head, body, close } = response;
+        let Response { head, body, close, log_line } = response;
+        if let Some(line) = log_line {
+            shared.log_refusal(&line, self.pipe.stream(), now);
+        }
         let State::Http(http) = &mut self.state else { return };
         shared.counters.count_response(&head);
         http.last = close.then(|| End::Refused(status(&head)));

@@ -8,9 +8,14 @@
 
 use std::time::Duration;
 
+use log::log;
+
 use crate::net::frames::Codec;
-use crate::net::http::{STATUSES, Site};
+use crate::net::http::{LogLine, STATUSES, Site};
 use crate::net::rate::Rate;
+use crate::net::stream::Stream;
+use crate::throttle::Throttle;
+use crate::time::Now;
 
 /// The limits on each connection of a loop, in bytes and time.
 #[derive(Clone, Debug)]
@@ -23,8 +28,9 @@ pub struct Limits {
     pub ping: Duration,
     /// The silence after which a peer is disconnected.
     pub timeout: Duration,
-    /// The longest time from accept to [`Connection::admit`](super::Connection::admit), and to the
-    /// end of a request head.
+    /// The longest time from accept to
+    /// [`Connection::mark_joined`](super::Connection::mark_joined), and to the end of a request
+    /// head.
     pub join_timeout: Duration,
     /// The limit on lines from a peer over WebSocket; none: no limit.
     pub rate: Option<Rate>,
@@ -39,6 +45,8 @@ pub enum View {
     Metrics,
     /// The redirect to the page over https.
     Redirect,
+    /// Nothing but a sign of life: the connection is over a quota.
+    Refused,
 }
 
 /// The shared state of all connections of a loop.
@@ -46,12 +54,15 @@ pub struct Shared {
     site: Site,
     metrics: Site,
     redirect: Option<Site>,
+    refused: Site,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
     /// An empty buffer with capacity, lent to the connection that writes next.
     pub(super) out: Vec<u8>,
     /// The counters of all connections.
     pub counters: Counters,
+    /// Lines of the log about requests that were refused.
+    pub refusals: Throttle,
 }
 
 /// Counters of all connections of a loop, for the metrics; no decision depends on them.
@@ -83,14 +94,17 @@ impl Shared {
     pub fn new(site: Site, limits: Limits) -> Shared {
         let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
         let metrics = Site::metrics(String::new());
+        let refused = site.full();
         Shared {
             site,
             metrics,
             redirect: None,
+            refused,
             limits,
             codec,
             out: Vec::new(),
             counters: Counters::default(),
+            refusals: Throttle::default(),
         }
     }
 
@@ -99,6 +113,7 @@ impl Shared {
         match view {
             View::Page => &self.site,
             View::Metrics => &self.metrics,
+            View::Refused => &self.refused,
             View::Redirect => self.redirect.as_ref().unwrap_or(&self.site),
         }
     }
@@ -111,6 +126,14 @@ impl Shared {
     /// Sets the text of the metrics. The loop does so before it reads a connection that sees them.
     pub fn set_metrics(&mut self, text: String) {
         self.metrics = Site::metrics(text);
+    }
+
+    /// Logs why a request was refused, with the address of the peer, unless there were many such
+    /// lines in this second.
+    pub(super) fn log_refusal(&mut self, line: &LogLine, stream: &impl Stream, now: Now) {
+        let Some(skipped) = self.refusals.admit(now) else { return };
+        let peer = stream.peer_address().map_or("a client".into(), |address| address.to_string());
+        log!(line.level, "refused {peer}: {}{skipped}", line.text);
     }
 
     /// Takes a lent buffer back, emptied. If there is one already, the second is dropped.

@@ -7,13 +7,14 @@
 //! It does not know requests, nor how a response is written.
 
 use std::borrow::Cow;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use data_encoding::HEXLOWER;
 use sha1_smol::Sha1;
+
+use crate::net::files::read_regular;
 
 /// The fields that isolate the page, each ending in CRLF, for every response but a 101.
 ///
@@ -126,7 +127,7 @@ impl Files {
         };
         match self {
             Files::BuiltIn => Ok(Some(built_in(asset))),
-            Files::Folder(folder) => match fs::read(folder.join(asset.name)) {
+            Files::Folder(folder) => match read_regular(&folder.join(asset.name)) {
                 Ok(bytes) => Ok(Some(read_now(asset, bytes))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
@@ -158,6 +159,8 @@ fn etag(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A folder under the system's temporary one, removed when dropped.
@@ -257,11 +260,20 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_file_is_an_error() {
+    fn name_that_is_no_regular_file_is_an_error_and_not_waited_for() {
         let folder = Folder::new("unreadable");
-        // A folder in the file's place cannot be read even by root, unlike a file of mode 000.
+        let files = Files::Folder(folder.0.clone());
         fs::create_dir(folder.0.join("main.js")).unwrap();
-        assert!(Files::Folder(folder.0.clone()).find("main.js").is_err());
+        let made = std::process::Command::new("mkfifo").arg(folder.0.join("style.css")).status();
+        assert!(made.unwrap().success());
+        std::os::unix::fs::symlink("/dev/zero", folder.0.join("store.js")).unwrap();
+        for name in ["main.js", "style.css", "store.js"] {
+            assert_eq!(files.find(name).unwrap_err().to_string(), "it is not a regular file");
+        }
+        // A link to a regular file is followed.
+        fs::write(folder.0.join("elsewhere"), "x").unwrap();
+        std::os::unix::fs::symlink("elsewhere", folder.0.join("view.js")).unwrap();
+        assert_eq!(&*files.find("view.js").unwrap().unwrap().bytes, b"x");
     }
 
     #[test]

@@ -77,6 +77,16 @@ impl Origin {
             && (self.scheme == Scheme::Https || !has_tls)
     }
 
+    /// Returns `true` if an operator that lists this origin wants browsers to reach the host over
+    /// TLS only.
+    ///
+    /// Browsers apply that to all ports of a host (RFC 6797, 8.3): an origin at another port says
+    /// nothing about its neighbours. And they keep it for a year, which no name without a public
+    /// owner can promise: another device may have it by then.
+    pub(super) fn pledges_tls(&self, host: &Host) -> bool {
+        self.tls_port(host) == Some(Scheme::Https.port()) && !host.is_private()
+    }
+
     /// Returns the port of an `https` origin on this host.
     pub(super) fn tls_port(&self, host: &Host) -> Option<u16> {
         (self.host == *host && self.scheme == Scheme::Https).then_some(self.port)

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use data_encoding::BASE64;
+use log::Level;
 use sha1_smol::Sha1;
 
 use super::assets::SECURITY_FIELDS;
@@ -32,6 +33,17 @@ pub struct Response {
     pub body: Cow<'static, [u8]>,
     /// The head says `Connection: close`: no response may follow, and no more requests are read.
     pub close: bool,
+    /// The reason for a refusal, if an operator has to know it.
+    pub log_line: Option<LogLine>,
+}
+
+/// A line for the log about a request. The caller adds the client, and limits the number of lines.
+#[derive(Debug, PartialEq)]
+pub struct LogLine {
+    /// The severity of the line.
+    pub level: Level,
+    /// The reason. Values of the request in it are escaped and shortened.
+    pub text: String,
 }
 
 /// A response before it is written. As the error of a check it is a refusal.
@@ -43,6 +55,7 @@ pub(super) struct Reply {
     /// The body; none for a 304, which has no fields about a body either.
     content: Option<Body>,
     pub(super) close: bool,
+    log_line: Option<LogLine>,
 }
 
 struct Body {
@@ -56,13 +69,9 @@ pub fn timed_out(unix_ms: u64) -> Response {
     Reply::text("408 Request Timeout", sentence).closing().write(unix_ms)
 }
 
-/// Returns the answer to a connection beyond the limit: 503 with `Retry-After`, and the end.
+/// Returns the answer to a request that no memory is left for: 503 with `Retry-After`, and the end.
 pub fn unavailable(unix_ms: u64) -> Response {
-    let sentence = "This server has no room for another connection just now.";
-    Reply::text("503 Service Unavailable", sentence)
-        .field("Retry-After", &RETRY_AFTER_SECONDS.to_string())
-        .closing()
-        .write(unix_ms)
+    no_room().write(unix_ms)
 }
 
 /// Returns the answer to plain HTTP on a TLS port: 400 in plain text, and the end.
@@ -73,7 +82,7 @@ pub fn not_https(unix_ms: u64) -> Response {
 
 impl Reply {
     pub(super) fn new(status: &'static str) -> Reply {
-        Reply { status, fields: String::new(), content: None, close: false }
+        Reply { status, fields: String::new(), content: None, close: false, log_line: None }
     }
 
     /// Returns a reply with one line of text for people.
@@ -97,6 +106,12 @@ impl Reply {
         self
     }
 
+    /// Has the reason logged.
+    pub(super) fn logged(mut self, level: Level, reason: String) -> Reply {
+        self.log_line = Some(LogLine { level, text: reason });
+        self
+    }
+
     /// Writes the response, with the fields that all responses have.
     ///
     /// `no-cache` lets a browser keep a file but makes it ask each time, so that after an update no
@@ -117,6 +132,7 @@ impl Reply {
             head: head.into_bytes(),
             body: self.content.map(|content| content.bytes).unwrap_or_default(),
             close: self.close,
+            log_line: self.log_line,
         }
     }
 }
@@ -129,6 +145,13 @@ pub(super) fn bad_request(sentence: &str) -> Reply {
 
 pub(super) fn not_found(sentence: &str) -> Reply {
     Reply::text("404 Not Found", sentence)
+}
+
+pub(super) fn no_room() -> Reply {
+    let sentence = "This server has no room for another connection just now.";
+    Reply::text("503 Service Unavailable", sentence)
+        .field("Retry-After", &RETRY_AFTER_SECONDS.to_string())
+        .closing()
 }
 
 pub(super) fn nothing_here() -> Reply {

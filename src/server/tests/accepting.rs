@@ -3,11 +3,14 @@
 use super::*;
 use crate::limits::LINGER;
 
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 #[test]
 fn connection_over_the_maximum_gets_503_and_a_crowd_is_dropped() {
     let mut play = Play::with(2, |_| {});
     let [alice, _bob] = play.join(["alice", "bob"]);
     let refused: Vec<Client> = (0..REFUSALS_MAX).map(|_| play.connect()).collect();
+    refused.iter().for_each(|client| client.send_bytes(REQUEST));
     assert!(play.connect().is_dropped());
     assert_eq!(play.server.counters.accept_failures, 1);
     play.run();
@@ -28,6 +31,7 @@ fn connection_over_the_quota_of_its_address_gets_503() {
     let first = play.connect_from("2001:db8::1");
     play.connect_from("2001:db8::2");
     let refused = play.connect_from("2001:db8::3");
+    refused.send_bytes(REQUEST);
     let other = play.connect_from("2001:db8:0:1::1");
     play.run();
     assert!(refused.read().starts_with(b"HTTP/1.1 503 "));
@@ -36,6 +40,7 @@ fn connection_over_the_quota_of_its_address_gets_503() {
     refused.end();
     play.run();
     let refused = play.connect_from("2001:db8::3");
+    refused.send_bytes(REQUEST);
     first.end();
     play.run();
     assert!(refused.read().starts_with(b"HTTP/1.1 503 ") && first.is_dropped());

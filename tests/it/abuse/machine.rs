@@ -27,13 +27,14 @@ fn without_descriptors_server_stays_quiet_until_one_is_free() {
     set_descriptor_limit(server, server.descriptors() as u64);
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     let waiting: Vec<_> = (0..10).map(|_| server.knock()).collect();
-    // The server tries again every 100 ms, and logs it once a second.
-    server.wait_for_log("cannot accept connections");
-    let line = server.wait_for_log("cannot accept connections");
-    let times = line
-        .split_once(" times more")
-        .and_then(|(line, _)| line.rsplit('(').next()?.parse::<u32>().ok());
-    assert!(times.is_some_and(|times| times <= 20), "{line}");
+    // The server tries again every 100 ms, and logs it some times a second.
+    let times = loop {
+        let line = server.wait_for_log("cannot accept connections");
+        if let Some((line, _)) = line.split_once(" times more") {
+            break line.rsplit('(').next().and_then(|times| times.parse::<u32>().ok());
+        }
+    };
+    assert!(times.is_some_and(|times| times <= 20), "{times:?}");
     // Joined clients are served all the while. When one leaves, a waiting connection is accepted.
     clients[0].say(json!({"type": "send", "to": "1", "body": "still there?"}));
     clients[1].hear_type("message");
@@ -62,7 +63,7 @@ fn with_few_descriptors_surplus_connections_get_503() {
     let server = Server::spawn(&mut command);
     let mut clients: Vec<_> = (0..32).map(|n| Client::join(&server, &n.to_string())).collect();
     for _ in 0..100 {
-        assert!(server.exchange("").starts_with("HTTP/1.1 503 "));
+        assert!(server.exchange("GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 503 "));
     }
     let log = server.log_until("no room for more connections");
     assert_eq!(log.iter().filter(|line| line.contains("no room")).count(), 1);

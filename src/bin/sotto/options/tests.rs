@@ -29,6 +29,18 @@ fn command_line_wins_over_the_environment() {
 }
 
 #[test]
+#[cfg(feature = "tls")]
+fn flag_needs_no_value_on_the_command_line() {
+    let no_hsts = |line: &str, environment: &[(&str, &str)]| {
+        run(line, environment).expect("good options").config.no_hsts
+    };
+    assert!(!no_hsts("", &[]) && no_hsts("--no-hsts --ping 5", &[]));
+    let environment = [("SOTTO_NO_HSTS", "true")];
+    assert!(no_hsts("", &environment) && !no_hsts("--no-hsts=false", &environment));
+    assert!(!no_hsts("", &[("SOTTO_NO_HSTS", "false")]));
+}
+
+#[test]
 fn bad_option_is_refused_in_one_sentence_that_names_it() {
     let check = |line: &str, words: &str| {
         let sentence = run(line, &[]).err().unwrap_or_else(|| panic!("{line} was accepted"));
@@ -47,6 +59,7 @@ fn bad_option_is_refused_in_one_sentence_that_names_it() {
     if cfg!(feature = "tls") {
         check("--tls-cert cert.pem", "--tls-cert and --tls-key belong together");
         check("--redirect 127.0.0.1:80", "--redirect leads to https");
+        check("--no-hsts=perhaps", "--no-hsts: \"perhaps\" is not true or false");
     } else {
         check(
             "--tls-cert cert.pem",
@@ -66,7 +79,7 @@ fn bad_option_is_refused_in_one_sentence_that_names_it() {
 fn help_lists_every_option_within_100_columns() {
     let (help, has_tls) = (help(), cfg!(feature = "tls"));
     for option in OPTIONS.iter().filter(|option| has_tls || !option.needs_tls) {
-        assert!(help.contains(&format!("  --{} ", option.name)), "{}", option.name);
+        assert!(help.contains(&format!("\n  --{} ", option.name)), "{}", option.name);
     }
     assert!(help.lines().all(|line| line.len() <= 100 && line == line.trim_end()), "{help}");
     assert_eq!(help.contains("--tls-cert"), has_tls);

@@ -95,15 +95,49 @@ fn head_over_8_kib_is_answered_431() {
 
 #[test]
 fn refused_connection_gets_503_for_any_request() {
-    let mut talk = Talk::new();
-    talk.connection = Connection::refused(Scripted(talk.wire.clone()), talk.now, &mut talk.shared);
-    talk.visit();
-    assert_eq!(status_line(&talk.taken()), "HTTP/1.1 503");
-    talk.assert_lingering();
-    talk.arrive(UPGRADE);
+    let refused = || {
+        let mut talk = Talk::new();
+        talk.connection = Connection::refused(Scripted(talk.wire.clone()), talk.now);
+        talk
+    };
+    let page = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for request in [UPGRADE, page, &HEALTH.replace("healthz", "readyz")] {
+        let mut talk = refused();
+        talk.arrive(request);
+        assert_eq!(status_line(&talk.taken()), "HTTP/1.1 503");
+        talk.assert_lingering();
+        talk.arrive(HEALTH);
+        assert!(talk.taken().is_empty());
+        talk.assert_lingering();
+        talk.arrive_end();
+        talk.assert_gone(End::Refused(503));
+    }
+    // The one request that asks for a sign of life gets it, whole or in pieces, and the end.
+    let mut talk = refused();
+    for byte in HEALTH.bytes() {
+        talk.arrive([byte]);
+    }
+    let answer = talk.taken();
+    assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(b"\r\n\r\nok\n"));
     talk.assert_lingering();
     talk.arrive_end();
-    talk.assert_gone(End::Refused(503));
+    talk.assert_gone(End::Refused(200));
+}
+
+#[test]
+fn refused_connection_keeps_its_place_for_a_short_time_only() {
+    for (beginning, answer) in [("", ""), (&HEALTH[..10], "HTTP/1.1 408")] {
+        let mut talk = Talk::new();
+        talk.connection = Connection::refused(Scripted(talk.wire.clone()), talk.now);
+        talk.arrive(beginning);
+        talk.pass(LINGER - MOMENT);
+        assert!(!talk.connection.is_gone() && talk.taken().is_empty());
+        talk.pass(MOMENT);
+        talk.visit();
+        assert!(talk.taken().starts_with(answer.as_bytes()));
+        talk.pass(LINGER);
+        assert!(talk.connection.is_gone());
+    }
 }
 
 #[test]

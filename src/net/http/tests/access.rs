@@ -213,15 +213,53 @@ fn origin_option_takes_an_origin_and_nothing_else() {
 }
 
 #[test]
-fn tls_site_sends_hsts_and_refuses_http_origins() {
+fn hsts_is_sent_for_public_https_origins_at_port_443_only() {
+    const FIELD: &str = "\r\nStrict-Transport-Security: max-age=31536000\r\n";
+    let origins = [
+        "https://chat.example",
+        "https://other.example:8443",
+        "http://plain.example",
+        "https://chat",
+        "https://pi.local",
+        "https://127.0.0.1",
+    ];
+    let origins = origins.map(|origin| Origin::parse(origin).unwrap());
+    let pages = || site_for(Access::Pages(origins.to_vec()));
+    let over_tls = pages().over_tls().with_hsts();
+    let text = |site: &Site, head: &str| {
+        let Answer::Respond(response) = answer_to(site, head.as_bytes(), head.len()) else {
+            panic!("{head:?} is no upgrade")
+        };
+        check_response(&response, "")
+    };
+    let at = |host: &str, target: &str| format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for target in ["/", "/healthz", "/nothing", "/ws"] {
+        for host in ["chat.example", "CHAT.example.", "chat.example:8443"] {
+            let text = text(&over_tls, &at(host, target));
+            assert!(text.contains(FIELD), "{host}: {text}");
+        }
+        for host in ["other.example", "other.example:8443", "plain.example"] {
+            let text = text(&over_tls, &at(host, target));
+            assert!(!text.contains("Strict-"), "{host}: {text}");
+        }
+        for host in ["localhost", "chat", "pi.local", "127.0.0.1", "[::1]", "evil.example"] {
+            let text = text(&over_tls, &at(host, target));
+            assert!(!text.contains("Strict-"), "{host}: {text}");
+        }
+    }
+    // The authority of an absolute target overrides `Host`.
+    assert!(text(&over_tls, &at("localhost", "https://chat.example/")).contains(FIELD));
+    assert!(!text(&over_tls, &at("chat.example", "https://localhost/")).contains("Strict-"));
+    let head = "GET / HTTP/1.0\r\n\r\n";
+    assert!(!text(&over_tls, head).contains("Strict-"));
+    assert!(!text(&pages().over_tls(), &at("chat.example", "/")).contains("Strict-"));
+    assert!(!text(&pages(), &at("chat.example", "/")).contains("Strict-"));
+}
+
+#[test]
+fn tls_site_refuses_http_origins_of_its_own() {
     let over_tls = site().over_tls();
     let check = |head: &str, expected: &str| check_at(&over_tls, head, expected);
-    for target in ["/", "/healthz", "/nothing", "/ws"] {
-        let response = answer_to(&over_tls, get(target, "").as_bytes(), get(target, "").len());
-        let Answer::Respond(response) = response else { panic!("{target} is no upgrade") };
-        let text = check_response(&response, "");
-        assert!(text.contains("\r\nStrict-Transport-Security: max-age=31536000\r\n"), "{text}");
-    }
     check(&handshake("Origin: https://localhost:8080\r\n"), "101");
     check(&handshake("Origin: http://localhost:8080\r\n"), "403");
     check(&handshake("Origin: http://other.example:8080\r\n"), "101");
@@ -232,4 +270,33 @@ fn tls_site_sends_hsts_and_refuses_http_origins() {
     check(&at("chat.example", "https://chat.example:443"), "101");
     check(&at("localhost", "http://localhost"), "403");
     check(&at("localhost", "http://localhost:443"), "403");
+}
+
+#[test]
+fn refused_host_and_origin_are_told_to_the_log_in_short() {
+    let logged = |head: &str| {
+        let Answer::Respond(response) = answer_to(&site(), head.as_bytes(), head.len()) else {
+            panic!("{head:?} is no upgrade")
+        };
+        response.log_line.map(|line| line.text)
+    };
+    let host = |host: &str| logged(&bare(&format!("Host: {host}\r\n"))).expect("a line");
+    let origin = |fields: &str| logged(&handshake(fields)).expect("a line");
+    assert_eq!(
+        host("evil.example:8080"),
+        "Host \"evil.example\" is neither private nor the host of an --origin"
+    );
+    assert_eq!(
+        origin("Origin: https://evil.example\r\nOrigin: null\r\n"),
+        "Origin \"https://evil.example, null\" is neither at Host \"localhost:8080\" nor an --origin"
+    );
+    for long in ["x".repeat(4000), "é".repeat(2000), "\t\"\\".repeat(1000)] {
+        let line = origin(&format!("Origin: {long}\r\n"));
+        assert!(line.len() < 500 && line.contains("\"… is neither"), "{line}");
+        assert!(!line.contains(char::is_control), "{line}");
+    }
+    let line = host(&format!("{}.example", "x".repeat(4000)));
+    assert!(line.len() < 500 && line.contains("x\"… is neither"), "{line}");
+    assert_eq!(logged(&get("/", "")), None);
+    assert_eq!(logged(&get("/nothing", "")), None);
 }

@@ -80,6 +80,15 @@ fn other_websocket_version_gets_426() {
 }
 
 #[test]
+fn websocket_key_may_have_bits_behind_its_last_byte() {
+    // The example of RFC 6455, 4.1: 16 bytes would end in `EA==`.
+    let head =
+        get("/ws", &format!("{UPGRADE}{VERSION}Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\n"));
+    check(&head, "101 | Sec-WebSocket-Accept: ");
+    check(&head.replace("PEC==", "PE+=="), "101");
+}
+
+#[test]
 fn bad_websocket_key_gets_400() {
     check(&get("/ws", &format!("{UPGRADE}{VERSION}")), "400 | close | 16 bytes");
     check(&handshake(KEY), "400 | close | 16 bytes");
@@ -93,6 +102,8 @@ fn bad_websocket_key_gets_400() {
         "dGhlIHNhbXBsZSBub25j",
         "dGhlIHNhbXBsZSBub25-_Q==",
         "dGhlIHNhbXBsZSBub25jZQ==,a",
+        "dGhlIHNhbXBsZSBub25jZ===",
+        "dGhlIHNhbXBsZSBub25jZéQ==",
     ] {
         let head = get("/ws", &format!("{UPGRADE}{VERSION}Sec-WebSocket-Key: {key}\r\n"));
         check(&head, "400 | close | 16 bytes");

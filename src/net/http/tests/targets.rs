@@ -24,6 +24,21 @@ fn files_and_health_are_served() {
 }
 
 #[test]
+fn full_site_shows_a_sign_of_life_and_ends_each_connection() {
+    let full = site().full();
+    check_at(&full, &get("/healthz", ""), "200 | close | \r\n\r\nok\n");
+    check_at(&full, &request("HEAD", "/healthz", ""), "200 | close");
+    for target in ["/", "/readyz", "/ws", "/main.js", "/nothing", "*"] {
+        check_at(&full, &get(target, ""), "503 | close | Retry-After: ");
+    }
+    check_at(&full, &handshake(""), "503 | close | Retry-After: ");
+    check_at(&full, &request("POST", "/healthz", ""), "405 | close");
+    let head = "GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+    check_at(&full, head, "421 | close");
+    check(&get("/readyz", ""), "200 | \r\n\r\nok\n");
+}
+
+#[test]
 fn head_gets_the_fields_of_get_without_a_body() {
     let whole = check(&get("/main.js", ""), "200");
     let head = check(&request("HEAD", "/main.js", ""), "200");

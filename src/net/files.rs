@@ -1,0 +1,22 @@
+//! Files that are read on the loop's thread: those of `--www`, and certificate and key.
+//!
+//! **Invariants**
+//! - Nothing here waits for another program.
+//!
+//! It does not know the content of a file.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Reads a regular file whole.
+///
+/// # Errors
+/// Also for anything else: to open a FIFO would stop the loop until another program writes to it,
+/// and a device may have no end.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(path)?.is_file() {
+        return fs::read(path);
+    }
+    Err(io::Error::other("it is not a regular file"))
+}
