@@ -5,6 +5,8 @@
 
 pub mod protocol;
 
+pub mod payers;
+
 pub mod blocked;
 pub mod outbox;
 pub mod owners;

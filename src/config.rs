@@ -31,7 +31,8 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// The most connections at one time.
     pub max_clients: usize,
-    /// The most connections at one time from one IPv4 address or IPv6 /64; 0: no limit.
+    /// The most connections at one time from one IPv4 address or IPv6 /64, but not from this
+    /// machine; 0: no limit.
     pub per_address: usize,
     /// The longest WebSocket message from a client, in bytes.
     pub max_message: usize,
@@ -71,7 +72,7 @@ impl Default for Config {
             redirect: None,
             www: None,
             max_clients: CONNECTIONS_MAX,
-            per_address: 0,
+            per_address: 64,
             max_message: 65_536,
             outbox: 524_288,
             outbox_total: 64 << 20,
@@ -110,6 +111,21 @@ impl Config {
         }
         if self.outbox_total < self.outbox {
             return refuse("--outbox-total must be at least --outbox".into());
+        }
+        // A message to an absent owner must fit into the part of one sender: half of the queue, and
+        // of the total a quarter of three quarters for one queue, an eighth for one payer.
+        let held_one = self.max_message + HELD_BYTES + LINE_BYTES_ADDED;
+        if self.held < 2 * held_one {
+            return refuse(format!(
+                "--held must be at least {} bytes: two messages as long as --max-message",
+                2 * held_one
+            ));
+        }
+        if self.held_total < 16 * held_one {
+            return refuse(format!(
+                "--held-total must be at least {} bytes: 16 messages as long as --max-message",
+                16 * held_one
+            ));
         }
         if self.timeout <= self.ping {
             return refuse("--timeout must be greater than --ping".into());
@@ -164,13 +180,17 @@ impl Config {
             .max(OPEN_MESSAGE_BYTES + 3 * self.max_message + FRAME_HEADER_BYTES_MAX)
             + tls_incomplete_one;
         let refused_one = self.outbox + 2 * READ_BYTES + tls_refused_one;
+        let held = self.held_total.min(self.owned * self.held);
         // The buffers that `extend_tightly` appends to: an eighth of their length may be spare.
         let grown = self.outbox_total.min(connections * self.outbox)
             + UNSENT_BYTES_TOTAL.min(connections * refused_one)
             + self.incomplete_bytes_total().min(connections * incomplete_one)
-            + self.held_total.min(self.owned * self.held);
-        let address_one = if self.per_address > 0 { ADDRESS_BYTES } else { 0 };
-        connections * (CLIENT_BYTES + tls_one + address_one)
+            + held;
+        // At most one account for each client, each owned id and each held message: all may have
+        // come from addresses of their own.
+        let accounts = connections + self.owned + held / HELD_BYTES;
+        connections * (CLIENT_BYTES + tls_one + ADDRESS_BYTES)
+            + (accounts.min(ACCOUNTS_MAX) + 2).next_power_of_two() * ACCOUNT_BYTES
             + grown / 8 * 9
             + WATCHED_TOTAL.min(connections * WATCHED_MAX) * WATCH_BYTES
             + BLOCKED_TOTAL.min((connections + self.owned) * BLOCKED_MAX) * BLOCK_BYTES
@@ -200,7 +220,8 @@ mod tests {
     #[test]
     fn defaults_pass_and_take_less_than_512_mib() {
         assert_eq!(check(|_| {}), Ok(()));
-        assert!(Config::default().memory_bytes_max() < 512 << 20);
+        let figure = Config::default().memory_bytes_max();
+        assert!(figure < 512 << 20, "{figure}");
     }
 
     #[test]
@@ -211,8 +232,7 @@ mod tests {
             let growth = config.memory_bytes_max() - Config::default().memory_bytes_max();
             assert!((at_least..at_least / 2 * 3).contains(&growth), "{growth} for {at_least}");
         };
-        grows(|c| c.max_clients += 1000, 1000 * CLIENT_BYTES);
-        grows(|c| c.per_address = 1, (CONNECTIONS_MAX + REFUSALS_MAX) * ADDRESS_BYTES);
+        grows(|c| c.max_clients += 1000, 1000 * (CLIENT_BYTES + ADDRESS_BYTES));
         let sessions = (CONNECTIONS_MAX + REFUSALS_MAX) * TLS_SESSION_BYTES;
         grows(|c| c.tls_cert = Some("fullchain.pem".into()), sessions);
         grows(|c| c.outbox_total += 8 << 20, 9 << 20);
@@ -225,7 +245,7 @@ mod tests {
     #[test]
     fn few_clients_cannot_fill_every_total() {
         let config = Config { max_clients: 50, owned: 50, ..Config::default() };
-        assert!(config.memory_bytes_max() < 150 << 20, "{}", config.memory_bytes_max() >> 20);
+        assert!(config.memory_bytes_max() < 160 << 20, "{}", config.memory_bytes_max() >> 20);
     }
 
     #[test]
@@ -239,6 +259,8 @@ mod tests {
         named(|c| c.outbox = 262_143, "--outbox");
         named(|c| c.max_message = 131_073, "--outbox");
         named(|c| c.outbox_total = 524_287, "--outbox-total");
+        named(|c| c.held = 131_647, "--held");
+        named(|c| c.held_total = 1_000_000, "--held-total");
         named(|c| c.timeout = c.ping, "--timeout");
         named(|c| c.tls_cert = Some("fullchain.pem".into()), "--tls-cert");
         named(|c| c.tls_key = Some("privkey.pem".into()), "--tls-cert");

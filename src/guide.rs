@@ -33,6 +33,7 @@ macro_rules! pages {
             "[`chat/hub.rs`]: crate::chat::hub\n",
             "[`chat/outbox.rs`]: crate::chat::outbox\n",
             "[`chat/owners.rs`]: crate::chat::owners\n",
+            "[`chat/payers.rs`]: crate::chat::payers\n",
             "[`chat/presence.rs`]: crate::chat::presence\n",
             "[`chat/protocol.rs`]: crate::chat::protocol\n",
             "[`config.rs`]: crate::config\n",

@@ -49,7 +49,7 @@
 //!
 //! // The server's slab gives each connection a token; here there is one connection.
 //! let alice = Token::new(0, 1);
-//! hub.open(alice);
+//! hub.open(alice, None);
 //! let unread = hub.receive(alice, r#"{"type":"join","id":"alice"}"#, Now::read());
 //! assert_eq!(unread, "", "every line was heard");
 //!

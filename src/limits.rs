@@ -96,7 +96,7 @@ pub const METRICS_CONNECTIONS_MAX: usize = 4;
 ///
 /// Measured: 425 bytes while it is quiet, 560 with a partial message, with ids of 64 bytes.
 pub const CLIENT_BYTES: usize = 640;
-/// Memory that counting a connection by its address takes, at most: a list entry and a table entry.
+/// Memory that the subnet of a connection takes, at most: a list entry and a table entry.
 pub const ADDRESS_BYTES: usize = 80;
 /// Memory of the program itself: code, stacks, lists, and bytes that the allocator cannot use.
 pub const PROGRAM_BYTES: usize = 4 << 20;
@@ -230,40 +230,83 @@ pub const REF_BYTES_MAX: usize = 64;
 pub const BODY_DEPTH_MAX: usize = 64;
 /// The longest list in one line.
 pub const LIST_MAX: usize = 256;
+/// Mids of an `ack` that are charged as one line: together as much work as one `send` (measured: 35
+/// ns a mid, 1.07 µs a `send`; 1.03 µs an id of a `watch`, which is charged as a line of its own).
+///
+/// Fewer, and a client that acknowledges a full queue after its return would be slowed down.
+pub const MIDS_PER_LINE: usize = 32;
+/// The fewest bytes that are charged as one line. So a read has a greatest cost, even if it is full
+/// of blank lines, lines of one byte, or lists of empty strings.
+pub const LINE_BYTES_MIN: usize = 4;
 /// Ids that one client may watch.
 pub const WATCHED_MAX: usize = 256;
 /// Ids watched by all clients together.
-pub const WATCHED_TOTAL: usize = 225_000;
+pub const WATCHED_TOTAL: usize = 175_000;
 /// Memory of a watched id, at most: with no other watcher, 64 bytes long, in a table that is a
 /// quarter full (counted: 374; 330 if it is half full).
 pub const WATCH_BYTES: usize = 376;
 /// Ids that one client may block.
 pub const BLOCKED_MAX: usize = 256;
 /// Ids blocked by all clients together.
-pub const BLOCKED_TOTAL: usize = 190_000;
+pub const BLOCKED_TOTAL: usize = 150_000;
 /// Memory of a blocked id, at most: in a table that is a quarter full (counted: 174; 130 if it is
 /// half full).
 pub const BLOCK_BYTES: usize = 176;
 /// Refused lines in a row after which a client is disconnected as broken.
 pub const BAD_REQUESTS_MAX: u8 = 16;
 
+// ---- payers ----
+
+/// The parts of a shared total of which one payer may have one: so seven payers at their limit
+/// leave an eighth to all others.
+///
+/// More parts, and an office behind one address would meet its limit; fewer, and few addresses fill
+/// a total.
+pub const PAYER_SHARES: usize = 8;
+/// Accounts of payers: about as many as connections and owned ids by default, each from an address
+/// of its own. With the two that are always there, a power of two. Payers beyond that share one
+/// account.
+pub const ACCOUNTS_MAX: usize = 131_070;
+/// Memory of an account in tables with capacity for a power of two: 80 bytes, and two entries of 17
+/// in the table that finds it.
+pub const ACCOUNT_BYTES: usize = 114;
+/// Ids that a payer may claim at once: those of a household, or of one person at work.
+pub const CLAIMS_AT_ONCE: u32 = 20;
+/// The time in which a payer may claim one more id after those.
+///
+/// Shorter, and one address would fill `--owned` within `--hold`; longer, and a classroom behind
+/// one address would wait longer.
+pub const CLAIM_EVERY: Duration = Duration::from_secs(60);
+
 // ---- owned ids ----
 
 /// The time for which an owned id still looks online after its connection broke: a reload of the
 /// page or a change of network takes less.
 pub const AWAY_GRACE: Duration = Duration::from_secs(10);
+/// The time, at most, for which an id that is away does not give way to a new one: within a day
+/// people come back. It is `--hold` if that is shorter.
+pub const EVICTION_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// One part in this many of `--held-total`, and of each payer's share of it, takes messages for
+/// owners that are here only: messages for absent ones never fill it.
+///
+/// A quarter, by default 16 MiB, is 32 full queues of recipients that read slowly.
+pub const HELD_RESERVE: usize = 4;
 /// Sends with a `ref` that are remembered for one owned id, so that a repeated send is not routed
 /// twice.
 pub const SENDS_MAX: usize = 128;
-/// Bytes that a remembered send is counted as: 48, its share of the table's spare capacity, and the
-/// id of its recipient, which may have no other copy.
-pub const SEND_BYTES: usize = 144;
+/// Bytes that a remembered send is counted as: 48, the allocator's bytes around them or a quarter
+/// as spare capacity, and the id of its recipient, which may have no other copy (counted: 176 with
+/// an id of 64 bytes).
+pub const SEND_BYTES: usize = 176;
 /// Bytes of remembered sends, of all owned ids together. A total of its own, so that clients that
 /// have left cannot fill up the memory for held messages.
 pub const SENDS_BYTES_TOTAL: usize = 64 << 20;
-/// Bytes that a held message is counted as, besides its line: its entry in the queue and as much
-/// spare capacity there, and the id of its sender, which may have no other copy.
-pub const HELD_BYTES: usize = 192;
+/// Bytes that a held message is counted as, besides its line: its entry in the queue and that of
+/// its payer, as much spare capacity there, and the id of its sender, which may have no other copy.
+pub const HELD_BYTES: usize = 208;
+/// Bytes by which a `message` line is longer than the shortest `send` line with the same body: the
+/// sender's id, the mid and the time take at most 164 bytes, for 32 that fall away.
+pub const LINE_BYTES_ADDED: usize = 132;
 /// Messages acknowledged out of order leave gaps in a queue. Gaps are closed when they are one part
 /// in this many: a half, so that no byte is moved more than once for each byte that leaves.
 pub const GAPS_SHARE: usize = 2;
@@ -273,9 +316,9 @@ pub const GAPS_SHARE_WHEN_FULL: usize = 8;
 /// Capacity for held messages that is not counted as messages, in bytes: of empty queues, and spare
 /// in others. For hundreds of queues of dozens of messages, or one of thousands.
 pub const HELD_POOL_BYTES_MAX: usize = 2 << 20;
-/// Memory of an owned id, at most, while no message is held for it (counted: 557, with an id of 64
+/// Memory of an owned id, at most, while no message is held for it (counted: 629, with an id of 64
 /// bytes).
-pub const OWNED_BYTES: usize = 560;
+pub const OWNED_BYTES: usize = 632;
 /// Steps taken in one turn for owned ids that expire: one for each id, and one for each message
 /// dropped with it.
 pub const EXPIRIES_PER_TURN: usize = 1024;

@@ -1,4 +1,4 @@
-//! Memory: a total that many payers share, capacity that is given back, and sizes of structs.
+//! Memory: totals that many share, capacity that is given back, and sizes of structs.
 //!
 //! A collection of the standard library that once held 19,000 entries keeps the capacity for them
 //! ever after. Here every removal is followed by [`tighten`]: a collection with less than a quarter
@@ -15,18 +15,32 @@
 //! - A collection that [`tighten`] was called on has at least a quarter of its capacity in use, or
 //!   no more capacity than the minimum given to it.
 //!
-//! It does not know which payers share a budget, nor the contents of a collection.
+//! It does not know which users share a budget, nor the contents of a collection.
 
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
 use slab::Slab;
 
-/// A total of bytes that many payers share, such as the outboxes of all clients.
+/// A network address that pays for its clients, as a number.
 ///
-/// Each payer may have its own maximum or a quarter of the bytes left, whichever is less. So as the
-/// total fills, large payers are refused first and small ones still fit, and no payer has to be
-/// compared with another.
+/// The socket half makes it from the address by a hash with secret keys, so it lasts from one
+/// connection to the next, needs no table, and tells the chat half no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Payer(u64);
+
+impl Payer {
+    /// Returns the payer with this number.
+    pub fn new(number: u64) -> Payer {
+        Payer(number)
+    }
+}
+
+/// A total, of bytes or of entries, that many share, such as the outboxes of all clients.
+///
+/// With [`Budget::limit`], each user may have its own maximum or a quarter of the bytes left,
+/// whichever is less. So as the total fills, large users are refused first and small ones still
+/// fit, and no user has to be compared with another.
 #[derive(Debug)]
 pub struct Budget {
     total: usize,
@@ -39,9 +53,9 @@ impl Budget {
         Budget { total, used: 0 }
     }
 
-    /// Returns the most bytes that one payer may have now, given its own maximum.
+    /// Returns the most that one user may have now, given its own maximum.
     pub fn limit(&self, own_max: usize) -> usize {
-        own_max.min(self.total.saturating_sub(self.used) / 4)
+        own_max.min(self.left() / 4)
     }
 
     /// Counts `bytes` as used.
@@ -52,12 +66,23 @@ impl Budget {
     /// Counts `bytes` as free again.
     pub fn give(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.used, "gave back more than was taken");
-        self.used -= bytes;
+        // A count that is wrong must not wrap, or nothing would ever fit again.
+        self.used = self.used.saturating_sub(bytes);
     }
 
-    /// Returns the bytes in use, of all payers together.
+    /// Returns the bytes in use, of all users together.
     pub fn used(&self) -> usize {
         self.used
+    }
+
+    /// Returns the bytes that are free.
+    pub fn left(&self) -> usize {
+        self.total.saturating_sub(self.used)
+    }
+
+    /// Returns the bytes that there are, used or free.
+    pub fn total(&self) -> usize {
+        self.total
     }
 }
 
@@ -182,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn large_payers_are_refused_first() {
+    fn large_users_are_refused_first() {
         let mut budget = Budget::new(1000);
         assert_eq!(budget.limit(100), 100);
         budget.take(800);

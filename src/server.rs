@@ -366,7 +366,7 @@ impl<S: Stream> Server<S> {
 
     fn receive(&mut self, token: Token, now: Now) {
         let Some(reader) = self.slots.get_mut(token) else { return };
-        let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_heard());
+        let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_charged());
         // The input borrows the buffer while other fields of the server change, so it is taken out.
         let mut buffer = std::mem::take(&mut self.read_buffer);
         let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
@@ -377,8 +377,9 @@ impl<S: Stream> Server<S> {
         }
         self.read_buffer = buffer;
         let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
-        // A frame without a line, a ping or a fragment, is as much work as one with a line.
-        let work = (self.shared.frames_heard() - frames).max(self.hub.lines_heard() - lines);
+        // A frame without a line, a ping or a fragment, is as much work as one with a line. (A
+        // frame has six bytes or more, so neither number exceeds a quarter of the bytes.)
+        let work = (self.shared.frames_heard() - frames).max(self.hub.lines_charged() - lines);
         connection.charge(work as usize, now, &self.shared);
         if connection.queued() > QUEUED_BYTES_MAX {
             self.write(token, now);
@@ -387,7 +388,7 @@ impl<S: Stream> Server<S> {
 
     fn handle(&mut self, token: Token, incoming: Incoming<'_>, now: Now) {
         match incoming {
-            Incoming::Open => self.hub.open(token),
+            Incoming::Open => self.hub.open(token, self.addresses.payer(token.key())),
             Incoming::Text(text) => {
                 let mut rest = &*text;
                 while !rest.is_empty() {

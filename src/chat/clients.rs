@@ -15,6 +15,7 @@ use std::time::Instant;
 use crate::chat::blocked::Blocked;
 use crate::chat::outbox::{BufferPool, Outbox, Pieces};
 use crate::chat::owners::{Holder, OwnerToken};
+use crate::chat::payers::AccountKey;
 use crate::chat::protocol::{ErrorCode, Id};
 use crate::limits::{GATHERING, PRESSING_BYTES, TABLE_CAPACITY_MIN};
 use crate::memory::Budget;
@@ -63,8 +64,8 @@ pub enum Urgency {
     /// that it leaves in one write with other lines. It leaves sooner with a line that does.
     Gather(Instant),
     /// Leaves in this turn, but yields capacity to lines that cannot be dropped or kept elsewhere:
-    /// it may fill half of the outbox, and never makes its recipient pressing. While nothing waits
-    /// for a client one such line always fits, so a client that reads is never starved.
+    /// it may fill half of the outbox. While nothing waits for a client one such line always fits,
+    /// so a client that reads is never starved; only then can it make its recipient pressing.
     Yielding,
 }
 
@@ -76,6 +77,8 @@ pub struct Client {
     pub owner: Option<OwnerToken>,
     /// The ids that it blocks, if it does not own its id.
     pub blocked: Blocked,
+    /// The account of its charges.
+    pub account: AccountKey,
     /// The number of `bad_request` answers in a row.
     pub bad_requests: u8,
     /// The key of the client that it wrote to last: a one-entry cache for
@@ -114,11 +117,12 @@ impl Clients {
     // ---- the table ----
 
     /// Adds a client that has not joined.
-    pub fn insert(&mut self, token: Token) {
+    pub fn insert(&mut self, token: Token, account: AccountKey) {
         let client = Client {
             id: None,
             owner: None,
             blocked: Blocked::default(),
+            account,
             bad_requests: 0,
             cached_recipient: 0,
             on_pending_write: false,
@@ -182,15 +186,11 @@ impl Clients {
     ///
     /// Only a client with unsent bytes is held to its share of the total: its socket refuses bytes,
     /// so its outbox may stay full. Any other client is written to within the turn, and may fill
-    /// its own outbox even if the total is used up. So the total can be exceeded for that long:
-    ///
-    /// - By the lines of one request, one expiry or one flush of notices. Once the total is used
-    ///   up, each of these lines makes its recipient pressing, and the loop writes to it before the
-    ///   hub goes on. Bytes that the kernel refuses count in the server's own total
-    ///   ([`UNSENT_BYTES_TOTAL`]), and their client is held to its share from then on.
-    /// - By one [yielding](Urgency::Yielding) line for each client that nothing waits for. It does
-    ///   not press, so only the input of one turn bounds how many of them there are. They are not
-    ///   in [`Config::memory_bytes_max`](crate::config::Config::memory_bytes_max).
+    /// its own outbox even if the total is used up. So the total can be exceeded for that long, by
+    /// the lines of one request, one expiry or one flush of notices. Once the total is used up,
+    /// each of these lines makes its recipient pressing, and the loop writes to it before the hub
+    /// goes on. Bytes that the kernel refuses count in the server's own total
+    /// ([`UNSENT_BYTES_TOTAL`]), and their client is held to its share from then on.
     ///
     /// [`UNSENT_BYTES_TOTAL`]: crate::limits::UNSENT_BYTES_TOTAL
     #[must_use]
@@ -209,7 +209,11 @@ impl Clients {
         let after = client.outbox.waiting();
         self.waiting.take(after - before);
         self.counters.lines += 1;
-        if after > PRESSING_BYTES.min(share / 2) && urgency != Urgency::Yielding {
+        let pressing_bytes = match urgency {
+            Urgency::Yielding => share / 2,
+            Urgency::Now | Urgency::Gather(_) => PRESSING_BYTES.min(share / 2),
+        };
+        if after > pressing_bytes {
             self.pressing.push(to);
         }
         if client.on_pending_write {
@@ -285,18 +289,19 @@ mod tests {
     use crate::memory::assert_size;
 
     #[test]
-    fn client_costs_88_bytes() {
-        assert_size!(Client = 80: Client {
+    fn client_costs_96_bytes() {
+        assert_size!(Client = 88: Client {
             id: 16 "it stands in each message; its text is shared with the table of ids",
             owner: 16 "requests of the client concern its owned id",
             blocked: 8 "a pointer: most block no id",
+            account: 4 "each charge that it causes is on it",
             bad_requests: 1 "finds broken clients",
             cached_recipient: 4 "most messages need no look-up by id",
             on_pending_write: 1 "it is on that list once",
             on_gathering: 1 "it is on that list once",
             outbox: 32 "owns no memory while no line waits; counts unsent bytes",
-        } empty: 1);
-        assert_eq!(TokenMap::<Client>::slot_bytes(), 88, "8 more for its token");
+        } empty: 5);
+        assert_eq!(TokenMap::<Client>::slot_bytes(), 96, "8 more for its token");
     }
 
     impl Clients {

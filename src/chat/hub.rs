@@ -33,10 +33,14 @@ use crate::chat::blocked::Blocked;
 use crate::chat::clients::{Client, Clients, Counters, Urgency};
 pub use crate::chat::owners::Departure;
 use crate::chat::owners::{Due, Holder, OwnerToken, Owners};
+use crate::chat::payers::{Payers, Total};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
-use crate::limits::{BAD_REQUESTS_MAX, EXPIRIES_PER_TURN, NOTICES_PER_TURN, TABLE_CAPACITY_MIN};
-use crate::memory::tighten;
+use crate::limits::{
+    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, LINE_BYTES_MIN, NOTICES_PER_TURN,
+    SENDS_BYTES_TOTAL, TABLE_CAPACITY_MIN, WATCHED_TOTAL,
+};
+use crate::memory::{Payer, tighten};
 use crate::time::Now;
 use crate::token::Token;
 
@@ -86,15 +90,15 @@ pub struct Hub {
     ids: HashMap<Id, Holder>,
     owners: Owners,
     presence: Presence,
-    /// Ids blocked by all clients and ownerships.
-    blocked_total: usize,
+    payers: Payers,
     /// Scratch for a line that is not yet in an outbox.
     line: Vec<u8>,
     /// Scratch for the senders and mids of the messages that an `ack` names.
     acknowledged: Vec<(Holder, u64)>,
     /// Scratch for the mids of one sender among them.
     counts: Vec<u64>,
-    lines_heard: u64,
+    /// The charge for all lines heard. A whole line is [`LINE_BYTES_MIN`] units.
+    charged: u64,
     clients: Clients,
     disconnects: Vec<Disconnect>,
 }
@@ -107,18 +111,19 @@ impl Hub {
             mid: Mid { prefix: mid_prefix.into(), count: 0 },
             hasher: RandomState::new(),
             ids: HashMap::new(),
-            owners: Owners::new(
-                limits.hold,
-                limits.held_bytes_max,
-                limits.held_bytes_total,
-                limits.owned_max,
-            ),
+            owners: Owners::new(limits.hold, limits.held_bytes_max),
             presence: Presence::default(),
-            blocked_total: 0,
+            payers: Payers::new([
+                limits.held_bytes_total,
+                SENDS_BYTES_TOTAL,
+                WATCHED_TOTAL,
+                BLOCKED_TOTAL,
+                limits.owned_max,
+            ]),
             line: Vec::new(),
             acknowledged: Vec::new(),
             counts: Vec::new(),
-            lines_heard: 0,
+            charged: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             disconnects: Vec::new(),
             limits,
@@ -127,9 +132,10 @@ impl Hub {
 
     // ---- dispatch ----
 
-    /// Adds a client, which has not joined.
-    pub fn open(&mut self, token: Token) {
-        self.clients.insert(token);
+    /// Adds a client, which has not joined. Its charges are on the account of its payer; a client
+    /// without one is bounded by the totals only.
+    pub fn open(&mut self, token: Token, payer: Option<Payer>) {
+        self.clients.insert(token, self.payers.open(payer));
     }
 
     /// Handles the lines of a text from a client, until a line makes a client pressing.
@@ -144,8 +150,10 @@ impl Hub {
             && self.clients.get(from).is_some()
         {
             let (line, behind) = Line::first(rest);
+            let bytes = rest.len() - behind.len();
             rest = behind;
-            self.lines_heard += 1;
+            let cost = line.as_ref().map_or(bytes, |line| LINE_BYTES_MIN * line.cost());
+            self.charged += cost.min(bytes) as u64;
             if let Some(line) = line {
                 self.handle_line(from, line, now);
             }
@@ -266,7 +274,8 @@ impl Hub {
     /// Called once at the end of a turn, because in the middle of one more clients and messages
     /// often come and go.
     pub fn sweep(&mut self, key_end: usize) {
-        self.owners.sweep();
+        self.owners.sweep(&mut self.payers);
+        self.payers.sweep();
         self.presence.sweep();
         self.clients.sweep(key_end);
         tighten(&mut self.disconnects, TABLE_CAPACITY_MIN);
@@ -279,9 +288,10 @@ impl Hub {
         &self.clients.counters
     }
 
-    /// Returns the number of lines that clients have sent, blank ones included.
-    pub fn lines_heard(&self) -> u64 {
-        self.lines_heard
+    /// Returns the number of lines that all clients are charged for: a list counts as many as it
+    /// has ids, and no input more than one for each [`LINE_BYTES_MIN`] bytes.
+    pub fn lines_charged(&self) -> u64 {
+        self.charged / LINE_BYTES_MIN as u64
     }
 
     /// Returns the bytes that wait for all clients.
@@ -291,7 +301,7 @@ impl Hub {
 
     /// Returns the bytes held for all owned ids.
     pub fn held_bytes(&self) -> usize {
-        self.owners.held_bytes()
+        self.payers.budget(Total::Held).used()
     }
 
     /// Returns the number of owned ids.
@@ -355,7 +365,8 @@ impl Hub {
 
     fn sender(&self, token: Token) -> Option<Sender> {
         let client = self.clients.get(token)?;
-        Some(Sender { token, id: client.id.clone()?, owner: client.owner })
+        let (owner, account) = (client.owner, client.account);
+        Some(Sender { token, id: client.id.clone()?, owner, account })
     }
 
     fn id_of(&self, holder: Holder) -> Option<&Id> {
@@ -427,7 +438,8 @@ impl Hub {
         now: Now,
     ) -> Option<(Client, Vec<u8>)> {
         let (client, text) = self.clients.remove(token)?;
-        self.presence.remove_watcher(token);
+        let watched = self.presence.remove_watcher(token);
+        self.payers.give(client.account, Total::Watches, watched);
         self.clients.counters.joined -= usize::from(client.id.is_some());
         match (&client.id, client.owner) {
             (Some(_), Some(owner)) => {
@@ -440,11 +452,12 @@ impl Hub {
             (Some(id), None) => {
                 self.ids.remove(id);
                 tighten(&mut self.ids, TABLE_CAPACITY_MIN);
-                self.blocked_total -= client.blocked.len();
+                self.payers.give(client.account, Total::Blocks, client.blocked.len());
                 self.presence.changed(id, false);
             }
             (None, _) => {}
         }
+        self.payers.close(client.account);
         Some((client, text))
     }
 

@@ -22,10 +22,11 @@
 //! **Invariants**
 //! - A key is never kept, compared or logged. Only its SHA-256 is kept, and compared in constant
 //!   time.
-//! - `held_budget` is the sum of the counted bytes of all held queues, `sends_budget` that of all
-//!   remembered sends.
-//! - `evictable` has an entry for each ownership that is away and has no held message, and no
-//!   other.
+//! - Each ownership, remembered send and held message is charged to an account of [`Payers`], and
+//!   a charge ends with its cause. The account of an ownership is that of the client that claimed
+//!   it, on whichever connection its client is now.
+//! - `evictable` has an entry for each ownership that is away and has no held message,
+//!   `forgettable` for each that is away and has remembered sends, and no others.
 //!
 //! Which clients hear of a change, and in which line, is not known here.
 
@@ -35,19 +36,19 @@ use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
 use crate::chat::outbox::Pieces;
+use crate::chat::payers::{AccountKey, Excess, Payers, Total};
 use crate::chat::protocol::Id;
 use crate::limits::{
-    AWAY_GRACE, DEADLINES_SPARE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES, SEND_BYTES,
-    SENDS_BYTES_TOTAL, SENDS_MAX, TABLE_CAPACITY_MIN,
+    AWAY_GRACE, DEADLINES_SPARE, EVICTION_AGE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES,
+    HELD_RESERVE, SEND_BYTES, SENDS_MAX, TABLE_CAPACITY_MIN,
 };
-use crate::memory::Budget;
 use crate::memory::tighten;
 use crate::time::{Deadlines, Timer};
 use crate::token::{Slots, Token};
 
 mod held;
 
-use held::{Held, HeldPool};
+use held::{Held, HeldPool, QUEUE_BYTES_MAX};
 
 /// Names one ownership of an id. A later owner of the same id has another token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +91,17 @@ pub enum Holder {
     Client(Token),
     /// An ownership, on whichever connection its client is.
     Owner(OwnerToken),
+}
+
+/// The sender of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Its id.
+    pub id: &'a Id,
+    /// The address for reports on the message.
+    pub holder: Holder,
+    /// The account that pays for the message while it is held.
+    pub account: AccountKey,
 }
 
 /// How a connection ended, as far as it matters for presence.
@@ -142,6 +154,8 @@ enum ClientState {
 /// One ownership. There may be a hundred thousand, so each byte counts.
 struct Owner {
     id: Id,
+    /// The account that pays for the ownership, its blocks and its remembered sends.
+    account: AccountKey,
     key_hash: KeyHash,
     client: ClientState,
     timer: Timer,
@@ -159,10 +173,25 @@ pub enum Vacancy {
     /// It can.
     Free,
     /// It can after this ownership is released: it has been away the longest of those without held
-    /// messages.
+    /// messages, and for longer than [`EVICTION_AGE`].
     Evict(OwnerToken),
-    /// It cannot: every ownership is connected or has held messages.
+    /// It cannot: every ownership is connected, was so a short time ago, or has held messages.
     Full,
+    /// It cannot: this payer has its share.
+    ShareFull,
+}
+
+/// The limit that keeps one more message from being held.
+#[derive(Debug, PartialEq, Eq)]
+pub enum HeldLimit {
+    /// That of its recipient's queue.
+    Queue,
+    /// That of the sender's payer in this queue.
+    QueueShare,
+    /// That of the sender's payer.
+    Payer,
+    /// The total.
+    Total,
 }
 
 /// A step that is due for an ownership.
@@ -180,8 +209,6 @@ pub struct Released {
     pub id: Id,
     /// Whether the id appeared online until now.
     pub appeared_online: bool,
-    /// The number of ids that it blocked.
-    pub blocked: usize,
     /// The dropped messages, oldest first: each sender, and the count of the mid.
     pub expired: Vec<(Holder, u64)>,
 }
@@ -190,42 +217,48 @@ pub struct Released {
 pub struct Owners {
     hold: Duration,
     bytes_max: usize,
-    owned_max: usize,
     slots: Slots<Owner>,
-    held_budget: Budget,
     pool: HeldPool,
     /// Ownerships that may have gaps between held messages.
     fragmented: Vec<OwnerToken>,
-    sends_budget: Budget,
     deadlines: Deadlines<OwnerToken>,
     /// Ownerships that may be evicted for another id, the longest away first.
     evictable: BTreeSet<(Instant, OwnerToken)>,
+    /// Ownerships with remembered sends that may be forgotten, the longest away first.
+    forgettable: BTreeSet<(Instant, OwnerToken)>,
 }
 
 impl Owners {
-    /// Creates an empty table for up to `owned_max` ids, each kept for `hold`. Up to `bytes_max`
-    /// bytes of messages are held for one of them, and `bytes_total` for all.
-    pub fn new(hold: Duration, bytes_max: usize, bytes_total: usize, owned_max: usize) -> Owners {
+    /// Creates an empty table. Each id is kept for `hold`, and up to `bytes_max` bytes of messages
+    /// are held for it.
+    pub fn new(hold: Duration, bytes_max: usize) -> Owners {
         Owners {
             hold,
-            bytes_max,
-            owned_max,
+            bytes_max: bytes_max.min(QUEUE_BYTES_MAX),
             slots: Slots::default(),
-            held_budget: Budget::new(bytes_total),
             pool: HeldPool::default(),
             fragmented: Vec::new(),
-            sends_budget: Budget::new(SENDS_BYTES_TOTAL),
             deadlines: Deadlines::default(),
             evictable: BTreeSet::new(),
+            forgettable: BTreeSet::new(),
         }
     }
 
     // ---- ownerships and their clients ----
 
     /// Makes the client the owner of a free id. [`Owners::vacancy`] must have been `Free`.
-    pub fn claim(&mut self, id: Id, key_hash: KeyHash, client: Token) -> OwnerToken {
+    pub fn claim(
+        &mut self,
+        id: Id,
+        key_hash: KeyHash,
+        client: Token,
+        account: AccountKey,
+        payers: &mut Payers,
+    ) -> OwnerToken {
+        payers.take(account, Total::Owned, 1);
         OwnerToken(self.slots.insert(Owner {
             id,
+            account,
             key_hash,
             client: ClientState::Connected(client),
             timer: Timer::default(),
@@ -236,12 +269,23 @@ impl Owners {
         }))
     }
 
-    /// Says whether one more id can be owned.
-    pub fn vacancy(&self) -> Vacancy {
-        if self.slots.len() < self.owned_max {
-            return Vacancy::Free;
+    /// Says whether one more id can be owned at the expense of this account.
+    pub fn vacancy(&self, account: AccountKey, payers: &Payers, now: Instant) -> Vacancy {
+        match (payers.check(account, Total::Owned, 1), self.evictable.first()) {
+            (Ok(()), _) => Vacancy::Free,
+            (Err(Excess::Payer), _) => Vacancy::ShareFull,
+            (Err(Excess::Total), Some((since, owner)))
+                if *since + EVICTION_AGE.min(self.hold) <= now =>
+            {
+                Vacancy::Evict(*owner)
+            }
+            (Err(Excess::Total), _) => Vacancy::Full,
         }
-        self.evictable.first().map_or(Vacancy::Full, |(_, owner)| Vacancy::Evict(*owner))
+    }
+
+    /// Returns the account that pays for an ownership.
+    pub fn account(&self, owner: OwnerToken) -> Option<AccountKey> {
+        self.get(owner).map(|entry| entry.account)
     }
 
     /// Returns `true` if this is the hash of the owner's key.
@@ -254,7 +298,7 @@ impl Owners {
     ///
     /// Returns the connection that is replaced, and whether the id appeared offline.
     pub fn resume(&mut self, owner: OwnerToken, client: Token) -> (Option<Token>, bool) {
-        self.remove_evictable(owner);
+        self.remove_from_away(owner);
         let Some(entry) = self.get_mut(owner) else { return (None, false) };
         entry.held.rewind();
         match std::mem::replace(&mut entry.client, ClientState::Connected(client)) {
@@ -283,6 +327,9 @@ impl Owners {
         if entry.held.is_empty() {
             self.evictable.insert((now, owner));
         }
+        if !entry.sends.is_empty() {
+            self.forgettable.insert((now, owner));
+        }
         self.schedule(owner);
         true
     }
@@ -309,15 +356,19 @@ impl Owners {
     }
 
     /// Ends an ownership: frees the id, and drops its held messages.
-    pub fn release(&mut self, owner: OwnerToken) -> Option<Released> {
+    pub fn release(&mut self, owner: OwnerToken, payers: &mut Payers) -> Option<Released> {
         let appeared_online = self.appears_online(owner);
-        self.remove_evictable(owner);
+        self.remove_from_away(owner);
         let entry = self.slots.remove(owner.0)?;
-        self.held_budget.give(entry.held.counted_bytes());
-        self.sends_budget.give(SEND_BYTES * entry.sends.len());
+        for (account, bytes) in entry.held.charges() {
+            payers.give(account, Total::Held, bytes);
+        }
+        payers.give(entry.account, Total::Sends, SEND_BYTES * entry.sends.len());
+        payers.give(entry.account, Total::Blocks, entry.blocked.len());
+        payers.give(entry.account, Total::Owned, 1);
         let expired = entry.held.iter().collect();
         self.pool.put(entry.held);
-        Some(Released { id: entry.id, appeared_online, blocked: entry.blocked.len(), expired })
+        Some(Released { id: entry.id, appeared_online, expired })
     }
 
     // ---- blocks ----
@@ -341,26 +392,23 @@ impl Owners {
 
     // ---- held messages ----
 
-    /// Holds a message, and returns `false` if the limit of this id or of all is reached.
-    #[must_use]
+    /// Holds a message, or returns the limit that it would exceed.
     pub fn hold<'l>(
         &mut self,
         owner: OwnerToken,
         mid: u64,
-        from: &Id,
-        sender: Holder,
+        origin: &Origin<'_>,
         line: impl Into<Pieces<'l>>,
-    ) -> bool {
+        payers: &mut Payers,
+    ) -> Result<(), HeldLimit> {
         let line = line.into();
         let bytes = HELD_BYTES + line.len();
-        if !self.fits(owner, bytes) {
-            self.compact_all();
-            self.compact(owner, GAPS_SHARE_WHEN_FULL);
-            if !self.fits(owner, bytes) {
-                return false;
-            }
+        if self.check_held(owner, origin.account, bytes, payers).is_err() {
+            self.compact_all(payers);
+            self.compact(owner, GAPS_SHARE_WHEN_FULL, payers);
+            self.check_held(owner, origin.account, bytes, payers)?;
         }
-        let Some(entry) = self.slots.get_mut(owner.0) else { return false };
+        let Some(entry) = self.slots.get_mut(owner.0) else { return Err(HeldLimit::Queue) };
         if entry.held.is_empty()
             && let ClientState::Away { since, .. } = entry.client
         {
@@ -369,9 +417,47 @@ impl Owners {
         if entry.held.counted_bytes() == 0 && matches!(entry.client, ClientState::Connected(_)) {
             entry.held = self.pool.take();
         }
-        entry.held.push(mid, from.clone(), sender, line);
-        self.held_budget.take(bytes);
-        true
+        entry.held.push(mid, origin, line);
+        payers.take(origin.account, Total::Held, bytes);
+        Ok(())
+    }
+
+    /// Checks the limits of held messages for one more of this many bytes.
+    fn check_held(
+        &self,
+        owner: OwnerToken,
+        account: AccountKey,
+        bytes: usize,
+        payers: &Payers,
+    ) -> Result<(), HeldLimit> {
+        let Some(entry) = self.get(owner) else { return Err(HeldLimit::Queue) };
+        let is_here = matches!(entry.client, ClientState::Connected(_));
+        let budget = payers.budget(Total::Held);
+        let (reserve, reserved) = if is_here { (0, 0) } else { (HELD_RESERVE, budget.total()) };
+        let left = budget.left().saturating_sub(reserved.checked_div(reserve).unwrap_or(0));
+        if bytes > payers.payer_left(account, Total::Held, reserve) {
+            return Err(HeldLimit::Payer);
+        }
+        // As the total fills, long queues are refused first.
+        let queue_max = self.bytes_max.min(left / 4);
+        let queue = entry.held.counted_bytes() + bytes;
+        if queue > queue_max {
+            return Err(if queue > self.bytes_max { HeldLimit::Queue } else { HeldLimit::Total });
+        }
+        // No look at the payers while half of the queue is free.
+        if queue > queue_max / 2 && account != AccountKey::EXEMPT {
+            let own = entry.held.bytes_of(account) + bytes;
+            let others = queue - own;
+            if own > (queue_max - others) / 2 {
+                return Err(HeldLimit::QueueShare);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns `true` if a held message has not yet reached the outbox of the owner's client.
+    pub fn has_lines_to_offer(&mut self, owner: OwnerToken) -> bool {
+        self.get_mut(owner).is_some_and(|entry| entry.held.next_line().is_some())
     }
 
     /// Offers held lines to `accept`, oldest first, with the connection they are for. Starts at the
@@ -416,24 +502,22 @@ impl Owners {
 
     /// Gives memory of acknowledged messages and released ids back. For the end of a turn: in the
     /// middle of one, more of both often follow.
-    pub fn sweep(&mut self) {
-        self.compact_all();
+    pub fn sweep(&mut self, payers: &mut Payers) {
+        self.compact_all(payers);
         tighten(&mut self.fragmented, TABLE_CAPACITY_MIN);
         self.slots.shrink();
     }
 
-    fn compact_all(&mut self) {
+    fn compact_all(&mut self, payers: &mut Payers) {
         while let Some(owner) = self.fragmented.pop() {
-            self.compact(owner, GAPS_SHARE);
+            self.compact(owner, GAPS_SHARE, payers);
         }
     }
 
     /// Closes the gaps between held messages if they are at least one part in `share` of all.
-    fn compact(&mut self, owner: OwnerToken, share: usize) {
+    fn compact(&mut self, owner: OwnerToken, share: usize, payers: &mut Payers) {
         let Some(entry) = self.slots.get_mut(owner.0) else { return };
-        let counted = entry.held.counted_bytes();
-        entry.held.compact(share);
-        self.held_budget.give(counted - entry.held.counted_bytes());
+        entry.held.compact(share, |account, bytes| payers.give(account, Total::Held, bytes));
         if entry.held.counted_bytes() == 0 {
             self.pool.put(std::mem::take(&mut entry.held));
         } else {
@@ -450,26 +534,41 @@ impl Owners {
         entry.sends.get(index)
     }
 
-    /// Returns `true` if one more send can be remembered. Messages held for its sender do not
-    /// matter, because other clients decide how many there are.
-    pub fn can_remember_send(&self, owner: OwnerToken) -> bool {
-        let limit = self.sends_budget.limit(SENDS_MAX * SEND_BYTES);
-        self.get(owner).is_some_and(|entry| {
-            entry.sends.len() == SENDS_MAX || (entry.sends.len() + 1) * SEND_BYTES <= limit
-        })
-    }
-
     /// Remembers a send. If there are [`SENDS_MAX`] already, the oldest is forgotten.
-    pub fn remember_send(&mut self, owner: OwnerToken, hash: u64, sent: Sent) {
+    ///
+    /// If the total is used up, the sends of the ownership that is away longest are forgotten for
+    /// it. If none is away, or the account has its share, this ownership's own oldest is. Without
+    /// one the new send is not remembered: a repeat of it will be routed a second time.
+    pub fn remember_send(&mut self, owner: OwnerToken, hash: u64, sent: Sent, payers: &mut Payers) {
+        let Some(&Owner { account, ref sends, .. }) = self.get(owner) else { return };
+        let makes_room = sends.len() == SENDS_MAX
+            || match payers.check(account, Total::Sends, SEND_BYTES) {
+                Ok(()) => false,
+                Err(Excess::Total) => !self.forget_longest_away(payers),
+                Err(Excess::Payer) => true,
+            };
         let Some(entry) = self.slots.get_mut(owner.0) else { return };
-        if entry.sends.len() == SENDS_MAX {
+        if makes_room {
+            if entry.sends.pop_front().is_none() {
+                return;
+            }
             entry.hashes.pop_front();
-            entry.sends.pop_front();
         } else {
-            self.sends_budget.take(SEND_BYTES);
+            payers.take(account, Total::Sends, SEND_BYTES);
         }
+        reserve_for_one(&mut entry.hashes);
+        reserve_for_one(&mut entry.sends);
         entry.hashes.push_back(hash);
         entry.sends.push_back(sent);
+    }
+
+    /// Forgets all sends of the ownership that is away longest. Returns `false` if there is none.
+    fn forget_longest_away(&mut self, payers: &mut Payers) -> bool {
+        let Some((_, owner)) = self.forgettable.pop_first() else { return false };
+        let Some(entry) = self.slots.get_mut(owner.0) else { return false };
+        payers.give(entry.account, Total::Sends, SEND_BYTES * entry.sends.len());
+        (entry.hashes, entry.sends) = Default::default();
+        true
     }
 
     /// Records the fate of a send to `to`, if it is remembered and its fate is still open.
@@ -534,11 +633,6 @@ impl Owners {
 
     // ---- tables ----
 
-    /// Returns the bytes of messages held for all ids, as they are counted.
-    pub fn held_bytes(&self) -> usize {
-        self.held_budget.used()
-    }
-
     /// Returns the number of owned ids.
     pub fn len(&self) -> usize {
         self.slots.len()
@@ -549,16 +643,12 @@ impl Owners {
         self.slots.is_empty()
     }
 
-    fn fits(&self, owner: OwnerToken, bytes: usize) -> bool {
-        self.get(owner).is_some_and(|entry| {
-            entry.held.counted_bytes() + bytes <= self.held_budget.limit(self.bytes_max)
-        })
-    }
-
-    fn remove_evictable(&mut self, owner: OwnerToken) {
+    /// Takes an ownership off the lists of those that are away.
+    fn remove_from_away(&mut self, owner: OwnerToken) {
         if let Some(Owner { client: ClientState::Away { since, .. }, .. }) = self.get(owner) {
             let entry = (*since, owner);
             self.evictable.remove(&entry);
+            self.forgettable.remove(&entry);
         }
     }
 
@@ -578,6 +668,13 @@ impl Owner {
             ClientState::Connected(_) => None,
             ClientState::Away { since, online_until } => Some(online_until.unwrap_or(since + hold)),
         }
+    }
+}
+
+/// Reserves capacity for one more entry, and spares a quarter at most, as [`SEND_BYTES`] counts.
+fn reserve_for_one<T>(list: &mut VecDeque<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1 + list.len() / 4);
     }
 }
 

@@ -41,7 +41,6 @@ pub struct Presence {
     watchers: HashMap<Token, HashMap<usize, usize>>,
     /// Keys of the ids with a round under way, each once.
     rounds: VecDeque<usize>,
-    total: usize,
 }
 
 struct Watched {
@@ -66,11 +65,6 @@ impl Presence {
     /// Returns the number of ids that this client watches.
     pub fn count(&self, token: Token) -> usize {
         self.watchers.get(&token).map_or(0, HashMap::len)
-    }
-
-    /// Returns the number of watches of all clients.
-    pub fn total(&self) -> usize {
-        self.total
     }
 
     /// Returns `true` if this client watches this id.
@@ -111,31 +105,33 @@ impl Presence {
                 // A round under way visits the new watcher too. It must not visit one of the others
                 // less for it.
                 watched.remaining += usize::from(watched.remaining > 0);
-                self.total += 1;
             }
         }
     }
 
-    /// Ends the watch of `id` by this client.
-    pub fn unwatch(&mut self, token: Token, id: &str) {
-        let Some(&key) = self.keys.get(id) else { return };
-        let Some(indexes) = self.watchers.get_mut(&token) else { return };
-        let Some(index) = indexes.remove(&key) else { return };
+    /// Ends the watch of `id` by this client. Returns `false` if there was none.
+    pub fn unwatch(&mut self, token: Token, id: &str) -> bool {
+        let Some(&key) = self.keys.get(id) else { return false };
+        let Some(indexes) = self.watchers.get_mut(&token) else { return false };
+        let Some(index) = indexes.remove(&key) else { return false };
         tighten(indexes, SMALL_CAPACITY_MIN);
         if indexes.is_empty() {
             self.watchers.remove(&token);
             tighten(&mut self.watchers, TABLE_CAPACITY_MIN);
         }
         self.remove_at(key, index);
+        true
     }
 
-    /// Ends all watches of this client.
-    pub fn remove_watcher(&mut self, token: Token) {
-        let Some(indexes) = self.watchers.remove(&token) else { return };
+    /// Ends all watches of this client, and returns how many there were.
+    pub fn remove_watcher(&mut self, token: Token) -> usize {
+        let Some(indexes) = self.watchers.remove(&token) else { return 0 };
         tighten(&mut self.watchers, TABLE_CAPACITY_MIN);
+        let count = indexes.len();
         for (key, index) in indexes {
             self.remove_at(key, index);
         }
+        count
     }
 
     /// Gives unused capacity back, for ids that are no longer watched. For the end of a turn.
@@ -204,7 +200,6 @@ impl Presence {
 
     /// Removes the watcher at an index, to which the last watcher moves.
     fn remove_at(&mut self, key: usize, index: usize) {
-        self.total -= 1;
         let watched = &mut self.watched[key];
         watched.watchers.swap_remove(index);
         tighten(&mut watched.watchers, SMALL_CAPACITY_MIN);

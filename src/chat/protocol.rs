@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use crate::limits::ID_BYTES_MAX;
+use crate::limits::{ID_BYTES_MAX, MIDS_PER_LINE};
 
 mod fast;
 mod mid;
@@ -80,6 +80,23 @@ pub enum FromClient<'a> {
     Leave,
 }
 
+impl FromClient<'_> {
+    /// Returns the lines that the request is charged as: as many as it makes work for.
+    pub fn cost(&self) -> usize {
+        match self {
+            FromClient::Watch { ids }
+            | FromClient::Unwatch { ids }
+            | FromClient::Block { ids }
+            | FromClient::Unblock { ids } => ids.len(),
+            FromClient::Ack { mids, .. } => mids.len().div_ceil(MIDS_PER_LINE),
+            FromClient::Join { .. }
+            | FromClient::Send { .. }
+            | FromClient::Signal { .. }
+            | FromClient::Leave => 1,
+        }
+    }
+}
+
 /// The part of a request that an error repeats, so that the client can tell which request it is
 /// about: `ref` and `to`, as far as they are strings and not too long.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -100,6 +117,11 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// Returns the lines that it is charged as; one if it is a `bad_request`.
+    pub fn cost(&self) -> usize {
+        self.request.as_ref().map_or(1, FromClient::cost)
+    }
+
     /// Reads the first line of a text, and returns it with the rest of the text. A blank line is
     /// `None`.
     pub fn first(text: &'a str) -> (Option<Line<'a>>, &'a str) {

@@ -1,27 +1,38 @@
-//! The number of connections from each subnet, and the limit on it (`--per-address`).
+//! The subnet of each connection: the payer for its client, and the limit on connections from one
+//! subnet (`--per-address`).
 //!
 //! **Invariants**
 //! - For each subnet with a connection, `counts` has the number of entries of `subnets` that name
 //!   it.
-//! - Without a limit, both are empty.
+//! - A connection from this machine is in neither: it comes from a proxy, which has many clients.
+//! - A subnet is the same [`Payer`] as long as the program runs.
 //!
-//! It does not know how a connection beyond the limit is refused.
+//! It does not know how a connection beyond the limit is refused, nor the things that a payer pays
+//! for.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
+use log::info;
+
 use crate::limits::TABLE_CAPACITY_MIN;
-use crate::memory::tighten;
+use crate::memory::{Payer, tighten};
 
 /// The subnets of all connections.
 pub struct Addresses {
-    /// The most connections from one subnet; 0: no limit, and nothing is counted.
+    /// The most connections from one subnet; 0: no limit.
     max: usize,
     /// Connections per subnet.
     counts: HashMap<Subnet, usize>,
-    /// The subnet of each connection, by slab key. Not kept in the connection, where it would cost
-    /// memory even without a limit.
+    /// The subnet of each connection, by slab key. Not kept in the connection, where even
+    /// connections of exempt addresses would need memory for it.
     subnets: Vec<Option<Subnet>>,
+    /// Makes payers of subnets. Its keys are random, so no client can choose an address with the
+    /// payer of another.
+    hasher: RandomState,
+    /// Whether the log says that connections from this machine are exempt.
+    is_exemption_logged: bool,
 }
 
 /// The addresses that count as one: an IPv4 address, or an IPv6 /64, because a subscriber is given
@@ -33,40 +44,63 @@ enum Subnet {
 }
 
 impl Subnet {
-    fn of(address: IpAddr) -> Subnet {
+    /// Returns the subnet of an address; `None` for the addresses of this machine.
+    fn of(address: IpAddr) -> Option<Subnet> {
         // A listener for IPv6 reports IPv4 addresses as mapped ones, all of which have the same
         // first half.
-        match address.to_canonical() {
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return None;
+        }
+        Some(match address {
             IpAddr::V4(address) => Subnet::V4(address.to_bits()),
             IpAddr::V6(address) => Subnet::V6((address.to_bits() >> 64) as u64),
-        }
+        })
     }
 }
 
 impl Addresses {
     /// Returns an empty table with a limit per subnet; 0: no limit.
     pub fn new(max: usize) -> Addresses {
-        Addresses { max, counts: HashMap::new(), subnets: Vec::new() }
+        Addresses {
+            max,
+            counts: HashMap::new(),
+            subnets: Vec::new(),
+            hasher: RandomState::new(),
+            is_exemption_logged: false,
+        }
     }
 
     /// Returns `true` if the subnet of this address has as many connections as it may have.
     pub fn is_full(&self, address: IpAddr) -> bool {
-        self.max > 0
-            && self.counts.get(&Subnet::of(address)).is_some_and(|count| *count >= self.max)
+        let count = Subnet::of(address).and_then(|subnet| self.counts.get(&subnet));
+        self.max > 0 && count.is_some_and(|count| *count >= self.max)
     }
 
     /// Counts a connection, known by its slab key, from this address.
     pub fn enter(&mut self, key: usize, address: IpAddr) {
-        if self.max == 0 {
-            return;
-        }
+        let Some(subnet) = Subnet::of(address) else { return self.log_exemption() };
         if self.subnets.len() <= key {
             self.subnets.resize(key + 1, None);
         }
-        let subnet = Subnet::of(address);
         debug_assert!(self.subnets[key].is_none(), "key reused before its connection left");
         self.subnets[key] = Some(subnet);
         *self.counts.entry(subnet).or_default() += 1;
+    }
+
+    /// Returns the payer for the client of a connection; `None`: it is exempt.
+    pub fn payer(&self, key: usize) -> Option<Payer> {
+        let subnet = self.subnets.get(key).copied().flatten()?;
+        Some(Payer::new(self.hasher.hash_one(subnet)))
+    }
+
+    fn log_exemption(&mut self) {
+        if !std::mem::replace(&mut self.is_exemption_logged, true) {
+            info!(
+                "no limits per address for connections from this machine, such as those of a \
+                 proxy: let the proxy limit its clients"
+            );
+        }
     }
 
     /// Gives back memory: from now on all slab keys are below `keys`.
@@ -128,11 +162,42 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_no_subnet_is_kept() {
+    fn limit_of_0_is_no_limit() {
         let mut addresses = Addresses::new(0);
         addresses.enter(1, ip("192.0.2.1"));
         assert!(!addresses.is_full(ip("192.0.2.1")));
-        assert!(addresses.counts.is_empty() && addresses.subnets.is_empty());
         addresses.leave(1);
+        assert!(addresses.counts.is_empty());
+    }
+
+    #[test]
+    fn payer_is_that_of_the_subnet_on_every_connection() {
+        let mut addresses = Addresses::new(0);
+        for (key, address) in ["2001:db8::1", "2001:db8::2", "192.0.2.1"].iter().enumerate() {
+            addresses.enter(key, ip(address));
+        }
+        let first = addresses.payer(0);
+        assert!(first.is_some() && first == addresses.payer(1) && first != addresses.payer(2));
+        (0..3).for_each(|key| addresses.leave(key));
+        assert_eq!(addresses.payer(0), None);
+        addresses.enter(7, ip("2001:db8::3"));
+        assert_eq!(addresses.payer(7), first);
+    }
+
+    #[test]
+    fn addresses_of_this_machine_have_no_payer_and_no_limit() {
+        let mut addresses = Addresses::new(1);
+        for (key, address) in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
+            .into_iter()
+            .cycle()
+            .take(8)
+            .enumerate()
+        {
+            assert!(!addresses.is_full(ip(address)));
+            addresses.enter(key, ip(address));
+            assert_eq!(addresses.payer(key), None);
+            addresses.leave(key);
+        }
+        assert!(addresses.counts.is_empty() && addresses.subnets.is_empty());
     }
 }

@@ -22,6 +22,7 @@ mod accepting;
 mod chat;
 mod deadlines;
 mod ends;
+mod fairness;
 mod faults;
 mod rate;
 mod slow_readers;

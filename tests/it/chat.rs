@@ -200,7 +200,7 @@ fn owner_that_stops_reading_loses_nothing() {
 
 #[test]
 fn held_messages_are_bounded_and_the_sender_is_told() {
-    let server = Server::start(&["--held", "10000"]);
+    let server = Server::start(&["--max-message", "2000", "--held", "10000"]);
     drop(Client::join_owned(&server, "bob", "0123456789abcdef"));
     let mut alice = Client::join(&server, "alice");
     let mut taken = 0;

@@ -12,7 +12,7 @@
 //!
 //! **Invariants**
 //! - A fate is decided once, and reported to the holder that sent the message, never to a later
-//!   holder of the same id.
+//!   holder of the same id. An `ack` from a recipient that blocks the sender decides no fate.
 //! - Held lines reach an outbox in order, and fill half of it at most, so other lines still fit.
 //!
 //! The limits of held messages are not known here.
@@ -38,7 +38,8 @@ impl Hub {
     }
 
     /// Forgets held messages that their recipient has acknowledged, and reports them to their
-    /// senders. The recipient is `owner` with the id `id`; the senders had the id `from`.
+    /// senders, unless the recipient blocks them: they would see that it is here. The recipient is
+    /// `owner` with the id `id`; the senders had the id `from`.
     pub(super) fn acknowledge_held(
         &mut self,
         owner: OwnerToken,
@@ -52,14 +53,20 @@ impl Hub {
         let mut acknowledged = std::mem::take(&mut self.acknowledged);
         self.owners.acknowledge(owner, from, counts, &mut acknowledged);
         let list = (acknowledged.len() == listed).then_some(mids);
-        self.report_fates(id, &mut acknowledged, Fate::Delivered, list, now);
+        if !self.owners.blocked(owner).is_some_and(|blocked| blocked.contains(from)) {
+            self.report_fates(id, &mut acknowledged, Fate::Delivered, list, now);
+        }
         acknowledged.clear();
         self.acknowledged = acknowledged;
     }
 
-    /// Passes the `ack` of a client without a key on to the holder of `to`.
+    /// Passes the `ack` of a client without a key on to the holder of `to`, unless one blocks the
+    /// other.
     pub(super) fn pass_ack_on(&mut self, from: &Sender, to: &str, mids: &MidList<'_>, now: Now) {
         let Some(&holder) = self.ids.get(to) else { return };
+        if self.blocked(from.holder()).is_some_and(|blocked| blocked.contains(to)) {
+            return;
+        }
         if let Holder::Owner(sender) = holder {
             for mid in mids.counts(self.mid.prefix).flatten() {
                 self.owners.record_fate(sender, &from.id, mid, Fate::Delivered);
@@ -77,10 +84,9 @@ impl Hub {
 
     /// Ends an ownership, and reports the messages that were held for it as expired.
     pub(super) fn release(&mut self, owner: OwnerToken, now: Now) {
-        let Some(mut released) = self.owners.release(owner) else { return };
+        let Some(mut released) = self.owners.release(owner, &mut self.payers) else { return };
         self.ids.remove(&released.id);
         tighten(&mut self.ids, TABLE_CAPACITY_MIN);
-        self.blocked_total -= released.blocked;
         if released.appeared_online {
             self.presence.changed(&released.id, false);
         }

@@ -13,9 +13,10 @@ use std::hash::BuildHasher;
 use super::Hub;
 use crate::chat::clients::Urgency;
 use crate::chat::outbox::Pieces;
-use crate::chat::owners::{Fate, Holder, KeyHash, OwnerToken, Sent, Vacancy};
+use crate::chat::owners::{Fate, HeldLimit, Holder, KeyHash, Origin, OwnerToken, Sent, Vacancy};
+use crate::chat::payers::{AccountKey, Excess, Total};
 use crate::chat::protocol::{CloseCode, ErrorCode, Id, Mid, MidList, ToClient, put_message_around};
-use crate::limits::{BLOCKED_MAX, BLOCKED_TOTAL, KEY_BYTES, WATCHED_MAX, WATCHED_TOTAL};
+use crate::limits::{BLOCKED_MAX, KEY_BYTES, WATCHED_MAX};
 use crate::time::Now;
 use crate::token::Token;
 
@@ -31,10 +32,11 @@ pub(super) struct Sender {
     pub token: Token,
     pub id: Id,
     pub owner: Option<OwnerToken>,
+    pub account: AccountKey,
 }
 
 impl Sender {
-    fn holder(&self) -> Holder {
+    pub fn holder(&self) -> Holder {
         self.owner.map_or(Holder::Client(self.token), Holder::Owner)
     }
 }
@@ -93,15 +95,27 @@ impl Hub {
         hash: KeyHash,
         now: Now,
     ) -> Result<(), Refusal> {
-        match self.owners.vacancy() {
+        let Some(account) = self.clients.get(from).map(|client| client.account) else {
+            return Ok(());
+        };
+        if !self.payers.may_claim(account, now.instant) {
+            let text = "too many new ids come from your network: try again in a minute";
+            return refuse(ErrorCode::TooMany, text);
+        }
+        match self.owners.vacancy(account, &self.payers, now.instant) {
             Vacancy::Free => {}
             Vacancy::Evict(owner) => self.release(owner, now),
             Vacancy::Full => {
                 let text = "too many ids are owned on this server: try again later";
                 return refuse(ErrorCode::TooMany, text);
             }
+            Vacancy::ShareFull => {
+                let text = "too many ids are owned from your network: leave with one of them first";
+                return refuse(ErrorCode::TooMany, text);
+            }
         }
-        let owner = self.owners.claim(id.clone(), hash, from);
+        self.payers.count_claim(account, now.instant);
+        let owner = self.owners.claim(id.clone(), hash, from, account, &mut self.payers);
         self.ids.insert(id.clone(), Holder::Owner(owner));
         self.presence.changed(&id, true);
         self.complete_join(from, id, Some(owner), false, now);
@@ -177,10 +191,6 @@ impl Hub {
             return Ok(());
         }
         let recipient = self.recipient(from, to)?;
-        if repeatable.is_some_and(|(owner, _)| !self.owners.can_remember_send(owner)) {
-            let text = "too many sends are remembered on this server: try again later";
-            return refuse(ErrorCode::Full, text);
-        }
         let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
         let held = self.route_body(from, to, recipient, body, mid, now)?;
         self.mid = mid;
@@ -189,7 +199,7 @@ impl Hub {
             && let Some(to) = self.id_of(recipient).cloned()
         {
             let sent = Sent { mid: mid.count, at, to, held, fate: Fate::Open };
-            self.owners.remember_send(owner, hash, sent);
+            self.owners.remember_send(owner, hash, sent, &mut self.payers);
         }
         if let Some(reference) = reference {
             self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
@@ -250,17 +260,18 @@ impl Hub {
                 refuse(ErrorCode::Slow, text)
             }
             Holder::Owner(owner) => {
-                if !self.owners.hold(owner, mid.count, &from.id, from.holder(), line) {
-                    let text = format!("too much waits for {to} already: try again later");
-                    return refuse(ErrorCode::Full, text);
+                let origin = Origin { id: &from.id, holder: from.holder(), account: from.account };
+                match self.owners.hold(owner, mid.count, &origin, line, &mut self.payers) {
+                    Ok(()) => Ok(!self.push_held(owner)),
+                    Err(limit) => refuse(ErrorCode::Full, full(&limit, to)),
                 }
-                Ok(!self.push_held(owner))
             }
         }
     }
 
     /// Passes a signal on. One that cannot be delivered now is dropped without an answer: it is of
-    /// no use later, and its sender does not wait for one.
+    /// no use later, and its sender does not wait for one. That includes a signal that would
+    /// overtake held messages.
     pub(super) fn signal(
         &mut self,
         from: &Sender,
@@ -269,6 +280,7 @@ impl Hub {
         now: Now,
     ) -> Result<(), Refusal> {
         match self.recipient(from, to) {
+            Ok(Holder::Owner(owner)) if self.owners.has_lines_to_offer(owner) => Ok(()),
             Ok(holder) => {
                 if let Some(token) = self.client_of(holder) {
                     let line = ToClient::Signal { from: &from.id, body };
@@ -314,10 +326,14 @@ impl Hub {
             let text = format!("you can watch {WATCHED_MAX} ids: unwatch some first");
             return refuse(ErrorCode::TooMany, text);
         }
-        if self.presence.total() + new > WATCHED_TOTAL {
-            let text = "too many ids are watched on this server: try again later";
-            return refuse(ErrorCode::TooMany, text);
-        }
+        self.payers.check(from.account, Total::Watches, new).or_else(|excess| {
+            let text = match excess {
+                Excess::Payer => "too many ids are watched from your network: unwatch some first",
+                Excess::Total => "too many ids are watched on this server: try again later",
+            };
+            refuse(ErrorCode::TooMany, text)
+        })?;
+        self.payers.take(from.account, Total::Watches, new);
         for id in &wanted {
             let (online, seen) = (self.appears_online(id), self.appears_online_to(id, from.token));
             self.presence.watch(from.token, id, online, seen);
@@ -334,7 +350,8 @@ impl Hub {
     /// Stops telling a client about these ids.
     pub(super) fn unwatch(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         for id in &parse_ids(ids)? {
-            self.presence.unwatch(from.token, id);
+            let ended = self.presence.unwatch(from.token, id);
+            self.payers.give(from.account, Total::Watches, usize::from(ended));
         }
         Ok(())
     }
@@ -348,11 +365,15 @@ impl Hub {
             let text = format!("you can block {BLOCKED_MAX} ids: unblock some first");
             return refuse(ErrorCode::TooMany, text);
         }
-        if self.blocked_total + new > BLOCKED_TOTAL {
-            let text = "too many ids are blocked on this server: try again later";
-            return refuse(ErrorCode::TooMany, text);
-        }
-        self.blocked_total += new;
+        let account = self.account_of_blocks(from);
+        self.payers.check(account, Total::Blocks, new).or_else(|excess| {
+            let text = match excess {
+                Excess::Payer => "too many ids are blocked from your network: unblock some first",
+                Excess::Total => "too many ids are blocked on this server: try again later",
+            };
+            refuse(ErrorCode::TooMany, text)
+        })?;
+        self.payers.take(account, Total::Blocks, new);
         match from.owner {
             Some(owner) => self.owners.block(owner, wanted),
             None => self.clients.block(from.token, wanted),
@@ -365,12 +386,19 @@ impl Hub {
     /// Ends the block of these ids.
     pub(super) fn unblock(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = parse_ids(ids)?;
-        self.blocked_total -= match from.owner {
+        let ended = match from.owner {
             Some(owner) => self.owners.unblock(owner, &wanted),
             None => self.clients.unblock(from.token, &wanted),
         };
+        self.payers.give(self.account_of_blocks(from), Total::Blocks, ended);
         self.presence.changed(&from.id, true);
         Ok(())
+    }
+
+    /// Returns the account that pays for the blocks of a client: they last as long as its
+    /// ownership.
+    fn account_of_blocks(&self, from: &Sender) -> AccountKey {
+        from.owner.and_then(|owner| self.owners.account(owner)).unwrap_or(from.account)
     }
 
     // ---- recipients ----
@@ -398,6 +426,18 @@ impl Hub {
         {
             client.cached_recipient = to.key() as u32;
         }
+    }
+}
+
+/// Returns the sentence for a message to `to` that this limit keeps from being held.
+fn full(limit: &HeldLimit, to: &str) -> String {
+    match limit {
+        HeldLimit::Queue => format!("too much waits for {to} already: try again later"),
+        HeldLimit::QueueShare => {
+            format!("too much from your network waits for {to} already: try again later")
+        }
+        HeldLimit::Payer => "too much from your network waits already: try again later".into(),
+        HeldLimit::Total => "too much waits on this server already: try again later".into(),
     }
 }
 

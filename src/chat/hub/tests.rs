@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 mod blocks;
+mod fairness;
 mod fates;
 mod held;
 mod outboxes;
@@ -65,11 +66,15 @@ impl Chat {
     }
 
     /// Returns the client of this name, and opens it if the name is new.
+    ///
+    /// A name that ends with `@` and a number is that of a client with this payer; all others are
+    /// exempt.
     fn token(&mut self, name: &str) -> Token {
         let key = self.tokens.len();
         *self.tokens.entry(name.to_owned()).or_insert_with(|| {
             let token = Token::new(key, 1);
-            self.hub.open(token);
+            let payer = name.rsplit_once('@').and_then(|(_, number)| number.parse().ok());
+            self.hub.open(token, payer.map(Payer::new));
             token
         })
     }
@@ -242,10 +247,11 @@ impl Hub {
         let unowned =
             clients().filter(|(_, client)| client.id.is_some() && client.owner.is_none()).count();
         assert_eq!(unowned + self.owners.len(), self.ids.len());
-        let watched = clients().map(|(token, _)| self.presence.count(token)).sum::<usize>();
-        assert_eq!(watched, self.presence.total());
-        let blocked =
-            self.ids.values().filter_map(|holder| self.blocked(*holder)).map(Blocked::len);
-        assert_eq!(blocked.sum::<usize>(), self.blocked_total);
+        let charges = clients().flat_map(|(token, client)| {
+            let watches = (client.account, Total::Watches, self.presence.count(token));
+            [watches, (client.account, Total::Blocks, client.blocked.len())]
+        });
+        let accounts = clients().map(|(_, client)| client.account);
+        self.payers.check_sums(accounts, charges.chain(self.owners.charges()));
     }
 }

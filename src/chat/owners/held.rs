@@ -10,13 +10,15 @@
 //!   its `end`, where the line of the next one begins.
 //! - Messages before `next` have been accepted on the present connection.
 //! - `gaps` counts the acknowledged messages in `messages`.
+//! - `charges` has the counted bytes of each account but the exempt one, by account; gaps count.
 //! - `bytes` of a pool is the capacity of its own queues and the sum of `charged` of all others. It
 //!   never exceeds [`HELD_POOL_BYTES_MAX`].
 //!
 //! The owner of the messages, and the limit for them, are not known here.
 
-use super::Holder;
+use super::{Holder, Origin};
 use crate::chat::outbox::Pieces;
+use crate::chat::payers::AccountKey;
 use crate::chat::protocol::Id;
 use crate::limits::{HELD_BYTES, HELD_POOL_BYTES_MAX};
 
@@ -28,6 +30,9 @@ pub struct Held {
     /// Index of the first message not yet accepted on this connection.
     next: usize,
     gaps: Gaps,
+    /// The part of each payer, to be looked up by a binary search. Empty for most queues: behind a
+    /// proxy all payers are exempt.
+    charges: Vec<Charge>,
     /// Index behind the message that was acknowledged last, which is most often acknowledged next.
     ack_hint: usize,
     /// Bytes of this queue's capacity that count in [`HeldPool`].
@@ -41,9 +46,22 @@ struct Message {
     /// The id of its sender, or `None` once it is acknowledged.
     from: Option<Id>,
     sender: Holder,
-    /// The end of its line in `lines`.
-    end: usize,
+    /// The end of its line in `lines`, which are shorter than [`QUEUE_BYTES_MAX`].
+    end: u32,
+    /// The account that pays for it.
+    account: AccountKey,
 }
+
+/// The counted bytes of one account.
+#[derive(Debug)]
+struct Charge {
+    account: AccountKey,
+    bytes: u32,
+}
+
+/// The longest queue in bytes, as it is counted: positions in it are 32 bits, because there may be
+/// hundreds of thousands.
+pub const QUEUE_BYTES_MAX: usize = u32::MAX as usize;
 
 #[derive(Debug, Default)]
 struct Gaps {
@@ -75,11 +93,12 @@ impl HeldPool {
         self.bytes -= held.charged;
         let charged = held.capacity_bytes();
         if charged > 0 && self.bytes + charged <= HELD_POOL_BYTES_MAX {
-            let Held { mut messages, mut lines, .. } = held;
+            let Held { mut messages, mut lines, mut charges, .. } = held;
             messages.clear();
             lines.clear();
+            charges.clear();
             self.bytes += charged;
-            self.queues.push(Held { messages, lines, charged, ..Held::default() });
+            self.queues.push(Held { messages, lines, charges, charged, ..Held::default() });
         }
     }
 
@@ -105,14 +124,58 @@ impl HeldPool {
 
 impl Held {
     /// Adds a message. `line` is kept as it will leave.
-    pub fn push<'l>(&mut self, mid: u64, from: Id, sender: Holder, line: impl Into<Pieces<'l>>) {
-        line.into().append_tightly_to(&mut self.lines);
+    pub fn push<'l>(&mut self, mid: u64, origin: &Origin<'_>, line: impl Into<Pieces<'l>>) {
+        let Origin { id, holder, account } = *origin;
+        let line = line.into();
+        let bytes = (HELD_BYTES + line.len()) as u32;
+        line.append_tightly_to(&mut self.lines);
         if self.messages.capacity() == 0 {
             // A vector would reserve four entries at first; for many owners one message is all that
             // is ever held.
             self.messages.reserve_exact(2);
         }
-        self.messages.push(Message { mid, from: Some(from), sender, end: self.lines.len() });
+        let end = self.lines.len() as u32;
+        self.messages.push(Message { mid, from: Some(id.clone()), sender: holder, end, account });
+        self.charge(account, bytes);
+    }
+
+    /// Returns the bytes of the queue that this account pays for; 0 for the exempt one.
+    pub fn bytes_of(&self, account: AccountKey) -> usize {
+        self.find_charge(account).map_or(0, |index| self.charges[index].bytes as usize)
+    }
+
+    /// Iterates over all accounts that pay for this queue, each with its bytes.
+    pub fn charges(&self) -> impl Iterator<Item = (AccountKey, usize)> {
+        let charged: usize = self.charges.iter().map(|charge| charge.bytes as usize).sum();
+        let exempt = (AccountKey::EXEMPT, self.counted_bytes() - charged);
+        let others = self.charges.iter().map(|charge| (charge.account, charge.bytes as usize));
+        others.chain([exempt])
+    }
+
+    fn find_charge(&self, account: AccountKey) -> Result<usize, usize> {
+        self.charges.binary_search_by_key(&account, |charge| charge.account)
+    }
+
+    fn charge(&mut self, account: AccountKey, bytes: u32) {
+        match self.find_charge(account) {
+            _ if account == AccountKey::EXEMPT => {}
+            Ok(index) => self.charges[index].bytes += bytes,
+            Err(index) => {
+                if self.charges.len() == self.charges.capacity() {
+                    self.charges.reserve_exact(1 + self.charges.len() / 8);
+                }
+                self.charges.insert(index, Charge { account, bytes });
+            }
+        }
+    }
+
+    fn uncharge(charges: &mut Vec<Charge>, account: AccountKey, bytes: u32) {
+        if let Ok(index) = charges.binary_search_by_key(&account, |charge| charge.account) {
+            charges[index].bytes -= bytes;
+            if charges[index].bytes == 0 {
+                charges.remove(index);
+            }
+        }
     }
 
     /// Returns the next line to offer on this connection.
@@ -122,7 +185,7 @@ impl Held {
         while self.messages.get(self.next)?.from.is_none() {
             self.next += 1;
         }
-        self.lines.get(self.start(self.next)..self.messages[self.next].end)
+        self.lines.get(self.start(self.next)..self.messages[self.next].end as usize)
     }
 
     /// Marks the next line as accepted.
@@ -146,31 +209,39 @@ impl Held {
         message.from.take_if(|sender| **sender == *from)?;
         self.ack_hint = index + 1;
         self.gaps.messages += 1;
-        self.gaps.bytes += HELD_BYTES + message.end - start;
+        self.gaps.bytes += HELD_BYTES + message.end as usize - start;
         Some(message.sender)
     }
 
-    /// Closes the gaps if they are at least one part in `share` of all counted bytes.
-    pub fn compact(&mut self, share: usize) {
+    /// Closes the gaps if they are at least one part in `share` of all counted bytes. `give` gets
+    /// each account that pays for less then, and the bytes.
+    pub fn compact(&mut self, share: usize, mut give: impl FnMut(AccountKey, usize)) {
         if self.is_empty() {
+            self.charges().for_each(|(account, bytes)| give(account, bytes));
             self.messages.clear();
             self.lines.clear();
+            self.charges.clear();
             (self.next, self.ack_hint, self.gaps) = (0, 0, Gaps::default());
             return;
         }
         if self.gaps.bytes == 0 || self.gaps.bytes < self.counted_bytes() / share {
             return;
         }
-        let Held { messages, lines, next, .. } = self;
+        let Held { messages, lines, next, charges, .. } = self;
         let (mut start, mut end, mut index, mut accepted) = (0, 0, 0, 0);
         messages.retain_mut(|message| {
-            let line = std::mem::replace(&mut start, message.end)..message.end;
+            let message_end = message.end as usize;
+            let line = std::mem::replace(&mut start, message_end)..message_end;
             let is_open = message.from.is_some();
             if is_open {
                 lines.copy_within(line.clone(), end);
                 end += line.len();
-                message.end = end;
+                message.end = end as u32;
                 accepted += usize::from(index < *next);
+            } else {
+                let bytes = HELD_BYTES + line.len();
+                Held::uncharge(charges, message.account, bytes as u32);
+                give(message.account, bytes);
             }
             index += 1;
             is_open
@@ -202,24 +273,28 @@ impl Held {
 
     /// Returns the bytes that the queue has allocated, for messages present and future.
     pub fn capacity_bytes(&self) -> usize {
-        self.lines.capacity() + self.messages.capacity() * size_of::<Message>()
+        self.lines.capacity()
+            + self.messages.capacity() * size_of::<Message>()
+            + self.charges.capacity() * size_of::<Charge>()
     }
 
     /// Returns `true` if the capacity exceeds the part that messages are counted for: an eighth
-    /// more than their lines, and as many messages again.
+    /// more than their lines, as many messages again, and two charges for each message.
     fn has_spare_capacity(&self) -> bool {
         self.lines.capacity() > self.lines.len() + self.lines.len() / 8
             || self.messages.capacity() > 2 * self.messages.len()
+            || self.charges.capacity() > 2 * self.messages.len()
     }
 
     fn shrink(&mut self) {
         self.lines.shrink_to(self.lines.len() + self.lines.len() / 8);
         self.messages.shrink_to(2 * self.messages.len());
+        self.charges.shrink_to(self.charges.len());
     }
 
     /// Returns the start of a message's line in `lines`.
     fn start(&self, index: usize) -> usize {
-        index.checked_sub(1).map_or(0, |before| self.messages[before].end)
+        index.checked_sub(1).map_or(0, |before| self.messages[before].end as usize)
     }
 }
 
@@ -242,15 +317,22 @@ impl Held {
     pub fn check(&self) {
         assert!(self.messages.is_sorted_by_key(|message| message.mid));
         assert!(self.messages.is_sorted_by_key(|message| message.end));
-        assert_eq!(self.messages.last().map_or(0, |message| message.end), self.lines.len());
+        assert_eq!(self.start(self.messages.len()), self.lines.len());
         let gaps = self.messages.iter().enumerate().filter(|(_, message)| message.from.is_none());
-        let bytes: usize =
-            gaps.clone().map(|(index, message)| HELD_BYTES + message.end - self.start(index)).sum();
-        assert_eq!((self.gaps.messages, self.gaps.bytes), (gaps.count(), bytes));
+        let bytes = |index: usize| HELD_BYTES + self.start(index + 1) - self.start(index);
+        let gap_bytes: usize = gaps.clone().map(|(index, _)| bytes(index)).sum();
+        assert_eq!((self.gaps.messages, self.gaps.bytes), (gaps.count(), gap_bytes));
+        let mut sums = std::collections::BTreeMap::new();
+        for (index, message) in self.messages.iter().enumerate() {
+            *sums.entry(message.account).or_insert(0) += bytes(index);
+        }
+        sums.remove(&AccountKey::EXEMPT);
+        let charges = self.charges.iter().map(|charge| (charge.account, charge.bytes as usize));
+        assert!(charges.eq(sums), "the bytes of each account, in order");
         assert!(self.next <= self.messages.len());
         let counted_for = self.lines.len()
             + self.lines.len() / 8
-            + 2 * self.messages.len() * size_of::<Message>();
+            + 2 * self.messages.len() * (size_of::<Message>() + size_of::<Charge>());
         assert!(
             self.capacity_bytes() <= self.charged + counted_for,
             "{} for {counted_for}",
@@ -271,8 +353,9 @@ mod tests {
 
     fn held(lines: usize) -> Held {
         let mut held = Held::default();
-        let (from, sender) = (Id::new("bob").expect("an id"), Holder::Client(Token::new(1, 1)));
-        (0..lines as u64).for_each(|mid| held.push(mid, from.clone(), sender, &[b'x'; 1000]));
+        let (id, holder) = (Id::new("bob").expect("an id"), Holder::Client(Token::new(1, 1)));
+        let origin = Origin { id: &id, holder, account: AccountKey::EXEMPT };
+        (0..lines as u64).for_each(|mid| held.push(mid, &origin, &[b'x'; 1000]));
         held
     }
 

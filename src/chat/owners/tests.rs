@@ -1,17 +1,71 @@
 //! The rules of ownership, without a hub and without lines.
 
+use std::iter;
+use std::ops::{Deref, DerefMut};
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::memory::assert_size;
+use crate::limits::SENDS_BYTES_TOTAL;
+use crate::memory::{Payer, assert_size};
 
+const SECOND: Duration = Duration::from_secs(1);
 const HOLD: Duration = Duration::from_secs(600);
 
+/// A table, and the accounts that pay for its entries.
+struct Table {
+    owners: Owners,
+    payers: Payers,
+}
+
+impl Deref for Table {
+    type Target = Owners;
+    fn deref(&self) -> &Owners {
+        &self.owners
+    }
+}
+
+impl DerefMut for Table {
+    fn deref_mut(&mut self) -> &mut Owners {
+        &mut self.owners
+    }
+}
+
+/// The functions of [`Owners`] that charge, for clients that are exempt.
+impl Table {
+    fn claim(&mut self, name: &str, client: Token) -> OwnerToken {
+        let (key, account) = (KeyHash::of(name), AccountKey::EXEMPT);
+        self.owners.claim(id(name), key, client, account, &mut self.payers)
+    }
+
+    fn vacancy(&self, now: Instant) -> Vacancy {
+        self.owners.vacancy(AccountKey::EXEMPT, &self.payers, now)
+    }
+
+    fn release(&mut self, owner: OwnerToken) -> Option<Released> {
+        self.owners.release(owner, &mut self.payers)
+    }
+
+    fn remember_send(&mut self, owner: OwnerToken, hash: u64, sent: Sent) {
+        self.owners.remember_send(owner, hash, sent, &mut self.payers);
+    }
+
+    fn used(&self, total: Total) -> usize {
+        self.payers.budget(total).used()
+    }
+
+    #[track_caller]
+    fn check_tables(&self) {
+        self.owners.check_tables();
+        self.payers.check_sums(iter::empty(), self.owners.charges());
+    }
+}
+
 impl Owners {
-    /// Checks that each index, budget and pool agrees with the entries.
+    /// Checks that each index and pool agrees with the entries.
     #[track_caller]
     pub fn check_tables(&self) {
-        let mut evictable = BTreeSet::new();
+        let (mut evictable, mut forgettable) = (BTreeSet::new(), BTreeSet::new());
         for (token, entry) in self.slots.iter() {
             let owner = OwnerToken(token);
             entry.held.check();
@@ -21,25 +75,35 @@ impl Owners {
             if let ClientState::Away { since, .. } = entry.client {
                 assert!(entry.timer != Timer::default(), "{:?} is kept for ever", entry.id);
                 evictable.extend(entry.held.is_empty().then_some((since, owner)));
+                forgettable.extend((!entry.sends.is_empty()).then_some((since, owner)));
             }
         }
         assert_eq!(evictable, self.evictable);
+        assert_eq!(forgettable, self.forgettable);
         self.pool.check(self.slots.iter().map(|(_, entry)| &entry.held));
-        let held: usize = self.slots.iter().map(|(_, entry)| entry.held.counted_bytes()).sum();
-        assert_eq!(held, self.held_bytes());
-        let sends: usize = self.slots.iter().map(|(_, entry)| entry.sends.len()).sum();
-        assert_eq!(SEND_BYTES * sends, self.sends_budget.used());
-        assert!(self.len() <= self.owned_max);
+    }
+
+    /// Iterates over everything that is charged for ownerships.
+    pub fn charges(&self) -> impl Iterator<Item = (AccountKey, Total, usize)> {
+        self.slots.iter().flat_map(|(_, entry)| {
+            let held = entry.held.charges().map(|(account, bytes)| (account, Total::Held, bytes));
+            let own = [
+                (Total::Owned, 1),
+                (Total::Blocks, entry.blocked.len()),
+                (Total::Sends, SEND_BYTES * entry.sends.len()),
+            ];
+            held.chain(own.map(|(total, amount)| (entry.account, total, amount)))
+        })
     }
 }
 
 /// Owns ids of these names, with clients on connections 0, 1 and so on. The key of each is its
 /// name.
-fn owned(names: &[&str], bytes_max: usize, bytes_total: usize) -> (Owners, Vec<OwnerToken>) {
-    let mut owners = Owners::new(HOLD, bytes_max, bytes_total, names.len());
-    let claim = |(n, name): (usize, &&str)| owners.claim(id(name), KeyHash::of(name), token(n));
-    let tokens = names.iter().enumerate().map(claim).collect();
-    (owners, tokens)
+fn owned(names: &[&str], bytes_max: usize, bytes_total: usize) -> (Table, Vec<OwnerToken>) {
+    let payers = Payers::new([bytes_total, SENDS_BYTES_TOTAL, 0, 0, names.len()]);
+    let mut table = Table { owners: Owners::new(HOLD, bytes_max), payers };
+    let tokens = names.iter().enumerate().map(|(n, name)| table.claim(name, token(n))).collect();
+    (table, tokens)
 }
 
 fn id(text: &str) -> Id {
@@ -54,15 +118,18 @@ fn token(n: usize) -> Token {
 const HELD: usize = HELD_BYTES + 4;
 
 /// Holds a message from bob. Its line is its mid.
-fn hold(owners: &mut Owners, owner: OwnerToken, mid: u64) -> bool {
-    owners.hold(owner, mid, &id("bob"), Holder::Client(token(9)), &format!("{mid:04}"))
+fn hold(table: &mut Table, owner: OwnerToken, mid: u64) -> bool {
+    let holder = Holder::Client(token(9));
+    let origin = Origin { id: &id("bob"), holder, account: AccountKey::EXEMPT };
+    let line = format!("{mid:04}");
+    table.owners.hold(owner, mid, &origin, &line, &mut table.payers).is_ok()
 }
 
 /// Acknowledges one message, and returns its sender.
-fn acknowledge(owners: &mut Owners, owner: OwnerToken, from: &str, mid: u64) -> Option<Holder> {
+fn acknowledge(table: &mut Table, owner: OwnerToken, from: &str, mid: u64) -> Option<Holder> {
     let mut acknowledged = Vec::new();
-    owners.acknowledge(owner, from, [mid].into_iter(), &mut acknowledged);
-    owners.sweep();
+    table.acknowledge(owner, from, [mid].into_iter(), &mut acknowledged);
+    table.owners.sweep(&mut table.payers);
     assert!(acknowledged.iter().all(|(_, other)| *other == mid));
     acknowledged.pop().map(|(sender, _)| sender)
 }
@@ -110,7 +177,7 @@ fn token_of_a_released_ownership_finds_nothing() {
     let (mut owners, tokens) = owned(&["alice"], 1000, 10_000);
     let old = tokens[0];
     assert!(owners.release(old).is_some_and(|released| released.appeared_online));
-    let new = owners.claim(id("alice"), KeyHash::of("alice"), token(1));
+    let new = owners.claim("alice", token(1));
     assert_eq!(old.0.key(), new.0.key(), "the slot is used again");
     assert!(!hold(&mut owners, old, 1) && hold(&mut owners, new, 1));
     assert!(owners.id(old).is_none() && owners.release(old).is_none());
@@ -126,11 +193,11 @@ fn acknowledged_messages_are_not_counted_in_any_order() {
     for mid in 1..=4 {
         assert!(hold(&mut owners, tokens[0], mid));
     }
-    assert_eq!((owners.held_bytes(), owners.unacknowledged(tokens[0])), (4 * HELD, 4));
+    assert_eq!((owners.used(Total::Held), owners.unacknowledged(tokens[0])), (4 * HELD, 4));
     // The gap of 3 is counted until the gaps are half of the queue.
     for (mid, left) in [(3, 4 * HELD), (1, 2 * HELD), (2, HELD), (4, 0)] {
         assert_eq!(acknowledge(&mut owners, tokens[0], "bob", mid), Some(Holder::Client(token(9))));
-        assert_eq!(owners.held_bytes(), left, "after {mid}");
+        assert_eq!(owners.used(Total::Held), left, "after {mid}");
         assert_eq!(acknowledge(&mut owners, tokens[0], "bob", mid), None, "only once");
         owners.check_tables();
     }
@@ -236,7 +303,7 @@ fn acknowledged_messages_give_their_memory_back() {
     for mid in 990..1000 {
         assert!(acknowledge(&mut owners, tokens[0], "bob", mid).is_some());
     }
-    assert_eq!((capacity(&owners), owners.held_bytes()), (0, 0));
+    assert_eq!((capacity(&owners), owners.used(Total::Held)), (0, 0));
 }
 
 // ---- remembered sends ----
@@ -245,32 +312,84 @@ fn acknowledged_messages_give_their_memory_back() {
 fn last_128_sends_are_remembered_and_counted() {
     let (mut owners, tokens) = owned(&["alice"], 10_000, 100_000);
     for mid in 1..=129 {
-        assert!(owners.can_remember_send(tokens[0]));
         owners.remember_send(tokens[0], mid * 1000, sent(mid, "bob"));
     }
     assert!(owners.find_send(tokens[0], 1000).is_none(), "forgotten for the 129th");
     for mid in 2..=129 {
         assert_eq!(owners.find_send(tokens[0], mid * 1000).map(|sent| sent.mid), Some(mid));
     }
-    assert_eq!(owners.sends_budget.used(), 128 * SEND_BYTES);
+    assert_eq!(owners.used(Total::Sends), 128 * SEND_BYTES);
     owners.check_tables();
     owners.release(tokens[0]);
-    assert_eq!(owners.sends_budget.used(), 0);
+    assert_eq!(owners.used(Total::Sends), 0);
+}
+
+/// Creates a table in which this many sends can be remembered.
+fn with_sends_total(names: &[&str], sends: usize) -> (Table, Vec<OwnerToken>) {
+    let (mut table, _) = owned(&[], 10_000, 100_000);
+    table.payers = Payers::new([100_000, sends * SEND_BYTES, 0, 0, names.len()]);
+    let tokens = names.iter().enumerate().map(|(n, name)| table.claim(name, token(n))).collect();
+    (table, tokens)
+}
+
+fn remembered(table: &Table, owner: OwnerToken) -> Vec<u64> {
+    table.sends(owner).map(|sent| sent.mid).collect()
 }
 
 #[test]
-fn remembered_sends_have_a_total_of_their_own() {
-    let (mut owners, tokens) = owned(&["alice", "bob"], 10_000, 1000);
-    owners.sends_budget = Budget::new(16 * SEND_BYTES);
-    let mut mids = 1..;
-    while owners.can_remember_send(tokens[0]) {
-        let mid = mids.next().unwrap_or(0);
-        owners.remember_send(tokens[0], mid, sent(mid, "carol"));
+fn sends_of_the_longest_away_are_forgotten_first() {
+    let start = Instant::now();
+    let (mut table, tokens) = with_sends_total(&["a", "b", "c", "d"], 6);
+    for (n, owner) in tokens[..3].iter().enumerate() {
+        for mid in [1, 2] {
+            table.remember_send(*owner, mid, sent(mid, "bob"));
+        }
+        let at = start + (3 - n as u32) * SECOND;
+        assert!(n == 1 || table.depart(*owner, token(n), Departure::Lost, at));
     }
-    // The fourth would be more than a quarter of the unused part.
-    assert_eq!(owners.sends_budget.used(), 3 * SEND_BYTES);
-    assert!(hold(&mut owners, tokens[1], 9), "the total for held messages is another");
-    owners.check_tables();
+    table.remember_send(tokens[3], 3, sent(3, "bob"));
+    let mids = |table: &Table| tokens.iter().map(|o| remembered(table, *o)).collect::<Vec<_>>();
+    assert_eq!(mids(&table), [vec![1, 2], vec![1, 2], vec![], vec![3]], "c is away longest");
+    table.check_tables();
+    (4..=6).for_each(|mid| table.remember_send(tokens[3], mid, sent(mid, "bob")));
+    assert_eq!(mids(&table), [vec![], vec![1, 2], vec![], vec![3, 4, 5, 6]]);
+    // Nobody with sends is away now, so d forgets its own.
+    table.remember_send(tokens[3], 7, sent(7, "bob"));
+    assert_eq!(mids(&table), [vec![], vec![1, 2], vec![], vec![4, 5, 6, 7]]);
+    assert!(table.find_send(tokens[3], 3).is_none() && table.find_send(tokens[3], 7).is_some());
+    table.resume(tokens[0], token(4));
+    table.remember_send(tokens[0], 8, sent(8, "bob"));
+    assert!(remembered(&table, tokens[0]).is_empty(), "it has none of its own to forget");
+    table.check_tables();
+}
+
+#[test]
+fn payer_with_its_share_of_sends_forgets_its_own_oldest() {
+    let (mut table, tokens) = with_sends_total(&["a"], 16);
+    let account = table.payers.open(Some(Payer::new(1)));
+    table.release(tokens[0]);
+    let Table { owners, payers } = &mut table;
+    let owner = owners.claim(id("a"), KeyHash::of("a"), token(1), account, payers);
+    (1..=5).for_each(|mid| table.remember_send(owner, mid, sent(mid, "bob")));
+    assert_eq!(remembered(&table, owner), [4, 5], "an eighth of 16");
+    table.owners.check_tables();
+}
+
+#[test]
+fn remembered_send_takes_no_more_than_it_is_counted_as() {
+    // The allocator adds 8 bytes to each block, and makes 16 of its sum or more, at least 32.
+    let block =
+        |bytes: usize| if bytes == 0 { 0 } else { (bytes + 8).next_multiple_of(16).max(32) };
+    let (mut table, tokens) = owned(&["alice"], 10_000, 100_000);
+    for mid in 1..=SENDS_MAX {
+        table.remember_send(tokens[0], mid as u64, sent(mid as u64, &"x".repeat(64)));
+        let entry = table.get(tokens[0]).expect("an entry");
+        let lists = block(entry.hashes.capacity() * size_of::<u64>())
+            + block(entry.sends.capacity() * size_of::<Sent>());
+        // The text of an id has two counts of 8 bytes before it.
+        let taken = lists + mid * block(16 + 64);
+        assert!(taken <= mid * SEND_BYTES, "{taken} for {mid}");
+    }
 }
 
 #[test]
@@ -335,7 +454,7 @@ fn deadlines_of_released_ids_are_purged() {
     let start = Instant::now();
     let (mut owners, _) = owned(&["alice"], 1000, 10_000);
     for n in 1..10_000 {
-        let owner = owners.claim(id("bob"), KeyHash::of("bob"), token(n));
+        let owner = owners.claim("bob", token(n));
         assert!(owners.depart(owner, token(n), Departure::Normal, start));
         // It comes back and is lost, so that its second deadline is sooner than the first.
         owners.resume(owner, token(n + 1));
@@ -348,8 +467,9 @@ fn deadlines_of_released_ids_are_purged() {
 #[test]
 fn full_table_evicts_the_longest_away_without_messages() {
     let start = Instant::now();
+    let later = start + HOLD + 2 * SECOND;
     let (mut owners, tokens) = owned(&["a", "b", "c"], 1000, 10_000);
-    assert_eq!(owners.vacancy(), Vacancy::Full);
+    assert_eq!(owners.vacancy(later), Vacancy::Full);
     for (n, owner) in tokens.iter().enumerate() {
         assert!(owners.depart(
             *owner,
@@ -358,16 +478,16 @@ fn full_table_evicts_the_longest_away_without_messages() {
             start + Duration::from_secs(n as u64)
         ));
     }
-    assert_eq!(owners.vacancy(), Vacancy::Evict(tokens[0]));
+    assert_eq!(owners.vacancy(later), Vacancy::Evict(tokens[0]));
     assert!(hold(&mut owners, tokens[0], 1));
-    assert_eq!(owners.vacancy(), Vacancy::Evict(tokens[1]), "a has a held message");
+    assert_eq!(owners.vacancy(later), Vacancy::Evict(tokens[1]), "a has a held message");
     owners.resume(tokens[1], token(3));
-    assert_eq!(owners.vacancy(), Vacancy::Evict(tokens[2]), "b is connected");
+    assert_eq!(owners.vacancy(later), Vacancy::Evict(tokens[2]), "b is connected");
     owners.resume(tokens[2], token(4));
-    assert_eq!(owners.vacancy(), Vacancy::Full);
+    assert_eq!(owners.vacancy(later), Vacancy::Full);
     owners.check_tables();
     owners.release(tokens[2]);
-    assert_eq!(owners.vacancy(), Vacancy::Free);
+    assert_eq!(owners.vacancy(later), Vacancy::Free);
 }
 
 proptest! {
@@ -411,16 +531,17 @@ proptest! {
 }
 
 #[test]
-fn owned_id_costs_264_bytes() {
-    assert_size!(Owner = 256: Owner {
+fn owned_id_costs_296_bytes() {
+    assert_size!(Owner = 288: Owner {
         id: 16 "its text is shared with the table of ids",
+        account: 4 "each charge for it is on it",
         key_hash: 32 "a client with this key may join under the id",
         client: 32 "its connection; or since when it is away, and until when it appears online",
         timer: 16 "the deadline that is live",
-        held: 88 "messages that are not acknowledged, the next to offer, and the gaps",
+        held: 112 "messages that are not acknowledged, the next to offer, and the gaps",
         hashes: 32 "finds a repeated send",
         sends: 32 "answers it",
         blocked: 8 "a pointer: most block no id",
-    } empty: 0);
-    assert_eq!(Slots::<Owner>::slot_bytes(), 264, "8 more for its token");
+    } empty: 4);
+    assert_eq!(Slots::<Owner>::slot_bytes(), 296, "8 more for its token");
 }

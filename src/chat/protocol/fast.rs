@@ -120,13 +120,16 @@ impl<'a> Scan<'a> {
     fn mids(&mut self) -> Option<MidList<'a>> {
         self.expect(b'[')?;
         let from = self.at;
-        for _ in 0..LIST_MAX {
+        for len in 1..=LIST_MAX {
             self.expect(b'"')?;
             self.at += Mid::leading_len(&self.text.as_bytes()[self.at..])?;
             self.expect(b'"')?;
             match self.next()? {
                 b',' => {}
-                b']' => return self.text.get(from..self.at - 1).map(MidList::verbatim),
+                b']' => {
+                    let list = self.text.get(from..self.at - 1)?;
+                    return Some(MidList::verbatim(list, len));
+                }
                 _ => return None,
             }
         }

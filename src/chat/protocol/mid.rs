@@ -101,18 +101,31 @@ fn put_hex(mut number: u64, out: &mut [u8]) {
 /// The valid mids of an `ack`, as text: each in quotes, with commas between them and no white
 /// space.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MidList<'a>(Cow<'a, str>);
+pub struct MidList<'a> {
+    list: Cow<'a, str>,
+    len: usize,
+}
 
 impl<'a> MidList<'a> {
     /// Makes a list of valid mids.
     pub fn new(mids: &[Cow<'_, str>]) -> MidList<'a> {
         let quoted: Vec<String> = mids.iter().map(|mid| format!("\"{mid}\"")).collect();
-        MidList(Cow::Owned(quoted.join(",")))
+        MidList { list: Cow::Owned(quoted.join(",")), len: mids.len() }
     }
 
-    /// Makes a list of text that has this form already.
-    pub(super) fn verbatim(list: &'a str) -> MidList<'a> {
-        MidList(Cow::Borrowed(list))
+    /// Makes a list of text that has this form already, and this many mids.
+    pub(super) fn verbatim(list: &'a str, len: usize) -> MidList<'a> {
+        MidList { list: Cow::Borrowed(list), len }
+    }
+
+    /// Returns the number of mids.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns `true` if there is no mid.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// Iterates over the counts of the mids; `None` for a mid of another server.
@@ -120,7 +133,7 @@ impl<'a> MidList<'a> {
     /// The end of a mid is found by reading its count. To search for the quote first would take
     /// twice as long.
     pub fn counts(&self, prefix: Prefix) -> impl Iterator<Item = Option<u64>> {
-        let mut rest = self.0.as_bytes();
+        let mut rest = self.list.as_bytes();
         std::iter::from_fn(move || {
             let mid = rest.strip_prefix(b"\"")?;
             let ours = Mid::leading_count(mid, &prefix)
@@ -160,7 +173,7 @@ impl Mids<'_> {
                     put_all(out, [before, mid.write(&mut [0; MID_BYTES_MAX]), b"\""]);
                 }
             }
-            Mids::List(mids) => out.extend_from_slice(mids.0.as_bytes()),
+            Mids::List(mids) => out.extend_from_slice(mids.list.as_bytes()),
         }
     }
 }

@@ -113,7 +113,7 @@ fn sender_above_the_rate_is_slowed_and_loses_nothing() {
 
 #[test]
 fn full_held_total_stops_no_other_conversation() {
-    let watched = Watched::start(&["--held", "100000", "--held-total", "1000000", "--rate", "0"]);
+    let watched = Watched::start(&["--held", "140000", "--held-total", "1100000", "--rate", "0"]);
     let key = "0123456789abcdef";
     let mut mallory = Client::join(&watched.server, "mallory");
     for n in 0..100 {

@@ -115,7 +115,9 @@ fn number_outside_its_range_is_refused_with_the_range() {
     );
     check("--rate 4294967296", "--rate: \"4294967296\" is not a whole number from 0 to 4294967295");
     assert!(run("--max-message 512", &[]).is_ok());
-    assert!(run("--max-message 16777216 --outbox 67108864 --outbox-total 67108864", &[]).is_ok());
+    let outbox = "--outbox 67108864 --outbox-total 67108864";
+    let held = "--held 67108864 --held-total 536870912";
+    assert!(run(&format!("--max-message 16777216 {outbox} {held}"), &[]).is_ok());
 }
 
 #[test]

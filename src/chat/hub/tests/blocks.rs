@@ -2,6 +2,7 @@
 
 use super::shorthand::{check, long};
 use super::*;
+use crate::chat::payers::AccountKey;
 use crate::limits::BLOCKED_TOTAL;
 
 #[test]
@@ -84,9 +85,58 @@ fn message_taken_before_a_block_is_still_delivered() {
         alice' < joined true 1
         alice' < message bob 1 1
         alice' > ack bob 1
-        bob < delivered alice 1
         "#,
     );
+}
+
+#[test]
+fn blocked_sender_never_hears_of_an_ack() {
+    for key in ["", " keyless"] {
+        let script = r#"
+            bob joins
+            bob < joined false 0
+            alice joinsKEY
+            alice < joinedKEY
+            bob > send alice 1 r
+            alice < message bob 1 1
+            bob < sent r 1
+            bob > send alice 2 s
+            alice < message bob 2 2
+            bob < sent s 2
+            alice > block bob
+            alice > ack bob 1
+            alice > unblock bob
+            alice > ack bob 2
+            bob < delivered alice 2
+            bob lost
+            bob' joins
+            bob' < joined true 0
+            bob' < delivered alice 2
+        "#;
+        let joined = if key.is_empty() { " false 0" } else { key };
+        check(LIMITS, &script.replace("joinedKEY", &format!("joined{joined}")).replace("KEY", key));
+    }
+}
+
+#[test]
+fn ack_without_key_never_reaches_a_client_that_blocks_it() {
+    for key in ["", " keyless"] {
+        let script = r#"
+            alice joins keyless
+            alice < joined keyless
+            bob joinsKEY
+            bob < joinedKEY
+            bob > send alice 1
+            alice < message bob 1 1
+            bob > block alice
+            alice > ack bob 1
+            bob > unblock alice
+            alice > ack bob 1
+            bob < delivered alice 1
+        "#;
+        let joined = if key.is_empty() { " false 0" } else { key };
+        check(LIMITS, &script.replace("joinedKEY", &format!("joined{joined}")).replace("KEY", key));
+    }
 }
 
 #[test]
@@ -151,14 +201,15 @@ fn blocks_over_256_or_over_the_total_are_refused() {
         block(0..1).replace("block", "unblock"),
         block(256..257)
     ));
-    assert_eq!(chat.hub.blocked_total, 256);
+    let blocked = |chat: &Chat| chat.hub.payers.budget(Total::Blocks).used();
+    assert_eq!(blocked(&chat), 256);
 
-    chat.hub.blocked_total += BLOCKED_TOTAL - 257;
+    chat.hub.payers.take(AccountKey::EXEMPT, Total::Blocks, BLOCKED_TOTAL - 257);
     chat.say("bob", &block(0..2));
     chat.say("bob", &block(0..1));
-    chat.hub.blocked_total -= BLOCKED_TOTAL - 257;
+    chat.hub.payers.give(AccountKey::EXEMPT, Total::Blocks, BLOCKED_TOTAL - 257);
     chat.check(&too_many("bob"));
-    assert_eq!(chat.hub.blocked_total, 257);
+    assert_eq!(blocked(&chat), 257);
     chat.check(&long("bob lost\n alice > leave\n alice < closed 1000"));
-    assert_eq!(chat.hub.blocked_total, 0);
+    assert_eq!(blocked(&chat), 0);
 }

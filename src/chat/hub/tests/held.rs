@@ -161,6 +161,27 @@ fn owner_that_reads_gets_messages_when_total_is_full() {
 }
 
 #[test]
+fn signal_never_overtakes_a_message_that_waits() {
+    let mut chat = Chat::new(Limits { outbox_bytes_max: 1000, ..LIMITS });
+    let script = r#"
+        bob joins keyless
+        bob < joined keyless
+        alice joins
+        alice < joined false 0
+        alice stuck
+        bob > send alice 1
+        bob > send alice "LONG"
+        bob > signal alice 3
+        alice reads
+        alice < message bob 1 1
+        alice < message bob "LONG" 2
+        bob > signal alice 4
+        alice < signal bob 4
+    "#;
+    chat.check(&long(&script.replace("LONG", &"x".repeat(500))));
+}
+
+#[test]
 fn owner_too_slow_for_other_lines_is_disconnected() {
     let mut chat = Chat::new(Limits { outbox_bytes_max: 1000, ..LIMITS });
     chat.check(&long("alice joins\n alice < joined false 0"));

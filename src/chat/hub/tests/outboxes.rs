@@ -64,7 +64,7 @@ fn watch_with_answers_that_do_not_fit_leaves_nothing() {
     let mut chat = Chat::new(Limits { outbox_bytes_max: 1000, ..LIMITS });
     chat.join(&["alice"]);
     chat.check(&format!("alice > {}\n alice < closed 1013", watch(0..100)));
-    assert_eq!(chat.hub.presence.total(), 0);
+    assert_eq!(chat.hub.payers.budget(Total::Watches).used(), 0);
 }
 
 #[test]
@@ -142,6 +142,29 @@ fn full_total_refuses_clients_with_most_waiting_first() {
 }
 
 #[test]
+fn held_messages_over_the_total_press_one_by_one() {
+    let limits = Limits { outbox_bytes_max: 1000, outbox_bytes_total: 4000, ..LIMITS };
+    let mut chat = Chat::new(limits);
+    let owners: Vec<String> = (0..20).map(|n| format!("o{n}")).collect();
+    for name in &owners {
+        chat.say(name, &format!(r#"{{"type":"join","id":"{name}","key":"0123456789abcdef"}}"#));
+    }
+    chat.join(&["alice"]);
+    let alice = chat.token("alice");
+    // Nothing waits for any of them, so one line fits for each. It is more than half of a share, so
+    // the loop writes it before the next one comes.
+    for (n, name) in owners.iter().enumerate() {
+        let owner = chat.token(name);
+        chat.hub.receive(alice, &send(name, &"x".repeat(600)), chat.now);
+        assert_eq!(chat.hub.clients.pressing, [owner], "line {n}");
+        chat.hub.clients.pressing.clear();
+        assert!(chat.hub.waiting_bytes() <= 1000, "{}", chat.hub.waiting_bytes());
+        chat.hub.take_text(owner);
+        chat.hub.written(owner, Vec::new(), 0);
+    }
+}
+
+#[test]
 fn waiting_bytes_are_outboxes_and_unsent_bytes() {
     let mut chat = Chat::of(&["alice", "bob"]);
     let [alice, bob] = ["alice", "bob"].map(|name| chat.token(name));
@@ -185,7 +208,7 @@ fn token_of_a_removed_client_finds_no_client() {
         assert!(hub.disconnects.is_empty() && hub.clients.pending_write.is_empty());
         assert_eq!(hub.waiting_bytes(), 0);
         if hub.clients.get(new).is_none() {
-            hub.open(new);
+            hub.open(new, None);
             hub.receive(new, r#"{"type":"join","id":"alice"}"#, chat.now);
             hub.take_text(new);
             hub.written(new, Vec::new(), 0);

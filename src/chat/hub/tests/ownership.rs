@@ -109,10 +109,9 @@ fn expired_message_never_reaches_a_later_owner() {
 }
 
 #[test]
-fn full_server_evicts_the_longest_away_without_messages() {
-    check(
-        Limits { owned_max: 3, ..LIMITS },
-        r#"
+fn id_gives_way_a_day_after_its_owner_was_here() {
+    let hold = Duration::from_secs(999_999);
+    let script = r#"
         a joins
         a < joined false 0
         b joins
@@ -129,13 +128,19 @@ fn full_server_evicts_the_longest_away_without_messages() {
         after 1 s
         c lost
         d > send a 1
-        d > watch b
-        d < online b
+        e joins
+        e < error too_many
+        after 86398 s
+        e joins
+        e < error too_many
+        after 1 s
         e joins
         e < joined false 0
-        d < offline b
         d > send b 2
         d < error offline b
+        f joins
+        f < error too_many
+        after 1 s
         f joins
         f < joined false 0
         d > send c 3
@@ -145,8 +150,45 @@ fn full_server_evicts_the_longest_away_without_messages() {
         a' joins
         a' < joined true 1
         a' < message d 1 1
+    "#;
+    let script = long(script).replace("\"hold\":600", "\"hold\":999999");
+    Chat::new(Limits { owned_max: 3, hold, ..LIMITS }).check(&script);
+}
+
+#[test]
+fn id_never_gives_way_within_a_shorter_hold() {
+    check(
+        Limits { owned_max: 1, ..LIMITS },
+        r#"
+        a joins
+        a < joined false 0
+        a closes
+        after 599 s
+        b joins
+        b < error too_many
+        after 1 s
+        b joins
+        b < joined false 0
         "#,
     );
+}
+
+#[test]
+fn dropped_messages_count_in_the_budget_of_a_turn() {
+    let limits = Limits { held_bytes_max: 1 << 20, held_bytes_total: 1 << 30, ..LIMITS };
+    let mut chat = Chat::new(limits);
+    chat.join(&["bob"]);
+    for name in ["a", "b", "c"] {
+        chat.check(&long(&format!("{name} joins\n {name} < joined false 0\n {name} closes")));
+    }
+    let sends = vec![send("a", "1"); EXPIRIES_PER_TURN - 1].join("\n");
+    chat.say("bob", &sends);
+    chat.now.instant += LIMITS.hold;
+    // One step for each id, and one for each of its messages.
+    chat.hub.expire(chat.now);
+    let owned = chat.hub.owned_ids();
+    chat.hub.expire(chat.now);
+    assert_eq!((owned, chat.hub.owned_ids()), (2, 0), "a uses up the budget, whenever it comes");
 }
 
 #[test]

@@ -66,6 +66,11 @@ enum Step {
         id: usize,
         ends: bool,
     },
+    Watch {
+        slot: usize,
+        id: usize,
+        ends: bool,
+    },
     Leave {
         slot: usize,
     },
@@ -95,8 +100,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(slot, to, every, newest_first)| {
                 Step::Ack { slot, to, every, newest_first }
             }),
-        1 => (slot.clone(), id, any::<bool>())
+        1 => (slot.clone(), id.clone(), any::<bool>())
             .prop_map(|(slot, id, ends)| Step::Block { slot, id, ends }),
+        1 => (slot.clone(), id, any::<bool>())
+            .prop_map(|(slot, id, ends)| Step::Watch { slot, id, ends }),
         1 => slot.clone().prop_map(|slot| Step::Leave { slot }),
         8 => (slot, prop::sample::select(vec![0, 0, 50, 500]))
             .prop_map(|(slot, unsent)| Step::Write { slot, unsent }),
@@ -132,6 +139,8 @@ struct Message {
     fate: Fate,
     /// Whether its sender knows the fate.
     is_told: bool,
+    /// Whether its recipient blocked its sender at the `ack`, so the sender never hears of it.
+    is_secret: bool,
     is_shown: bool,
 }
 
@@ -186,6 +195,10 @@ impl Model {
             }
             Step::Ack { slot, to, every, newest_first } => self.ack(slot, to, every, newest_first),
             Step::Block { slot, id, ends } => self.block(slot, id, ends),
+            Step::Watch { slot, id, ends } => {
+                let kind = if ends { "unwatch" } else { "watch" };
+                self.say(slot, &format!(r#"{{"type":"{kind}","ids":["{}"]}}"#, IDS[id]));
+            }
             Step::Leave { slot } => {
                 leaving = self.party(slot);
                 self.say(slot, r#"{"type":"leave"}"#);
@@ -211,7 +224,9 @@ impl Model {
     fn join(&mut self, slot: usize, id: usize, key: usize) {
         self.cut(slot, Departure::Lost);
         let token = Token::new(slot, self.count + 1);
-        self.hub.open(token);
+        // Two slots share a payer, two have one of their own, and one is exempt.
+        let payer = [None, Some(1), Some(1), Some(2), Some(3)][slot];
+        self.hub.open(token, payer.map(Payer::new));
         let (text, unsent, newest) = (String::new(), 0, 0);
         self.connections[slot] =
             Some(Connection { token, id, key, party: None, text, unsent, newest });
@@ -252,8 +267,17 @@ impl Model {
             !self.blocked.get(&to).is_some_and(|ids| ids.contains(&from_id)),
             "{number} was blocked"
         );
-        let (fate, is_told, is_shown) = (Fate::Open, false, false);
-        let message = Message { number, from, from_id, to, has_ref, fate, is_told, is_shown };
+        let message = Message {
+            number,
+            from,
+            from_id,
+            to,
+            has_ref,
+            fate: Fate::Open,
+            is_told: false,
+            is_secret: false,
+            is_shown: false,
+        };
         self.messages.insert(self.hub.mid.count, message);
     }
 
@@ -264,10 +288,12 @@ impl Model {
         if newest_first {
             mids.reverse();
         }
+        let blocks_sender = self.blocked.get(&party).is_some_and(|ids| ids.contains(&to));
         for mid in &mids {
             let message = self.messages.get_mut(mid).expect("a message");
             if message.to == party && message.from_id == to && message.fate == Fate::Open {
                 message.fate = Fate::Delivered;
+                message.is_secret = blocks_sender;
             }
         }
         let prefix = self.hub.mid.prefix;
@@ -349,6 +375,7 @@ impl Model {
                     for mid in line["mids"].as_array().expect("a list") {
                         let message = self.messages.get_mut(&count(mid)).expect("a message");
                         assert_eq!((Some(message.from), message.fate), (party, fate), "{line}");
+                        assert!(!message.is_secret, "{line} tells that a blocker is here");
                         message.is_told = true;
                     }
                 }
@@ -419,7 +446,8 @@ impl Model {
                     message.number
                 );
             }
-            if owns(message.from) && message.has_ref && message.fate != Fate::Open {
+            let is_public = message.fate != Fate::Open && !message.is_secret;
+            if owns(message.from) && message.has_ref && is_public {
                 assert!(message.is_told, "the sender of {} heard no fate", message.number);
             }
         }

@@ -99,7 +99,7 @@ impl Model {
                 self.close(slot);
                 let token = Token::new(slot, self.count);
                 self.slots[slot] = Some(token);
-                self.hub.open(token);
+                self.hub.open(token, None);
                 self.peers.insert(token, Peer::default());
             }
             Step::Close(slot) => self.close(slot),
@@ -340,7 +340,7 @@ impl Model {
             self.hub.ids.is_empty() && self.hub.owners.is_empty() && self.hub.held_bytes() == 0
         );
         assert!(self.hub.clients.checked().next().is_none() && self.hub.disconnects.is_empty());
-        assert_eq!(self.hub.presence.total(), 0);
+        assert_eq!(self.hub.payers.budget(Total::Watches).used(), 0);
     }
 
     fn peer(&mut self, token: Token) -> &mut Peer {
