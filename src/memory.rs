@@ -26,13 +26,18 @@ use slab::Slab;
 ///
 /// The socket half makes it from the address by a hash with secret keys, so it lasts from one
 /// connection to the next, needs no table, and tells the chat half no address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Payer(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payer(usize);
 
 impl Payer {
     /// Returns the payer with this number.
-    pub fn new(number: u64) -> Payer {
+    pub fn new(number: usize) -> Payer {
         Payer(number)
+    }
+
+    /// Returns the payer as a number, to look up by.
+    pub fn number(self) -> usize {
+        self.0
     }
 }
 

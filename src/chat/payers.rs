@@ -75,7 +75,9 @@ struct Account {
 /// All accounts, and the totals that they share.
 pub struct Payers {
     accounts: Slab<Account>,
-    keys: HashMap<Payer, AccountKey>,
+    /// The key of the account of each payer, both as numbers: other tables have this type, so it
+    /// adds no code.
+    keys: HashMap<usize, usize>,
     /// By the number of their [`Total`].
     budgets: [Budget; TOTALS],
 }
@@ -97,14 +99,14 @@ impl Payers {
     pub fn open(&mut self, payer: Option<Payer>) -> AccountKey {
         let key = match payer {
             None => AccountKey::EXEMPT,
-            Some(payer) => match self.keys.get(&payer) {
-                Some(key) => *key,
+            Some(payer) => match self.keys.get(&payer.number()) {
+                Some(key) => AccountKey(*key as u32),
                 None if self.keys.len() >= ACCOUNTS_MAX => AccountKey::CROWD,
                 None => {
                     let account = Account { payer: Some(payer), ..Account::default() };
-                    let key = AccountKey(self.accounts.insert(account) as u32);
-                    self.keys.insert(payer, key);
-                    key
+                    let key = self.accounts.insert(account);
+                    self.keys.insert(payer.number(), key);
+                    AccountKey(key as u32)
                 }
             },
         };
@@ -193,7 +195,7 @@ impl Payers {
             && account.used == [0; TOTALS]
         {
             self.accounts.remove(key.0 as usize);
-            self.keys.remove(&payer);
+            self.keys.remove(&payer.number());
             tighten(&mut self.keys, TABLE_CAPACITY_MIN);
         }
     }
@@ -280,7 +282,7 @@ mod tests {
     #[test]
     fn payers_beyond_the_table_share_one_account() {
         let mut payers = payers();
-        for n in 0..ACCOUNTS_MAX as u64 {
+        for n in 0..ACCOUNTS_MAX {
             payers.open(Some(Payer::new(n)));
         }
         let [one, other] = [1, 2].map(|n| payers.open(Some(Payer::new(n + (1 << 40)))));

@@ -2,8 +2,8 @@
 //! subnet (`--per-address`).
 //!
 //! **Invariants**
-//! - For each subnet with a connection, `counts` has the number of entries of `subnets` that name
-//!   it.
+//! - For each subnet with a connection, `counts` has the number of entries of `payers` that are its
+//!   payer.
 //! - A connection from this machine is in neither: it comes from a proxy, which has many clients.
 //! - A subnet is the same [`Payer`] as long as the program runs.
 //!
@@ -19,15 +19,15 @@ use log::info;
 use crate::limits::TABLE_CAPACITY_MIN;
 use crate::memory::{Payer, tighten};
 
-/// The subnets of all connections.
+/// The payers of all connections.
 pub struct Addresses {
     /// The most connections from one subnet; 0: no limit.
     max: usize,
-    /// Connections per subnet.
-    counts: HashMap<Subnet, usize>,
-    /// The subnet of each connection, by slab key. Not kept in the connection, where even
+    /// Connections per subnet, by the number of its payer.
+    counts: HashMap<usize, usize>,
+    /// The payer of each connection, by slab key. Not kept in the connection, where even
     /// connections of exempt addresses would need memory for it.
-    subnets: Vec<Option<Subnet>>,
+    payers: Vec<Option<Payer>>,
     /// Makes payers of subnets. Its keys are random, so no client can choose an address with the
     /// payer of another.
     hasher: RandomState,
@@ -65,7 +65,7 @@ impl Addresses {
         Addresses {
             max,
             counts: HashMap::new(),
-            subnets: Vec::new(),
+            payers: Vec::new(),
             hasher: RandomState::new(),
             is_exemption_logged: false,
         }
@@ -73,25 +73,29 @@ impl Addresses {
 
     /// Returns `true` if the subnet of this address has as many connections as it may have.
     pub fn is_full(&self, address: IpAddr) -> bool {
-        let count = Subnet::of(address).and_then(|subnet| self.counts.get(&subnet));
+        let count = self.payer_of(address).and_then(|payer| self.counts.get(&payer.number()));
         self.max > 0 && count.is_some_and(|count| *count >= self.max)
     }
 
     /// Counts a connection, known by its slab key, from this address.
     pub fn enter(&mut self, key: usize, address: IpAddr) {
-        let Some(subnet) = Subnet::of(address) else { return self.log_exemption() };
-        if self.subnets.len() <= key {
-            self.subnets.resize(key + 1, None);
+        let Some(payer) = self.payer_of(address) else { return self.log_exemption() };
+        if self.payers.len() <= key {
+            self.payers.resize(key + 1, None);
         }
-        debug_assert!(self.subnets[key].is_none(), "key reused before its connection left");
-        self.subnets[key] = Some(subnet);
-        *self.counts.entry(subnet).or_default() += 1;
+        debug_assert!(self.payers[key].is_none(), "key reused before its connection left");
+        self.payers[key] = Some(payer);
+        *self.counts.entry(payer.number()).or_default() += 1;
     }
 
     /// Returns the payer for the client of a connection; `None`: it is exempt.
     pub fn payer(&self, key: usize) -> Option<Payer> {
-        let subnet = self.subnets.get(key).copied().flatten()?;
-        Some(Payer::new(self.hasher.hash_one(subnet)))
+        self.payers.get(key).copied().flatten()
+    }
+
+    fn payer_of(&self, address: IpAddr) -> Option<Payer> {
+        let subnet = Subnet::of(address)?;
+        Some(Payer::new(self.hasher.hash_one(subnet) as usize))
     }
 
     fn log_exemption(&mut self) {
@@ -105,17 +109,17 @@ impl Addresses {
 
     /// Gives back memory: from now on all slab keys are below `keys`.
     pub fn truncate(&mut self, keys: usize) {
-        self.subnets.truncate(keys);
-        tighten(&mut self.subnets, TABLE_CAPACITY_MIN);
+        self.payers.truncate(keys);
+        tighten(&mut self.payers, TABLE_CAPACITY_MIN);
     }
 
     /// Uncounts a connection that was removed; one that never entered is passed over.
     pub fn leave(&mut self, key: usize) {
-        let Some(subnet) = self.subnets.get_mut(key).and_then(Option::take) else { return };
-        if let Some(count) = self.counts.get_mut(&subnet) {
+        let Some(payer) = self.payers.get_mut(key).and_then(Option::take) else { return };
+        if let Some(count) = self.counts.get_mut(&payer.number()) {
             *count -= 1;
             if *count == 0 {
-                self.counts.remove(&subnet);
+                self.counts.remove(&payer.number());
                 tighten(&mut self.counts, TABLE_CAPACITY_MIN);
             }
         }
@@ -198,6 +202,6 @@ mod tests {
             assert_eq!(addresses.payer(key), None);
             addresses.leave(key);
         }
-        assert!(addresses.counts.is_empty() && addresses.subnets.is_empty());
+        assert!(addresses.counts.is_empty() && addresses.payers.is_empty());
     }
 }
