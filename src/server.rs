@@ -34,8 +34,8 @@
 //! pending_removal  settle: the connection is      sweep: all                  yes: a 2nd
 //!                  gone                                                       look-up is in vain
 //! deadlines        enlist: an earlier deadline    expire: some a turn         yes: one is live
-//! pressing (hub)   the hub: an outbox holds       flush_pressing: all         yes: a 2nd write
-//!                  more than 48 KiB                                           finds nothing
+//! pressing (hub)   the hub: much waits in an      flush_pressing: all         yes: a 2nd write
+//!                  outbox                                                     finds nothing
 //! disconnects      the hub: a client has to go    send_disconnects: all       no: a client goes
 //! (hub)                                                                       once
 //! ```

@@ -17,7 +17,7 @@ use crate::chat::outbox::{BufferPool, Outbox, Pieces};
 use crate::chat::owners::{Holder, OwnerToken};
 use crate::chat::payers::AccountKey;
 use crate::chat::protocol::{ErrorCode, Id};
-use crate::limits::{GATHERING, PRESSING_BYTES, TABLE_CAPACITY_MIN};
+use crate::limits::{COPIED_BYTES_MAX, GATHERING, PRESSING_BYTES, TABLE_CAPACITY_MIN};
 use crate::memory::Budget;
 use crate::memory::tighten;
 use crate::token::{Token, TokenMap};
@@ -34,8 +34,8 @@ pub struct Clients {
     gathering: Vec<Token>,
     /// The time at which those lines leave.
     gather_until: Option<Instant>,
-    /// Clients for which more than [`PRESSING_BYTES`] wait, or more than half of their share. One
-    /// of them may be here many times.
+    /// Clients for which more than half of their share waits, or more than [`PRESSING_BYTES`] with
+    /// a long line. One of them may be here many times.
     pub(super) pressing: Vec<Token>,
     pub(super) counters: Counters,
 }
@@ -211,6 +211,9 @@ impl Clients {
         self.counters.lines += 1;
         let pressing_bytes = match urgency {
             Urgency::Yielding => share / 2,
+            // The kernel refuses bytes for it, so a write for each line would be in vain.
+            _ if client.outbox.has_unsent() => share / 2,
+            _ if after - before < COPIED_BYTES_MAX => share / 2,
             Urgency::Now | Urgency::Gather(_) => PRESSING_BYTES.min(share / 2),
         };
         if after > pressing_bytes {

@@ -230,3 +230,24 @@ fn entry_of_the_table_of_ids_costs_32_bytes() {
     );
     assert_eq!(size_of::<Holder>(), 16, "a token, and whether of a client or of an owner");
 }
+
+#[test]
+fn long_lines_press_early_and_short_ones_or_a_stall_do_not() {
+    // Above `PRESSING_BYTES`, and below half of an outbox.
+    let presses = |line_len: usize, unsent: usize| {
+        let limits = Limits { outbox_bytes_max: 1 << 20, outbox_bytes_total: 1 << 30, ..LIMITS };
+        let mut chat = Chat::new(limits);
+        chat.join(&["alice", "bob"]);
+        let [alice, bob] = ["alice", "bob"].map(|name| chat.token(name));
+        let text = chat.hub.take_text(bob);
+        chat.hub.written(bob, text, unsent);
+        let line = send("bob", &"x".repeat(line_len));
+        (0..100_000 / line_len).any(|_| {
+            chat.hub.receive(alice, &line, chat.now);
+            chat.hub.next_pressing() == Some(bob)
+        })
+    };
+    assert!(presses(10_000, 0));
+    assert!(!presses(1_000, 0));
+    assert!(!presses(10_000, 1), "a write for each line would be in vain");
+}
