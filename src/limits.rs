@@ -63,8 +63,8 @@ pub const DEADLINES_PER_TURN: usize = 256;
 /// With long lines for many clients, each outbox then leaves while it lies in the processor's
 /// cache, and its buffer serves the next one. Smaller, and a system call carries fewer messages;
 /// larger, and the buffers of a turn fall out of the cache (8 messages of 16 KB for each of 100
-/// clients took a third more time). Short lines gain nothing, and leave together at the end of the
-/// turn.
+/// clients took up to a third more time). Short lines gain nothing, and leave together at the end
+/// of the turn.
 pub const PRESSING_BYTES: usize = 48 * 1024;
 /// The kernel's send buffer of a connection, in bytes (SO_SNDBUF).
 ///

@@ -401,7 +401,9 @@ impl<S: Stream> Server<S> {
             Incoming::Closed => {
                 // The answers to what the peer sent before go in front of the goodbye.
                 let text = self.hub.take_text(token);
-                if let (Some(slot), false) = (self.slots.get_mut(token), text.is_empty()) {
+                if !text.is_empty()
+                    && let Some(slot) = self.slots.get_mut(token)
+                {
                     slot.connection.send_before_close(&text, &mut self.shared);
                 }
                 self.hub.written(token, text, 0);

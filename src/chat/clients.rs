@@ -18,8 +18,7 @@ use crate::chat::owners::{Holder, OwnerToken};
 use crate::chat::payers::AccountKey;
 use crate::chat::protocol::{ErrorCode, Id};
 use crate::limits::{COPIED_BYTES_MAX, GATHERING, PRESSING_BYTES, TABLE_CAPACITY_MIN};
-use crate::memory::Budget;
-use crate::memory::tighten;
+use crate::memory::{Budget, tighten};
 use crate::token::{Token, TokenMap};
 
 /// All connected clients.

@@ -193,7 +193,7 @@ fn watcher_too_slow_for_presence_is_dropped_in_the_same_turn() {
 }
 
 #[test]
-fn long_lines_leave_within_the_turn_and_reuse_one_buffer() {
+fn long_lines_leave_before_the_end_of_the_turn() {
     let mut play = Play::with(100, |_| {});
     let [alice, bob] = play.join(["alice", "bob"]);
     let lines = 2 * PRESSING_BYTES / 10_000 + 2;
