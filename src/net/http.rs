@@ -18,7 +18,7 @@ use httparse::{EMPTY_HEADER, Header, Status};
 use log::Level;
 
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, LOG_VALUE_BYTES_MAX};
-use crate::net::http::assets::{File, Files};
+use crate::net::http::assets::{Coding, File, Files};
 
 pub mod assets;
 mod origin;
@@ -202,7 +202,7 @@ impl Site {
         Site { content: Content::Full, access: self.access.clone(), ..*self }
     }
 
-    fn find(&self, path: &str) -> Result<Resource<'_>, Reply> {
+    fn find(&self, path: &str, accepted: Coding) -> Result<Resource<'_>, Reply> {
         match (&self.content, path) {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
@@ -213,15 +213,17 @@ impl Site {
                 Ok(Resource::Endpoint(endpoint))
             }
             (_, "/healthz" | "/readyz") => Ok(Resource::Health),
-            (Content::Page { files, .. }, "/") => file(files, "index.html"),
+            (Content::Page { files, .. }, "/") => file(files, "index.html", accepted),
             // The target `*` is not a path, and not the name of a file either.
-            (Content::Page { files, .. }, _) => file(files, path.strip_prefix('/').unwrap_or(path)),
+            (Content::Page { files, .. }, _) => {
+                file(files, path.strip_prefix('/').unwrap_or(path), accepted)
+            }
         }
     }
 }
 
-fn file(files: &Files, name: &str) -> Result<Resource<'static>, Reply> {
-    match files.find(name) {
+fn file(files: &Files, name: &str, accepted: Coding) -> Result<Resource<'static>, Reply> {
+    match files.find(name, accepted) {
         Ok(Some(file)) => Ok(Resource::File(file)),
         Ok(None) => Err(nothing_here()),
         Err(error) => {
@@ -266,6 +268,23 @@ impl<'a> Request<'a> {
     /// Returns `true` if a list field holds this token, in upper or lower case.
     fn has_token(&self, name: &str, token: &str) -> bool {
         self.members(name).any(|member| member.eq_ignore_ascii_case(token))
+    }
+
+    /// Returns the coding that the client accepts (RFC 9110, 12.5.3). A weight of 0 excludes a
+    /// coding; other weights make no difference, because any of them allows the shorter one.
+    fn coding(&self) -> Coding {
+        let (mut gzip, mut any) = (None, None);
+        for member in self.members("Accept-Encoding") {
+            let (coding, weight) = member.split_once(';').unwrap_or((member, "q=1"));
+            let weight = weight.trim_matches([' ', '\t']);
+            let is_allowed = weight.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+            match coding.trim_end_matches([' ', '\t']) {
+                "*" => any = Some(is_allowed),
+                coding if coding.eq_ignore_ascii_case("gzip") => gzip = Some(is_allowed),
+                _ => {}
+            }
+        }
+        if gzip.or(any) == Some(true) { Coding::Gzip } else { Coding::Identity }
     }
 
     /// Returns `true` if the connection is to end after the answer.
@@ -348,7 +367,7 @@ fn decide(
     if let Content::Redirect { port } = site.content {
         return Ok(Outcome::Reply(redirect(request, host, &site.access, port)?));
     }
-    let resource = site.find(path)?;
+    let resource = site.find(path, request.coding())?;
     check_method(request)?;
     match resource {
         Resource::Endpoint(endpoint) => {
@@ -570,8 +589,11 @@ fn serve(request: &Request, file: File) -> Reply {
     let reply = if is_known {
         Reply::new("304 Not Modified")
     } else {
-        Reply::new("200 OK").content(file.media_type, file.bytes)
+        let reply = Reply::new("200 OK").content(file.media_type, file.bytes);
+        let is_gzip = file.coding == Coding::Gzip;
+        if is_gzip { reply.field("Content-Encoding", "gzip") } else { reply }
     };
+    let reply = if file.has_gzip { reply.field("Vary", "Accept-Encoding") } else { reply };
     reply.field("ETag", &file.etag)
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::*;
 use crate::limits::READ_BYTES;
 use crate::memory::assert_size;
-use crate::net::http::assets::Files;
+use crate::net::http::assets::{Coding, Files};
 use crate::net::http::{Access, Endpoint, Site};
 use crate::net::rate::Rate;
 use crate::net::stream::scripted::{Fault, Scripted, Wire};

@@ -3,6 +3,8 @@
 //! **Invariants**
 //! - Only names in [`FILES`] are looked up, in the program or in a folder, so no path can lead out
 //!   of either.
+//! - The build script (`src/build.rs`) compresses every file but those that are compressed already.
+//!   A file is decompressed once at most, when the first client without gzip asks for it.
 //!
 //! It does not know requests, nor how a response is written.
 
@@ -13,6 +15,7 @@ use std::sync::OnceLock;
 
 use data_encoding::HEXLOWER;
 use sha1_smol::Sha1;
+use zune_inflate::DeflateDecoder;
 
 use crate::net::files::read_regular;
 
@@ -37,46 +40,51 @@ const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
 const MANIFEST: &str = "application/manifest+json";
 
+/// The first bytes of every gzip file (RFC 1952, 2.3.1). No file of the page begins with them.
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+
+macro_rules! asset {
+    ($name:literal, $media_type:ident) => {
+        Asset::new($name, $media_type, include_bytes!(concat!(env!("OUT_DIR"), "/", $name)))
+    };
+}
+
 /// Every file of `www/`; a test compares this table with the folder.
 pub static FILES: [Asset; 34] = [
-    Asset::new("index.html", HTML, include_bytes!("../../../www/index.html")),
-    Asset::new("style.css", CSS, include_bytes!("../../../www/style.css")),
-    Asset::new("chat.css", CSS, include_bytes!("../../../www/chat.css")),
-    Asset::new("main.js", JAVASCRIPT, include_bytes!("../../../www/main.js")),
-    Asset::new("store.js", JAVASCRIPT, include_bytes!("../../../www/store.js")),
-    Asset::new("state.js", JAVASCRIPT, include_bytes!("../../../www/state.js")),
-    Asset::new("conversations.js", JAVASCRIPT, include_bytes!("../../../www/conversations.js")),
-    Asset::new("identity.js", JAVASCRIPT, include_bytes!("../../../www/identity.js")),
-    Asset::new("outgoing.js", JAVASCRIPT, include_bytes!("../../../www/outgoing.js")),
-    Asset::new("unsaved.js", JAVASCRIPT, include_bytes!("../../../www/unsaved.js")),
-    Asset::new("signals.js", JAVASCRIPT, include_bytes!("../../../www/signals.js")),
-    Asset::new("bounded.js", JAVASCRIPT, include_bytes!("../../../www/bounded.js")),
-    Asset::new("protocol.js", JAVASCRIPT, include_bytes!("../../../www/protocol.js")),
-    Asset::new("socket.js", JAVASCRIPT, include_bytes!("../../../www/socket.js")),
-    Asset::new("history.js", JAVASCRIPT, include_bytes!("../../../www/history.js")),
-    Asset::new("saving.js", JAVASCRIPT, include_bytes!("../../../www/saving.js")),
-    Asset::new("remembered.js", JAVASCRIPT, include_bytes!("../../../www/remembered.js")),
-    Asset::new("tab.js", JAVASCRIPT, include_bytes!("../../../www/tab.js")),
-    Asset::new("back.js", JAVASCRIPT, include_bytes!("../../../www/back.js")),
-    Asset::new("view.js", JAVASCRIPT, include_bytes!("../../../www/view.js")),
-    Asset::new("gestures.js", JAVASCRIPT, include_bytes!("../../../www/gestures.js")),
-    Asset::new("list.js", JAVASCRIPT, include_bytes!("../../../www/list.js")),
-    Asset::new("log.js", JAVASCRIPT, include_bytes!("../../../www/log.js")),
-    Asset::new("row.js", JAVASCRIPT, include_bytes!("../../../www/row.js")),
-    Asset::new("dom.js", JAVASCRIPT, include_bytes!("../../../www/dom.js")),
-    Asset::new("dates.js", JAVASCRIPT, include_bytes!("../../../www/dates.js")),
-    Asset::new("text.js", JAVASCRIPT, include_bytes!("../../../www/text.js")),
-    Asset::new("words.js", JAVASCRIPT, include_bytes!("../../../www/words.js")),
-    Asset::new("attention.js", JAVASCRIPT, include_bytes!("../../../www/attention.js")),
-    Asset::new(
-        "manifest.webmanifest",
-        MANIFEST,
-        include_bytes!("../../../www/manifest.webmanifest"),
-    ),
-    Asset::new("icon.svg", SVG, include_bytes!("../../../www/icon.svg")),
-    Asset::new("icon-unread.svg", SVG, include_bytes!("../../../www/icon-unread.svg")),
-    Asset::new("icon-192.png", PNG, include_bytes!("../../../www/icon-192.png")),
-    Asset::new("icon-512.png", PNG, include_bytes!("../../../www/icon-512.png")),
+    asset!("index.html", HTML),
+    asset!("style.css", CSS),
+    asset!("chat.css", CSS),
+    asset!("main.js", JAVASCRIPT),
+    asset!("store.js", JAVASCRIPT),
+    asset!("state.js", JAVASCRIPT),
+    asset!("conversations.js", JAVASCRIPT),
+    asset!("identity.js", JAVASCRIPT),
+    asset!("outgoing.js", JAVASCRIPT),
+    asset!("unsaved.js", JAVASCRIPT),
+    asset!("signals.js", JAVASCRIPT),
+    asset!("bounded.js", JAVASCRIPT),
+    asset!("protocol.js", JAVASCRIPT),
+    asset!("socket.js", JAVASCRIPT),
+    asset!("history.js", JAVASCRIPT),
+    asset!("saving.js", JAVASCRIPT),
+    asset!("remembered.js", JAVASCRIPT),
+    asset!("tab.js", JAVASCRIPT),
+    asset!("back.js", JAVASCRIPT),
+    asset!("view.js", JAVASCRIPT),
+    asset!("gestures.js", JAVASCRIPT),
+    asset!("list.js", JAVASCRIPT),
+    asset!("log.js", JAVASCRIPT),
+    asset!("row.js", JAVASCRIPT),
+    asset!("dom.js", JAVASCRIPT),
+    asset!("dates.js", JAVASCRIPT),
+    asset!("text.js", JAVASCRIPT),
+    asset!("words.js", JAVASCRIPT),
+    asset!("attention.js", JAVASCRIPT),
+    asset!("manifest.webmanifest", MANIFEST),
+    asset!("icon.svg", SVG),
+    asset!("icon-unread.svg", SVG),
+    asset!("icon-192.png", PNG),
+    asset!("icon-512.png", PNG),
 ];
 
 /// A file of `www/`, as it was when the program was built.
@@ -85,15 +93,59 @@ pub struct Asset {
     pub name: &'static str,
     /// The value of `Content-Type`.
     pub media_type: &'static str,
-    /// The file's content.
-    pub bytes: &'static [u8],
-    /// The entity tag, computed at the first request, because the bytes never change.
-    etag: OnceLock<String>,
+    /// The file as the build script left it: as gzip, or as it is.
+    stored: &'static [u8],
+    /// The content of a compressed file. Kept, so that clients without gzip cannot take memory for
+    /// each of their requests.
+    plain: OnceLock<Vec<u8>>,
+    /// The entity tag of each [`Coding`], computed at the first request for it.
+    etags: [OnceLock<String>; 2],
+}
+
+/// A content coding (RFC 9110, 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is.
+    Identity,
+    /// Compressed as gzip.
+    Gzip,
 }
 
 impl Asset {
-    const fn new(name: &'static str, media_type: &'static str, bytes: &'static [u8]) -> Asset {
-        Asset { name, media_type, bytes, etag: OnceLock::new() }
+    const fn new(name: &'static str, media_type: &'static str, stored: &'static [u8]) -> Asset {
+        let etags = [OnceLock::new(), OnceLock::new()];
+        Asset { name, media_type, stored, plain: OnceLock::new(), etags }
+    }
+
+    /// Returns `true` if the build script has compressed this file.
+    fn is_gzip(&self) -> bool {
+        self.stored.starts_with(GZIP_MAGIC)
+    }
+
+    /// Returns the file's content, as it is in `www/`.
+    pub fn content(&self) -> &[u8] {
+        if !self.is_gzip() {
+            return self.stored;
+        }
+        // The bytes are our own, and a test decompresses all of them.
+        self.plain
+            .get_or_init(|| DeflateDecoder::new(self.stored).decode_gzip().unwrap_or_default())
+    }
+
+    fn file(&'static self, accepted: Coding) -> File {
+        let has_gzip = self.is_gzip();
+        let coding = if has_gzip { accepted } else { Coding::Identity };
+        let bytes = match coding {
+            Coding::Gzip => self.stored,
+            Coding::Identity => self.content(),
+        };
+        File {
+            media_type: self.media_type,
+            bytes: Cow::Borrowed(bytes),
+            etag: self.etags[coding as usize].get_or_init(|| etag(bytes)).clone(),
+            coding,
+            has_gzip,
+        }
     }
 }
 
@@ -110,23 +162,28 @@ pub enum Files {
 pub struct File {
     /// The value of `Content-Type`.
     pub media_type: &'static str,
-    /// The file's content.
+    /// The file's content, in its coding.
     pub bytes: Cow<'static, [u8]>,
-    /// The strong entity tag (RFC 9110, 8.8.3), quotes included; the same content has the same tag.
+    /// The strong entity tag (RFC 9110, 8.8.3), quotes included; the same bytes have the same tag.
     pub etag: String,
+    /// The coding of the bytes.
+    pub coding: Coding,
+    /// The file is served in both codings, so the answer depends on the client.
+    pub has_gzip: bool,
 }
 
 impl Files {
-    /// Looks up a file by its exact name; `Ok(None)` if there is none.
+    /// Looks up a file by its exact name, in the coding that the client accepts; `Ok(None)` if
+    /// there is none. A file of a folder comes as it is.
     ///
     /// # Errors
     /// If the file is in the folder but cannot be read. Built-in files never fail.
-    pub fn find(&self, name: &str) -> io::Result<Option<File>> {
+    pub fn find(&self, name: &str, accepted: Coding) -> io::Result<Option<File>> {
         let Some(asset) = FILES.iter().find(|asset| asset.name == name) else {
             return Ok(None);
         };
         match self {
-            Files::BuiltIn => Ok(Some(built_in(asset))),
+            Files::BuiltIn => Ok(Some(asset.file(accepted))),
             Files::Folder(folder) => match read_regular(&folder.join(asset.name)) {
                 Ok(bytes) => Ok(Some(read_now(asset, bytes))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -136,16 +193,14 @@ impl Files {
     }
 }
 
-fn built_in(asset: &'static Asset) -> File {
+fn read_now(asset: &Asset, bytes: Vec<u8>) -> File {
     File {
         media_type: asset.media_type,
-        bytes: Cow::Borrowed(asset.bytes),
-        etag: asset.etag.get_or_init(|| etag(asset.bytes)).clone(),
+        etag: etag(&bytes),
+        bytes: Cow::Owned(bytes),
+        coding: Coding::Identity,
+        has_gzip: false,
     }
-}
-
-fn read_now(asset: &Asset, bytes: Vec<u8>) -> File {
-    File { media_type: asset.media_type, etag: etag(&bytes), bytes: Cow::Owned(bytes) }
 }
 
 /// Returns the first 64 bits of the content's SHA-1 as an entity tag.
@@ -162,6 +217,10 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    /// The most bytes of the page on its way to a browser that has none of it. On a slow line of
+    /// 1 Mbit/s they take less than half a second.
+    const PAGE_BYTES_MAX: usize = 55_000;
 
     /// A folder under the system's temporary one, removed when dropped.
     struct Folder(PathBuf);
@@ -233,30 +292,51 @@ mod tests {
     #[test]
     fn built_in_file_is_found_by_its_exact_name_only() {
         for asset in &FILES {
-            let file = Files::BuiltIn.find(asset.name).unwrap().unwrap();
-            assert_eq!(&*file.bytes, asset.bytes);
-            assert_eq!(file.etag, etag(asset.bytes));
+            assert!(Files::BuiltIn.find(asset.name, Coding::Gzip).unwrap().is_some());
         }
         for name in ["", "INDEX.HTML", "./index.html", "../Cargo.toml", "index"] {
-            assert!(Files::BuiltIn.find(name).unwrap().is_none(), "{name}");
+            assert!(Files::BuiltIn.find(name, Coding::Gzip).unwrap().is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn built_in_file_is_the_one_in_www_in_each_coding() {
+        let www = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/www"));
+        let mut page_bytes = 0;
+        for asset in &FILES {
+            let there = fs::read(www.join(asset.name)).unwrap();
+            let [plain, gzip] = [Coding::Identity, Coding::Gzip]
+                .map(|coding| Files::BuiltIn.find(asset.name, coding).unwrap().unwrap());
+            assert_eq!(plain.coding, Coding::Identity);
+            assert!(*plain.bytes == there[..], "{}", asset.name);
+            let unpacked = match gzip.coding {
+                Coding::Gzip => DeflateDecoder::new(&gzip.bytes).decode_gzip().unwrap(),
+                Coding::Identity => gzip.bytes.to_vec(),
+            };
+            assert!(unpacked == there, "{}", asset.name);
+            assert_eq!(gzip.coding == Coding::Gzip, gzip.etag != plain.etag, "{}", asset.name);
+            assert_eq!((plain.has_gzip, gzip.has_gzip), (asset.is_gzip(), asset.is_gzip()));
+            assert!(gzip.bytes.len() <= there.len(), "{} grew", asset.name);
+            page_bytes += if asset.is_gzip() { gzip.bytes.len() } else { 0 };
+        }
+        assert!(page_bytes < PAGE_BYTES_MAX, "{page_bytes} bytes");
     }
 
     #[test]
     fn folder_is_read_at_each_request_and_never_left() {
         let folder = Folder::new("anew");
         let files = Files::Folder(folder.0.clone());
-        assert!(files.find("main.js").unwrap().is_none());
+        assert!(files.find("main.js", Coding::Gzip).unwrap().is_none());
 
         fs::write(folder.0.join("main.js"), "one").unwrap();
-        let one = files.find("main.js").unwrap().unwrap();
+        let one = files.find("main.js", Coding::Gzip).unwrap().unwrap();
         fs::write(folder.0.join("main.js"), "two").unwrap();
-        let two = files.find("main.js").unwrap().unwrap();
+        let two = files.find("main.js", Coding::Gzip).unwrap().unwrap();
         assert_eq!((&*one.bytes, &*two.bytes), (&b"one"[..], &b"two"[..]));
         assert_ne!(one.etag, two.etag);
 
         fs::write(folder.0.join("secret"), "not served").unwrap();
-        assert!(files.find("secret").unwrap().is_none());
+        assert!(files.find("secret", Coding::Gzip).unwrap().is_none());
     }
 
     #[test]
@@ -268,12 +348,15 @@ mod tests {
         assert!(made.unwrap().success());
         std::os::unix::fs::symlink("/dev/zero", folder.0.join("store.js")).unwrap();
         for name in ["main.js", "style.css", "store.js"] {
-            assert_eq!(files.find(name).unwrap_err().to_string(), "it is not a regular file");
+            assert_eq!(
+                files.find(name, Coding::Gzip).unwrap_err().to_string(),
+                "it is not a regular file"
+            );
         }
         // A link to a regular file is followed.
         fs::write(folder.0.join("elsewhere"), "x").unwrap();
         std::os::unix::fs::symlink("elsewhere", folder.0.join("view.js")).unwrap();
-        assert_eq!(&*files.find("view.js").unwrap().unwrap().bytes, b"x");
+        assert_eq!(&*files.find("view.js", Coding::Gzip).unwrap().unwrap().bytes, b"x");
     }
 
     #[test]

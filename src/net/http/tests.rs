@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::net::http::assets::{FILES, SECURITY_FIELDS};
+use crate::net::http::assets::{Coding, FILES, SECURITY_FIELDS};
 
 mod access;
 mod handshakes;
@@ -173,6 +173,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
             "Origin: ",
             "https://chat.example",
             "If-None-Match: ",
+            "Accept-Encoding: gzip;q=0.",
             "\"a\"",
             ", ",
             " ",

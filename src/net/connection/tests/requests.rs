@@ -6,7 +6,7 @@ use super::*;
 fn requests_on_one_connection_are_answered_in_order() {
     let mut talk = Talk::new();
     talk.arrive("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let page = Files::BuiltIn.find("index.html").unwrap().unwrap().bytes;
+    let page = Files::BuiltIn.find("index.html", Coding::Identity).unwrap().unwrap().bytes;
     let answer = talk.taken();
     assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(&page));
     for byte in HEALTH.bytes() {

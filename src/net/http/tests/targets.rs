@@ -5,11 +5,11 @@ use super::*;
 #[test]
 fn files_and_health_are_served() {
     for asset in &FILES {
-        let text = String::from_utf8_lossy(asset.bytes);
+        let text = String::from_utf8_lossy(asset.content());
         let expected = format!("200 | Content-Type: {}\r\n | {text}", asset.media_type);
         check(&get(&format!("/{}", asset.name), ""), &expected);
     }
-    let index = String::from_utf8_lossy(FILES[0].bytes);
+    let index = String::from_utf8_lossy(FILES[0].content());
     check(&get("/", ""), &format!("200 | Content-Type: text/html; charset=utf-8 | {index}"));
     check(&get("/?a=/b?c", ""), &format!("200 | {index}"));
     check(
@@ -99,7 +99,7 @@ fn target_is_a_path_or_an_http_address() {
 
 #[test]
 fn file_with_a_known_tag_gets_304() {
-    let etag = Files::BuiltIn.find("main.js").unwrap().unwrap().etag;
+    let etag = Files::BuiltIn.find("main.js", Coding::Identity).unwrap().unwrap().etag;
     let known = format!("304 | ETag: {etag}\r\n");
     for tags in [
         etag.clone(),
@@ -118,6 +118,32 @@ fn file_with_a_known_tag_gets_304() {
         check(&get("/main.js", &format!("If-None-Match: {tags}\r\n")), &expected);
     }
     check(&get("/healthz", "If-None-Match: *\r\n"), "200");
+}
+
+#[test]
+fn file_is_compressed_for_clients_that_accept_gzip() {
+    let plain = "200 | Vary: Accept-Encoding\r\n | ETag: \"";
+    let gzip = format!("{plain} | Content-Encoding: gzip\r\n");
+    for accepted in ["gzip", "GZIP", "br, gzip", "gzip;q=0.5", "gzip ; q=1", "*", "br;q=1,*;q=0.1"]
+    {
+        let field = format!("Accept-Encoding: {accepted}\r\n");
+        check(&get("/main.js", &field), &gzip);
+    }
+    let refused =
+        ["", "br", "identity", "gzip;q=0", "gzip;q=0.000", "*;q=0", "gzip;q=0, *", "xgzip"];
+    for accepted in refused {
+        let field = format!("Accept-Encoding: {accepted}\r\n");
+        assert!(!check(&get("/main.js", &field), plain).contains("Content-Encoding"));
+    }
+    // A picture is compressed already, and has one form.
+    let picture = check(&get("/icon-192.png", "Accept-Encoding: gzip\r\n"), "200");
+    assert!(!picture.contains("Vary") && !picture.contains("Content-Encoding"));
+    // Each form has a tag of its own; a cache that knows one has no use for the other.
+    let tag = Files::BuiltIn.find("main.js", Coding::Gzip).unwrap().unwrap().etag;
+    let known = format!("If-None-Match: {tag}\r\n");
+    check(&get("/main.js", &known), "200");
+    let expected = format!("304 | Vary: Accept-Encoding\r\n | ETag: {tag}\r\n");
+    check(&get("/main.js", &format!("{known}Accept-Encoding: gzip\r\n")), &expected);
 }
 
 #[test]
