@@ -37,7 +37,7 @@ export class Attention {
 		if (unread === this.#shownUnread) return;
 		this.#shownUnread = unread;
 		document.title = unread ? `(${unread}) sotto` : "sotto";
-		this.#icon.href = unread ? "/icon-unread.svg" : "/icon.svg";
+		this.#icon.href = unread ? "icon-unread.svg" : "icon.svg";
 	}
 
 	/** @param {IncomingMessage[]} messages */
@@ -57,7 +57,7 @@ export class Attention {
 		const text = showsText ? lineOf(body, this.#words.unsupported) : "";
 		try {
 			// With its tag a notification replaces the last one of the same peer.
-			const options = { body: text, tag: `sotto ${peer}`, icon: "/icon-192.png" };
+			const options = { body: text, tag: `sotto ${peer}`, icon: "icon-192.png" };
 			const notification = new Notification(this.#words.newMessageFrom(peer), options);
 			notification.onclick = () => {
 				window.focus();

@@ -43,7 +43,7 @@ const clock = {
 const delay = new Delay({ ...clock, random: Math.random });
 
 const socket = new Socket({
-	connect: () => new WebSocket(socketUrl(location), SUBPROTOCOL),
+	connect: () => new WebSocket(socketUrl(location.href), SUBPROTOCOL),
 	delay,
 	clock,
 	opened: () => store.opened(),
@@ -158,7 +158,7 @@ function closed(code, wasOpen) {
 
 /** Browsers hide why a WebSocket was refused. A plain request is refused alike, and shows it. */
 async function explain() {
-	const answer = await fetch("/healthz").catch(() => null);
+	const answer = await fetch("readyz").catch(() => null);
 	if (answer?.status === 503) store.setOutage("full");
 }
 
@@ -181,7 +181,7 @@ function decoded(text) {
 }
 
 function inviteLink() {
-	return `${location.origin}/#to=${encodeURIComponent(state.id)}`;
+	return `${location.origin}${location.pathname}#to=${encodeURIComponent(state.id)}`;
 }
 
 async function copyLink() {

@@ -178,12 +178,11 @@ export class Socket {
 	}
 }
 
-/**
- * Returns the address of the page's own server, as private as the page.
- * @param {{ protocol: string, host: string }} page
- */
-export function socketUrl({ protocol, host }) {
-	return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws`;
+/** Returns the address of the page's own server, as private as the page. @param {string} page */
+export function socketUrl(page) {
+	const url = new URL("ws", page);
+	url.protocol = url.protocol.replace("http", "ws");
+	return url.href;
 }
 
 /** Returns the objects in a text, one a line, and leaves other lines out. @param {string} text */

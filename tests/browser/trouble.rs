@@ -56,6 +56,24 @@ fn messages_written_without_a_network_are_sent_later() {
 }
 
 #[test]
+fn page_tells_that_the_server_is_full() {
+    let server = Server::start(&["--max-clients", "12", "--join-timeout", "600"]);
+    let wire = Wire::to(server.address);
+    let alice = Browser::join(wire.address, "alice");
+    wire.cut();
+    // Her connections are gone once others have taken all places.
+    let mut others = Vec::new();
+    let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    while server.exchange(request).starts_with("HTTP/1.1 200 ") {
+        others.push(server.connect());
+    }
+    wire.mend();
+    alice.wait_for_text("status", "Reconnecting: the server is full");
+    drop(others);
+    alice.wait_for_text("status", "Connected");
+}
+
+#[test]
 fn killed_server_loses_no_message_untold_and_repeats_none() {
     let server = Server::start(&[]);
     let wire = Wire::to(server.address);

@@ -112,8 +112,9 @@ test("text becomes its objects, and other lines are left out", () => {
 });
 
 test("address is the page's own server, as private as the page", () => {
-  assert.equal(socketUrl({ protocol: "http:", host: "localhost:8080" }), "ws://localhost:8080/ws");
-  assert.equal(socketUrl({ protocol: "https:", host: "chat.example" }), "wss://chat.example/ws");
+  assert.equal(socketUrl("http://localhost:8080/"), "ws://localhost:8080/ws");
+  assert.equal(socketUrl("https://chat.example/index.html#to=bob"), "wss://chat.example/ws");
+  assert.equal(socketUrl("https://example.org/chat/?a=/b"), "wss://example.org/chat/ws");
 });
 
 test("lines are sent and received", () => {
