@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let limits = Limits {
         message_bytes_max: MESSAGE_BYTES_MAX,
         incomplete_bytes_total: 64 * MESSAGE_BYTES_MAX,
+        connections_per_address: 0,
         ping: hour,
         timeout: 2 * hour,
         join_timeout: hour,
@@ -82,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     let mut input = connection.receive(&mut buffer, now, &mut shared);
                     while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
                         let (opcode, payload) = match &incoming {
-                            Incoming::Open | Incoming::Closed => continue,
+                            Incoming::Open(_) | Incoming::Closed => continue,
                             Incoming::Text(text) => (Opcode::Text, text.as_bytes()),
                             Incoming::Binary(bytes) => (Opcode::Binary, &bytes[..]),
                         };

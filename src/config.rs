@@ -6,6 +6,7 @@
 //!
 //! It does not know how options are written, only their names, for the sentences of `check`.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,10 @@ use crate::limits::*;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The address of the page and the chat; port 0 picks a free port.
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+    /// The path below which the page and the chat lie, without a slash at its end; empty: at the
+    /// root.
+    pub base: String,
     /// The address of the metrics; none: off.
     pub metrics: Option<SocketAddr>,
     /// The file of the certificate and its chain; none: no TLS.
@@ -61,10 +65,29 @@ pub struct Config {
     pub owned: usize,
 }
 
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// The file of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Tcp(address) => address.fmt(f),
+            ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            listen: ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8080).into()),
+            base: String::new(),
             metrics: None,
             tls_cert: None,
             tls_key: None,
@@ -264,6 +287,6 @@ mod tests {
         named(|c| c.timeout = c.ping, "--timeout");
         named(|c| c.tls_cert = Some("fullchain.pem".into()), "--tls-cert");
         named(|c| c.tls_key = Some("privkey.pem".into()), "--tls-cert");
-        named(|c| c.redirect = Some(c.listen), "--redirect");
+        named(|c| c.redirect = Some(([127, 0, 0, 1], 80).into()), "--redirect");
     }
 }

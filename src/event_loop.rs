@@ -25,7 +25,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::config::Config;
+use crate::config::{Config, ListenAddress};
 use crate::limits::{DESCRIPTORS_RESERVED, EVENTS_MAX, SHUTDOWN, WAITS_PER_TURN};
 use crate::memory::tighten;
 use crate::net::connection::View;
@@ -34,9 +34,12 @@ use crate::time::Now;
 use crate::token::Token;
 
 mod listener;
+mod preambles;
 mod socket;
+mod unix_socket;
 
-use listener::{Listener, Tls};
+use listener::{Listener, Tls, warn_of_preamble};
+use preambles::{Announced, Preambles};
 pub use socket::{Identity, Socket, WITHOUT_TLS};
 
 // The low half of a connection's token is its slab key, and no key gets as high as these.
@@ -52,6 +55,7 @@ pub struct EventLoop {
     events: Events,
     /// The listening sockets; the first serves the chat. Empty while the server stops.
     listeners: Vec<Listener>,
+    preambles: Preambles,
     signals: Signals,
     /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
     signalled: bool,
@@ -69,13 +73,14 @@ impl EventLoop {
     /// If the address cannot be listened on, or the machine lacks descriptors or memory for a loop.
     pub fn bind(config: &Config) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
-        let chat = Listener::open(config.listen, View::Page, CHAT, config, poll.registry())?;
+        let chat = Listener::open(&config.listen, View::Page, CHAT, config, poll.registry())?;
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(EventLoop {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             listeners: vec![chat],
+            preambles: Preambles::default(),
             signals,
             signalled: false,
             ready: Vec::with_capacity(EVENTS_MAX),
@@ -87,7 +92,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// Those of getsockname(2); also if the server is stopping and no longer listens.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub fn address(&self) -> io::Result<ListenAddress> {
         self.listeners.first().ok_or(ErrorKind::NotConnected)?.address()
     }
 
@@ -100,13 +105,14 @@ impl EventLoop {
         address: SocketAddr,
         view: View,
         config: &Config,
-    ) -> io::Result<SocketAddr> {
+    ) -> io::Result<ListenAddress> {
+        let address = ListenAddress::Tcp(address);
         let token = match view {
-            View::Page | View::Refused => CHAT,
+            View::Page | View::Proxied | View::Refused => CHAT,
             View::Metrics => METRICS,
             View::Redirect => REDIRECT,
         };
-        let listener = Listener::open(address, view, token, config, self.poll.registry())?;
+        let listener = Listener::open(&address, view, token, config, self.poll.registry())?;
         let address = listener.address()?;
         self.listeners.push(listener);
         Ok(address)
@@ -133,6 +139,7 @@ impl EventLoop {
             server.turn(now, &self.ready);
             // After the turn, so that connections removed in it have made room for new ones.
             self.accept(now, server);
+            self.admit_announced(now, server);
             // A turn ends where the next sleep begins, so one look at the clock does for both.
             ended = Instant::now();
             server.counters.turns.add(ended.saturating_duration_since(now.instant));
@@ -148,7 +155,8 @@ impl EventLoop {
     fn wait(&mut self, now: Instant, server: &Server<Socket>) -> io::Result<Now> {
         let accept = self.listeners.iter().filter_map(|listener| listener.sleep(now)).min();
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
-        let timeout = [server.sleep(now), accept, stop].into_iter().flatten().min();
+        let preamble = self.preambles.sleep(now);
+        let timeout = [server.sleep(now), accept, preamble, stop].into_iter().flatten().min();
         self.ready.clear();
         tighten(&mut self.ready, EVENTS_MAX);
         self.take_events(timeout)?;
@@ -182,6 +190,7 @@ impl EventLoop {
                     }
                 }
                 SIGNALS => self.signalled = true,
+                token if Preambles::owns(token) => self.preambles.note_ready(token),
                 token => self.ready.push(Ready {
                     token: Token::from(token.0),
                     readable: event.is_readable(),
@@ -218,6 +227,7 @@ impl EventLoop {
             );
             self.stop_by = Some(now.instant + SHUTDOWN);
             self.listeners.clear();
+            self.preambles.clear();
             server.shut_down(now);
         }
         false
@@ -232,7 +242,24 @@ impl EventLoop {
 
     fn accept(&mut self, now: Now, server: &mut Server<Socket>) {
         for listener in &mut self.listeners {
-            listener.accept(now, server, self.poll.registry());
+            listener.accept(now, server, &mut self.preambles, self.poll.registry());
+        }
+    }
+
+    /// Hands on the connections of proxies whose preamble has come.
+    fn admit_announced(&mut self, now: Now, server: &mut Server<Socket>) {
+        let registry = self.poll.registry();
+        while let Some(announced) = self.preambles.next(now.instant, registry) {
+            let admitted =
+                announced.and_then(|Announced { stream, listener, client }| {
+                    match self.listeners.iter().find(|one| one.token == listener) {
+                        Some(listener) => listener.admit(stream, client, now, server, registry),
+                        None => Ok(()),
+                    }
+                });
+            if let Err(error) = admitted {
+                warn_of_preamble(&error, now, server);
+            }
         }
     }
 }

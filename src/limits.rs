@@ -112,6 +112,14 @@ pub const WRITE_STALL: Duration = Duration::from_secs(10);
 /// The time for which we go on reading after our last bytes. Closing with unread input makes the
 /// kernel send a reset, which could destroy these bytes before the peer reads them (RFC 9112, 9.6).
 pub const LINGER: Duration = Duration::from_secs(2);
+/// The longest preamble of the PROXY protocol in bytes: the addresses take less than 250; the rest
+/// is for what a proxy knows of the client's TLS.
+pub const PREAMBLE_BYTES_MAX: usize = 2048;
+/// Connections of trusted proxies that have not sent their whole preamble, at one time. Most send
+/// it with the first packet, so few wait; beyond that the one that has waited longest is dropped.
+pub const PREAMBLES_MAX: usize = 256;
+/// The time for a preamble: that in which a lost packet is sent again, as the protocol recommends.
+pub const PREAMBLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest time for which a client that sent too fast is not read.
 ///
 /// Without it a read full of blank lines is eleven minutes of debt, in which neither the end of the

@@ -13,11 +13,13 @@ pub mod http;
 
 pub mod rate;
 
+pub mod proxies;
+
+pub mod addresses;
+
 pub mod frames;
 
 pub mod connection;
 
 #[cfg(feature = "tls")]
 pub mod tls;
-
-pub mod addresses;

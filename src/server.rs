@@ -69,8 +69,8 @@ use crate::limits::{
 };
 use crate::memory::{Budget, tighten};
 use crate::metrics::{self, Counters, LogLines};
-use crate::net::addresses::Addresses;
 use crate::net::connection::{self, Connection, End, Incoming, Shared, View};
+use crate::net::proxies::Forwarding;
 use crate::net::rate::Rate;
 use crate::net::stream::Stream;
 use crate::throttle::Throttle;
@@ -106,7 +106,6 @@ pub enum Accepted {
 /// All connections, and the chat that goes on over them.
 pub struct Server<S> {
     connections_max: usize,
-    addresses: Addresses,
     hub: Hub,
     shared: Shared,
     slots: Slots<Slot<S>>,
@@ -171,15 +170,9 @@ impl<S: Stream> Slot<S> {
 impl<S: Stream> Server<S> {
     /// Creates a server without connections: at most `connections_max` of them, and as many from
     /// one address as `addresses` allows.
-    pub fn new(
-        connections_max: usize,
-        addresses: Addresses,
-        hub: Hub,
-        shared: Shared,
-    ) -> Server<S> {
+    pub fn new(connections_max: usize, hub: Hub, shared: Shared) -> Server<S> {
         Server {
             connections_max,
-            addresses,
             hub,
             shared,
             slots: Slots::default(),
@@ -222,20 +215,25 @@ impl<S: Stream> Server<S> {
     /// Takes a new connection in. One over its quota is answered 503, as long as that has a slot
     /// free, and dropped otherwise. `register` asks the kernel to report readiness under the token.
     ///
+    /// `peer` is `None` on a Unix socket. A connection of a trusted proxy is counted for its client
+    /// once a request has told that.
+    ///
     /// # Errors
     /// Those of `register`; the stream is dropped.
     pub fn accept(
         &mut self,
         mut stream: S,
-        address: IpAddr,
+        peer: Option<IpAddr>,
         view: View,
         now: Now,
         register: impl FnOnce(&mut S, Token) -> io::Result<()>,
     ) -> io::Result<Accepted> {
         let wanted = SlotKind::of(view);
+        let view = self.view_through_proxy(peer, view);
+        let is_counted = wanted == SlotKind::Chat && view != View::Proxied;
         let accepted = if !self.has_vacancy(wanted) {
             Accepted::Full
-        } else if wanted == SlotKind::Chat && self.addresses.is_full(address) {
+        } else if is_counted && self.shared.addresses.is_full(peer) {
             Accepted::AddressFull
         } else {
             Accepted::Taken
@@ -249,8 +247,8 @@ impl<S: Stream> Server<S> {
         let token = slot.token();
         register(&mut stream, token)?;
         self.taken[kind as usize] += 1;
-        if kind == SlotKind::Chat {
-            self.addresses.enter(token.key(), address);
+        if is_counted && accepted == Accepted::Taken {
+            self.shared.addresses.enter(token.key(), peer);
         }
         let connection = match kind {
             SlotKind::Chat | SlotKind::Metrics => Connection::new(stream, view, now, &self.shared),
@@ -260,6 +258,26 @@ impl<S: Stream> Server<S> {
         slot.insert(Slot { connection, timer, is_on_read_list: false, unsent: 0, kind });
         self.settle(token, now);
         Ok(accepted)
+    }
+
+    /// Returns `true` if a connection from this peer begins with the address of its client, which is
+    /// to be given to [`Server::accept`] as the peer.
+    pub fn expects_preamble(&self, peer: Option<IpAddr>, view: View) -> bool {
+        let proxies = &self.shared.proxies;
+        view != View::Metrics
+            && proxies.forwarding == Some(Forwarding::ProxyProtocol)
+            && proxies.trusts(peer)
+    }
+
+    /// Returns the view of a connection from this peer: that of a client, if a trusted proxy tells
+    /// its address in each request.
+    fn view_through_proxy(&self, peer: Option<IpAddr>, view: View) -> View {
+        let proxies = &self.shared.proxies;
+        let tells_in_field = proxies.forwarding.is_some_and(|way| way.field().is_some());
+        if view == View::Page && tells_in_field && proxies.trusts(peer) {
+            return View::Proxied;
+        }
+        view
     }
 
     fn has_vacancy(&self, kind: SlotKind) -> bool {
@@ -388,7 +406,12 @@ impl<S: Stream> Server<S> {
 
     fn handle(&mut self, token: Token, incoming: Incoming<'_>, now: Now) {
         match incoming {
-            Incoming::Open => self.hub.open(token, self.addresses.payer(token.key())),
+            Incoming::Open(client) => {
+                if client.is_some() {
+                    self.shared.addresses.enter(token.key(), client);
+                }
+                self.hub.open(token, self.shared.addresses.payer(token.key()));
+            }
             Incoming::Text(text) => {
                 let mut rest = &*text;
                 while !rest.is_empty() {
@@ -527,7 +550,7 @@ impl<S: Stream> Server<S> {
                 debug!("{token:?} ended: {:?}", slot.connection.end());
                 self.counters.slow += u64::from(slot.connection.end() == Some(End::Stalled));
                 self.taken[slot.kind as usize] -= 1;
-                self.addresses.leave(token.key());
+                self.shared.addresses.leave(token.key());
             }
         }
         self.shrink();
@@ -548,7 +571,7 @@ impl<S: Stream> Server<S> {
         tighten(&mut self.pending_low, TABLE_CAPACITY_MIN);
         self.slots.shrink();
         self.hub.sweep(self.slots.key_end());
-        self.addresses.truncate(self.slots.key_end());
+        self.shared.addresses.truncate(self.slots.key_end());
     }
 
     // ---- after anything that was done with a connection ----
@@ -559,6 +582,10 @@ impl<S: Stream> Server<S> {
         let Some(slot) = self.slots.get_mut(token) else { return };
         if !slot.count_unsent(&mut self.unsent) {
             self.counters.slow += 1;
+            slot.connection.abandon(CloseCode::TryAgainLater.into(), now, &mut self.shared);
+        }
+        let incomplete = slot.connection.incomplete();
+        if !self.shared.addresses.count_incomplete(token.key(), incomplete) {
             slot.connection.abandon(CloseCode::TryAgainLater.into(), now, &mut self.shared);
         }
         if let Some(end) = slot.connection.end() {
@@ -610,6 +637,7 @@ pub fn limits(config: &Config) -> (hub::Limits, connection::Limits) {
     let connection = connection::Limits {
         message_bytes_max: config.max_message,
         incomplete_bytes_total: config.incomplete_bytes_total(),
+        connections_per_address: config.per_address,
         ping: config.ping,
         timeout: config.timeout,
         join_timeout: config.join_timeout,

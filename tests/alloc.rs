@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use sotto::chat::hub::Hub;
 use sotto::config::Config;
 use sotto::limits::GATHERING;
-use sotto::net::addresses::Addresses;
 use sotto::net::connection::{Shared, View};
 use sotto::net::http::assets::Files;
 use sotto::net::http::{Access, Endpoint, Site};
@@ -112,12 +111,8 @@ impl Play {
         let (hub, connection) = limits(&config);
         let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
         let site = Site::new(Files::BuiltIn, Access::Pages(Vec::new()), endpoint);
-        let server = Server::new(
-            config.max_clients,
-            Addresses::new(0),
-            Hub::new(hub, 7),
-            Shared::new(site, connection),
-        );
+        let server =
+            Server::new(config.max_clients, Hub::new(hub, 7), Shared::new(site, connection));
         let mut play = Play {
             server,
             peers: Vec::new(),
@@ -144,7 +139,7 @@ impl Play {
         };
         let address = [127, 0, 0, 1].into();
         self.server
-            .accept(wire.clone(), address, View::Page, self.now, register)
+            .accept(wire.clone(), Some(address), View::Page, self.now, register)
             .expect("no registration fails");
         self.peers.push((found.expect("the server takes it in"), wire.clone()));
         let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\n\

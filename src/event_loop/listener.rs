@@ -13,12 +13,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
 use rustix::net::sockopt;
 
+use super::preambles::{self, Preambles};
 use super::socket::{self, Identity, Socket};
-use crate::config::Config;
+use super::unix_socket::UnixSocket;
+use crate::config::{Config, ListenAddress};
 use crate::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, SEND_BUFFER_BYTES};
 use crate::net::connection::View;
 use crate::server::{Accepted, Server};
@@ -29,12 +31,18 @@ use crate::token::Token;
 pub struct Listener {
     /// The token that its events carry.
     pub token: mio::Token,
-    socket: TcpListener,
+    acceptor: Acceptor,
     /// The part of the server that its connections see.
     view: View,
     /// The certificate its connections are served with; none: plain TCP.
     pub tls: Option<Tls>,
     accepting: Accepting,
+}
+
+/// The listening socket, of either kind.
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
 }
 
 /// A certificate with its key, and the files both are read from.
@@ -65,35 +73,40 @@ impl Listener {
     /// # Errors
     /// If the address cannot be listened on.
     pub fn open(
-        address: SocketAddr,
+        address: &ListenAddress,
         view: View,
         token: mio::Token,
         config: &Config,
         registry: &Registry,
     ) -> io::Result<Listener> {
-        let mut socket = TcpListener::bind(address)?;
-        // On Linux each accepted connection inherits these options, so they cost no system call per
-        // connection. Elsewhere connections keep the system's defaults.
-        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
-        sockopt::set_tcp_nodelay(&socket, true)?;
-        #[cfg(target_os = "linux")]
-        sockopt::set_tcp_user_timeout(
-            &socket,
-            config.timeout.as_millis().min(i32::MAX as u128) as u32,
-        )?;
         // mio has already called listen(2), with a backlog of 128; the second call only changes the
         // backlog.
-        rustix::net::listen(&socket, BACKLOG)?;
-        registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Listener { token, socket, view, tls: None, accepting: Accepting::OnEvent })
+        let acceptor = match address {
+            ListenAddress::Tcp(address) => {
+                let mut socket = open_tcp(*address, config)?;
+                rustix::net::listen(&socket, BACKLOG)?;
+                registry.register(&mut socket, token, Interest::READABLE)?;
+                Acceptor::Tcp(socket)
+            }
+            ListenAddress::Unix(path) => {
+                let mut socket = UnixSocket::bind(path)?;
+                rustix::net::listen(&socket.listener, BACKLOG)?;
+                registry.register(&mut socket.listener, token, Interest::READABLE)?;
+                Acceptor::Unix(socket)
+            }
+        };
+        Ok(Listener { token, acceptor, view, tls: None, accepting: Accepting::OnEvent })
     }
 
     /// Returns the address it listens on; the port is known even if 0 was asked for.
     ///
     /// # Errors
     /// Those of getsockname(2).
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub fn address(&self) -> io::Result<ListenAddress> {
+        Ok(match &self.acceptor {
+            Acceptor::Tcp(socket) => ListenAddress::Tcp(socket.local_addr()?),
+            Acceptor::Unix(socket) => ListenAddress::Unix(socket.path().into()),
+        })
     }
 
     /// Notes an event: connections are waiting.
@@ -111,15 +124,20 @@ impl Listener {
     }
 
     /// Accepts the waiting connections, at most [`ACCEPTS_PER_TURN`] of them.
-    pub fn accept(&mut self, now: Now, server: &mut Server<Socket>, registry: &Registry) {
+    pub fn accept(
+        &mut self,
+        now: Now,
+        server: &mut Server<Socket>,
+        preambles: &mut Preambles,
+        registry: &Registry,
+    ) {
         if !self.is_due(now.instant, server.len()) {
             return;
         }
         self.accepting = Accepting::Owed;
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.accept_one(now, server, registry) {
-                Ok((Accepted::Taken, _)) => {}
-                Ok((accepted, address)) => self.warn_if_full(accepted, address, now, server),
+            match self.accept_one(now, server, preambles, registry) {
+                Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.accepting = Accepting::OnEvent;
                     return;
@@ -157,22 +175,54 @@ impl Listener {
         &self,
         now: Now,
         server: &mut Server<Socket>,
+        preambles: &mut Preambles,
         registry: &Registry,
-    ) -> io::Result<(Accepted, IpAddr)> {
-        let (stream, address) = self.socket.accept()?;
+    ) -> io::Result<()> {
+        let (mut stream, peer) = match &self.acceptor {
+            Acceptor::Tcp(socket) => {
+                socket.accept().map(|(stream, peer)| (stream, Some(peer.ip())))?
+            }
+            Acceptor::Unix(socket) => (socket.accept()?, None),
+        };
+        if !server.expects_preamble(peer, self.view) {
+            return self.admit(stream, peer, now, server, registry);
+        }
+        match preambles::take_off(&mut stream) {
+            Ok(Some(client)) => self.admit(stream, client, now, server, registry),
+            Ok(None) => preambles.admit(stream, self.token, now.instant, registry),
+            Err(error) => {
+                warn_of_preamble(&error, now, server);
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands a connection from this address on to the server.
+    ///
+    /// # Errors
+    /// If the kernel does not watch it, or TLS has no memory for it; it is dropped.
+    pub fn admit(
+        &self,
+        stream: TcpStream,
+        peer: Option<IpAddr>,
+        now: Now,
+        server: &mut Server<Socket>,
+        registry: &Registry,
+    ) -> io::Result<()> {
         let stream = socket::wrap(stream, self.tls.as_ref().map(|tls| &tls.identity))?;
         let register = |stream: &mut Socket, token: Token| {
             let both = Interest::READABLE | Interest::WRITABLE;
             registry.register(socket::tcp_of(stream), mio::Token(token.into()), both)
         };
-        let accepted = server.accept(stream, address.ip(), self.view, now, register)?;
-        Ok((accepted, address.ip()))
+        let accepted = server.accept(stream, peer, self.view, now, register)?;
+        self.warn_if_full(accepted, peer, now, server);
+        Ok(())
     }
 
     fn warn_if_full(
         &self,
         accepted: Accepted,
-        from: IpAddr,
+        peer: Option<IpAddr>,
         now: Now,
         server: &mut Server<Socket>,
     ) {
@@ -183,7 +233,7 @@ impl Listener {
             (Accepted::Full, _) => "--max-clients or the limit of open descriptors is reached",
         };
         if let Some(skipped) = server.warnings.admit(now) {
-            let from = from.to_canonical();
+            let from = peer.map_or("a Unix socket".into(), |peer| peer.to_canonical().to_string());
             warn!("no room for more connections from {from}: {reason}{skipped}");
         }
     }
@@ -200,5 +250,32 @@ impl Listener {
             }
             Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
         }
+    }
+}
+
+fn open_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
+    let socket = TcpListener::bind(address)?;
+    // On Linux each accepted connection inherits these options, so they cost no system call per
+    // connection. Elsewhere connections keep the system's defaults.
+    sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(
+        &socket,
+        config.timeout.as_millis().min(i32::MAX as u128) as u32,
+    )?;
+    Ok(socket)
+}
+
+/// Tells in the log that a trusted proxy did not begin with a preamble. One that gave up is no
+/// fault.
+pub fn warn_of_preamble(error: &io::Error, now: Now, server: &mut Server<Socket>) {
+    if error.kind() == ErrorKind::InvalidData
+        && let Some(skipped) = server.warnings.admit(now)
+    {
+        warn!(
+            "dropped a connection of a trusted proxy: it does not begin as --forwarded proxy \
+             expects it{skipped}"
+        );
     }
 }

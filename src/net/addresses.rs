@@ -1,10 +1,11 @@
-//! The subnet of each connection: the payer for its client, and the limit on connections from one
-//! subnet (`--per-address`).
+//! The subnet of each connection: the payer for its client, and the limits on one subnet: its
+//! connections (`--per-address`), and its part of all incomplete input.
 //!
 //! **Invariants**
-//! - For each subnet with a connection, `counts` has the number of entries of `payers` that are its
-//!   payer.
-//! - A connection from this machine is in neither: it comes from a proxy, which has many clients.
+//! - For each subnet with a connection, `counts` has the number of entries that are its payer, and
+//!   the sum of their incomplete input.
+//! - A connection from this machine is in neither, unless a proxy tells the address of its client:
+//!   it comes from a proxy, which has many clients.
 //! - A subnet is the same [`Payer`] as long as the program runs.
 //!
 //! It does not know how a connection beyond the limit is refused, nor the things that a payer pays
@@ -23,16 +24,34 @@ use crate::memory::{Payer, tighten};
 pub struct Addresses {
     /// The most connections from one subnet; 0: no limit.
     max: usize,
-    /// Connections per subnet, by the number of its payer.
-    counts: HashMap<usize, usize>,
-    /// The payer of each connection, by slab key. Not kept in the connection, where even
+    /// The most bytes of incomplete input of one subnet.
+    incomplete_max: usize,
+    /// The counts of each subnet, by the number of its payer.
+    counts: HashMap<usize, Counts>,
+    /// Each connection with a payer, by slab key. Not kept in the connection, where even
     /// connections of exempt addresses would need memory for it.
-    payers: Vec<Option<Payer>>,
+    entries: Vec<Option<Entry>>,
     /// Makes payers of subnets. Its keys are random, so no client can choose an address with the
     /// payer of another.
     hasher: RandomState,
     /// Whether the log says that connections from this machine are exempt.
     is_exemption_logged: bool,
+}
+
+/// The counts of one subnet.
+#[derive(Default)]
+struct Counts {
+    connections: usize,
+    /// Bytes of incomplete input of these connections.
+    incomplete: usize,
+}
+
+/// One connection.
+#[derive(Clone, Copy)]
+struct Entry {
+    payer: Payer,
+    /// Bytes of its incomplete input, as they were last counted.
+    incomplete: usize,
 }
 
 /// The addresses that count as one: an IPv4 address, or an IPv6 /64, because a subscriber is given
@@ -60,66 +79,85 @@ impl Subnet {
 }
 
 impl Addresses {
-    /// Returns an empty table with a limit per subnet; 0: no limit.
-    pub fn new(max: usize) -> Addresses {
+    /// Returns an empty table with the limits on one subnet: connections (0: no limit), and bytes
+    /// of incomplete input.
+    pub fn new(max: usize, incomplete_max: usize) -> Addresses {
         Addresses {
             max,
+            incomplete_max,
             counts: HashMap::new(),
-            payers: Vec::new(),
+            entries: Vec::new(),
             hasher: RandomState::new(),
             is_exemption_logged: false,
         }
     }
 
-    /// Returns `true` if the subnet of this address has as many connections as it may have.
-    pub fn is_full(&self, address: IpAddr) -> bool {
+    /// Returns `true` if the subnet of this address has as many connections as it may have. `None`
+    /// is the address of a peer on a Unix socket.
+    pub fn is_full(&self, address: Option<IpAddr>) -> bool {
         let count = self.payer_of(address).and_then(|payer| self.counts.get(&payer.number()));
-        self.max > 0 && count.is_some_and(|count| *count >= self.max)
+        self.max > 0 && count.is_some_and(|counts| counts.connections >= self.max)
     }
 
     /// Counts a connection, known by its slab key, from this address.
-    pub fn enter(&mut self, key: usize, address: IpAddr) {
+    pub fn enter(&mut self, key: usize, address: Option<IpAddr>) {
         let Some(payer) = self.payer_of(address) else { return self.log_exemption() };
-        if self.payers.len() <= key {
-            self.payers.resize(key + 1, None);
+        if self.entries.len() <= key {
+            self.entries.resize(key + 1, None);
         }
-        debug_assert!(self.payers[key].is_none(), "key reused before its connection left");
-        self.payers[key] = Some(payer);
-        *self.counts.entry(payer.number()).or_default() += 1;
+        debug_assert!(self.entries[key].is_none(), "key reused before its connection left");
+        self.entries[key] = Some(Entry { payer, incomplete: 0 });
+        self.counts.entry(payer.number()).or_default().connections += 1;
     }
 
     /// Returns the payer for the client of a connection; `None`: it is exempt.
     pub fn payer(&self, key: usize) -> Option<Payer> {
-        self.payers.get(key).copied().flatten()
+        self.entries.get(key).copied().flatten().map(|entry| entry.payer)
     }
 
-    fn payer_of(&self, address: IpAddr) -> Option<Payer> {
-        let subnet = Subnet::of(address)?;
+    /// Counts the incomplete input of a connection, `bytes` from now on. Returns `false` if it has
+    /// grown beyond the part of its subnet.
+    pub fn count_incomplete(&mut self, key: usize, bytes: usize) -> bool {
+        let Some(Some(entry)) = self.entries.get_mut(key) else { return true };
+        if entry.incomplete == bytes {
+            return true;
+        }
+        let before = std::mem::replace(&mut entry.incomplete, bytes);
+        let Some(counts) = self.counts.get_mut(&entry.payer.number()) else { return true };
+        counts.incomplete = (counts.incomplete + bytes).saturating_sub(before);
+        bytes <= before || counts.incomplete <= self.incomplete_max
+    }
+
+    fn payer_of(&self, address: Option<IpAddr>) -> Option<Payer> {
+        let subnet = Subnet::of(address?)?;
         Some(Payer::new(self.hasher.hash_one(subnet) as usize))
     }
 
-    fn log_exemption(&mut self) {
+    /// Tells in the log, once, that a connection is exempt.
+    pub fn log_exemption(&mut self) {
         if !std::mem::replace(&mut self.is_exemption_logged, true) {
             info!(
-                "no limits per address for connections from this machine, such as those of a \
-                 proxy: let the proxy limit its clients"
+                "no limits per address for connections from this machine, unless a proxy tells \
+                 the addresses of its clients (--forwarded)"
             );
         }
     }
 
     /// Gives back memory: from now on all slab keys are below `keys`.
     pub fn truncate(&mut self, keys: usize) {
-        self.payers.truncate(keys);
-        tighten(&mut self.payers, TABLE_CAPACITY_MIN);
+        self.entries.truncate(keys);
+        tighten(&mut self.entries, TABLE_CAPACITY_MIN);
     }
 
     /// Uncounts a connection that was removed; one that never entered is passed over.
     pub fn leave(&mut self, key: usize) {
-        let Some(payer) = self.payers.get_mut(key).and_then(Option::take) else { return };
-        if let Some(count) = self.counts.get_mut(&payer.number()) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&payer.number());
+        self.count_incomplete(key, 0);
+        let Some(entry) = self.entries.get_mut(key).and_then(Option::take) else { return };
+        let number = entry.payer.number();
+        if let Some(counts) = self.counts.get_mut(&number) {
+            counts.connections -= 1;
+            if counts.connections == 0 {
+                self.counts.remove(&number);
                 tighten(&mut self.counts, TABLE_CAPACITY_MIN);
             }
         }
@@ -132,6 +170,10 @@ mod tests {
 
     fn ip(address: &str) -> IpAddr {
         address.parse().expect("an address")
+    }
+
+    fn from(address: &str) -> Option<IpAddr> {
+        Some(ip(address))
     }
 
     #[test]
@@ -148,8 +190,8 @@ mod tests {
 
     #[test]
     fn full_subnet_takes_a_connection_after_one_left() {
-        let mut addresses = Addresses::new(2);
-        let (here, there) = (ip("192.0.2.1"), ip("2001:db8::1"));
+        let mut addresses = Addresses::new(2, 0);
+        let (here, there) = (from("192.0.2.1"), from("2001:db8::1"));
         addresses.enter(0, here);
         assert!(!addresses.is_full(here));
         addresses.enter(3, here);
@@ -167,41 +209,62 @@ mod tests {
 
     #[test]
     fn limit_of_0_is_no_limit() {
-        let mut addresses = Addresses::new(0);
-        addresses.enter(1, ip("192.0.2.1"));
-        assert!(!addresses.is_full(ip("192.0.2.1")));
+        let mut addresses = Addresses::new(0, 0);
+        addresses.enter(1, from("192.0.2.1"));
+        assert!(!addresses.is_full(from("192.0.2.1")));
         addresses.leave(1);
         assert!(addresses.counts.is_empty());
     }
 
     #[test]
     fn payer_is_that_of_the_subnet_on_every_connection() {
-        let mut addresses = Addresses::new(0);
+        let mut addresses = Addresses::new(0, 0);
         for (key, address) in ["2001:db8::1", "2001:db8::2", "192.0.2.1"].iter().enumerate() {
-            addresses.enter(key, ip(address));
+            addresses.enter(key, from(address));
         }
         let first = addresses.payer(0);
         assert!(first.is_some() && first == addresses.payer(1) && first != addresses.payer(2));
         (0..3).for_each(|key| addresses.leave(key));
         assert_eq!(addresses.payer(0), None);
-        addresses.enter(7, ip("2001:db8::3"));
+        addresses.enter(7, from("2001:db8::3"));
         assert_eq!(addresses.payer(7), first);
     }
 
     #[test]
     fn addresses_of_this_machine_have_no_payer_and_no_limit() {
-        let mut addresses = Addresses::new(1);
+        let mut addresses = Addresses::new(1, 0);
         for (key, address) in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
             .into_iter()
             .cycle()
             .take(8)
             .enumerate()
         {
-            assert!(!addresses.is_full(ip(address)));
-            addresses.enter(key, ip(address));
+            assert!(!addresses.is_full(from(address)));
+            addresses.enter(key, from(address));
             assert_eq!(addresses.payer(key), None);
             addresses.leave(key);
         }
-        assert!(addresses.counts.is_empty() && addresses.payers.is_empty());
+        assert!(!addresses.is_full(None));
+        addresses.enter(0, None);
+        assert_eq!(addresses.payer(0), None);
+        assert!(addresses.counts.is_empty() && addresses.entries.is_empty());
+    }
+
+    #[test]
+    fn subnet_has_a_part_of_all_incomplete_input() {
+        let mut addresses = Addresses::new(0, 100);
+        for (key, address) in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "::1"].iter().enumerate() {
+            addresses.enter(key, from(address));
+        }
+        assert!(addresses.count_incomplete(0, 60) && addresses.count_incomplete(1, 40));
+        assert!(!addresses.count_incomplete(1, 41), "two connections of one subnet");
+        assert!(addresses.count_incomplete(1, 40) && addresses.count_incomplete(2, 100));
+        assert!(addresses.count_incomplete(3, 1000) && addresses.count_incomplete(99, 1000));
+        addresses.leave(0);
+        assert!(addresses.count_incomplete(1, 100), "what left is given back");
+        assert!(!addresses.count_incomplete(1, 101));
+        assert!(addresses.count_incomplete(1, 101), "it has not grown");
+        (1..4).for_each(|key| addresses.leave(key));
+        assert!(addresses.counts.is_empty());
     }
 }

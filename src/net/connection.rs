@@ -34,6 +34,7 @@
 //! The meaning of messages, other connections and the clock are not known here.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::limits::{
@@ -58,8 +59,9 @@ use websocket::WebSocket;
 /// An event of the conversation, for the caller to act on.
 #[derive(Debug, PartialEq)]
 pub enum Incoming<'b> {
-    /// The peer asked for WebSocket and got it.
-    Open,
+    /// The peer asked for WebSocket and got it. The address is that of the client, if a trusted
+    /// proxy has told it.
+    Open(Option<IpAddr>),
     /// A text message.
     Text(Text<'b>),
     /// A binary message.
@@ -166,6 +168,17 @@ impl<S: Stream> Connection<S> {
     /// Returns the unsent bytes that take memory: those of a file do not.
     pub fn queued(&self) -> usize {
         self.pipe.unsent()
+    }
+
+    /// Returns the bytes of input that wait for the rest of their head, record or message, as they
+    /// are counted.
+    pub fn incomplete(&self) -> usize {
+        let kept = match &self.state {
+            State::Http(http) => http.head.len(),
+            State::WebSocket(socket) => socket.incomplete(),
+            State::Closing(_) | State::Lingering(_) | State::Gone(_) => 0,
+        };
+        kept + self.pipe.stream().buffered_bytes()
     }
 
     /// Returns `true` if a read is owed: input may be waiting, and may be read now.
@@ -319,9 +332,9 @@ impl<S: Stream> Connection<S> {
         shared: &mut Shared,
     ) -> Option<Incoming<'b>> {
         if let State::Http(_) = self.state
-            && self.next_request(input, now, shared)
+            && let Some(open) = self.next_request(input, now, shared)
         {
-            return Some(Incoming::Open);
+            return Some(open);
         }
         if self.is_open()
             && let Some(incoming) = self.next_message(input, now, shared)

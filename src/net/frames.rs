@@ -303,6 +303,11 @@ impl Frames {
         self.partial.is_empty() && self.open.is_none()
     }
 
+    /// Returns the bytes that incomplete input is counted as.
+    pub fn counted(&self) -> usize {
+        self.partial.len() + self.open.as_ref().map_or(0, |open| open.counted())
+    }
+
     /// Drops incomplete input, and gives its bytes back to the budget. Returns a search that goes
     /// on behind the beginning of the frame that was dropped.
     pub fn release(&mut self, codec: &mut Codec) -> CloseSearch {

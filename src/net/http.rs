@@ -13,12 +13,14 @@
 //! know of carries its line ([`LogLine`]).
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use httparse::{EMPTY_HEADER, Header, Status};
 use log::Level;
 
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, LOG_VALUE_BYTES_MAX};
 use crate::net::http::assets::{Coding, File, Files};
+use crate::net::proxies::Proxies;
 
 pub mod assets;
 mod origin;
@@ -49,6 +51,8 @@ const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 pub struct Site {
     content: Content,
     access: Access,
+    /// The path below which the page and the chat lie, without a slash at its end.
+    base: String,
     /// The site is served over TLS.
     has_tls: bool,
     /// Browsers are told to come back with TLS only, where an origin allows that.
@@ -153,10 +157,29 @@ pub fn parse(bytes: &[u8], site: &Site, unix_ms: u64) -> Parsed {
     }
 }
 
+/// Returns the client that a trusted proxy has told in a whole request head; `None` if it tells
+/// none, or if the head is malformed.
+pub fn forwarded_client(head: &[u8], proxies: &Proxies) -> Option<IpAddr> {
+    let mut fields = [EMPTY_HEADER; HEADERS_MAX];
+    let mut parsed = httparse::Request::new(&mut fields);
+    let field = proxies.forwarding?.field()?;
+    parse_head(&mut parsed, head).ok().filter(Status::is_complete)?;
+    proxies.client(&Request::new(&parsed).values(field))
+}
+
 impl Site {
     /// Returns a site with these files and a WebSocket endpoint, both limited by `access`.
     pub fn new(files: Files, access: Access, endpoint: Endpoint) -> Site {
-        Site { content: Content::Page { files, endpoint }, access, has_tls: false, has_hsts: false }
+        Site::with(Content::Page { files, endpoint }, access)
+    }
+
+    fn with(content: Content, access: Access) -> Site {
+        Site { content, access, base: String::new(), has_tls: false, has_hsts: false }
+    }
+
+    /// Returns the same site below a path, which has no slash at its end.
+    pub fn below(self, base: String) -> Site {
+        Site { base, ..self }
     }
 
     /// Returns the same site, served over TLS.
@@ -182,7 +205,7 @@ impl Site {
     /// The port is that of an `https` origin with the same host, or else `port`. Only hosts that
     /// `access` allows are redirected, so a link to this server cannot lead to a foreign host.
     pub fn redirect(port: u16, access: Access) -> Site {
-        Site { content: Content::Redirect { port }, access, has_tls: false, has_hsts: false }
+        Site::with(Content::Redirect { port }, access)
     }
 
     /// Returns a site with these metrics at `/metrics`, and nothing else.
@@ -191,18 +214,38 @@ impl Site {
     /// no option lists. A page that reaches it by DNS rebinding learns no more than any client that
     /// can reach this address: numbers, but no id and no text.
     pub fn metrics(text: String) -> Site {
-        let content = Content::Metrics(text);
-        Site { content, access: Access::Anyone, has_tls: false, has_hsts: false }
+        Site::with(Content::Metrics(text), Access::Anyone)
     }
 
     /// Returns a site for connections that have no place: any request is answered 503, and the
     /// connection ends. Only `/healthz` is answered 200, because the process that probes it would
     /// end a server that is merely busy.
     pub fn full(&self) -> Site {
-        Site { content: Content::Full, access: self.access.clone(), ..*self }
+        Site {
+            content: Content::Full,
+            access: self.access.clone(),
+            base: self.base.clone(),
+            ..*self
+        }
+    }
+
+    /// Returns the path below the base; a sign of life is at the root, too, for probes.
+    fn path_below<'p>(&self, path: &'p str) -> Result<&'p str, Reply> {
+        match path.strip_prefix(self.base.as_str()) {
+            Some(below) if below.starts_with('/') || self.base.is_empty() => Ok(below),
+            // Without the slash the page's own addresses would lead elsewhere.
+            Some("") => {
+                let reply =
+                    Reply::text("308 Permanent Redirect", "The page is at this path with a /.");
+                Err(reply.field("Location", &format!("{}/", self.base)))
+            }
+            _ if matches!(path, "/healthz" | "/readyz") => Ok(path),
+            _ => Err(nothing_here()),
+        }
     }
 
     fn find(&self, path: &str, accepted: Coding) -> Result<Resource<'_>, Reply> {
+        let path = self.path_below(path)?;
         match (&self.content, path) {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),

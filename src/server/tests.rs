@@ -253,7 +253,7 @@ fn split_frames(mut bytes: &[u8]) -> (Vec<String>, &[u8]) {
 #[cfg(feature = "tls")]
 pub(crate) fn server_over<S: Stream>(shared: Shared) -> Server<S> {
     let (hub_limits, _) = limits(&Config::default());
-    Server::new(100, Addresses::new(0), Hub::new(hub_limits, 1), shared)
+    Server::new(100, Hub::new(hub_limits, 1), shared)
 }
 
 /// A server, its clients, and the clock.
@@ -276,8 +276,8 @@ impl Play {
         let (hub, connection) = limits(&config);
         let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
         let site = Site::new(Files::BuiltIn, Access::Pages(Vec::new()), endpoint);
-        let (addresses, hub) = (Addresses::new(config.per_address), Hub::new(hub, 0xabc));
-        let server = Server::new(connections_max, addresses, hub, Shared::new(site, connection));
+        let hub = Hub::new(hub, 0xabc);
+        let server = Server::new(connections_max, hub, Shared::new(site, connection));
         Play { server, clients: Vec::new(), now: Now { instant: Instant::now(), unix_ms: 5 } }
     }
 
@@ -295,7 +295,7 @@ impl Play {
         };
         let address = address.parse().expect("an address");
         self.server
-            .accept(ServerEnd(socket.clone()), address, View::Page, self.now, register)
+            .accept(ServerEnd(socket.clone()), Some(address), View::Page, self.now, register)
             .expect("nothing to refuse");
         let client = Client { token: registered.unwrap_or(Token::new(0, 0)), socket };
         self.clients.push(client.clone());

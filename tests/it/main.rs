@@ -23,6 +23,7 @@ mod log;
 mod memory;
 mod metrics;
 mod options;
+mod proxies;
 mod raw;
 mod shutdown;
 mod slow;

@@ -88,8 +88,12 @@ impl Server {
         let mut server = Server { child, address, has_tls, memory_bytes_max: None, log };
         let listening = format!("listening on {}://", server.scheme());
         let lines = server.log_until(&listening);
-        let address = lines.last().and_then(|line| line.strip_prefix(&listening));
-        server.address = address.and_then(|address| address.parse().ok()).expect("an address");
+        let address = lines.last().and_then(|line| line.strip_prefix(&listening)).expect("a line");
+        // A Unix socket has no address, and a page may lie below a path.
+        let address = address.split('/').next().expect("the host");
+        if address != "unix:" {
+            server.address = address.parse().expect("an address");
+        }
         let figure =
             lines.iter().find_map(|line| line.split_once(" MiB of memory")?.0.rsplit(' ').next());
         server.memory_bytes_max =
@@ -268,19 +272,33 @@ impl Client {
     }
 
     /// Upgrades a connection to WebSocket.
-    fn upgrade(server: &Server, mut stream: Wire) -> Client {
+    fn upgrade(server: &Server, stream: Wire) -> Client {
+        Client::ask(server, stream, "/ws", "").unwrap_or_else(|head| panic!("{head}"))
+    }
+
+    /// Asks for WebSocket at a path, with these fields more than needed. Returns the head of the
+    /// response if it is refused.
+    pub fn ask(
+        server: &Server,
+        mut stream: Wire,
+        path: &str,
+        fields: &str,
+    ) -> Result<Client, String> {
         let request = format!(
-            "GET /ws HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             {fields}\r\n",
             server.address
         );
         stream.write_all(request.as_bytes()).expect("it reads");
         let head = read_head(&mut stream);
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        if !head.starts_with("HTTP/1.1 101 ") {
+            return Err(head);
+        }
         // RFC 6455, 1.3: the answer to exactly this key.
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         let ws = WebSocket::from_raw_socket(stream, Role::Client, None);
-        Client { ws, lines: VecDeque::new(), messages: 0 }
+        Ok(Client { ws, lines: VecDeque::new(), messages: 0 })
     }
 
     /// Joins under this id, without a key.

@@ -18,13 +18,13 @@ use std::process::ExitCode;
 use log::{info, warn};
 
 use sotto::chat::hub::Hub;
-use sotto::config::Config;
+use sotto::config::{Config, ListenAddress};
 use sotto::event_loop::{EventLoop, Socket, connections_possible, raise_descriptor_limit};
 use sotto::limits::CONNECTIONS_MAX;
-use sotto::net::addresses::Addresses;
 use sotto::net::connection::{Shared, View};
 use sotto::net::http::assets::Files;
 use sotto::net::http::{Access, Endpoint, Origin, Site};
+use sotto::net::proxies::Proxies;
 use sotto::server::{Server, limits};
 
 mod options;
@@ -64,14 +64,14 @@ fn say(line: impl Display) {
 
 /// Serves until a signal ends the server.
 fn serve(options: Options) -> Result<(), String> {
-    let Options { mut config, origins, identity, unknown_variables, .. } = options;
+    let Options { mut config, origins, proxies, identity, unknown_variables, .. } = options;
     if !unknown_variables.is_empty() {
         let names = unknown_variables.join(", ");
         warn!("unknown environment variables, ignored: {names}; --help lists the options");
     }
     limit_connections(&mut config)?;
     let mut event_loop =
-        EventLoop::bind(&config).map_err(|error| cannot_listen(config.listen, &error))?;
+        EventLoop::bind(&config).map_err(|error| cannot_listen(&config.listen, &error))?;
     let address = event_loop.address().map_err(|error| error.to_string())?;
     let metrics = bind_also(&mut event_loop, config.metrics, View::Metrics, &config)?;
     let redirect = bind_also(&mut event_loop, config.redirect, View::Redirect, &config)?;
@@ -79,7 +79,12 @@ fn serve(options: Options) -> Result<(), String> {
     if let (Some(identity), Some((certificate, key))) = (identity, config.tls_files()) {
         event_loop.speak_tls(identity, certificate.into(), key.into());
     }
-    let mut server = server(&config, origins, address.port());
+    let port = match address {
+        ListenAddress::Tcp(address) => address.port(),
+        // Visitors see the port of a proxy, which is the usual one if no origin tells another.
+        ListenAddress::Unix(_) => 443,
+    };
+    let mut server = server(&config, origins, proxies, port);
     info!(
         "at most {} connections; at most {} MiB of memory if every buffer fills up, and about {} \
          MiB with 1000 quiet clients (kernel buffers not counted)",
@@ -87,7 +92,7 @@ fn serve(options: Options) -> Result<(), String> {
         config.memory_bytes_max() >> 20,
         config.memory_bytes_usual() >> 20
     );
-    say(format_args!("listening on {scheme}://{address}"));
+    say(format_args!("listening on {scheme}://{address}{}", config.base));
     if let Some(address) = redirect {
         say(format_args!("redirecting from http://{address}"));
     }
@@ -124,25 +129,25 @@ fn bind_also(
     address: Option<SocketAddr>,
     view: View,
     config: &Config,
-) -> Result<Option<SocketAddr>, String> {
+) -> Result<Option<ListenAddress>, String> {
     let Some(address) = address else { return Ok(None) };
     let bound = event_loop.bind_also(address, view, config);
-    bound.map(Some).map_err(|error| cannot_listen(address, &error))
+    bound.map(Some).map_err(|error| cannot_listen(&ListenAddress::Tcp(address), &error))
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+fn cannot_listen(address: &ListenAddress, error: &io::Error) -> String {
     format!("cannot listen on {address}: {error}")
 }
 
 /// Puts the server together: the site, the hub, and the limits of both. With TLS, `port` is the one
 /// that visitors over plain HTTP are redirected to.
-fn server(config: &Config, origins: Vec<Origin>, port: u16) -> Server<Socket> {
+fn server(config: &Config, origins: Vec<Origin>, proxies: Proxies, port: u16) -> Server<Socket> {
     let files = config.www.clone().map_or(Files::BuiltIn, Files::Folder);
     let access = Access::Pages(origins);
     let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
-    let site = Site::new(files, access.clone(), endpoint);
+    let site = Site::new(files, access.clone(), endpoint).below(config.base.clone());
     let (hub_limits, connection_limits) = limits(config);
-    let shared = if config.tls_files().is_some() {
+    let mut shared = if config.tls_files().is_some() {
         let site = site.over_tls();
         let site = if config.no_hsts { site } else { site.with_hsts() };
         let mut shared = Shared::new(site, connection_limits);
@@ -151,10 +156,10 @@ fn server(config: &Config, origins: Vec<Origin>, port: u16) -> Server<Socket> {
     } else {
         Shared::new(site, connection_limits)
     };
+    shared.proxies = proxies;
     // A hasher with random keys, asked to hash nothing, is a random number from the system.
     let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
-    let mut server =
-        Server::new(config.max_clients, Addresses::new(config.per_address), hub, shared);
+    let mut server = Server::new(config.max_clients, hub, shared);
     server.log_lines_dropped = stderr_log::dropped;
     server
 }

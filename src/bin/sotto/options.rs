@@ -18,10 +18,11 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use sotto::config::Config;
+use sotto::config::{Config, ListenAddress};
 use sotto::event_loop::{Identity, WITHOUT_TLS};
 use sotto::limits::MESSAGE_BYTES;
 use sotto::net::http::Origin;
+use sotto::net::proxies::{Forwarding, Proxies};
 
 /// The beginning of an option's name in the environment.
 const VARIABLE_PREFIX: &str = "SOTTO_";
@@ -46,6 +47,8 @@ pub struct Options {
     pub config: Config,
     /// The origins that pages may come from, besides the server's own.
     pub origins: Vec<Origin>,
+    /// The proxies that are believed.
+    pub proxies: Proxies,
     /// The least severe level that is logged.
     pub log: LevelFilter,
     /// Certificate and key, read from the files of `--tls-cert` and `--tls-key`.
@@ -67,7 +70,8 @@ struct Opt {
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
     Flag(fn(&mut Config) -> &mut bool),
-    Address(fn(&mut Config) -> &mut SocketAddr),
+    /// An address and a port, or `unix:` and a path.
+    Listen(fn(&mut Config) -> &mut ListenAddress),
     OptionalAddress(fn(&mut Config) -> &mut Option<SocketAddr>),
     /// A path that is opened later.
     File(fn(&mut Config) -> &mut Option<PathBuf>),
@@ -77,13 +81,20 @@ enum Value {
     Bytes(RangeInclusive<usize>, fn(&mut Config) -> &mut usize),
     /// Whole seconds, at least one.
     Seconds(fn(&mut Config) -> &mut Duration),
+    /// A path of a URL, with or without a slash at its end.
+    UrlPath(fn(&mut Config) -> &mut String),
     /// Origins, separated by white space.
     Origins,
+    /// The way in which proxies tell the address of a client.
+    Forwarding,
+    /// Networks of proxies, separated by white space.
+    Networks,
     LogLevel,
 }
 
 use Value::{
-    Address, Bytes, Count, File, Flag, Folder, LogLevel, OptionalAddress, Origins, Seconds,
+    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, OptionalAddress, Origins,
+    Seconds, UrlPath,
 };
 
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
@@ -91,9 +102,9 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option but `--help` and `--version`, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 23] = [
-    opt("listen", Address(|c| &mut c.listen),
-        "Serve the page and the chat here; port 0 picks a free port"),
+static OPTIONS: [Opt; 26] = [
+    opt("listen", Listen(|c| &mut c.listen),
+        "Serve the page and the chat here, or on the Unix socket unix:PATH; port 0 picks a free port"),
     opt("metrics", OptionalAddress(|c| &mut c.metrics),
         "Serve /metrics for Prometheus here, and nothing else"),
     opt("tls-cert", File(|c| &mut c.tls_cert),
@@ -107,6 +118,14 @@ static OPTIONS: [Opt; 23] = [
         "Send browsers that come here over http to https").tls(),
     opt("origin", Origins,
         "Accept pages from this address, too; repeatable, or in the variable separated by spaces"),
+    opt("base", UrlPath(|c| &mut c.base),
+        "Serve the page and the chat below this path, such as /chat/"),
+    opt("forwarded", Value::Forwarding,
+        "Take the address of a client from its proxy: x-forwarded-for, forwarded or proxy (the PROXY \
+         protocol)"),
+    opt("trusted-proxy", Networks,
+        "Believe proxies at this address or network, such as 10.0.0.0/8, instead of those on this \
+         machine; repeatable, or in the variable separated by spaces"),
     opt("www", Folder(|c| &mut c.www),
         "Serve the page from this folder, read again at each request"),
     opt("max-clients", Count(ANY, |c| &mut c.max_clients),
@@ -156,6 +175,7 @@ pub fn parse(
     let mut options = Options::default();
     options.read_environment(environment)?;
     let mut origins_of_environment = std::mem::take(&mut options.origins);
+    let mut trusted_by_environment = std::mem::take(&mut options.proxies.trusted);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         let option = match argument {
@@ -178,6 +198,12 @@ pub fn parse(
     if options.origins.is_empty() {
         options.origins.append(&mut origins_of_environment);
     }
+    if options.proxies.trusted.is_empty() {
+        options.proxies.trusted.append(&mut trusted_by_environment);
+    }
+    if options.proxies.forwarding.is_none() && !options.proxies.trusted.is_empty() {
+        return Err("--trusted-proxy needs --forwarded: how does the proxy tell addresses?".into());
+    }
     options.config.check()?;
     if let Some((certificate, key)) = options.config.tls_files() {
         options.identity = Some(Identity::load(certificate, key)?);
@@ -190,6 +216,7 @@ impl Default for Options {
         Options {
             config: Config::default(),
             origins: Vec::new(),
+            proxies: Proxies::default(),
             log: LevelFilter::Info,
             identity: None,
             unknown_variables: Vec::new(),
@@ -230,7 +257,7 @@ impl Options {
             Flag(field) => *field(config) = flag(text?)?,
             File(field) => *field(config) = Some(value.into()),
             Folder(field) => *field(config) = Some(folder(value)?),
-            Address(field) => *field(config) = address(text?)?,
+            Listen(field) => *field(config) = listen_address(text?)?,
             OptionalAddress(field) => *field(config) = Some(address(text?)?),
             Count(range, field) | Bytes(range, field) => *field(config) = number(text?, range)?,
             Seconds(field) => {
@@ -239,6 +266,13 @@ impl Options {
             Origins => {
                 for origin in text?.split_ascii_whitespace() {
                     self.origins.push(Origin::parse(origin)?);
+                }
+            }
+            UrlPath(field) => *field(config) = url_path(text?)?,
+            Value::Forwarding => self.proxies.forwarding = Some(forwarding(text?)?),
+            Networks => {
+                for network in text?.split_ascii_whitespace() {
+                    self.proxies.trusted.push(network.parse()?);
                 }
             }
             LogLevel => self.log = level(text?)?,
@@ -263,7 +297,10 @@ impl Opt {
     fn placeholder(&self) -> &'static str {
         match self.value {
             Flag(_) => "",
-            Address(_) | OptionalAddress(_) => "ADDRESS:PORT",
+            Listen(_) | OptionalAddress(_) => "ADDRESS:PORT",
+            UrlPath(_) => "PATH",
+            Value::Forwarding => "WAY",
+            Networks => "NETWORK",
             File(_) => "FILE",
             Folder(_) => "DIR",
             Count(..) => "N",
@@ -278,9 +315,11 @@ impl Opt {
     fn default(&self) -> String {
         let Options { mut config, log, .. } = Options::default();
         match &self.value {
-            Address(field) => field(&mut config).to_string(),
-            OptionalAddress(_) | Flag(_) => "off".into(),
+            Listen(field) => field(&mut config).to_string(),
+            OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
             File(_) | Origins => "none".into(),
+            Networks => "loopback".into(),
+            UrlPath(_) => "/".into(),
             Folder(_) => "built in".into(),
             Count(_, field) => field(&mut config).to_string(),
             Bytes(_, field) => format!("{} bytes", field(&mut config)),
@@ -350,6 +389,30 @@ fn folder(path: OsString) -> Result<PathBuf, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("\"{text}\" is not like 127.0.0.1:8080 or [::1]:8080"))
+}
+
+fn listen_address(text: &str) -> Result<ListenAddress, String> {
+    match text.strip_prefix("unix:") {
+        Some("") => Err("unix: needs a path, such as unix:/run/sotto.sock".into()),
+        Some(path) => Ok(ListenAddress::Unix(path.into())),
+        None => address(text).map(ListenAddress::Tcp),
+    }
+}
+
+/// Returns the path of a URL without a slash at its end, so that other paths can follow it.
+fn url_path(text: &str) -> Result<String, String> {
+    let path = text.trim_end_matches('/');
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    if !text.starts_with('/') || !path.bytes().all(is_plain) || path.contains("//") {
+        return Err(format!("\"{text}\" is not a path like /chat/"));
+    }
+    Ok(path.into())
+}
+
+fn forwarding(text: &str) -> Result<Forwarding, String> {
+    let way = Forwarding::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    way.map(|(_, way)| *way)
+        .ok_or_else(|| format!("\"{text}\" is not x-forwarded-for, forwarded or proxy"))
 }
 
 fn number(text: &str, range: &RangeInclusive<usize>) -> Result<usize, String> {

@@ -11,12 +11,14 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use log::Level;
+
 use super::shared::status;
 use super::websocket::WebSocket;
-use super::{Connection, End, Shared, State, View};
+use super::{Connection, End, Incoming, Shared, State, View};
 use crate::limits::HEAD_BYTES_MAX;
 use crate::net::frames::Input;
-use crate::net::http::{self, Answer, Parsed, Response};
+use crate::net::http::{self, Answer, LogLine, Parsed, Response};
 use crate::net::stream::Stream;
 use crate::time::Now;
 
@@ -62,36 +64,52 @@ impl Http {
 }
 
 impl<S: Stream> Connection<S> {
-    /// Answers the next request; returns `true` if that made the connection a WebSocket.
-    pub(super) fn next_request(
+    /// Answers the next request; returns [`Incoming::Open`] if that made the connection a
+    /// WebSocket.
+    pub(super) fn next_request<'b>(
         &mut self,
-        input: &mut Input<'_>,
+        input: &mut Input<'b>,
         now: Now,
         shared: &mut Shared,
-    ) -> bool {
-        let State::Http(Http { view, .. }) = self.state else { return false };
+    ) -> Option<Incoming<'b>> {
+        let State::Http(Http { mut view, .. }) = self.state else { return None };
         if self.pipe.stream().spoke_plaintext() {
             input.take_all();
             self.respond(http::not_https(now.unix_ms), now, shared);
-            return false;
+            return None;
         }
-        let (used, answer) = match http::parse(input.rest(), shared.site(view), now.unix_ms) {
-            Parsed::Complete { used, answer } => (used, answer),
-            Parsed::Incomplete => {
-                self.keep_head(input.take_all(), false, now, shared);
-                return false;
+        let mut parsed = http::parse(input.rest(), shared.site(view), now.unix_ms);
+        let mut client = None;
+        if let (View::Proxied, Parsed::Complete { used, .. }) = (view, &parsed) {
+            client = http::forwarded_client(&input.rest()[..*used], &shared.proxies);
+            if shared.addresses.is_full(client) {
+                view = View::Refused;
+                parsed = http::parse(input.rest(), shared.site(view), now.unix_ms);
+                let text = "--per-address limits its connections".into();
+                shared.log_refusal(&LogLine { level: Level::Warn, text }, client, now);
             }
+        }
+        let Parsed::Complete { used, answer } = parsed else {
+            self.keep_head(input.take_all(), false, now, shared);
+            return None;
         };
         input.take(used);
         match answer {
             Answer::Upgrade(response) => {
+                if view == View::Proxied && client.is_none() {
+                    shared.addresses.log_exemption();
+                }
                 self.upgrade(&response, now, shared);
-                true
+                Some(Incoming::Open(client))
             }
-            Answer::Respond(response) => {
+            Answer::Respond(mut response) => {
+                if let Some(line) = response.log_line.take() {
+                    let client = client.or_else(|| self.pipe.stream().peer_address());
+                    shared.log_refusal(&line, client, now);
+                }
                 self.respond(response, now, shared);
                 self.keep_head(input.take_all(), true, now, shared);
-                false
+                None
             }
         }
     }
@@ -130,10 +148,7 @@ impl<S: Stream> Connection<S> {
 
     /// Queues a response; its body leaves behind the queued head.
     pub(super) fn respond(&mut self, response: Response, now: Now, shared: &mut Shared) {
-        let Response { head, body, close, log_line } = response;
-        if let Some(line) = log_line {
-            shared.log_refusal(&line, self.pipe.stream(), now);
-        }
+        let Response { head, body, close, log_line: _ } = response;
         let State::Http(http) = &mut self.state else { return };
         shared.counters.count_response(&head);
         http.last = close.then(|| End::Refused(status(&head)));

@@ -6,14 +6,17 @@
 //!
 //! It does not know which connections there are.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use log::log;
 
+use crate::limits::{OPEN_MESSAGE_BYTES, PAYER_SHARES};
+use crate::net::addresses::Addresses;
 use crate::net::frames::Codec;
 use crate::net::http::{LogLine, STATUSES, Site};
+use crate::net::proxies::Proxies;
 use crate::net::rate::Rate;
-use crate::net::stream::Stream;
 use crate::throttle::Throttle;
 use crate::time::Now;
 
@@ -24,6 +27,8 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// The most bytes of incomplete heads and messages, of all connections together.
     pub incomplete_bytes_total: usize,
+    /// The most connections from one subnet; 0: no limit.
+    pub connections_per_address: usize,
     /// The silence after which a peer is pinged.
     pub ping: Duration,
     /// The silence after which a peer is disconnected.
@@ -41,6 +46,8 @@ pub struct Limits {
 pub enum View {
     /// The page, and the chat behind it.
     Page,
+    /// The same through a trusted proxy: each request tells the address of its client.
+    Proxied,
     /// The metrics, and nothing else.
     Metrics,
     /// The redirect to the page over https.
@@ -57,6 +64,10 @@ pub struct Shared {
     refused: Site,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
+    /// The payers of all connections, and what each has taken.
+    pub addresses: Addresses,
+    /// The proxies in front of the server. Set before the first connection.
+    pub proxies: Proxies,
     /// An empty buffer with capacity, lent to the connection that writes next.
     pub(super) out: Vec<u8>,
     /// The counters of all connections.
@@ -93,6 +104,10 @@ impl Shared {
     /// Returns the shared state of a loop that serves this site.
     pub fn new(site: Site, limits: Limits) -> Shared {
         let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
+        // A payer can always send one message, which counts twice its length in fragments.
+        let incomplete_one = 2 * limits.message_bytes_max + OPEN_MESSAGE_BYTES;
+        let incomplete_max = (limits.incomplete_bytes_total / PAYER_SHARES).max(incomplete_one);
+        let addresses = Addresses::new(limits.connections_per_address, incomplete_max);
         let metrics = Site::metrics(String::new());
         let refused = site.full();
         Shared {
@@ -102,6 +117,8 @@ impl Shared {
             refused,
             limits,
             codec,
+            addresses,
+            proxies: Proxies::default(),
             out: Vec::new(),
             counters: Counters::default(),
             refusals: Throttle::default(),
@@ -111,7 +128,7 @@ impl Shared {
     /// Returns the site that connections with this view see.
     pub(super) fn site(&self, view: View) -> &Site {
         match view {
-            View::Page => &self.site,
+            View::Page | View::Proxied => &self.site,
             View::Metrics => &self.metrics,
             View::Refused => &self.refused,
             View::Redirect => self.redirect.as_ref().unwrap_or(&self.site),
@@ -128,11 +145,11 @@ impl Shared {
         self.metrics = Site::metrics(text);
     }
 
-    /// Logs why a request was refused, with the address of the peer, unless there were many such
+    /// Logs why a request was refused, with the address of its client, unless there were many such
     /// lines in this second.
-    pub(super) fn log_refusal(&mut self, line: &LogLine, stream: &impl Stream, now: Now) {
+    pub(super) fn log_refusal(&mut self, line: &LogLine, client: Option<IpAddr>, now: Now) {
         let Some(skipped) = self.refusals.admit(now) else { return };
-        let peer = stream.peer_address().map_or("a client".into(), |address| address.to_string());
+        let peer = client.map_or("a client".into(), |address| address.to_string());
         log!(line.level, "refused {peer}: {}{skipped}", line.text);
     }
 

@@ -63,6 +63,7 @@ impl Talk {
         let limits = Limits {
             message_bytes_max: MESSAGE_BYTES_MAX,
             incomplete_bytes_total,
+            connections_per_address: 0,
             ping: PING,
             timeout: TIMEOUT,
             join_timeout: JOIN_TIMEOUT,
@@ -88,7 +89,7 @@ impl Talk {
         let mut talk = Talk::new();
         talk.arrive(UPGRADE);
         assert!(talk.taken().starts_with(b"HTTP/1.1 101 "));
-        assert_eq!(std::mem::take(&mut talk.received), [Incoming::Open]);
+        assert_eq!(std::mem::take(&mut talk.received), [Incoming::Open(None)]);
         talk
     }
 
@@ -121,12 +122,12 @@ impl Talk {
         let mut input = connection.receive(buffer, *now, shared);
         while let Some(incoming) = connection.next(&mut input, *now, shared) {
             match &incoming {
-                Incoming::Open | Incoming::Closed => {}
+                Incoming::Open(_) | Incoming::Closed => {}
                 Incoming::Text(text) => connection.send_text(text.as_bytes(), shared),
                 Incoming::Binary(bytes) => connection.send(Opcode::Binary, bytes, shared),
             }
             received.push(match incoming {
-                Incoming::Open => Incoming::Open,
+                Incoming::Open(client) => Incoming::Open(client),
                 // Seen by its answer.
                 Incoming::Closed => continue,
                 Incoming::Text(payload) => text(&payload),

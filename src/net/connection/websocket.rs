@@ -121,6 +121,11 @@ impl WebSocket {
         }
     }
 
+    /// Returns the bytes that incomplete input is counted as.
+    pub fn incomplete(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.frames.counted())
+    }
+
     /// Gives incomplete input back to the codec's budget.
     ///
     /// Returns a search for the peer's close frame behind that input.

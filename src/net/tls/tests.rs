@@ -93,6 +93,7 @@ impl Talk {
         let limits = Limits {
             message_bytes_max: 65_536,
             incomplete_bytes_total: 1 << 20,
+            connections_per_address: 0,
             ping: Duration::from_secs(25),
             timeout: Duration::from_secs(40),
             join_timeout: JOIN_TIMEOUT,
@@ -492,7 +493,7 @@ impl Crowd {
                 Ok(())
             };
             let accepted =
-                crowd.server.accept(stream, [127, 0, 0, 1].into(), View::Page, now, register);
+                crowd.server.accept(stream, Some([127, 0, 0, 1].into()), View::Page, now, register);
             accepted.expect("nothing to refuse");
             crowd.wires.push(wire);
         }

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use sotto::chat::hub::Hub;
 use sotto::config::Config;
-use sotto::net::addresses::Addresses;
 use sotto::net::connection::{Shared, View};
 use sotto::server::{Ready, Server, limits};
 use sotto::time::Now;
@@ -106,7 +105,7 @@ impl Play {
         };
         let (hub, connection) = limits(&config);
         let shared = Shared::new(site(), connection);
-        let server = Server::new(PEERS + 2, Addresses::new(0), Hub::new(hub, 1), shared);
+        let server = Server::new(PEERS + 2, Hub::new(hub, 1), shared);
         let now = Now { instant: Instant::now(), unix_ms: 5 };
         let (peers, witnesses) = (Vec::new(), Vec::new());
         let mut play = Play {
@@ -178,7 +177,7 @@ impl Play {
         };
         let address = [127, 0, 0, 1].into();
         self.server
-            .accept(wire.clone(), address, view, self.now, register)
+            .accept(wire.clone(), Some(address), view, self.now, register)
             .expect("no registration fails");
         if let Some(token) = registered {
             self.peers.push((token, wire.clone()));

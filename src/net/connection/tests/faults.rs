@@ -100,7 +100,7 @@ fn fault_at_any_step_changes_nothing_unless_it_is_a_reset() {
     let faultless = converse([]);
     faultless.assert_gone(End::Closed(1000));
     let binary = Incoming::Binary("x".repeat(300).into());
-    assert_eq!(faultless.received, [Incoming::Open, text("one"), text("two"), binary]);
+    assert_eq!(faultless.received, [Incoming::Open(None), text("one"), text("two"), binary]);
 
     let calls = faultless.wire().calls;
     for step in 0..calls {

@@ -77,7 +77,7 @@ fn frames_in_one_segment_with_the_upgrade_are_received() {
     let frames = [frame(TEXT, "one"), frame(TEXT, "tw")].concat();
     let (frames, rest) = frames.split_at(frames.len() - 1);
     talk.arrive([UPGRADE.as_bytes(), frames].concat());
-    assert_eq!(talk.received, [Incoming::Open, text("one")]);
+    assert_eq!(talk.received, [Incoming::Open(None), text("one")]);
     assert!(talk.taken().ends_with(&[b"\r\n\r\n", &ours(TEXT, "one")[..]].concat()));
     talk.arrive(rest);
     assert_eq!(talk.received[2..], [text("tw")]);
@@ -88,5 +88,5 @@ fn long_frame_behind_the_upgrade_takes_several_reads() {
     let mut talk = Talk::new();
     let letters = "x".repeat(20_000);
     talk.arrive([UPGRADE.as_bytes(), &frame(TEXT, &letters)].concat());
-    assert_eq!(talk.received, [Incoming::Open, text(&letters)]);
+    assert_eq!(talk.received, [Incoming::Open(None), text(&letters)]);
 }
