@@ -260,8 +260,8 @@ impl<S: Stream> Server<S> {
         Ok(accepted)
     }
 
-    /// Returns `true` if a connection from this peer begins with the address of its client, which is
-    /// to be given to [`Server::accept`] as the peer.
+    /// Returns `true` if a connection from this peer begins with the address of its client, which
+    /// is to be given to [`Server::accept`] as the peer.
     pub fn expects_preamble(&self, peer: Option<IpAddr>, view: View) -> bool {
         let proxies = &self.shared.proxies;
         view != View::Metrics

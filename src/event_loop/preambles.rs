@@ -4,8 +4,8 @@
 //! waits here until its preamble is whole, which is then taken off the stream.
 //!
 //! **Invariants**
-//! - At most [`PREAMBLES_MAX`] connections wait, each for [`PREAMBLE_TIMEOUT`] at most, in the order
-//!   in which they came.
+//! - At most [`PREAMBLES_MAX`] connections wait, each for [`PREAMBLE_TIMEOUT`] at most, in the
+//!   order in which they came.
 //! - The bytes of a preamble are looked at where they lie in the kernel, and read once they are
 //!   whole. No byte behind them is read.
 //!

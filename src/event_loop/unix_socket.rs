@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn stale_file_is_replaced_and_one_in_use_is_not() {
         let path = path("stale");
-        // A socket of the standard library leaves its file behind, as a server that was killed does.
+        // A socket of the standard library leaves its file behind, as a killed server does.
         drop(std::os::unix::net::UnixListener::bind(&path).expect("a free path"));
         let socket = UnixSocket::bind(&path).expect("a stale file");
         let error = UnixSocket::bind(&path).err().expect("a server listens there");

@@ -31,8 +31,8 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// The pause between two looks: short for a person, and long enough to leave the page a core.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Errors in the console that no page can prevent: a server was out of reach or full, which the page
-/// itself shows, and a header for secure contexts came without one.
+/// Errors in the console that no page can prevent: a server was out of reach or full, which the
+/// page itself shows, and a header for secure contexts came without one.
 const UNAVOIDABLE: [&str; 4] = [
     "WebSocket connection to ",
     "Failed to load resource: net::ERR_",

@@ -104,7 +104,7 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 #[rustfmt::skip]
 static OPTIONS: [Opt; 26] = [
     opt("listen", Listen(|c| &mut c.listen),
-        "Serve the page and the chat here, or on the Unix socket unix:PATH; port 0 picks a free port"),
+        "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one"),
     opt("metrics", OptionalAddress(|c| &mut c.metrics),
         "Serve /metrics for Prometheus here, and nothing else"),
     opt("tls-cert", File(|c| &mut c.tls_cert),
@@ -121,11 +121,11 @@ static OPTIONS: [Opt; 26] = [
     opt("base", UrlPath(|c| &mut c.base),
         "Serve the page and the chat below this path, such as /chat/"),
     opt("forwarded", Value::Forwarding,
-        "Take the address of a client from its proxy: x-forwarded-for, forwarded or proxy (the PROXY \
-         protocol)"),
+        "Take the address of a client from its proxy: x-forwarded-for, forwarded, or proxy for the \
+         PROXY protocol"),
     opt("trusted-proxy", Networks,
-        "Believe proxies at this address or network, such as 10.0.0.0/8, instead of those on this \
-         machine; repeatable, or in the variable separated by spaces"),
+        "Believe proxies at this address or network, such as 10.0.0.0/8, instead of those here; \
+         repeatable, or in the variable separated by spaces"),
     opt("www", Folder(|c| &mut c.www),
         "Serve the page from this folder, read again at each request"),
     opt("max-clients", Count(ANY, |c| &mut c.max_clients),

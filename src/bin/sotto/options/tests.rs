@@ -41,12 +41,53 @@ fn flag_needs_no_value_on_the_command_line() {
 }
 
 #[test]
+fn proxies_are_believed_as_the_options_say() {
+    let proxies = |line: &str, environment: &[(&str, &str)]| {
+        run(line, environment).expect("good options").proxies
+    };
+    assert_eq!(proxies("", &[]).forwarding, None);
+    let none = proxies("--forwarded X-Forwarded-For", &[]);
+    assert_eq!((none.forwarding, none.trusted.len()), (Some(Forwarding::XForwardedFor), 0));
+    let environment =
+        [("SOTTO_FORWARDED", "proxy"), ("SOTTO_TRUSTED_PROXY", "10.0.0.0/8 fd00::/8")];
+    let of_environment = proxies("", &environment);
+    assert_eq!(of_environment.forwarding, Some(Forwarding::ProxyProtocol));
+    assert_eq!(of_environment.trusted.len(), 2);
+    assert_eq!(proxies("--trusted-proxy 192.0.2.1", &environment).trusted.len(), 1);
+}
+
+#[test]
+fn path_and_socket_are_kept_in_one_form() {
+    let config = |line: &str| run(line, &[]).expect("good options").config;
+    assert_eq!(config("").base, "");
+    for line in ["--base /chat", "--base /chat/", "--base=/chat//"] {
+        assert_eq!(config(line).base, "/chat", "{line}");
+    }
+    assert_eq!(
+        (config("--base /").base, config("--base /a/b-c_d.e/").base.as_str()),
+        (String::new(), "/a/b-c_d.e")
+    );
+    let listen = config("--listen unix:/run/sotto.sock").listen;
+    assert_eq!(listen, ListenAddress::Unix("/run/sotto.sock".into()));
+}
+
+#[test]
 fn bad_option_is_refused_in_one_sentence_that_names_it() {
     let check = |line: &str, words: &str| {
         let sentence = run(line, &[]).err().unwrap_or_else(|| panic!("{line} was accepted"));
         assert!(sentence.contains(words) && !sentence.contains('\n'), "{line}: {sentence}");
     };
     check("--listen localhost", "--listen: \"localhost\" is not like 127.0.0.1:8080");
+    check("--listen unix:", "--listen: unix: needs a path");
+    check("--base chat", "--base: \"chat\" is not a path");
+    check("--base /a//b", "--base: ");
+    check("--base /a?b", "--base: ");
+    check("--forwarded x-real-ip", "--forwarded: \"x-real-ip\" is not");
+    check(
+        "--forwarded proxy --trusted-proxy 10.0.0.1/8",
+        "--trusted-proxy: \"10.0.0.1/8\" has bits",
+    );
+    check("--trusted-proxy 10.0.0.0/8", "--trusted-proxy needs --forwarded");
     check("--metrics 9100", "--metrics: \"9100\" is not like 127.0.0.1:8080");
     check("--origin chat.example", "--origin: ");
     check("--max-clients 0", "--max-clients: must be above 0");
