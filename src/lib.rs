@@ -50,7 +50,7 @@
 //! // The server's slab gives each connection a token; here there is one connection.
 //! let alice = Token::new(0, 1);
 //! hub.open(alice, None);
-//! let unread = hub.receive(alice, r#"{"type":"join","id":"alice"}"#, Now::read());
+//! let unread = hub.receive(alice, r#"{"type":"join","id":"alice"}"#, usize::MAX, Now::read());
 //! assert_eq!(unread, "", "every line was heard");
 //!
 //! // The answer waits until the loop can write to this connection.

@@ -64,18 +64,19 @@ use crate::chat::protocol::CloseCode;
 use crate::config::Config;
 use crate::limits::{
     DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, HANDSHAKES_PER_TURN,
-    METRICS_CONNECTIONS_MAX, QUEUED_BYTES_MAX, READ_BYTES, REFUSALS_MAX, TABLE_CAPACITY_MIN,
-    UNSENT_BYTES_TOTAL,
+    METRICS_CONNECTIONS_MAX, READ_BYTES, REFUSALS_MAX, TABLE_CAPACITY_MIN, UNSENT_BYTES_TOTAL,
 };
 use crate::memory::{Budget, tighten};
 use crate::metrics::{self, Counters, LogLines};
-use crate::net::connection::{self, Connection, End, Incoming, Shared, View};
+use crate::net::connection::{self, Connection, End, Shared, View};
 use crate::net::proxies::Forwarding;
 use crate::net::rate::Rate;
 use crate::net::stream::Stream;
 use crate::throttle::Throttle;
 use crate::time::{Deadlines, Now, Timer};
 use crate::token::{Slots, Token};
+
+mod input;
 
 /// Readiness of one socket, as the kernel reported it.
 #[derive(Clone, Copy, Debug)]
@@ -380,70 +381,6 @@ impl<S: Stream> Server<S> {
             self.receive(token, now);
         }
         self.settle(token, now);
-    }
-
-    fn receive(&mut self, token: Token, now: Now) {
-        let Some(reader) = self.slots.get_mut(token) else { return };
-        let (frames, lines) = (self.shared.frames_heard(), self.hub.lines_charged());
-        // The input borrows the buffer while other fields of the server change, so it is taken out.
-        let mut buffer = std::mem::take(&mut self.read_buffer);
-        let mut input = reader.connection.receive(&mut buffer, now, &mut self.shared);
-        while let Some(sender) = self.slots.get_mut(token)
-            && let Some(incoming) = sender.connection.next(&mut input, now, &mut self.shared)
-        {
-            self.handle(token, incoming, now);
-        }
-        self.read_buffer = buffer;
-        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
-        // A frame without a line, a ping or a fragment, is as much work as one with a line. (A
-        // frame has six bytes or more, so neither number exceeds a quarter of the bytes.)
-        let work = (self.shared.frames_heard() - frames).max(self.hub.lines_charged() - lines);
-        connection.charge(work as usize, now, &self.shared);
-        if connection.queued() > QUEUED_BYTES_MAX {
-            self.write(token, now);
-        }
-    }
-
-    fn handle(&mut self, token: Token, incoming: Incoming<'_>, now: Now) {
-        match incoming {
-            Incoming::Open(client) => {
-                if client.is_some() {
-                    self.shared.addresses.enter(token.key(), client);
-                }
-                self.hub.open(token, self.shared.addresses.payer(token.key()));
-            }
-            Incoming::Text(text) => {
-                let mut rest = &*text;
-                while !rest.is_empty() {
-                    rest = self.hub.receive(token, rest, now);
-                    self.flush_pressing(now);
-                    self.send_disconnects(now);
-                }
-                self.mark_joined(token, now);
-            }
-            Incoming::Closed => {
-                // The answers to what the peer sent before go in front of the goodbye.
-                let text = self.hub.take_text(token);
-                if !text.is_empty()
-                    && let Some(slot) = self.slots.get_mut(token)
-                {
-                    slot.connection.send_before_close(&text, &mut self.shared);
-                }
-                self.hub.written(token, text, 0);
-            }
-            Incoming::Binary(_) => {
-                self.hub.close(token, CloseCode::Unsupported, now);
-                self.send_disconnects(now);
-            }
-        }
-    }
-
-    /// Tells the connection of a client that has joined, so that its join timeout ends.
-    fn mark_joined(&mut self, token: Token, now: Now) {
-        let Some(slot) = self.slots.get_mut(token) else { return };
-        if !slot.connection.has_joined() && self.hub.has_joined(token) {
-            slot.connection.mark_joined(now);
-        }
     }
 
     /// Writes at once to clients for which much waits. The rest of the turn may

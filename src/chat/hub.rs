@@ -37,8 +37,8 @@ use crate::chat::payers::{Payers, Total};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
 use crate::limits::{
-    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, LINE_BYTES_MIN, NOTICES_PER_TURN,
-    SENDS_BYTES_TOTAL, TABLE_CAPACITY_MIN, WATCHED_TOTAL,
+    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, NOTICES_PER_TURN, SENDS_BYTES_TOTAL,
+    TABLE_CAPACITY_MIN, TOKENS_PER_LINE, WATCHED_TOTAL,
 };
 use crate::memory::{Payer, tighten};
 use crate::time::Now;
@@ -97,8 +97,8 @@ pub struct Hub {
     acknowledged: Vec<(Holder, u64)>,
     /// Scratch for the mids of one sender among them.
     counts: Vec<u64>,
-    /// The charge for all lines heard. A whole line is [`LINE_BYTES_MIN`] units.
-    charged: u64,
+    /// The tokens that all lines heard have cost.
+    tokens_charged: usize,
     clients: Clients,
     disconnects: Vec<Disconnect>,
 }
@@ -123,7 +123,7 @@ impl Hub {
             line: Vec::new(),
             acknowledged: Vec::new(),
             counts: Vec::new(),
-            charged: 0,
+            tokens_charged: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             disconnects: Vec::new(),
             limits,
@@ -138,26 +138,29 @@ impl Hub {
         self.clients.insert(token, self.payers.open(payer));
     }
 
-    /// Handles the lines of a text from a client, until a line makes a client pressing.
+    /// Handles the lines of a text from a client, until a line makes a client pressing, or the
+    /// lines have cost more than `tokens`. A line costs [`TOKENS_PER_LINE`], a list as many lines
+    /// as it has ids; blank lines cost a token for each byte.
     ///
     /// Returns the rest of the text. The loop calls again with it, once it has written to the
-    /// pressing clients.
+    /// pressing clients, and the client has tokens.
     #[inline]
-    pub fn receive<'t>(&mut self, from: Token, text: &'t str, now: Now) -> &'t str {
-        let mut rest = text;
+    pub fn receive<'t>(&mut self, from: Token, text: &'t str, tokens: usize, now: Now) -> &'t str {
+        let (mut rest, mut cost) = (text, 0);
         while !rest.is_empty()
+            && cost <= tokens
             && self.clients.pressing.is_empty()
             && self.clients.get(from).is_some()
         {
             let (line, behind) = Line::first(rest);
             let bytes = rest.len() - behind.len();
             rest = behind;
-            let cost = line.as_ref().map_or(bytes, |line| LINE_BYTES_MIN * line.cost());
-            self.charged += cost.min(bytes) as u64;
+            cost += line.as_ref().map_or(bytes, |line| TOKENS_PER_LINE * line.cost());
             if let Some(line) = line {
                 self.handle_line(from, line, now);
             }
         }
+        self.tokens_charged = self.tokens_charged.wrapping_add(cost);
         if self.clients.get(from).is_some() { rest } else { "" }
     }
 
@@ -288,10 +291,9 @@ impl Hub {
         &self.clients.counters
     }
 
-    /// Returns the number of lines that all clients are charged for: a list counts as many as it
-    /// has ids, and no input more than one for each [`LINE_BYTES_MIN`] bytes.
-    pub fn lines_charged(&self) -> u64 {
-        self.charged / LINE_BYTES_MIN as u64
+    /// Returns the tokens that the lines of all clients have cost so far. The number wraps around.
+    pub fn tokens_charged(&self) -> usize {
+        self.tokens_charged
     }
 
     /// Returns the bytes that wait for all clients.

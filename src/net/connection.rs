@@ -38,20 +38,24 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::limits::{
-    COPIED_BYTES_MAX, DEBT_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, WRITE_STALL,
+    COPIED_BYTES_MAX, DEBT_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, TOKENS_PER_LINE,
+    WRITE_STALL,
 };
 use crate::net::frames::{
     CloseCode, CloseSearch, Input, Message, Opcode, Text, frame_header, put_frame,
 };
 use crate::net::pipe::{Pipe, ReadOutcome, WriteOutcome};
+use crate::net::rate::Bucket;
 use crate::net::stream::Stream;
 use crate::time::Now;
 
 mod deadlines;
+mod postponed;
 mod requests;
 mod shared;
 mod websocket;
 
+pub use postponed::Postponed;
 use requests::Http;
 pub use shared::{Counters, Limits, Shared, View};
 use websocket::WebSocket;
@@ -184,7 +188,8 @@ impl<S: Stream> Connection<S> {
     /// Returns `true` if a read is owed: input may be waiting, and may be read now.
     pub fn wants_read(&self) -> bool {
         let is_pipelined = matches!(&self.state, State::Http(http) if http.pipelined);
-        let is_due = self.pipe.is_readable() || is_pipelined;
+        let is_postponed = matches!(&self.state, State::WebSocket(ws) if ws.has_postponed());
+        let is_due = self.pipe.is_readable() || is_pipelined || is_postponed;
         is_due && self.unsent() == 0 && !self.is_paused() && !self.is_gone()
     }
 
@@ -254,26 +259,55 @@ impl<S: Stream> Connection<S> {
         matches!(&self.state, State::WebSocket(socket) if socket.liveness.has_joined())
     }
 
-    /// Charges the peer for lines, or for frames that brought none. A peer in debt is not read
-    /// until the debt is paid: slower, and nothing is lost.
-    pub fn charge(&mut self, lines: usize, now: Now, shared: &Shared) {
+    /// Charges the peer for input. A peer in debt is not read until the debt is paid: slower, and
+    /// nothing is lost.
+    pub fn charge(&mut self, tokens: usize, now: Now, shared: &Shared) {
         if let (State::WebSocket(socket), Some(rate)) = (&mut self.state, shared.limits.rate) {
-            socket.bucket.take(lines, rate, now.instant);
+            socket.bucket.take(tokens, rate, now.instant);
             socket.is_paused = socket.bucket.is_in_debt(rate, now.instant);
         }
         self.limit_ending(now);
     }
 
+    /// Returns the tokens of the peer. One that has not asked for WebSocket yet has all.
+    pub fn tokens(&self, now: Now, shared: &Shared) -> usize {
+        let Some(rate) = shared.limits.rate else { return usize::MAX };
+        match &self.state {
+            State::WebSocket(socket) => socket.bucket.left(rate, now.instant),
+            _ => Bucket::full(now.instant).left(rate, now.instant),
+        }
+    }
+
+    /// Keeps input that the peer has no tokens for, until it has. If there is no memory for it, the
+    /// connection is closed.
+    pub fn postpone(&mut self, postponed: Postponed, now: Now, shared: &mut Shared) {
+        if let State::WebSocket(socket) = &mut self.state
+            && !socket.postpone(postponed, now, &mut shared.codec)
+        {
+            self.close(CloseCode::TryAgainLater.into(), now, shared);
+        }
+    }
+
+    /// Takes the input that waited for tokens. It has to be handed on before anything is read.
+    pub fn take_postponed(&mut self, shared: &mut Shared) -> Option<Postponed> {
+        match &mut self.state {
+            State::WebSocket(socket) => socket.take_postponed(&mut shared.codec),
+            _ => None,
+        }
+    }
+
     // ---- input ----
 
     /// Reads once, at most as much as `buffer` holds. The caller has to hand the input to
-    /// [`Connection::next`] until that returns `None`.
+    /// [`Connection::next`] until that returns `None`, and then to charge the peer for it. If the
+    /// input is overdrawn, its rest is to be postponed.
     pub fn receive<'b>(
         &mut self,
         buffer: &'b mut [u8],
         now: Now,
         shared: &mut Shared,
     ) -> Input<'b> {
+        let tokens = self.tokens(now, shared);
         let (kept, end) = match &mut self.state {
             // A head is parsed as a whole, so its beginning is put in front of the new input.
             State::Http(http) => {
@@ -286,7 +320,7 @@ impl<S: Stream> Connection<S> {
             _ => (0, buffer.len()),
         };
         let got = self.read(&mut buffer[kept..end], now, shared);
-        Input::new(&mut buffer[..kept + got])
+        Input::new(&mut buffer[..kept + got], tokens)
     }
 
     /// Reads once, and counts the input that the stream keeps because it is not readable yet.
@@ -324,7 +358,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Parses the input; returns the next event, or `None` when the input is used up.
+    /// Parses the input; returns the next event, or `None` when the input is used up or overdrawn.
     pub fn next<'b>(
         &mut self,
         input: &mut Input<'b>,
@@ -362,13 +396,18 @@ impl<S: Stream> Connection<S> {
     ) -> Option<Incoming<'b>> {
         loop {
             let State::WebSocket(socket) = &mut self.state else { return None };
+            if input.is_overdrawn() {
+                return None;
+            }
             // An answer to a close frame begins here: one call appends one answer at most.
             let close_at = self.pipe.out_mut().len();
             match socket.next(input, now, &mut shared.codec, self.pipe.out_mut()) {
                 Ok(Some(Message::Text(text))) => return Some(Incoming::Text(text)),
                 Ok(Some(Message::Binary(bytes))) => return Some(Incoming::Binary(bytes)),
                 // A ping is answered already. A pong has shown by arriving that the peer is alive.
-                Ok(Some(Message::Ping | Message::Pong)) => {}
+                Ok(Some(Message::Ping | Message::Pong | Message::Fragment)) => {
+                    input.spend(TOKENS_PER_LINE);
+                }
                 Ok(Some(Message::Close(code))) => {
                     let mut goodbye = Goodbye::new(End::Closed(code), now, WRITE_STALL);
                     (goodbye.close_at, goodbye.peer_close) = (close_at, CloseSearch::found());

@@ -20,9 +20,7 @@
 //!
 //! The connection of a frame, and the meaning of its message, are not known here.
 
-use std::fmt;
 use std::io::{self, Cursor, ErrorKind, Read, Write};
-use std::ops::Deref;
 
 use tungstenite::error::Error;
 use tungstenite::protocol::frame::FrameHeader;
@@ -35,32 +33,9 @@ use crate::limits::{
 };
 use crate::memory::{Budget, extend_tightly};
 
-/// The unused bytes of one read.
-pub struct Input<'b>(&'b mut [u8]);
+mod input;
 
-impl<'b> Input<'b> {
-    /// Wraps bytes none of which is used yet.
-    pub fn new(bytes: &'b mut [u8]) -> Input<'b> {
-        Input(bytes)
-    }
-
-    /// Returns the unused bytes.
-    pub fn rest(&self) -> &[u8] {
-        self.0
-    }
-
-    /// Uses the next `len` bytes. There have to be as many.
-    pub fn take(&mut self, len: usize) -> &'b mut [u8] {
-        let (taken, rest) = std::mem::take(&mut self.0).split_at_mut(len);
-        self.0 = rest;
-        taken
-    }
-
-    /// Uses all remaining bytes.
-    pub fn take_all(&mut self) -> &'b mut [u8] {
-        std::mem::take(&mut self.0)
-    }
-}
+pub use input::{Input, Text};
 
 /// A whole message, or a control frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,54 +48,10 @@ pub enum Message<'b> {
     Ping,
     /// A pong.
     Pong,
+    /// A frame that completes no message.
+    Fragment,
     /// A close frame: its code, or 1005 if it had none. Its answer is appended to the output.
     Close(u16),
-}
-
-/// A text message: still in the read buffer, or assembled from several frames or reads.
-#[derive(Clone)]
-pub struct Text<'b>(TextBytes<'b>);
-
-#[derive(Clone)]
-enum TextBytes<'b> {
-    /// In the read buffer.
-    InPlace(&'b str),
-    /// In a buffer of its own: the message came in several reads or frames.
-    Assembled(Utf8Bytes),
-}
-
-impl Deref for Text<'_> {
-    type Target = str;
-    fn deref(&self) -> &str {
-        match &self.0 {
-            TextBytes::InPlace(text) => text,
-            TextBytes::Assembled(text) => text,
-        }
-    }
-}
-
-impl fmt::Debug for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<'b> From<&'b str> for Text<'b> {
-    fn from(text: &'b str) -> Text<'b> {
-        Text(TextBytes::InPlace(text))
-    }
-}
-
-impl From<String> for Text<'_> {
-    fn from(text: String) -> Self {
-        Text(TextBytes::Assembled(text.into()))
-    }
-}
-
-impl PartialEq for Text<'_> {
-    fn eq(&self, other: &Text<'_>) -> bool {
-        **self == **other
-    }
 }
 
 /// The kinds of frames that a server sends unasked.
@@ -176,8 +107,6 @@ pub struct Codec {
     message_bytes_max: usize,
     /// Bytes of heads, frames and messages that have not come whole, of all connections.
     pub incomplete: Budget,
-    /// Whole frames so far, of all connections.
-    pub frames: u64,
     spare: Option<Box<Assembler>>,
 }
 
@@ -186,7 +115,7 @@ impl Codec {
     /// connections may take `incomplete_bytes_total` bytes.
     pub fn new(message_bytes_max: usize, incomplete_bytes_total: usize) -> Codec {
         let incomplete = Budget::new(incomplete_bytes_total);
-        Codec { message_bytes_max, incomplete, frames: 0, spare: None }
+        Codec { message_bytes_max, incomplete, spare: None }
     }
 
     /// Returns `true` if incomplete input of `bytes` may grow by `more`.
@@ -251,7 +180,8 @@ impl Shape {
 }
 
 impl Frames {
-    /// Returns the next message that the input completes, or `None` when the input is used up.
+    /// Takes in the next frame that the input completes, and returns its message, or `None` when
+    /// the input is used up.
     /// The answer to a control frame is appended to `out`.
     ///
     /// # Errors
@@ -268,31 +198,19 @@ impl Frames {
             {
                 return text.map(|text| Some(Text::from(text).into()));
             }
-            let message = if self.partial.is_empty() {
+            if self.partial.is_empty() {
                 match self.extent(input.rest(), codec)? {
                     Extent::Frame(shape) if shape.len <= input.rest().len() => {
-                        self.take_frame(input.take(shape.len), shape, codec, out)?
+                        return self.take_frame(input.take(shape.len), shape, codec, out).map(Some);
                     }
-                    _ => {
-                        self.keep(input.take_all(), codec)?;
-                        None
-                    }
+                    _ => self.keep(input.take_all(), codec)?,
                 }
-            } else {
-                match self.complete(input, codec)? {
-                    Some(shape) => {
-                        let frame = self.take_partial(codec);
-                        if self.open.is_none() && shape.is_text() {
-                            codec.frames += 1;
-                            return text_in_frame(frame, shape).map(|text| Some(text.into()));
-                        }
-                        self.take_frame(&frame, shape, codec, out)?
-                    }
-                    None => None,
+            } else if let Some(shape) = self.complete(input, codec)? {
+                let frame = self.take_partial(codec);
+                if self.open.is_none() && shape.is_text() {
+                    return text_in_frame(frame, shape).map(|text| Some(text.into()));
                 }
-            };
-            if message.is_some() {
-                return Ok(message);
+                return self.take_frame(&frame, shape, codec, out).map(Some);
             }
         }
         Ok(None)
@@ -396,13 +314,12 @@ impl Frames {
         shape: Shape,
         codec: &mut Codec,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Message<'static>>, CloseCode> {
-        codec.frames += 1;
+    ) -> Result<Message<'static>, CloseCode> {
         if shape.opcode == OpCode::Control(Control::Close) {
             self.release(codec);
-            return answer_close(frame, shape, out).map(|code| Some(Message::Close(code)));
+            return answer_close(frame, shape, out).map(Message::Close);
         }
-        Ok(self.feed(frame, shape, codec, out)?.map(Message::from))
+        Ok(self.feed(frame, shape, codec, out)?.map_or(Message::Fragment, Message::from))
     }
 
     /// Puts one whole frame through the context it belongs to.
@@ -521,7 +438,6 @@ fn whole_text<'b>(input: &mut Input<'b>, codec: &mut Codec) -> Option<Result<&'b
     if payload > codec.message_bytes_max || header + payload > input.rest().len() {
         return None;
     }
-    codec.frames += 1;
     let (header, payload) = input.take(header + payload).split_at_mut(header);
     unmask(payload, *header.last_chunk()?);
     Some(str::from_utf8(payload).map_err(|_| CloseCode::NotUtf8))
@@ -534,7 +450,7 @@ fn text_in_frame<'b>(mut frame: Vec<u8>, shape: Shape) -> Result<Text<'b>, Close
     // The mask is the last field of a header.
     unmask(payload, *header.last_chunk().ok_or(CloseCode::Protocol)?);
     let text = Utf8Bytes::try_from(Bytes::from(frame).slice(header_len..));
-    text.map(|text| Text(TextBytes::Assembled(text))).map_err(|_| CloseCode::NotUtf8)
+    text.map(Text::from).map_err(|_| CloseCode::NotUtf8)
 }
 
 fn unmask(payload: &mut [u8], mask: [u8; 4]) {
@@ -661,7 +577,7 @@ impl<'b> From<Text<'b>> for Message<'b> {
 impl From<Assembled> for Message<'_> {
     fn from(message: Assembled) -> Self {
         match message {
-            Assembled::Text(text) => Message::Text(Text(TextBytes::Assembled(text))),
+            Assembled::Text(text) => Message::Text(text.into()),
             // Takes the bytes over: nothing else refers to them.
             Assembled::Binary(bytes) => Message::Binary(bytes.into()),
             Assembled::Ping(_) => Message::Ping,

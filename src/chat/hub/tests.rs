@@ -83,7 +83,7 @@ impl Chat {
         let token = self.token(name);
         let mut rest = text;
         while !rest.is_empty() {
-            rest = self.hub.receive(token, rest, self.now);
+            rest = self.hub.receive(token, rest, usize::MAX, self.now);
             self.collect();
         }
     }

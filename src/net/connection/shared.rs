@@ -165,11 +165,6 @@ impl Shared {
     pub fn incomplete_bytes(&self) -> usize {
         self.codec.incomplete.used()
     }
-
-    /// Returns the number of whole frames received, on all connections together.
-    pub fn frames_heard(&self) -> u64 {
-        self.codec.frames
-    }
 }
 
 /// Returns the status code of a response head: three digits behind `HTTP/1.1 `.

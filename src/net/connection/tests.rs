@@ -50,6 +50,9 @@ struct Talk {
     unsent_max: usize,
 }
 
+/// Lines that a peer may send at once; then one a second.
+const BURST: usize = 20_000;
+
 impl Talk {
     /// Creates a connection that was just accepted.
     fn new() -> Talk {
@@ -67,7 +70,7 @@ impl Talk {
             ping: PING,
             timeout: TIMEOUT,
             join_timeout: JOIN_TIMEOUT,
-            rate: Rate::new(1, 1),
+            rate: Rate::new(1, BURST),
         };
         let shared = Shared::new(site, limits);
         let now = Now { instant: Instant::now(), unix_ms: 0 };
@@ -116,10 +119,15 @@ impl Talk {
         }
     }
 
-    /// Reads once, and echoes the messages that the input completes.
+    /// Reads once, unless input waits, and echoes the messages that the input completes.
     fn read(&mut self) {
         let Talk { connection, shared, buffer, now, received, .. } = self;
-        let mut input = connection.receive(buffer, *now, shared);
+        let mut waited = connection.take_postponed(shared);
+        let tokens = connection.tokens(*now, shared);
+        let mut input = match &mut waited {
+            Some(postponed) => Input::new(postponed.parts().1, tokens),
+            None => connection.receive(buffer, *now, shared),
+        };
         while let Some(incoming) = connection.next(&mut input, *now, shared) {
             match &incoming {
                 Incoming::Open(_) | Incoming::Closed => {}
@@ -134,7 +142,13 @@ impl Talk {
                 Incoming::Binary(bytes) => Incoming::Binary(bytes),
             });
         }
-        assert!(connection.is_gone() || input.rest().is_empty(), "input is left behind");
+        let (spent, is_overdrawn) = (input.spent(), input.is_overdrawn());
+        let rest = Postponed::new(None, &mut input);
+        assert!(connection.is_gone() || is_overdrawn || rest.is_empty(), "input is left behind");
+        if !rest.is_empty() {
+            connection.postpone(rest, *now, shared);
+        }
+        connection.charge(spent, *now, shared);
     }
 
     fn flush(&mut self) {

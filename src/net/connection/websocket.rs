@@ -11,6 +11,7 @@
 use std::time::Instant;
 
 use super::Limits;
+use super::postponed::Postponed;
 use crate::limits::MESSAGE_TIMEOUT;
 use crate::net::frames::{CloseCode, CloseSearch, Codec, Frames, Input, Message};
 use crate::net::rate::Bucket;
@@ -20,17 +21,26 @@ use crate::time::Now;
 pub struct WebSocket {
     pub liveness: Liveness,
     /// In a box, because most peers are idle, and this field is in each of them.
-    partial: Option<Box<PartialMessage>>,
+    kept: Option<Box<Kept>>,
     pub bucket: Bucket,
     /// The peer is not read until the debt of its bucket is paid.
     pub is_paused: bool,
 }
 
-/// The beginning of a message.
-struct PartialMessage {
+/// Input that waits for more, or for tokens.
+struct Kept {
+    /// The beginning of a message.
     frames: Frames,
     /// The time of its first byte.
     since: Instant,
+    /// Input that its peer has no tokens for.
+    postponed: Option<Postponed>,
+}
+
+impl Kept {
+    fn is_empty(&self) -> bool {
+        self.frames.is_at_rest() && self.postponed.is_none()
+    }
 }
 
 /// The evidence that the peer is alive.
@@ -90,7 +100,7 @@ impl WebSocket {
     pub fn new(join_by: Instant, now: Now) -> WebSocket {
         WebSocket {
             liveness: Liveness::Joining(join_by),
-            partial: None,
+            kept: None,
             bucket: Bucket::full(now.instant),
             is_paused: false,
         }
@@ -104,43 +114,77 @@ impl WebSocket {
         codec: &mut Codec,
         out: &mut Vec<u8>,
     ) -> Result<Option<Message<'b>>, CloseCode> {
-        match &mut self.partial {
-            Some(partial) => {
-                let result = partial.frames.next(input, codec, out);
-                self.partial.take_if(|partial| partial.frames.is_at_rest());
+        match &mut self.kept {
+            Some(kept) => {
+                let result = kept.frames.next(input, codec, out);
+                self.kept.take_if(|kept| kept.is_empty());
                 result
             }
             None => {
                 let mut frames = Frames::default();
                 let result = frames.next(input, codec, out);
                 if !frames.is_at_rest() {
-                    self.partial = Some(Box::new(PartialMessage { frames, since: now.instant }));
+                    let since = now.instant;
+                    self.kept = Some(Box::new(Kept { frames, since, postponed: None }));
                 }
                 result
             }
         }
     }
 
-    /// Returns the bytes that incomplete input is counted as.
+    /// Returns the bytes that kept input is counted as.
     pub fn incomplete(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.frames.counted())
+        self.kept.as_ref().map_or(0, |kept| {
+            kept.frames.counted() + kept.postponed.as_ref().map_or(0, Postponed::counted)
+        })
     }
 
-    /// Gives incomplete input back to the codec's budget.
+    /// Keeps input that the peer has no tokens for. Returns `false` if there is no memory for it.
+    pub fn postpone(&mut self, postponed: Postponed, now: Now, codec: &mut Codec) -> bool {
+        let counted = postponed.counted();
+        if counted > codec.incomplete.limit(usize::MAX) {
+            return false;
+        }
+        codec.incomplete.take(counted);
+        let kept = self.kept.get_or_insert_with(|| {
+            Box::new(Kept { frames: Frames::default(), since: now.instant, postponed: None })
+        });
+        kept.postponed = Some(postponed);
+        true
+    }
+
+    /// Returns `true` if input waits for tokens.
+    pub fn has_postponed(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.postponed.is_some())
+    }
+
+    /// Takes the input that waited for tokens.
+    pub fn take_postponed(&mut self, codec: &mut Codec) -> Option<Postponed> {
+        let postponed = self.kept.as_mut()?.postponed.take()?;
+        codec.incomplete.give(postponed.counted());
+        self.kept.take_if(|kept| kept.is_empty());
+        Some(postponed)
+    }
+
+    /// Gives kept input back to the codec's budget.
     ///
     /// Returns a search for the peer's close frame behind that input.
     pub fn release(&mut self, codec: &mut Codec) -> CloseSearch {
-        self.partial
+        let postponed = self.take_postponed(codec);
+        let mut search = self
+            .kept
             .take()
-            .map_or_else(CloseSearch::default, |mut partial| partial.frames.release(codec))
+            .map_or_else(CloseSearch::default, |mut kept| kept.frames.release(codec));
+        search.find(postponed.as_ref().map_or(&[], Postponed::rest));
+        search
     }
 
     /// Begins the peer's silence, and the time for its incomplete message, anew: it was not read
     /// for a while.
     pub fn resume_reading(&mut self, now: Now) {
         self.liveness.note_heard(now.instant);
-        if let Some(partial) = &mut self.partial {
-            partial.since = now.instant;
+        if let Some(kept) = &mut self.kept {
+            kept.since = now.instant;
         }
     }
 
@@ -172,19 +216,23 @@ impl WebSocket {
     }
 
     fn message_deadline(&self) -> Option<Instant> {
-        self.partial.as_ref().map(|partial| partial.since + MESSAGE_TIMEOUT)
+        let kept = self.kept.as_ref().filter(|kept| !kept.frames.is_at_rest())?;
+        Some(kept.since + MESSAGE_TIMEOUT)
     }
 
     /// Returns the action that is due, after a deadline has passed.
     pub fn due(&self, now: Now, limits: &Limits) -> Due {
-        let is_late = |partial: &PartialMessage| partial.since + MESSAGE_TIMEOUT <= now.instant;
+        let is_late = self.message_deadline().is_some_and(|at| at <= now.instant);
         let is_in_debt = limits.rate.is_some_and(|rate| self.bucket.is_in_debt(rate, now.instant));
         match self.liveness {
             Liveness::Joining(by) if by <= now.instant => Due::Close,
             _ if self.is_paused && !is_in_debt => Due::Resume,
             Liveness::Joining(_) => Due::Close,
-            _ if self.partial.as_deref().is_some_and(is_late) => Due::Close,
+            _ if is_late => Due::Close,
             Liveness::Heard(_) => Due::Ping,
+            // Its answer is not read before the input that waits. If the peer is dead, the kernel
+            // finds out, because it does not take the ping.
+            Liveness::Pinged(_) if self.has_postponed() => Due::Ping,
             Liveness::Pinged(_) | Liveness::Ending(_) => Due::End,
         }
     }
@@ -199,7 +247,7 @@ mod tests {
     fn websocket_costs_56_bytes() {
         assert_size!(WebSocket = 56: WebSocket {
             liveness: 24 "when it was last heard, or by when it must join",
-            partial: 8 "a pointer: most peers have sent no half message",
+            kept: 8 "a pointer: most peers have sent no half message",
             bucket: 16 "its rate",
             is_paused: 1 "it sent too fast",
         } empty: 7);

@@ -72,6 +72,7 @@ fn owned(message: Message) -> Message<'static> {
         Message::Binary(bytes) => Message::Binary(bytes),
         Message::Ping => Message::Ping,
         Message::Pong => Message::Pong,
+        Message::Fragment => Message::Fragment,
         Message::Close(code) => Message::Close(code),
     }
 }
@@ -99,9 +100,10 @@ impl Client {
     /// Receives the input of one read, until it is used up or the stream is over.
     fn receive(&mut self, bytes: &[u8], codec: &mut Codec) {
         let mut bytes = bytes.to_vec();
-        let mut input = Input::new(&mut bytes);
+        let mut input = Input::new(&mut bytes, usize::MAX);
         while !self.is_over() {
             match self.frames.next(&mut input, codec, &mut self.received.answers) {
+                Ok(Some(Message::Fragment)) => {}
                 Ok(Some(message)) => self.received.messages.push(owned(message)),
                 Ok(None) => return assert!(input.rest().is_empty(), "it stopped too soon"),
                 Err(code) => self.received.refused = Some(code),

@@ -74,7 +74,7 @@ fn hear<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Vec<u8>, Op
     let (mut frames, mut messages, mut answers) = (Frames::default(), Vec::new(), Vec::new());
     for piece in pieces {
         let mut piece = piece.to_vec();
-        let mut input = Input::new(&mut piece);
+        let mut input = Input::new(&mut piece, usize::MAX);
         loop {
             match frames.next(&mut input, &mut codec, &mut answers) {
                 Ok(Some(message)) => messages.push(format!("{message:?}")),

@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use super::shorthand::{check, long};
 use super::*;
 use crate::chat::payers::AccountKey;
-use crate::limits::{BLOCKED_TOTAL, CLAIMS_AT_ONCE, PAYER_SHARES, SEND_BYTES, WATCHED_TOTAL};
+use crate::limits::{
+    BLOCKED_TOTAL, CLAIMS_AT_ONCE, LIST_MAX, PAYER_SHARES, SEND_BYTES, TOKENS_PER_LINE,
+    WATCHED_TOTAL,
+};
 
 /// Lets a client say a text, and returns the lines that it gets.
 fn answers(chat: &mut Chat, name: &str, text: &str) -> Vec<String> {
@@ -60,7 +63,7 @@ fn refusals_say_by_whose_limit_a_message_is_not_held() {
         chat.check("alice lost");
         let token = chat.token("mallory@1");
         for body in bodies {
-            chat.hub.receive(token, &send("alice", &"x".repeat(*body)), chat.now);
+            chat.hub.receive(token, &send("alice", &"x".repeat(*body)), usize::MAX, chat.now);
         }
         String::from_utf8(chat.hub.take_text(token)).expect("UTF-8")
     };
@@ -192,19 +195,21 @@ fn payer_owns_an_eighth_of_all_ids() {
 
 #[test]
 fn line_is_charged_by_the_length_of_its_list() {
-    let check = |text: &str, lines: u64| {
+    let check_tokens = |text: &str, tokens: usize| {
         let mut chat = Chat::new(LIMITS);
         joins(&mut chat, &["alice"]);
-        let before = chat.hub.lines_charged();
+        let before = chat.hub.tokens_charged();
         chat.say("alice", text);
-        assert_eq!(chat.hub.lines_charged() - before, lines, "{text}");
+        assert_eq!(chat.hub.tokens_charged() - before, tokens, "{text}");
     };
+    let check = |text: &str, lines: usize| check_tokens(text, lines * TOKENS_PER_LINE);
     check(&send("bob", "hello"), 1);
     check(r#"{"type":"sing"}"#, 1);
     for kind in ["watch", "unwatch", "block", "unblock"] {
         check(&watch(0..256).replace("watch", kind), 256);
         check(&watch(0..1).replace("watch", kind), 1);
     }
+    check(r#"{"type":"watch","ids":[]}"#, 1);
     // One that is refused is read all the same.
     check(r#"{"type":"watch","ids":["a","b","c d","a"]}"#, 4);
     // The fast parser and the full one count alike.
@@ -217,33 +222,41 @@ fn line_is_charged_by_the_length_of_its_list() {
             check(&ack(mids), lines);
         }
     }
-    check(&"\n".repeat(400), 100);
-    check(&format!("{}\n{}", " ".repeat(399), send("bob", "hello")), 101);
+    check_tokens(&"\n".repeat(400), 400);
+    check_tokens(&format!("{}\n{}", " ".repeat(399), send("bob", "!")), 400 + TOKENS_PER_LINE);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A read is charged with no more than its bytes allow, so its debt has a bound.
+    /// A client is in debt for less than its last line, whatever it sends at once.
     #[test]
-    fn no_input_is_charged_more_than_a_line_for_4_bytes(
-        parts in prop::collection::vec((0usize..8, 1usize..300), 0..50),
+    fn lines_are_heard_until_the_tokens_are_used_up(
+        parts in prop::collection::vec((0usize..7, 1usize..=LIST_MAX), 0..50),
+        tokens in 0..2000 * TOKENS_PER_LINE,
     ) {
         let line = |(kind, n): (usize, usize)| match kind {
-            0 => "1".to_owned(),
-            1 => "\n".repeat(n),
-            2 => " ".repeat(n),
-            3 => r#"{"type":"leave"}"#.replace("leave", "join"),
-            4 => format!(r#"{{"type":"watch","ids":[{}]}}"#, vec![r#""""#; n].join(",")),
-            5 => format!(r#"{{"type":"watch","ids":[{}]}}"#, vec![r#""a""#; n].join(",")),
-            6 => format!(r#"{{"type":"ack","to":"a","mids":[{}]}}"#, vec![r#""a""#; n].join(",")),
+            0 => "\n".repeat(n),
+            1 => " ".repeat(n),
+            2 => r#"{"type":"leave"}"#.replace("leave", "join"),
+            3 => format!(r#"{{"type":"watch","ids":[{}]}}"#, vec![r#""""#; n].join(",")),
+            4 => format!(r#"{{"type":"watch","ids":[{}]}}"#, vec![r#""a""#; n].join(",")),
+            5 => format!(r#"{{"type":"ack","to":"a","mids":[{}]}}"#, vec![r#""a""#; n].join(",")),
             _ => send("a", "x"),
         };
         let text: Vec<String> = parts.into_iter().map(line).collect();
         let text = text.join("\n");
         let mut chat = Chat::of(&["alice"]);
-        let before = chat.hub.lines_charged();
-        chat.say("alice", &text);
-        prop_assert!(chat.hub.lines_charged() - before <= text.len().div_ceil(4) as u64);
+        let alice = chat.token("alice");
+        let before = chat.hub.tokens_charged();
+        let (mut rest, mut cost) = (&*text, 0);
+        while !rest.is_empty() && cost <= tokens {
+            rest = chat.hub.receive(alice, rest, tokens - cost, chat.now);
+            cost = chat.hub.tokens_charged() - before;
+            chat.collect();
+        }
+        prop_assert!(cost <= tokens + LIST_MAX * TOKENS_PER_LINE);
+        let heard = text.strip_suffix(rest);
+        prop_assert!(rest.is_empty() || heard.is_some_and(|heard| heard.ends_with('\n')));
     }
 }

@@ -82,18 +82,18 @@ fn text_is_handled_up_to_the_line_that_presses() {
     let line = send("bob", &"x".repeat(200));
     let text = [&*line; 5].join("\n");
 
-    let rest = chat.hub.receive(alice, &text, chat.now);
+    let rest = chat.hub.receive(alice, &text, usize::MAX, chat.now);
     assert_eq!(rest, [&*line; 3].join("\n"), "two lines are more than 500 bytes");
     assert_eq!(chat.hub.clients.pressing, [bob]);
     assert_eq!(
-        chat.hub.receive(alice, rest, chat.now),
+        chat.hub.receive(alice, rest, usize::MAX, chat.now),
         rest,
         "no line is handled while bob presses"
     );
 
     // A client with a socket that accepts nothing presses with every line.
     chat.hub.clients.pressing.clear();
-    let rest = chat.hub.receive(alice, rest, chat.now);
+    let rest = chat.hub.receive(alice, rest, usize::MAX, chat.now);
     assert_eq!((rest.len(), &*chat.hub.clients.pressing), (2 * line.len() + 1, &[bob][..]));
 
     // After it has accepted all, the rest is handled.
@@ -101,7 +101,7 @@ fn text_is_handled_up_to_the_line_that_presses() {
     let taken = chat.hub.take_text(bob).len();
     assert_eq!(chat.hub.waiting_bytes(), taken);
     chat.hub.written(bob, Vec::new(), 0);
-    assert_eq!(chat.hub.receive(alice, rest, chat.now), "");
+    assert_eq!(chat.hub.receive(alice, rest, usize::MAX, chat.now), "");
 }
 
 #[test]
@@ -109,7 +109,12 @@ fn client_with_lines_is_pending_write_once_until_taken() {
     let mut chat = Chat::of(&["alice", "bob"]);
     let [alice, bob] = ["alice", "bob"].map(|name| chat.token(name));
     for _ in 0..2 {
-        chat.hub.receive(alice, &[send("bob", "1"), send("bob", "2")].join("\n"), chat.now);
+        chat.hub.receive(
+            alice,
+            &[send("bob", "1"), send("bob", "2")].join("\n"),
+            usize::MAX,
+            chat.now,
+        );
         assert_eq!(std::mem::take(&mut chat.hub.clients.pending_write), [bob]);
         chat.hub.take_text(bob);
     }
@@ -136,8 +141,8 @@ fn full_total_refuses_clients_with_most_waiting_first() {
 
     // A client with nothing unsent is not slow; it presses.
     let [alice, erin] = ["alice", "erin"].map(|name| chat.token(name));
-    chat.hub.receive(erin, r#"{"type":"join","id":"erin"}"#, chat.now);
-    chat.hub.receive(alice, &send("erin", &"x".repeat(610)), chat.now);
+    chat.hub.receive(erin, r#"{"type":"join","id":"erin"}"#, usize::MAX, chat.now);
+    chat.hub.receive(alice, &send("erin", &"x".repeat(610)), usize::MAX, chat.now);
     assert_eq!(chat.hub.clients.pressing, [erin]);
 }
 
@@ -155,7 +160,7 @@ fn held_messages_over_the_total_press_one_by_one() {
     // the loop writes it before the next one comes.
     for (n, name) in owners.iter().enumerate() {
         let owner = chat.token(name);
-        chat.hub.receive(alice, &send(name, &"x".repeat(600)), chat.now);
+        chat.hub.receive(alice, &send(name, &"x".repeat(600)), usize::MAX, chat.now);
         assert_eq!(chat.hub.clients.pressing, [owner], "line {n}");
         chat.hub.clients.pressing.clear();
         assert!(chat.hub.waiting_bytes() <= 1000, "{}", chat.hub.waiting_bytes());
@@ -173,16 +178,16 @@ fn waiting_bytes_are_outboxes_and_unsent_bytes() {
     };
     let len = line(1).len();
 
-    chat.hub.receive(alice, &send("bob", "1"), chat.now);
+    chat.hub.receive(alice, &send("bob", "1"), usize::MAX, chat.now);
     assert_eq!(chat.hub.waiting_bytes(), len);
-    chat.hub.receive(alice, &send("bob", "1"), chat.now);
+    chat.hub.receive(alice, &send("bob", "1"), usize::MAX, chat.now);
     assert_eq!(chat.hub.waiting_bytes(), 2 * len + 1);
     assert_eq!(chat.hub.take_text(bob), [line(1), line(2)].join("\n").into_bytes());
     assert_eq!(chat.hub.take_text(bob), b"");
     assert_eq!(chat.hub.waiting_bytes(), 2 * len + 1, "taken, but not sent");
     chat.hub.written(bob, Vec::new(), 7);
     assert_eq!(chat.hub.waiting_bytes(), 7);
-    chat.hub.receive(alice, &send("bob", "1"), chat.now);
+    chat.hub.receive(alice, &send("bob", "1"), usize::MAX, chat.now);
     assert_eq!(chat.hub.waiting_bytes(), 7 + len);
     chat.hub.written(bob, Vec::new(), 0);
     assert_eq!(chat.hub.waiting_bytes(), len);
@@ -199,7 +204,7 @@ fn token_of_a_removed_client_finds_no_client() {
     // At first its key is free, then it belongs to another client.
     for _ in 0..2 {
         let hub = &mut chat.hub;
-        assert_eq!(hub.receive(old, &send("bob", "a ghost"), now), "");
+        assert_eq!(hub.receive(old, &send("bob", "a ghost"), usize::MAX, now), "");
         assert_eq!(hub.take_text(old), b"");
         assert!(!hub.has_joined(old));
         hub.written(old, Vec::new(), 1000);
@@ -209,7 +214,7 @@ fn token_of_a_removed_client_finds_no_client() {
         assert_eq!(hub.waiting_bytes(), 0);
         if hub.clients.get(new).is_none() {
             hub.open(new, None);
-            hub.receive(new, r#"{"type":"join","id":"alice"}"#, chat.now);
+            hub.receive(new, r#"{"type":"join","id":"alice"}"#, usize::MAX, chat.now);
             hub.take_text(new);
             hub.written(new, Vec::new(), 0);
             hub.clients.pending_write.clear();
@@ -243,7 +248,7 @@ fn long_lines_press_early_and_short_ones_or_a_stall_do_not() {
         chat.hub.written(bob, text, unsent);
         let line = send("bob", &"x".repeat(line_len));
         (0..100_000 / line_len).any(|_| {
-            chat.hub.receive(alice, &line, chat.now);
+            chat.hub.receive(alice, &line, usize::MAX, chat.now);
             chat.hub.next_pressing() == Some(bob)
         })
     };

@@ -319,7 +319,7 @@ impl Model {
     fn say(&mut self, slot: usize, line: &str) {
         let Some(connection) = &self.connections[slot] else { return };
         self.hub.clients.pressing.clear();
-        assert_eq!(self.hub.receive(connection.token, line, self.now), "");
+        assert_eq!(self.hub.receive(connection.token, line, usize::MAX, self.now), "");
     }
 
     // ---- the loop ----

@@ -122,7 +122,7 @@ impl Model {
     fn say(&mut self, slot: usize, line: &str) {
         let Some(from) = self.slots[slot] else { return };
         self.hub.clients.pressing.clear();
-        assert_eq!(self.hub.receive(from, line, self.now), "");
+        assert_eq!(self.hub.receive(from, line, usize::MAX, self.now), "");
         if self.peers.contains_key(&from) {
             self.expect(from, &serde_json::from_str(line).expect("JSON"));
         }

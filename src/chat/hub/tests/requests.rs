@@ -245,8 +245,8 @@ fn replaced_connection_never_leaves_its_id_free() {
     let mut chat = Chat::new(LIMITS);
     let join = r#"{"type":"join","id":"alice","key":"0123456789abcdef"}"#;
     let [old, new] = ["old", "new"].map(|name| chat.token(name));
-    chat.hub.receive(old, join, chat.now);
-    chat.hub.receive(new, join, chat.now);
+    chat.hub.receive(old, join, usize::MAX, chat.now);
+    chat.hub.receive(new, join, usize::MAX, chat.now);
     assert!(chat.hub.has_joined(new) && !chat.hub.has_joined(old));
     for _ in 0..3 {
         assert_eq!(chat.hub.client_of(chat.hub.ids["alice"]), Some(new));

@@ -76,6 +76,6 @@ fn time_for_a_message_stops_in_a_stall_and_not_in_debt() {
     let mut talk = Talk::open();
     talk.arrive(frame(FIRST_FRAGMENT, "one"));
     talk.pass(MESSAGE_TIMEOUT / 2);
-    talk.connection.charge(31, talk.now, &talk.shared);
+    talk.connection.charge((BURST + 30) * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.expire_with_1008(MESSAGE_TIMEOUT / 2);
 }

@@ -6,7 +6,7 @@ use super::*;
 fn paused_peer_is_not_pinged_and_is_read_once_debt_is_paid() {
     let mut talk = Talk::open();
     talk.pass(PING - MOMENT);
-    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.connection.charge((BURST + 5) * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.arrive(frame(TEXT, "one"));
     assert!(talk.received.is_empty());
     talk.expire_after(Duration::from_secs(5));
@@ -18,7 +18,7 @@ fn paused_peer_is_not_pinged_and_is_read_once_debt_is_paid() {
 #[test]
 fn pause_has_a_bound_whatever_the_debt() {
     let mut talk = Talk::open();
-    talk.connection.charge(READ_BYTES, talk.now, &talk.shared);
+    talk.connection.charge(READ_BYTES * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.arrive(frame(TEXT, "one"));
     talk.expire_after(DEBT_MAX);
     assert_eq!(talk.received, [text("one")]);
@@ -28,7 +28,7 @@ fn pause_has_a_bound_whatever_the_debt() {
 fn pause_counts_as_silence() {
     let mut talk = Talk::open();
     talk.pass(PING - DEBT_MAX);
-    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.connection.charge((BURST + 5) * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.expire_after(Duration::from_secs(5));
     assert_eq!(talk.deadline(), Some(DEBT_MAX - Duration::from_secs(5)));
 }
@@ -36,7 +36,7 @@ fn pause_counts_as_silence() {
 #[test]
 fn reset_ends_a_paused_connection_at_once() {
     let mut talk = Talk::open();
-    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.connection.charge(2 * BURST * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.arrive(frame(TEXT, "unread"));
     talk.connection.note_failed(&mut talk.shared);
     talk.assert_gone(RESET);
@@ -49,11 +49,11 @@ fn reset_ends_a_paused_connection_at_once() {
 #[test]
 fn paused_peer_that_closed_its_side_is_gone_soon() {
     let mut talk = Talk::open();
-    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.connection.charge(2 * BURST * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.arrive_with_end(frame(TEXT, "unread"));
     talk.pass(DEBT_MAX / 2);
     // The debt is longer than the time that is left.
-    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.connection.charge(2 * BURST * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.expire_after(DEBT_MAX / 2);
     talk.assert_gone(End::Silent);
 }
@@ -63,7 +63,7 @@ fn peer_is_read_only_after_both_its_pause_and_its_stall() {
     let mut talk = Talk::open();
     talk.wire().window = Some(3);
     talk.arrive(frame(TEXT, "one"));
-    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.connection.charge((BURST + 5) * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.arrive(frame(TEXT, "two"));
     talk.pass(Duration::from_secs(4));
     talk.set_window(None);
@@ -75,7 +75,7 @@ fn peer_is_read_only_after_both_its_pause_and_its_stall() {
     let mut talk = Talk::open();
     talk.wire().window = Some(3);
     talk.arrive(frame(TEXT, "one"));
-    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.connection.charge((BURST + 5) * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.arrive(frame(TEXT, "two"));
     talk.expire_after(Duration::from_secs(5));
     assert!(!talk.connection.is_paused());
@@ -86,14 +86,14 @@ fn peer_is_read_only_after_both_its_pause_and_its_stall() {
 #[test]
 fn debt_does_not_extend_the_join_timeout() {
     let mut talk = Talk::joining();
-    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.connection.charge(2 * BURST * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.expire_with_1008(JOIN_TIMEOUT);
 }
 
 #[test]
 fn our_close_frame_ends_a_pause() {
     let mut talk = Talk::open();
-    talk.connection.charge(1000, talk.now, &talk.shared);
+    talk.connection.charge(2 * BURST * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.close(1001);
     talk.visit();
     talk.assert_closing();
@@ -104,7 +104,7 @@ fn our_close_frame_ends_a_pause() {
 #[test]
 fn end_of_stream_is_found_after_a_pause() {
     let mut talk = Talk::open();
-    talk.connection.charge(1 + 5, talk.now, &talk.shared);
+    talk.connection.charge((BURST + 5) * TOKENS_PER_LINE, talk.now, &talk.shared);
     talk.arrive_with_end(frame(TEXT, "last"));
     assert!(talk.received.is_empty());
     talk.expire_after(Duration::from_secs(5));

@@ -1,0 +1,138 @@
+//! From the bytes of one connection to the effects of its lines: a part of `dispatch`.
+//!
+//! **Invariants**
+//! - A client pays for its input with tokens. Input that it has no tokens for waits in its
+//!   connection, so no client takes more of a turn than its tokens, and one line.
+//! - At most one read is made.
+//!
+//! It does not know which connections have input.
+
+use std::net::IpAddr;
+
+use super::{Server, Slot};
+use crate::chat::protocol::CloseCode;
+use crate::limits::{QUEUED_BYTES_MAX, TOKENS_PER_LINE};
+use crate::net::connection::{Incoming, Postponed};
+use crate::net::frames::{Input, Text};
+use crate::net::stream::Stream;
+use crate::time::Now;
+use crate::token::Token;
+
+impl<S: Stream> Server<S> {
+    /// Hands on the input of one connection: what an earlier read left, and then, if there are
+    /// tokens for all of it, that of one read.
+    pub(super) fn receive(&mut self, token: Token, now: Now) {
+        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
+        if let Some(mut postponed) = connection.take_postponed(&mut self.shared) {
+            let tokens = connection.tokens(now, &self.shared);
+            let (text, bytes) = postponed.parts();
+            let mut input = Input::new(bytes, tokens);
+            let text = self.hand_on(token, text, &mut input, now);
+            let (spent, left) = (input.spent(), input.rest().len());
+            postponed.keep(text, left);
+            if self.charge(token, spent, postponed, now) {
+                return;
+            }
+        }
+        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
+        // The input borrows the buffer while other fields of the server change, so it is taken out.
+        let mut buffer = std::mem::take(&mut self.read_buffer);
+        let mut input = connection.receive(&mut buffer, now, &mut self.shared);
+        let text = self.hand_on(token, None, &mut input, now);
+        let spent = input.spent();
+        let rest = Postponed::new(text, &mut input);
+        self.read_buffer = buffer;
+        self.charge(token, spent, rest, now);
+    }
+
+    /// Charges a client for its input, and keeps the rest that it has no tokens for. Returns `true`
+    /// if it is in debt now.
+    fn charge(&mut self, token: Token, spent: usize, rest: Postponed, now: Now) -> bool {
+        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return true };
+        if !rest.is_empty() {
+            connection.postpone(rest, now, &mut self.shared);
+        }
+        connection.charge(spent, now, &self.shared);
+        let is_paused = connection.is_paused();
+        if connection.queued() > QUEUED_BYTES_MAX {
+            self.write(token, now);
+        }
+        is_paused
+    }
+
+    /// Hands on the rest of a text, and then the input behind it, until its client has no tokens
+    /// left. Returns the rest of a text that there are no tokens for.
+    fn hand_on(
+        &mut self,
+        token: Token,
+        text: Option<Text<'static>>,
+        input: &mut Input<'_>,
+        now: Now,
+    ) -> Option<Text<'static>> {
+        let mut incoming = text.map(Incoming::Text);
+        loop {
+            if incoming.is_none() {
+                let connection = &mut self.slots.get_mut(token)?.connection;
+                incoming = connection.next(input, now, &mut self.shared);
+            }
+            match incoming.take()? {
+                Incoming::Open(client) => self.open(token, client),
+                Incoming::Text(mut text) => {
+                    self.hear(token, &mut text, input, now);
+                    if !text.is_empty() {
+                        return Some(text.into_owned());
+                    }
+                }
+                Incoming::Binary(_) => {
+                    self.hub.close(token, CloseCode::Unsupported, now);
+                    self.send_disconnects(now);
+                }
+                Incoming::Closed => self.answer_before_close(token),
+            }
+        }
+    }
+
+    /// Adds a client to the hub. `client` is its address, if a proxy has told it.
+    fn open(&mut self, token: Token, client: Option<IpAddr>) {
+        if client.is_some() {
+            self.shared.addresses.enter(token.key(), client);
+        }
+        self.hub.open(token, self.shared.addresses.payer(token.key()));
+    }
+
+    /// Has the hub hear the lines of a text that there are tokens for. A text costs a line at
+    /// least.
+    fn hear(&mut self, token: Token, text: &mut Text<'_>, input: &mut Input<'_>, now: Now) {
+        let before = self.hub.tokens_charged();
+        while !text.is_empty() && !input.is_overdrawn() {
+            let so_far = self.hub.tokens_charged();
+            let rest = self.hub.receive(token, text, input.tokens_left(), now).len();
+            text.leave(rest);
+            input.spend(self.hub.tokens_charged().wrapping_sub(so_far));
+            self.flush_pressing(now);
+            self.send_disconnects(now);
+        }
+        let cost = self.hub.tokens_charged().wrapping_sub(before);
+        input.spend(TOKENS_PER_LINE.saturating_sub(cost));
+        self.mark_joined(token, now);
+    }
+
+    /// Puts the answers to what a peer sent before its close frame in front of our goodbye.
+    fn answer_before_close(&mut self, token: Token) {
+        let text = self.hub.take_text(token);
+        if !text.is_empty()
+            && let Some(slot) = self.slots.get_mut(token)
+        {
+            slot.connection.send_before_close(&text, &mut self.shared);
+        }
+        self.hub.written(token, text, 0);
+    }
+
+    /// Tells the connection of a client that has joined, so that its join timeout ends.
+    fn mark_joined(&mut self, token: Token, now: Now) {
+        let Some(slot) = self.slots.get_mut(token) else { return };
+        if !slot.connection.has_joined() && self.hub.has_joined(token) {
+            slot.connection.mark_joined(now);
+        }
+    }
+}
