@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{
     COPIED_BYTES_MAX, DEBT_MAX, FRAME_HEADER_BYTES_MAX, HEAD_BYTES_MAX, LINGER, TOKENS_PER_LINE,
-    WRITE_STALL,
+    TOKENS_PER_TURN, WRITE_STALL,
 };
 use crate::net::frames::{
     CloseCode, CloseSearch, Input, Message, Opcode, Text, frame_header, put_frame,
@@ -269,17 +269,18 @@ impl<S: Stream> Connection<S> {
         self.limit_ending(now);
     }
 
-    /// Returns the tokens of the peer. One that has not asked for WebSocket yet has all.
+    /// Returns the tokens that the peer may spend in this turn. One that has not asked for
+    /// WebSocket yet has all.
     pub fn tokens(&self, now: Now, shared: &Shared) -> usize {
-        let Some(rate) = shared.limits.rate else { return usize::MAX };
-        match &self.state {
+        let left = shared.limits.rate.map_or(usize::MAX, |rate| match &self.state {
             State::WebSocket(socket) => socket.bucket.left(rate, now.instant),
             _ => Bucket::full(now.instant).left(rate, now.instant),
-        }
+        });
+        left.min(TOKENS_PER_TURN)
     }
 
-    /// Keeps input that the peer has no tokens for, until it has. If there is no memory for it, the
-    /// connection is closed.
+    /// Keeps input that the peer has no tokens for, until it has, or until the next turn. If there
+    /// is no memory for it, the connection is closed.
     pub fn postpone(&mut self, postponed: Postponed, now: Now, shared: &mut Shared) {
         if let State::WebSocket(socket) = &mut self.state
             && !socket.postpone(postponed, now, &mut shared.codec)

@@ -1,8 +1,8 @@
 //! From the bytes of one connection to the effects of its lines: a part of `dispatch`.
 //!
 //! **Invariants**
-//! - A client pays for its input with tokens. Input that it has no tokens for waits in its
-//!   connection, so no client takes more of a turn than its tokens, and one line.
+//! - A client pays for its input with tokens, of which it may spend some in each turn. Input beyond
+//!   them waits in its connection, so no client takes more of a turn, but for one line.
 //! - At most one read is made.
 //!
 //! It does not know which connections have input.
@@ -30,11 +30,16 @@ impl<S: Stream> Server<S> {
             let text = self.hand_on(token, text, &mut input, now);
             let (spent, left) = (input.spent(), input.rest().len());
             postponed.keep(text, left);
-            if self.charge(token, spent, postponed, now) {
+            let is_used_up = postponed.is_empty();
+            self.charge(token, spent, postponed, now);
+            if !is_used_up {
                 return;
             }
         }
         let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
+        if !connection.wants_read() {
+            return;
+        }
         // The input borrows the buffer while other fields of the server change, so it is taken out.
         let mut buffer = std::mem::take(&mut self.read_buffer);
         let mut input = connection.receive(&mut buffer, now, &mut self.shared);
@@ -45,19 +50,16 @@ impl<S: Stream> Server<S> {
         self.charge(token, spent, rest, now);
     }
 
-    /// Charges a client for its input, and keeps the rest that it has no tokens for. Returns `true`
-    /// if it is in debt now.
-    fn charge(&mut self, token: Token, spent: usize, rest: Postponed, now: Now) -> bool {
-        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return true };
+    /// Charges a client for its input, and keeps the rest that it has no tokens for.
+    fn charge(&mut self, token: Token, spent: usize, rest: Postponed, now: Now) {
+        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
         if !rest.is_empty() {
             connection.postpone(rest, now, &mut self.shared);
         }
         connection.charge(spent, now, &self.shared);
-        let is_paused = connection.is_paused();
         if connection.queued() > QUEUED_BYTES_MAX {
             self.write(token, now);
         }
-        is_paused
     }
 
     /// Hands on the rest of a text, and then the input behind it, until its client has no tokens

@@ -3,8 +3,7 @@
 use std::iter;
 
 use super::*;
-use crate::limits::PRESSING_BYTES;
-use crate::limits::WRITE_STALL;
+use crate::limits::{PRESSING_BYTES, TOKENS_PER_LINE, TOKENS_PER_TURN, WRITE_STALL};
 
 /// Returns this many short lines. Hundreds fit into one read, and each grows on its way, by its
 /// sender, a mid and a time.
@@ -66,18 +65,20 @@ fn reader_is_not_slow_because_others_fill_the_outbox_total() {
     let [alice, bob, last] = play.join(["alice", "bob", "last"]);
     let pairs: Vec<[Client; 2]> =
         (0..20).map(|n| play.join([&*format!("from{n}"), &*format!("to{n}")])).collect();
-    alice.send_text(&flood("bob", 1500));
-    pairs
-        .iter()
-        .enumerate()
-        .for_each(|(n, [from, _])| from.send_text(&flood(&format!("to{n}"), 750)));
+    // As many lines as are heard in a turn.
+    let lines = TOKENS_PER_TURN / TOKENS_PER_LINE;
+    let flood = |to: &str, len: usize| vec![send(to, &"x".repeat(len)); lines].join("\n");
+    alice.send_text(&flood("bob", 150));
+    for (n, [from, _]) in pairs.iter().enumerate() {
+        from.send_text(&flood(&format!("to{n}"), 160));
+    }
     last.send_text(&send("bob", "one line more"));
     let first: Vec<&Client> =
         iter::once(&alice).chain(pairs.iter().map(|[from, _]| from)).collect();
     play.turn_in_order(&[&*first, &[&last]].concat());
 
     let received = bob.receive().join("\n");
-    assert_eq!(received.lines().count(), 1501);
+    assert_eq!(received.lines().count(), lines + 1);
     assert!(received.len() < outbox / 2, "the outbox of bob was less than half full");
     assert_eq!(last.receive(), [""; 0], "no sender gets an error");
     assert!(pairs.iter().all(|[from, to]| from.receive().is_empty() && !to.receive().is_empty()));
