@@ -1,33 +1,118 @@
-//! The build script: it compresses the page, so that the program holds it as it goes over the wire.
+//! The build script: it compresses the page, so that the program holds it as it goes over the wire,
+//! and it writes the tables of `chat/protocol/nfc.rs`, because a library would need 20 times their
+//! memory.
 //!
-//! Each file of `www/` becomes one of the same name in the build's own folder, as gzip (RFC 1952).
-//! Pictures that are compressed already would grow, so they stay as they are.
+//! It does not know who uses its files, which lie in the build's own folder.
 
-use std::path::Path;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::{canonical_combining_class, compose, decompose_canonical};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=www");
     println!("cargo::rerun-if-changed=src/build.rs");
-    let root = env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?;
-    let out = env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;
-    for entry in fs::read_dir(Path::new(&root).join("www"))? {
+    let [root, out] = ["CARGO_MANIFEST_DIR", "OUT_DIR"].map(env::var_os);
+    let root = PathBuf::from(root.ok_or(io::ErrorKind::NotFound)?);
+    let out = PathBuf::from(out.ok_or(io::ErrorKind::NotFound)?);
+    compress(&root.join("www"), &out)?;
+    fs::write(out.join("nfc.rs"), nfc_tables())
+}
+
+/// Writes each file of the page as gzip (RFC 1952), under its own name, and without its comments,
+/// which are a quarter of it. Pictures that are compressed already would grow, so they stay as they
+/// are.
+fn compress(www: &Path, out: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(www)? {
         let path = entry?.path();
         let Some(name) = path.file_name() else { continue };
-        let mut bytes = fs::read(&path)?;
-        if path.extension().is_none_or(|ending| ending != "png") {
-            bytes = gzip(&bytes)?;
-        }
-        fs::write(Path::new(&out).join(name), bytes)?;
+        let content = fs::read(&path)?;
+        let bytes = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("png") => content,
+            Some("js" | "css" | "html") => {
+                let text = String::from_utf8(content).map_err(io::Error::other)?;
+                gzip(without_comments(&text).as_bytes())?
+            }
+            _ => gzip(&content)?,
+        };
+        fs::write(out.join(name), bytes)?;
     }
     Ok(())
+}
+
+/// Empties the lines that are nothing but comments. All other lines stay as they are, at their
+/// numbers, so an error in a browser's console leads to the right line of `www/`.
+fn without_comments(text: &str) -> String {
+    let mut block_end: Option<&str> = None;
+    let line_left = |line: &str| {
+        let trimmed = line.trim();
+        if let Some(end) = block_end {
+            block_end = Some(end).filter(|end| !trimmed.ends_with(*end));
+            return "\n".to_owned();
+        }
+        let end = [("/*", "*/"), ("<!--", "-->")]
+            .into_iter()
+            .find(|(start, _)| trimmed.starts_with(start));
+        match end {
+            Some((_, end)) if !trimmed.contains(end) => block_end = Some(end),
+            Some((_, end)) if trimmed.ends_with(end) => {}
+            _ if trimmed.starts_with("//") => {}
+            _ => return format!("{line}\n"),
+        }
+        "\n".to_owned()
+    };
+    text.lines().map(line_left).collect()
 }
 
 fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     io::copy(&mut &*bytes, &mut encoder)?;
     encoder.finish()
+}
+
+/// Returns the tables of Unicode normalization form C (UAX 15), as Rust.
+fn nfc_tables() -> String {
+    let chars = || '\u{300}'..=char::MAX;
+    let is_hangul = |char: char| ('\u{ac00}'..='\u{d7a3}').contains(&char);
+    let never = chars().filter(|char| char.nfc().ne([*char])).map(|char| (char, 0));
+    let classes = chars().map(|char| (char, canonical_combining_class(char)));
+    let mut text = String::new();
+    push_ranges(&mut text, "NEVER", never);
+    push_ranges(&mut text, "CLASSES", classes.filter(|(_, class)| *class > 0));
+    let mut pairs: Vec<(char, char)> =
+        ('\0'..=char::MAX).filter(|char| !is_hangul(*char)).filter_map(pair).collect();
+    pairs.sort_unstable();
+    text.push_str("const PAIRS: &[(char, char)] = &[");
+    for (first, second) in pairs {
+        write!(text, "({first:?},{second:?}),").expect("a string takes all");
+    }
+    text + "];\n"
+}
+
+/// Returns the two characters that are written as this one in form C, if there are such.
+fn pair(char: char) -> Option<(char, char)> {
+    let mut parts = Vec::new();
+    decompose_canonical(char, |part| parts.push(part));
+    let second = parts.pop()?;
+    let mut first = parts.into_iter().nfc();
+    let pair = (first.next()?, second);
+    (compose(pair.0, pair.1) == Some(char)).then_some(pair)
+}
+
+/// Appends a table of ranges, each with the value that its characters have in common.
+fn push_ranges(text: &mut String, name: &str, values: impl Iterator<Item = (char, u8)>) {
+    let mut ranges: Vec<(char, char, u8)> = Vec::new();
+    for (char, value) in values {
+        match ranges.last_mut() {
+            Some((_, last, known)) if *known == value && *last as u32 + 1 == char as u32 => {
+                *last = char;
+            }
+            _ => ranges.push((char, char, value)),
+        }
+    }
+    writeln!(text, "const {name}: &[(char, char, u8)] = &{ranges:?};").expect("a string takes all");
 }

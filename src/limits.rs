@@ -98,8 +98,9 @@ pub const METRICS_CONNECTIONS_MAX: usize = 4;
 ///
 /// Measured: 425 bytes while it is quiet, 560 with a partial message, with ids of 64 bytes.
 pub const CLIENT_BYTES: usize = 640;
-/// Memory that the subnet of a connection takes, at most: a list entry and a table entry.
-pub const ADDRESS_BYTES: usize = 80;
+/// Memory that the subnet of a connection takes, at most: a list entry of 24 bytes and a table
+/// entry of 25, with the spare capacity of tables that have just grown.
+pub const ADDRESS_BYTES: usize = 106;
 /// Memory of the program itself: code, stacks, lists, and bytes that the allocator cannot use.
 pub const PROGRAM_BYTES: usize = 4 << 20;
 /// Resident memory with a thousand quiet clients, for an operator to compare with the most that is
@@ -116,8 +117,8 @@ pub const LINGER: Duration = Duration::from_secs(2);
 /// is for what a proxy knows of the client's TLS.
 pub const PREAMBLE_BYTES_MAX: usize = 2048;
 /// Connections of trusted proxies that have not sent their whole preamble, at one time. Most send
-/// it with the first packet, so few wait; beyond that the one that has waited longest is dropped.
-pub const PREAMBLES_MAX: usize = 256;
+/// it with the first packet, so few wait; a connection is dropped when so many have come after it.
+pub const PREAMBLES_MAX: usize = 64;
 /// The time for a preamble: that in which a lost packet is sent again, as the protocol recommends.
 pub const PREAMBLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest time for which a client that sent too fast is not read.
@@ -206,7 +207,7 @@ pub const HEADERS_MAX: usize = 64;
 /// keep for one client.
 pub const MESSAGE_BYTES: RangeInclusive<usize> = 512..=16 << 20;
 /// The least value of `--outbox`, in bytes. Half of it takes the lines that one read of short
-/// messages adds, as half of four times `--max-message` takes one long message.
+/// messages adds without a `--rate`, as half of four times `--max-message` takes one long message.
 pub const OUTBOX_BYTES_MIN: usize = 4 * READ_BYTES;
 /// Bytes of incomplete heads and messages, of all connections together. It is more if messages may
 /// be so long that the share of one connection would not hold one

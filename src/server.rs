@@ -251,10 +251,15 @@ impl<S: Stream> Server<S> {
         if is_counted && accepted == Accepted::Taken {
             self.shared.addresses.enter(token.key(), peer);
         }
-        let connection = match kind {
+        let mut connection = match kind {
             SlotKind::Chat | SlotKind::Metrics => Connection::new(stream, view, now, &self.shared),
             SlotKind::Refusal => Connection::refused(stream, now),
         };
+        if self.shared.proxies.forwarding == Some(Forwarding::ProxyProtocol)
+            && let Some(client) = peer
+        {
+            connection.announce(client);
+        }
         let timer = Timer::default();
         slot.insert(Slot { connection, timer, is_on_read_list: false, unsent: 0, kind });
         self.settle(token, now);
@@ -379,8 +384,19 @@ impl<S: Stream> Server<S> {
                 self.shared.set_metrics(text);
             }
             self.receive(token, now);
+            self.count_incomplete(token, now);
         }
         self.settle(token, now);
+    }
+
+    /// Counts the incomplete input of a connection in the part of its address, and ends the
+    /// connection if that has grown too far.
+    fn count_incomplete(&mut self, token: Token, now: Now) {
+        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
+        let bytes = connection.incomplete();
+        if !self.shared.addresses.count_incomplete(token.key(), bytes) {
+            connection.abandon(CloseCode::TryAgainLater.into(), now, &mut self.shared);
+        }
     }
 
     /// Writes at once to clients for which much waits. The rest of the turn may
@@ -521,11 +537,8 @@ impl<S: Stream> Server<S> {
             self.counters.slow += 1;
             slot.connection.abandon(CloseCode::TryAgainLater.into(), now, &mut self.shared);
         }
-        let incomplete = slot.connection.incomplete();
-        if !self.shared.addresses.count_incomplete(token.key(), incomplete) {
-            slot.connection.abandon(CloseCode::TryAgainLater.into(), now, &mut self.shared);
-        }
         if let Some(end) = slot.connection.end() {
+            self.shared.addresses.count_incomplete(token.key(), 0);
             self.hub.disconnected(token, departure(end), now);
         }
         if slot.connection.is_gone() {

@@ -17,6 +17,7 @@ use crate::limits::{ID_BYTES_MAX, MIDS_PER_LINE};
 
 mod fast;
 mod mid;
+mod nfc;
 mod parse;
 mod write;
 
@@ -135,7 +136,8 @@ impl<'a> Line<'a> {
 }
 
 /// The name that a client claims: 1 to 64 bytes of Unicode letters, marks, numbers and
-/// `. _ - @ +`. The first character is not a mark, and none is invisible. Compared byte for byte.
+/// `. _ - @ +`, in normalization form C. The first character is not a mark, and none is invisible.
+/// Compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(Rc<str>);
 
@@ -148,7 +150,10 @@ impl Id {
     /// Returns `true` if `text` has the syntax of an id.
     pub fn is_valid(text: &str) -> bool {
         let first_may_lead = text.chars().next().is_some_and(|first| !is_mark(first));
-        first_may_lead && text.len() <= ID_BYTES_MAX && text.chars().all(may_stand_in_id)
+        first_may_lead
+            && text.len() <= ID_BYTES_MAX
+            && text.chars().all(may_stand_in_id)
+            && nfc::is_nfc(text)
     }
 }
 

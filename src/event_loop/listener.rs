@@ -233,7 +233,7 @@ impl Listener {
             (Accepted::Full, _) => "--max-clients or the limit of open descriptors is reached",
         };
         if let Some(skipped) = server.warnings.admit(now) {
-            let from = peer.map_or("a Unix socket".into(), |peer| peer.to_canonical().to_string());
+            let from = peer.map_or("a proxy".into(), |peer| peer.to_canonical().to_string());
             warn!("no room for more connections from {from}: {reason}{skipped}");
         }
     }
@@ -267,9 +267,10 @@ fn open_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     Ok(socket)
 }
 
-/// Tells in the log that a trusted proxy did not begin with a preamble. One that gave up is no
-/// fault.
+/// Tells in the log that a trusted proxy did not begin with a preamble. A proxy that gave up is no
+/// fault, and only counted.
 pub fn warn_of_preamble(error: &io::Error, now: Now, server: &mut Server<Socket>) {
+    server.counters.accept_failures += 1;
     if error.kind() == ErrorKind::InvalidData
         && let Some(skipped) = server.warnings.admit(now)
     {

@@ -4,8 +4,8 @@
 //! waits here until its preamble is whole, which is then taken off the stream.
 //!
 //! **Invariants**
-//! - At most [`PREAMBLES_MAX`] connections wait, each for [`PREAMBLE_TIMEOUT`] at most, in the
-//!   order in which they came.
+//! - A connection waits for [`PREAMBLE_TIMEOUT`] at most, and no longer than until
+//!   [`PREAMBLES_MAX`] others have come. So no more wait, and their tokens differ.
 //! - The bytes of a preamble are looked at where they lie in the kernel, and read once they are
 //!   whole. No byte behind them is read.
 //!
@@ -65,8 +65,8 @@ impl Preambles {
         mio::Token(TOKEN_MAX - number % PREAMBLES_MAX)
     }
 
-    /// Takes a connection in, to wait for its preamble. If too many wait, the one that has waited
-    /// longest is dropped.
+    /// Takes a connection in, to wait for its preamble. The one that came [`PREAMBLES_MAX`] before
+    /// it is dropped, if it still waits.
     ///
     /// # Errors
     /// If the kernel does not watch it; it is dropped.
@@ -99,8 +99,7 @@ impl Preambles {
         self.waiting.front().map(|first| first.deadline.saturating_duration_since(now))
     }
 
-    /// Returns the next connection with an event whose preamble is whole. One that is late is
-    /// dropped.
+    /// Returns the next connection with an event and a whole preamble. Late ones are dropped.
     ///
     /// # Errors
     /// The stream broke, or its first bytes are no preamble; it is dropped.
@@ -148,7 +147,7 @@ pub fn take_off(stream: &mut TcpStream) -> io::Result<Option<Option<IpAddr>>> {
     match preamble::parse(&bytes[..len]) {
         Preamble::Incomplete => Ok(None),
         Preamble::Complete { used, client } => {
-            // They are in the kernel, so this does not block.
+            // The bytes are in the kernel, so this does not block.
             stream.read_exact(&mut bytes[..used])?;
             Ok(Some(client))
         }

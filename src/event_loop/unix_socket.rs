@@ -10,11 +10,10 @@ use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use log::warn;
-use mio::net::{TcpStream, UnixListener};
+use mio::net::{TcpStream, UnixListener, UnixStream};
 use rustix::fs::Mode;
 use rustix::net::sockopt;
 use rustix::process::umask;
@@ -39,6 +38,7 @@ impl UnixSocket {
     /// # Errors
     /// If a server listens there, if the file is no socket, or if it cannot be made.
     pub fn bind(path: &Path) -> io::Result<UnixSocket> {
+        // Not blocking: a server that hangs has a full backlog, and listens.
         if fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
             && UnixStream::connect(path)
                 .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)

@@ -131,6 +131,13 @@ impl<S: Stream> Connection<S> {
         Connection { pipe: Pipe::new(stream), state: State::Http(http) }
     }
 
+    /// Notes the client that a preamble has told, for the log.
+    pub fn announce(&mut self, client: IpAddr) {
+        if let State::Http(http) = &mut self.state {
+            http.announced = Some(Box::new(client));
+        }
+    }
+
     /// Begins a conversation that has no place: one request is answered, with 503 unless it asks
     /// for a sign of life.
     ///
@@ -272,27 +279,30 @@ impl<S: Stream> Connection<S> {
     /// Returns the tokens that the peer may spend in this turn. One that has not asked for
     /// WebSocket yet has all.
     pub fn tokens(&self, now: Now, shared: &Shared) -> usize {
-        let left = shared.limits.rate.map_or(usize::MAX, |rate| match &self.state {
+        let Some(rate) = shared.limits.rate else { return usize::MAX };
+        let left = match &self.state {
             State::WebSocket(socket) => socket.bucket.left(rate, now.instant),
             _ => Bucket::full(now.instant).left(rate, now.instant),
-        });
+        };
         left.min(TOKENS_PER_TURN)
     }
 
     /// Keeps input that the peer has no tokens for, until it has, or until the next turn. If there
     /// is no memory for it, the connection is closed.
     pub fn postpone(&mut self, postponed: Postponed, now: Now, shared: &mut Shared) {
-        if let State::WebSocket(socket) = &mut self.state
-            && !socket.postpone(postponed, now, &mut shared.codec)
-        {
+        let State::WebSocket(socket) = &mut self.state else { return };
+        if let Err(refused) = socket.postpone(postponed, now, &mut shared.codec) {
             self.close(CloseCode::TryAgainLater.into(), now, shared);
+            if let State::Closing(goodbye) = &mut self.state {
+                goodbye.peer_close.find(refused.rest());
+            }
         }
     }
 
     /// Takes the input that waited for tokens. It has to be handed on before anything is read.
-    pub fn take_postponed(&mut self, shared: &mut Shared) -> Option<Postponed> {
+    pub fn take_postponed(&mut self, now: Now, shared: &mut Shared) -> Option<Postponed> {
         match &mut self.state {
-            State::WebSocket(socket) => socket.take_postponed(&mut shared.codec),
+            State::WebSocket(socket) => socket.take_postponed(now, &mut shared.codec),
             _ => None,
         }
     }

@@ -231,6 +231,9 @@ impl Site {
 
     /// Returns the path below the base; a sign of life is at the root, too, for probes.
     fn path_below<'p>(&self, path: &'p str) -> Result<&'p str, Reply> {
+        if matches!(self.content, Content::Full) {
+            return Ok(path.strip_prefix(self.base.as_str()).unwrap_or(path));
+        }
         match path.strip_prefix(self.base.as_str()) {
             Some(below) if below.starts_with('/') || self.base.is_empty() => Ok(below),
             // Without the slash the page's own addresses would lead elsewhere.

@@ -56,7 +56,7 @@ impl Forwarding {
 pub struct Network {
     /// The address without the bits behind the prefix.
     bits: u128,
-    /// The number of leading bits that addresses of the range have in common.
+    /// The number of leading bits that the addresses of the range have in common.
     prefix: u32,
 }
 
@@ -141,8 +141,9 @@ impl Proxies {
     /// client: a program on the same network as the proxies.
     pub fn client(&self, values: &[&str]) -> Option<IpAddr> {
         let mut client = None;
-        for member in values.iter().rev().flat_map(|value| members(value).into_iter().rev()) {
-            let address = match self.forwarding? {
+        let way = self.forwarding?;
+        for member in values.iter().rev().flat_map(|value| members(value, way).into_iter().rev()) {
+            let address = match way {
                 Forwarding::XForwardedFor => parse_node(member),
                 Forwarding::Forwarded => {
                     parameter(member, "for").and_then(|node| parse_node(&node))
@@ -159,21 +160,42 @@ impl Proxies {
     }
 }
 
-/// Splits the value of a list field at its commas, but not within quotes (RFC 9110, 5.6.1).
-fn members(value: &str) -> Vec<&str> {
-    split_outside_quotes(value, ',').filter(|member| !member.is_empty()).collect()
+/// Splits the value of a list field at its commas. In `Forwarded` a comma may be quoted (RFC 9110,
+/// 5.6.1). If a quote is left open, it is a client's, to take in the member that its proxy has
+/// appended: then no comma counts as quoted.
+fn members(value: &str, way: Forwarding) -> Vec<&str> {
+    let mut quotes = Quotes::default();
+    let is_open = value.chars().fold(false, |_, char| quotes.pass(char));
+    let members: Vec<&str> = if way == Forwarding::Forwarded && !is_open {
+        split_outside_quotes(value, ',').collect()
+    } else {
+        value.split(',').map(|part| part.trim_matches([' ', '\t'])).collect()
+    };
+    members.into_iter().filter(|member| !member.is_empty()).collect()
 }
 
-/// Splits a text at a separator outside of quoted strings (RFC 9110, 5.6.4), and trims the parts.
+/// Follows the quoted strings of a text (RFC 9110, 5.6.4).
+#[derive(Default)]
+struct Quotes {
+    is_open: bool,
+    is_escaped: bool,
+}
+
+impl Quotes {
+    /// Passes one more character. Returns `true` if a quoted string is open behind it.
+    fn pass(&mut self, char: char) -> bool {
+        let is_plain = !std::mem::take(&mut self.is_escaped);
+        self.is_escaped = is_plain && self.is_open && char == '\\';
+        self.is_open ^= is_plain && char == '"';
+        self.is_open
+    }
+}
+
+/// Splits a text at a separator outside of quoted strings, and trims the parts.
 fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    text.split(move |char| {
-        let is_plain = !std::mem::take(&mut is_escaped);
-        is_escaped = is_plain && is_quoted && char == '\\';
-        is_quoted ^= is_plain && char == '"';
-        !is_quoted && char == separator
-    })
-    .map(|part| part.trim_matches([' ', '\t']))
+    let mut quotes = Quotes::default();
+    text.split(move |char| !quotes.pass(char) && char == separator)
+        .map(|part| part.trim_matches([' ', '\t']))
 }
 
 /// Returns the value of a parameter of a `Forwarded` member, without its quotes (RFC 7239, 4).
@@ -276,6 +298,7 @@ mod tests {
             (&["[2001:db8::1]:4711"], "2001:db8::1"),
             (&["::ffff:192.0.2.1"], "192.0.2.1"),
             (&["unknown, 10.0.0.2"], "10.0.0.2"),
+            (&["\", 192.0.2.1"], "192.0.2.1"),
             (&["192.0.2.1, unknown"], "0.0.0.0"),
             (&["192.0.2.1, nonsense:1"], "0.0.0.0"),
             (&["192.0.2.1:x"], "0.0.0.0"),
@@ -301,8 +324,11 @@ mod tests {
             ("for=\"_gazonk\"", "0.0.0.0"),
             ("for=192.0.2.43, proto=http", "0.0.0.0"),
             ("192.0.2.43", "0.0.0.0"),
-            // A client's open quote takes in the member that the proxy appended.
-            ("for=\"198.51.100.9, for=192.0.2.43", "0.0.0.0"),
+            // A client's open quote must not take in the member that its proxy has appended.
+            ("for=\"198.51.100.9, for=192.0.2.43", "192.0.2.43"),
+            ("for=\"198.51.100.9, for=\"[2001:db8::1]\"", "2001:db8::1"),
+            (r#"for="198.51.100.9\, for="192.0.2.43""#, "192.0.2.43"),
+            ("\", for=192.0.2.43", "192.0.2.43"),
         ] {
             check(&proxies, &[value], expected);
         }

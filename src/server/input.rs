@@ -19,20 +19,20 @@ use crate::time::Now;
 use crate::token::Token;
 
 impl<S: Stream> Server<S> {
-    /// Hands on the input of one connection: what an earlier read left, and then, if there are
-    /// tokens for all of it, that of one read.
+    /// Hands on the input of one connection: the rest of an earlier read, and then, if there are
+    /// tokens left, one read.
     pub(super) fn receive(&mut self, token: Token, now: Now) {
         let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
-        if let Some(mut postponed) = connection.take_postponed(&mut self.shared) {
+        if let Some(mut postponed) = connection.take_postponed(now, &mut self.shared) {
             let tokens = connection.tokens(now, &self.shared);
             let (text, bytes) = postponed.parts();
             let mut input = Input::new(bytes, tokens);
             let text = self.hand_on(token, text, &mut input, now);
             let (spent, left) = (input.spent(), input.rest().len());
+            let may_read = !input.is_overdrawn();
             postponed.keep(text, left);
-            let is_used_up = postponed.is_empty();
             self.charge(token, spent, postponed, now);
-            if !is_used_up {
+            if !may_read {
                 return;
             }
         }
@@ -63,7 +63,7 @@ impl<S: Stream> Server<S> {
     }
 
     /// Hands on the rest of a text, and then the input behind it, until its client has no tokens
-    /// left. Returns the rest of a text that there are no tokens for.
+    /// left. Returns the unheard rest of a text.
     fn hand_on(
         &mut self,
         token: Token,
@@ -102,7 +102,7 @@ impl<S: Stream> Server<S> {
         self.hub.open(token, self.shared.addresses.payer(token.key()));
     }
 
-    /// Has the hub hear the lines of a text that there are tokens for. A text costs a line at
+    /// Has the hub hear the lines of a text, until the tokens are used up. A text costs a line at
     /// least.
     fn hear(&mut self, token: Token, text: &mut Text<'_>, input: &mut Input<'_>, now: Now) {
         let before = self.hub.tokens_charged();
@@ -119,7 +119,7 @@ impl<S: Stream> Server<S> {
         self.mark_joined(token, now);
     }
 
-    /// Puts the answers to what a peer sent before its close frame in front of our goodbye.
+    /// Puts the answers to the last lines of a peer in front of our answer to its close frame.
     fn answer_before_close(&mut self, token: Token) {
         let text = self.hub.take_text(token);
         if !text.is_empty()

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use serde_json::json;
 
-use crate::support::{Client, Server};
+use crate::support::{Client, Server, read_head};
 
 const BY_FIELD: [&str; 4] = ["--forwarded", "x-forwarded-for", "--per-address", "2"];
 const BY_PREAMBLE: [&str; 4] = ["--forwarded", "proxy", "--per-address", "2"];
@@ -135,6 +135,31 @@ fn log_names_the_client_and_not_the_proxy() {
     assert!(answer.err().expect("a refusal").starts_with("HTTP/1.1 403 "));
     let line = server.wait_for_log("refused 2001:db8::7: Origin");
     assert!(line.contains("evil.example"), "{line}");
+
+    let server = Server::start(&BY_PREAMBLE);
+    let wire = server.knock();
+    wire.socket().write_all(&preamble("192.0.2.7")).expect("it reads");
+    let fields = "Origin: https://evil.example\r\n";
+    let answer = Client::ask(&server, server.enter(wire), "/ws", fields);
+    assert!(answer.err().expect("a refusal").starts_with("HTTP/1.1 403 "));
+    server.wait_for_log("refused 192.0.2.7: Origin");
+}
+
+#[test]
+fn requests_on_one_connection_are_those_of_different_clients() {
+    let server = Server::start(&BY_FIELD);
+    let _clients: Vec<Client> =
+        (0..2).map(|_| through_field(&server, "192.0.2.1").expect("a place")).collect();
+    let mut wire = server.connect();
+    for (client, status) in [("192.0.2.2", "200"), ("192.0.2.1", "503")] {
+        let request =
+            format!("GET /readyz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\n\r\n");
+        wire.write_all(request.as_bytes()).expect("it reads");
+        let head = read_head(&mut wire);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{client}: {head}");
+        let mut body = [0; 3];
+        wire.read_exact(&mut body).expect("a body");
+    }
 }
 
 #[test]

@@ -289,7 +289,7 @@ fn id_has_letters_marks_numbers_and_five_signs() {
         "1",
         "½",
         "é",
-        "e\u{301}",
+        "ọ\u{301}", // there is no one character for it
         &"x".repeat(64),
     ] {
         assert!(Id::is_valid(good), "{good:?}");
@@ -304,6 +304,7 @@ fn id_has_letters_marks_numbers_and_five_signs() {
         "a/b",
         "\\",
         "😀",
+        "e\u{301}",   // two characters for é
         "\u{301}e",   // a mark in front
         "a\u{200b}",  // zero width space
         "a\u{ad}",    // soft hyphen

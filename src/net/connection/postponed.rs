@@ -5,7 +5,7 @@
 //!
 //! **Invariants**
 //! - The order is kept: first the rest of a text, then the bytes behind its frame.
-//! - No byte is copied more than twice, however often the input goes on: what is used is skipped.
+//! - No byte is copied more than twice, however often the input goes on: used bytes are skipped.
 //!
 //! It does not know tokens.
 
@@ -19,12 +19,14 @@ pub struct Postponed {
     bytes: Vec<u8>,
     /// Bytes at the beginning of `bytes` that are used.
     used: usize,
+    /// A part of it was handed on already, after it had waited.
+    has_waited: bool,
 }
 
 impl Postponed {
     /// Keeps the rest of a text, and the unused input behind it.
     pub fn new(text: Option<Text<'static>>, input: &mut Input<'_>) -> Postponed {
-        Postponed { text, bytes: input.take_all().to_vec(), used: 0 }
+        Postponed { text, bytes: input.take_all().to_vec(), used: 0, has_waited: false }
     }
 
     /// Returns the rest of the text, and the bytes behind it.
@@ -36,6 +38,12 @@ impl Postponed {
     pub fn keep(&mut self, text: Option<Text<'static>>, len: usize) {
         self.text = text;
         self.used = self.bytes.len() - len;
+        self.has_waited = true;
+    }
+
+    /// Returns `true` if it was kept before, and memory counted for it.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// Returns `true` if all is used.
@@ -48,8 +56,10 @@ impl Postponed {
         &self.bytes[self.used..]
     }
 
-    /// Returns the memory in bytes that it takes.
+    /// Returns the memory in bytes that it takes. The buffer of a text that came in fragments may
+    /// be twice as long as the text.
     pub fn counted(&self) -> usize {
-        self.text.as_ref().map_or(0, Text::buffer_len) + self.bytes.len()
+        let text = self.text.as_ref().map_or(0, Text::buffer_len);
+        size_of::<Postponed>() + 2 * text + self.bytes.len()
     }
 }

@@ -9,6 +9,7 @@
 //! The contents of a response are not known here.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use log::Level;
@@ -39,6 +40,8 @@ pub struct Http {
     pub last: Option<End>,
     /// The part of the server that this connection sees.
     pub view: View,
+    /// The client that a preamble has told, for the log. In a box, because few have one.
+    pub announced: Option<Box<IpAddr>>,
 }
 
 /// A response body. It leaves from where it lies.
@@ -59,6 +62,7 @@ impl Http {
             body: None,
             last: None,
             view,
+            announced: None,
         }
     }
 }
@@ -81,7 +85,7 @@ impl<S: Stream> Connection<S> {
         let mut parsed = http::parse(input.rest(), shared.site(view), now.unix_ms);
         let mut client = None;
         if let (View::Proxied, Parsed::Complete { used, .. }) = (view, &parsed) {
-            client = http::forwarded_client(&input.rest()[..*used], &shared.proxies);
+            client = self.forwarded_client(&input.rest()[..*used], shared);
             if shared.addresses.is_full(client) {
                 view = View::Refused;
                 parsed = http::parse(input.rest(), shared.site(view), now.unix_ms);
@@ -96,21 +100,37 @@ impl<S: Stream> Connection<S> {
         input.take(used);
         match answer {
             Answer::Upgrade(response) => {
-                if view == View::Proxied && client.is_none() {
-                    shared.addresses.log_exemption();
-                }
                 self.upgrade(&response, now, shared);
                 Some(Incoming::Open(client))
             }
             Answer::Respond(mut response) => {
                 if let Some(line) = response.log_line.take() {
-                    let client = client.or_else(|| self.pipe.stream().peer_address());
+                    let client = client
+                        .or_else(|| self.announced())
+                        .or_else(|| self.pipe.stream().peer_address());
                     shared.log_refusal(&line, client, now);
                 }
                 self.respond(response, now, shared);
                 self.keep_head(input.take_all(), true, now, shared);
                 None
             }
+        }
+    }
+
+    /// Returns the client that a trusted proxy has told in a request head. A request without one is
+    /// the peer's own.
+    fn forwarded_client(&self, head: &[u8], shared: &mut Shared) -> Option<IpAddr> {
+        http::forwarded_client(head, &shared.proxies).or_else(|| {
+            shared.addresses.log_exemption();
+            self.pipe.stream().peer_address()
+        })
+    }
+
+    /// Returns the client that a preamble has told.
+    fn announced(&self) -> Option<IpAddr> {
+        match &self.state {
+            State::Http(http) => http.announced.as_deref().copied(),
+            _ => None,
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use log::log;
 
-use crate::limits::{OPEN_MESSAGE_BYTES, PAYER_SHARES};
+use crate::limits::{OPEN_MESSAGE_BYTES, PAYER_SHARES, TLS_UNREAD_BYTES_MAX};
 use crate::net::addresses::Addresses;
 use crate::net::frames::Codec;
 use crate::net::http::{LogLine, STATUSES, Site};
@@ -104,8 +104,10 @@ impl Shared {
     /// Returns the shared state of a loop that serves this site.
     pub fn new(site: Site, limits: Limits) -> Shared {
         let codec = Codec::new(limits.message_bytes_max, limits.incomplete_bytes_total);
-        // A payer can always send one message, which counts twice its length in fragments.
-        let incomplete_one = 2 * limits.message_bytes_max + OPEN_MESSAGE_BYTES;
+        // A payer can always send one message: in fragments it counts twice its length, and its
+        // last frame comes behind it.
+        let incomplete_one =
+            3 * limits.message_bytes_max + OPEN_MESSAGE_BYTES + 2 * TLS_UNREAD_BYTES_MAX;
         let incomplete_max = (limits.incomplete_bytes_total / PAYER_SHARES).max(incomplete_one);
         let addresses = Addresses::new(limits.connections_per_address, incomplete_max);
         let metrics = Site::metrics(String::new());

@@ -5,6 +5,8 @@
 //!   the time for its incomplete message.
 //! - A peer in debt is not read either, for [`DEBT_MAX`](crate::limits::DEBT_MAX) at most. Both go
 //!   on, so a dead peer is found in time.
+//! - While input waits for tokens nothing is read, so no pong is. Pings go on: a peer that does not
+//!   take them is found dead by the kernel, after `--timeout` (TCP_USER_TIMEOUT).
 //!
 //! The connection decides how to act on a deadline that has passed.
 
@@ -33,8 +35,8 @@ struct Kept {
     frames: Frames,
     /// The time of its first byte.
     since: Instant,
-    /// Input that its peer has no tokens for.
-    postponed: Option<Postponed>,
+    /// Input that its peer has no tokens for. In a box, because few peers have any.
+    postponed: Option<Box<Postponed>>,
 }
 
 impl Kept {
@@ -135,22 +137,29 @@ impl WebSocket {
     /// Returns the bytes that kept input is counted as.
     pub fn incomplete(&self) -> usize {
         self.kept.as_ref().map_or(0, |kept| {
-            kept.frames.counted() + kept.postponed.as_ref().map_or(0, Postponed::counted)
+            kept.frames.counted()
+                + kept.postponed.as_ref().map_or(0, |postponed| postponed.counted())
         })
     }
 
-    /// Keeps input that the peer has no tokens for. Returns `false` if there is no memory for it.
-    pub fn postpone(&mut self, postponed: Postponed, now: Now, codec: &mut Codec) -> bool {
+    /// Keeps input that the peer has no tokens for. Returns it if there is no memory for it; there
+    /// is for input that was kept before.
+    pub fn postpone(
+        &mut self,
+        postponed: Postponed,
+        now: Now,
+        codec: &mut Codec,
+    ) -> Result<(), Postponed> {
         let counted = postponed.counted();
-        if counted > codec.incomplete.limit(usize::MAX) {
-            return false;
+        if !postponed.has_waited() && counted > codec.incomplete.limit(usize::MAX) {
+            return Err(postponed);
         }
         codec.incomplete.take(counted);
         let kept = self.kept.get_or_insert_with(|| {
             Box::new(Kept { frames: Frames::default(), since: now.instant, postponed: None })
         });
-        kept.postponed = Some(postponed);
-        true
+        kept.postponed = Some(Box::new(postponed));
+        Ok(())
     }
 
     /// Returns `true` if input waits for tokens.
@@ -158,24 +167,27 @@ impl WebSocket {
         self.kept.as_ref().is_some_and(|kept| kept.postponed.is_some())
     }
 
-    /// Takes the input that waited for tokens.
-    pub fn take_postponed(&mut self, codec: &mut Codec) -> Option<Postponed> {
-        let postponed = self.kept.as_mut()?.postponed.take()?;
+    /// Takes the input that waited for tokens. A message that has begun gets its time anew: its
+    /// rest may have waited here.
+    pub fn take_postponed(&mut self, now: Now, codec: &mut Codec) -> Option<Postponed> {
+        let kept = self.kept.as_mut()?;
+        let postponed = kept.postponed.take()?;
+        kept.since = now.instant;
         codec.incomplete.give(postponed.counted());
         self.kept.take_if(|kept| kept.is_empty());
-        Some(postponed)
+        Some(*postponed)
     }
 
     /// Gives kept input back to the codec's budget.
     ///
     /// Returns a search for the peer's close frame behind that input.
     pub fn release(&mut self, codec: &mut Codec) -> CloseSearch {
-        let postponed = self.take_postponed(codec);
-        let mut search = self
-            .kept
-            .take()
-            .map_or_else(CloseSearch::default, |mut kept| kept.frames.release(codec));
-        search.find(postponed.as_ref().map_or(&[], Postponed::rest));
+        let Some(mut kept) = self.kept.take() else { return CloseSearch::default() };
+        let mut search = kept.frames.release(codec);
+        if let Some(postponed) = kept.postponed {
+            codec.incomplete.give(postponed.counted());
+            search.find(postponed.rest());
+        }
         search
     }
 
@@ -197,7 +209,11 @@ impl WebSocket {
         let other = match limits.rate {
             Some(rate) if self.is_paused => {
                 // A message that has begun holds memory, in debt or not.
-                self.bucket.paid_at(rate).into_iter().chain(self.message_deadline()).min()
+                let silent = self.silent_deadline(limits).filter(|_| self.has_postponed());
+                [self.bucket.paid_at(rate), self.message_deadline(), silent]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
             _ if is_stalled => None,
             _ => self.reading_deadline(limits),
@@ -207,32 +223,37 @@ impl WebSocket {
 
     /// The next deadline of a peer that is being read.
     fn reading_deadline(&self, limits: &Limits) -> Option<Instant> {
-        let silent = match self.liveness {
+        self.silent_deadline(limits).into_iter().chain(self.message_deadline()).min()
+    }
+
+    fn silent_deadline(&self, limits: &Limits) -> Option<Instant> {
+        match self.liveness {
             Liveness::Joining(_) | Liveness::Ending(_) => None,
             Liveness::Heard(at) => Some(at + limits.ping),
             Liveness::Pinged(at) => Some(at + (limits.timeout - limits.ping)),
-        };
-        silent.into_iter().chain(self.message_deadline()).min()
+        }
     }
 
     fn message_deadline(&self) -> Option<Instant> {
-        let kept = self.kept.as_ref().filter(|kept| !kept.frames.is_at_rest())?;
-        Some(kept.since + MESSAGE_TIMEOUT)
+        // The rest of the message may be in the input that waits.
+        let kept = self.kept.as_ref()?;
+        let is_due = !kept.frames.is_at_rest() && kept.postponed.is_none();
+        is_due.then(|| kept.since + MESSAGE_TIMEOUT)
     }
 
     /// Returns the action that is due, after a deadline has passed.
     pub fn due(&self, now: Now, limits: &Limits) -> Due {
         let is_late = self.message_deadline().is_some_and(|at| at <= now.instant);
         let is_in_debt = limits.rate.is_some_and(|rate| self.bucket.is_in_debt(rate, now.instant));
+        let is_silent = self.silent_deadline(limits).is_some_and(|at| at <= now.instant);
         match self.liveness {
             Liveness::Joining(by) if by <= now.instant => Due::Close,
+            // Input may wait for longer than the peer may be silent, and its pong behind that.
+            _ if self.has_postponed() && is_silent => Due::Ping,
             _ if self.is_paused && !is_in_debt => Due::Resume,
             Liveness::Joining(_) => Due::Close,
             _ if is_late => Due::Close,
             Liveness::Heard(_) => Due::Ping,
-            // Its answer is not read before the input that waits. If the peer is dead, the kernel
-            // finds out, because it does not take the ping.
-            Liveness::Pinged(_) if self.has_postponed() => Due::Ping,
             Liveness::Pinged(_) | Liveness::Ending(_) => Due::End,
         }
     }

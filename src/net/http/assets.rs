@@ -3,7 +3,8 @@
 //! **Invariants**
 //! - Only names in [`FILES`] are looked up, in the program or in a folder, so no path can lead out
 //!   of either.
-//! - The build script (`src/build.rs`) compresses every file but those that are compressed already.
+//! - The build script (`src/build.rs`) takes the comments out of the files, and compresses every
+//!   file but those that are compressed already.
 //!   A file is decompressed once at most, when the first client without gzip asks for it.
 //!
 //! It does not know requests, nor how a response is written.
@@ -126,7 +127,7 @@ impl Asset {
         self.stored.starts_with(GZIP_MAGIC)
     }
 
-    /// Returns the file's content, as it is in `www/`.
+    /// Returns the file's content, as it is in `www/` but for comments.
     pub fn content(&self) -> &[u8] {
         if !self.is_gzip() {
             return self.stored;
@@ -235,6 +236,23 @@ mod tests {
         plain
     }
 
+    /// Checks that a file is the one in `www/` but for comments, line by line.
+    fn check_lines(name: &str, built: &[u8], there: &[u8]) {
+        if ![".js", ".css", ".html"].iter().any(|ending| name.ends_with(ending)) {
+            return assert!(built == there, "{name}");
+        }
+        let [built, there] = [built, there].map(|bytes| str::from_utf8(bytes).unwrap());
+        assert_eq!(built.lines().count(), there.lines().count(), "{name}");
+        let mut is_in_html_comment = false;
+        for (n, (built, there)) in built.lines().zip(there.lines()).enumerate() {
+            let begins = |start: &&str| there.trim_start().starts_with(start);
+            is_in_html_comment |= begins(&"<!--");
+            let is_comment = is_in_html_comment || ["//", "/*", "*"].iter().any(begins);
+            assert!(built == there || built.is_empty() && is_comment, "{name}, line {}", n + 1);
+            is_in_html_comment &= !there.contains("-->");
+        }
+    }
+
     /// A folder under the system's temporary one, removed when dropped.
     struct Folder(PathBuf);
 
@@ -321,12 +339,12 @@ mod tests {
             let [plain, gzip] = [Coding::Identity, Coding::Gzip]
                 .map(|coding| Files::BuiltIn.find(asset.name, coding).unwrap().unwrap());
             assert_eq!(plain.coding, Coding::Identity);
-            assert!(*plain.bytes == there[..], "{}", asset.name);
             let unpacked = match gzip.coding {
                 Coding::Gzip => gunzip(&gzip.bytes),
                 Coding::Identity => gzip.bytes.to_vec(),
             };
-            assert!(unpacked == there, "{}", asset.name);
+            assert!(unpacked == *plain.bytes, "{}", asset.name);
+            check_lines(asset.name, &unpacked, &there);
             assert_eq!(gzip.coding == Coding::Gzip, gzip.etag != plain.etag, "{}", asset.name);
             assert_eq!((plain.has_gzip, gzip.has_gzip), (asset.is_gzip(), asset.is_gzip()));
             assert!(gzip.bytes.len() <= there.len(), "{} grew", asset.name);

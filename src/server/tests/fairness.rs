@@ -1,7 +1,9 @@
 //! One address that takes as much as it can, over the wire, and the others that go on.
 
 use super::*;
-use crate::limits::{CLAIMS_AT_ONCE, HELD_BYTES, LINE_BYTES_ADDED};
+use crate::limits::{
+    CLAIMS_AT_ONCE, HELD_BYTES, INCOMPLETE_BYTES_TOTAL, LINE_BYTES_ADDED, PAYER_SHARES,
+};
 
 /// An address from which nothing good comes, and others.
 const MALLORY: &str = "192.0.2.1";
@@ -116,4 +118,25 @@ fn lists_are_paid_for_by_their_length() {
     }
     let per_read = READ_BYTES / list.len() * 256;
     assert!(answers <= 1000 + 100 * 10 + per_read, "{answers} ids in ten seconds");
+}
+
+#[test]
+fn address_has_a_part_of_all_incomplete_input() {
+    let mut play = Play::with(400, |config| config.per_address = 0);
+    let part = INCOMPLETE_BYTES_TOTAL / PAYER_SHARES;
+    let begun = &frame(TEXT, &[b'x'; 60_000])[..50_000];
+    let begin = |play: &mut Play, address: &str| {
+        let (client, _) = play.join_from(address, &format!("id{}", play.server.len()));
+        client.send_bytes(begun);
+        play.run();
+        client
+    };
+    let mut clients: Vec<Client> =
+        (0..part / begun.len()).map(|_| begin(&mut play, MALLORY)).collect();
+    assert!(clients.iter().all(|client| !client.is_dropped()));
+    assert!(begin(&mut play, MALLORY).is_dropped(), "one more than its part");
+    assert!(!begin(&mut play, OTHERS[0]).is_dropped());
+    clients.pop().expect("it has some").end();
+    play.run();
+    assert!(!begin(&mut play, MALLORY).is_dropped(), "the part of an ended one is free");
 }

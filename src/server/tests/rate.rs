@@ -74,7 +74,7 @@ fn lists_are_heard_at_the_rate_and_delay_no_others() {
     assert!(ids > 10 * BURST, "{ids}");
     alice.send_text(&lists);
     alice.send_text(&send("bob", "at last"));
-    let (mut seconds, mut heard) = (0, String::new());
+    let (mut seconds, mut pings, mut heard) = (0, 0, String::new());
     while !heard.contains("at last") {
         let before = play.server.hub.tokens_charged();
         bob.send_text(&send("carol", "?"));
@@ -86,14 +86,66 @@ fn lists_are_heard_at_the_rate_and_delay_no_others() {
         // A turn takes her tokens, and one list more.
         let cost = (play.server.hub.tokens_charged() - before) / TOKENS_PER_LINE;
         assert!(cost <= LIST_MAX + if seconds == 0 { BURST } else { RATE } + 2, "{cost}");
-        alice.receive();
+        pings += alice.receive().iter().filter(|frame| *frame == "ping").count();
         play.pass(SECOND);
         seconds += 1;
     }
-    // Longer than a silent client may live: only the kernel can tell whether she still does.
+    // Longer than a silent client may live: her pongs would not be read before. But she is pinged,
+    // so that the kernel finds out if she is dead.
     let expected = (ids - BURST) / RATE;
+    assert!(pings > 1, "{pings} pings");
     assert!(expected > 60 && (expected..expected + 5).contains(&seconds), "{seconds} seconds");
     assert_eq!(play.buffered_bytes(), (0, 0));
+}
+
+#[test]
+fn client_that_is_closed_leaves_none_of_its_waiting_input() {
+    let mut play = play();
+    let [alice, bob] = play.join(["alice", "bob"]);
+    let lines = [vec![send("bob", "?"); BURST + 100].join("\n"), "no request\n".repeat(20)];
+    alice.send_text(&lines.join("\n"));
+    alice.send_text(&send("bob", "unheard"));
+    alice.send_bytes(&frame(OpCode::Control(Control::Close), &1000u16.to_be_bytes()));
+    play.run();
+    assert!(play.server.shared.incomplete_bytes() > 0);
+    while !alice.is_dropped() {
+        wait(&mut play);
+    }
+    let received = bob.receive().join("\n");
+    assert_eq!(received.lines().count(), BURST + 100);
+    assert_eq!(play.buffered_bytes(), (0, 0));
+}
+
+#[test]
+fn order_holds_across_texts_pings_and_fragments_that_wait() {
+    let mut play = play();
+    let [alice, bob] = play.join(["alice", "bob"]);
+    let long = vec![send("bob", "first"); BURST].join("\n");
+    let (start, end) = long.split_at(long.len() / 2);
+    let cont = OpCode::Data(Data::Continue);
+    let input = [
+        frame_of(TEXT, start.as_bytes(), false),
+        frame(OpCode::Control(Control::Ping), b""),
+        frame_of(cont, end.as_bytes(), true),
+        frame(TEXT, send("bob", "second").as_bytes()),
+        frame(OpCode::Control(Control::Ping), b""),
+        frame_of(TEXT, send("bob", "third").as_bytes(), false),
+        frame_of(cont, b"", true),
+    ];
+    alice.send_bytes(&input.concat());
+    play.run();
+    let mut received = bob.receive();
+    while !received.concat().contains("third") {
+        wait(&mut play);
+        received.extend(bob.receive());
+    }
+    let bodies: Vec<String> = received
+        .join("\n")
+        .lines()
+        .filter_map(|line| Some(line.split_once(r#""body":""#)?.1.split('"').next()?.to_owned()))
+        .collect();
+    let expected = [vec!["first"; BURST], vec!["second", "third"]].concat();
+    assert_eq!(bodies, expected);
 }
 
 #[test]
