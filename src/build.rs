@@ -2,7 +2,7 @@
 //! and it writes the tables of `chat/protocol/nfc.rs`, because a library would need 20 times their
 //! memory.
 //!
-//! It does not know who uses its files, which lie in the build's own folder.
+//! It does not know the code that uses its files, which lie in the build's own folder.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

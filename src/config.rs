@@ -35,8 +35,8 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// The most connections at one time.
     pub max_clients: usize,
-    /// The most connections at one time from one IPv4 address or IPv6 /64, but not from this
-    /// machine; 0: no limit.
+    /// The most connections at one time from one IPv4 address or IPv6 /64; 0: no limit. It does not
+    /// apply to connections from this machine, unless a proxy tells the addresses of their clients.
     pub per_address: usize,
     /// The longest WebSocket message from a client, in bytes.
     pub max_message: usize,

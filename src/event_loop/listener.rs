@@ -267,8 +267,8 @@ fn open_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
     Ok(socket)
 }
 
-/// Tells in the log that a trusted proxy did not begin with a preamble. A proxy that gave up is no
-/// fault, and only counted.
+/// Tells in the log that a trusted proxy did not begin with a preamble. A proxy that gave up is
+/// only counted.
 pub fn warn_of_preamble(error: &io::Error, now: Now, server: &mut Server<Socket>) {
     server.counters.accept_failures += 1;
     if error.kind() == ErrorKind::InvalidData

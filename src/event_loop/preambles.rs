@@ -22,8 +22,8 @@ use mio::{Interest, Registry};
 use crate::limits::{PREAMBLE_BYTES_MAX, PREAMBLE_TIMEOUT, PREAMBLES_MAX};
 use crate::net::proxies::preamble::{self, Preamble};
 
-/// The greatest token of a waiting connection. Above it are those of listeners and signals; far
-/// below it are the keys of connections.
+/// The greatest token of a waiting connection. Listeners and signals have greater ones, and
+/// connections of the server far lower ones.
 const TOKEN_MAX: usize = usize::MAX - 16;
 
 /// The waiting connections.
@@ -31,7 +31,7 @@ const TOKEN_MAX: usize = usize::MAX - 16;
 pub struct Preambles {
     /// In the order in which they came, so also of their numbers and deadlines.
     waiting: VecDeque<Waiting>,
-    /// The numbers of those with an event.
+    /// The numbers of connections with an event.
     ready: Vec<usize>,
     /// The number of the next connection.
     next: usize,

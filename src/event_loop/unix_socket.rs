@@ -1,10 +1,10 @@
 //! A listening Unix socket, and the file that names it.
 //!
 //! **Invariants**
-//! - The file belongs to its owner and group: programs of others cannot connect.
+//! - The file has mode 0660: only programs of its owner and its group can connect.
 //! - The file goes with the socket, unless another program has replaced it meanwhile.
 //!
-//! It does not know who connects: the kernel tells no address.
+//! It does not know its peers: the kernel tells no address.
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};

@@ -261,7 +261,7 @@ mod tests {
         assert!(addresses.count_incomplete(1, 40) && addresses.count_incomplete(2, 100));
         assert!(addresses.count_incomplete(3, 1000) && addresses.count_incomplete(99, 1000));
         addresses.leave(0);
-        assert!(addresses.count_incomplete(1, 100), "what left is given back");
+        assert!(addresses.count_incomplete(1, 100), "bytes of an ended connection are free");
         assert!(!addresses.count_incomplete(1, 101));
         assert!(addresses.count_incomplete(1, 101), "it has not grown");
         (1..4).for_each(|key| addresses.leave(key));

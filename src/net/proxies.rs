@@ -10,7 +10,7 @@
 //! - Each proxy appends the peer that *it* saw, so a list of addresses is read from its end: the
 //!   first one that is not a trusted proxy is the client, whatever stands before it.
 //!
-//! It does not know what an address is charged for.
+//! It does not know the limits on an address.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
@@ -137,8 +137,8 @@ impl Proxies {
 
     /// Returns the client's address in the values of the field, one for each line of the field.
     ///
-    /// `None` if they have no member. If all addresses are those of proxies, the first is the
-    /// client: a program on the same network as the proxies.
+    /// `None` if they have no member. If all addresses belong to proxies, the first is the client:
+    /// a program on the same network as the proxies.
     pub fn client(&self, values: &[&str]) -> Option<IpAddr> {
         let mut client = None;
         let way = self.forwarding?;

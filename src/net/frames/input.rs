@@ -3,17 +3,17 @@
 //! **Invariants**
 //! - A text that lies in the read buffer is not copied before its rest has to wait.
 //!
-//! It does not know frames, nor what costs how many tokens.
+//! It does not know frames, nor the price of a line.
 
 use std::fmt;
 use std::ops::Deref;
 
 use tungstenite::Utf8Bytes;
 
-/// The unused bytes of one read, and the tokens of their peer.
+/// The unused bytes of one read, and the tokens that their peer may spend on them.
 pub struct Input<'b> {
     bytes: &'b mut [u8],
-    /// Tokens in the bucket of the peer when it was read.
+    /// Tokens that the peer may spend on it.
     tokens: usize,
     /// Tokens that the input has cost so far.
     spent: usize,
