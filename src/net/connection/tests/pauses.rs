@@ -111,3 +111,33 @@ fn end_of_stream_is_found_after_a_pause() {
     assert_eq!(talk.received, [text("last")]);
     talk.assert_gone(END_OF_STREAM);
 }
+
+/// Returns pings that cost more than a turn's tokens, and the peer's close frame behind them.
+fn pings_and_a_close() -> Vec<u8> {
+    let pings = frame(PING_FRAME, "").repeat(2 * TOKENS_PER_TURN / TOKENS_PER_LINE);
+    [pings, frame(CLOSE, 1000u16.to_be_bytes())].concat()
+}
+
+#[test]
+fn input_that_no_memory_is_left_for_ends_the_connection() {
+    let mut talk = Talk::with_memory(4 * UPGRADE.len());
+    talk.arrive(UPGRADE);
+    talk.taken();
+    talk.arrive(pings_and_a_close());
+    // The peer's close frame is found in the input that was not kept.
+    assert!(talk.taken().ends_with(&close_frame(1013)));
+    assert_eq!(talk.connection.end(), Some(End::Refused(1013)));
+    talk.assert_lingering();
+}
+
+#[test]
+fn close_by_us_finds_the_close_frame_in_input_that_waits() {
+    let mut talk = Talk::open();
+    talk.connection.charge((BURST - 1) * TOKENS_PER_LINE, talk.now, &talk.shared);
+    talk.arrive(pings_and_a_close());
+    assert!(talk.shared.incomplete_bytes() > 0, "it waits");
+    talk.close(1001);
+    talk.visit();
+    talk.assert_lingering();
+    assert_eq!(talk.shared.incomplete_bytes(), 0);
+}
