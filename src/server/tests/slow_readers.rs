@@ -145,6 +145,22 @@ fn unsent_pongs_of_all_connections_are_bounded_together() {
 }
 
 #[test]
+fn unsent_output_that_does_not_grow_is_kept_whatever_others_take() {
+    let mut play = Play::new();
+    play.server.unsent = Budget::new(10_000);
+    let [alice, bob] = play.join(["alice", "bob"]);
+    alice.set_window(1);
+    bob.send_text(&send("alice", &"x".repeat(2000)));
+    play.run();
+    let left = play.server.unsent.left();
+    play.server.unsent.take(left);
+    // An event has the server look at her again.
+    alice.send_text(&send("bob", "not read before her output has left"));
+    play.run();
+    assert!(!alice.is_dropped());
+}
+
+#[test]
 fn client_that_takes_nothing_for_10_seconds_is_dropped() {
     let mut play = Play::new();
     let [alice] = play.join(["alice"]);
