@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits::LINGER;
+use crate::net::proxies::Proxies;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -47,4 +48,46 @@ fn connection_over_the_quota_of_its_address_gets_503() {
     let next = play.connect_from("2001:db8::3");
     play.run();
     assert!(next.read().is_empty());
+}
+
+fn proxies(forwarding: Forwarding) -> Proxies {
+    Proxies { forwarding: Some(forwarding), trusted: Vec::new() }
+}
+
+#[test]
+fn connection_of_a_proxy_counts_for_the_client_that_it_tells() {
+    let mut play = Play::with(100, |config| config.per_address = 1);
+    play.server.shared.proxies = proxies(Forwarding::XForwardedFor);
+    let mut ask = |peer: &str, client: &str| {
+        let connection = play.connect_from(peer);
+        let field = format!("X-Forwarded-For: {client}\r\n\r\n");
+        connection
+            .send_bytes(HANDSHAKE.replacen("\r\n\r\n", &format!("\r\n{field}"), 1).as_bytes());
+        play.run();
+        let answer = String::from_utf8_lossy(&connection.read()).into_owned();
+        (connection, answer.contains("101 Switching"))
+    };
+    let (first, upgraded) = ask("127.0.0.1", "192.0.2.1");
+    assert!(upgraded);
+    assert!(!ask("127.0.0.1", "192.0.2.1").1, "its second connection");
+    assert!(ask("127.0.0.1", "192.0.2.2").1, "another client of the same proxy");
+    // Its own address counts for a peer that is not trusted, whatever it tells.
+    assert!(ask("198.51.100.1", "192.0.2.3").1);
+    assert!(!ask("198.51.100.1", "192.0.2.4").1);
+    first.end();
+    assert!(ask("127.0.0.1", "192.0.2.9").1);
+    assert!(ask("127.0.0.1", "192.0.2.1").1, "the place of the first is free");
+}
+
+#[test]
+fn preamble_is_expected_of_trusted_proxies_to_the_page_only() {
+    let mut play = Play::new();
+    let [trusted, other] = ["127.0.0.1", "192.0.2.1"].map(|peer| peer.parse().ok());
+    let expects = |play: &Play, peer, view| play.server.expects_preamble(peer, view);
+    assert!(!expects(&play, trusted, View::Page));
+    play.server.shared.proxies = proxies(Forwarding::XForwardedFor);
+    assert!(!expects(&play, trusted, View::Page));
+    play.server.shared.proxies = proxies(Forwarding::ProxyProtocol);
+    assert!(expects(&play, trusted, View::Page) && expects(&play, None, View::Redirect));
+    assert!(!expects(&play, other, View::Page) && !expects(&play, trusted, View::Metrics));
 }
