@@ -145,7 +145,7 @@ fn unsent_pongs_of_all_connections_are_bounded_together() {
 }
 
 #[test]
-fn unsent_output_that_does_not_grow_is_kept_whatever_others_take() {
+fn unsent_output_that_does_not_grow_is_kept_in_any_case() {
     let mut play = Play::new();
     play.server.unsent = Budget::new(10_000);
     let [alice, bob] = play.join(["alice", "bob"]);

@@ -1,5 +1,5 @@
-//! The parsers of request heads, of the addresses in them, and of preambles, given their input whole
-//! and in pieces.
+//! The parsers of request heads, of the addresses in them, and of preambles, given their input
+//! whole and in pieces.
 
 use std::net::IpAddr;
 
