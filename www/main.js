@@ -49,6 +49,7 @@ const socket = new Socket({
 	opened: () => store.opened(),
 	received: (lines) => store.received(lines),
 	closed,
+	awaitsAnswer: () => store.awaitsAnswer,
 	probe: () => store.probe(),
 });
 

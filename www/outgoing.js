@@ -127,6 +127,11 @@ export class Outgoing {
 		else this.#parked.set(message.peer, [message]);
 	}
 
+	/** Returns `true` if the server has to answer a message. */
+	get awaitsAnswer() {
+		return this.#unanswered.size > 0;
+	}
+
 	repeatUnanswered() {
 		for (const message of this.#unanswered.values()) this.#outside.say(sendLine(message));
 		this.#sayWaiting();

@@ -38,6 +38,7 @@ export class Store {
 	/** @type {BoundedMap<string, true>} */
 	#known = new BoundedMap(KNOWN_MAX);
 	#joins = 0;
+	#isProbing = false;
 	/** Stands in lines that are only measured. */
 	#anyRef;
 
@@ -311,7 +312,15 @@ export class Store {
 	/** Says a line that the server answers at any time. */
 	probe() {
 		const { connection, id } = this.state;
-		if (connection === "joined") this.#outside.say({ type: "watch", ids: [id] });
+		if (connection !== "joined") return;
+		this.#isProbing = true;
+		this.#outside.say({ type: "watch", ids: [id] });
+	}
+
+	/** Returns `true` if the server has to answer: our `join`, a message or a probe. */
+	get awaitsAnswer() {
+		const isJoined = this.state.connection === "joined";
+		return !isJoined || this.#isProbing || this.#outgoing.awaitsAnswer;
 	}
 
 	/** @param {number} code of the close */
@@ -329,6 +338,7 @@ export class Store {
 	}
 
 	#disconnected() {
+		this.#isProbing = false;
 		this.#outgoing.disconnected();
 		this.#signals.disconnected();
 	}
@@ -402,6 +412,7 @@ export class Store {
 
 	/** @param {PresenceLine} line */
 	#presence(line) {
+		if (line.id === this.state.id) this.#isProbing = false;
 		const conversation = this.#signals.presence(line);
 		if (!conversation) return;
 		this.#outgoing.peerReturned(line.id);

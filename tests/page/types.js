@@ -255,6 +255,7 @@
  * @property {() => void} opened
  * @property {(lines: ServerLine[]) => void} received is given all lines of one text
  * @property {(code: number, wasOpen: boolean) => void} closed is given the close code
+ * @property {() => boolean} awaitsAnswer returns true if the server has to answer a line
  * @property {() => void} probe says a line that the server answers
  */
 
