@@ -37,6 +37,12 @@ export class Conversations {
 		return this.#state.conversations.get(this.#state.openPeer);
 	}
 
+	/** Returns `true` if the peer has been here: messages came, or arrived. @param {string} peer */
+	hasMet(peer) {
+		const { messages, readTo } = this.#state.conversations.get(peer) ?? newConversation(peer);
+		return readTo > 0 || messages.some(({ mine, state }) => !mine || state === "delivered");
+	}
+
 	/** @param {string} peer */
 	open(peer) {
 		if (peer === this.#state.openPeer) return;

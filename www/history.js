@@ -12,7 +12,7 @@ const VERSION = 1;
 const STORES = ["conversations", "messages", "mids"];
 
 /** States that may still change. */
-const OPEN_STATES = ["sending", "sent", "doubtful"];
+const OPEN_STATES = ["sending", "waiting", "sent", "doubtful"];
 
 /**
  * Opens the storage. Rejects if the browser keeps nothing.

@@ -48,7 +48,14 @@ export class Store {
 		this.#outside = outside;
 		this.#anyRef = outside.newRef();
 		this.state = newState(outside.settings);
-		this.#outgoing = new Outgoing({ ...outside, unsaved });
+		const { conversations } = this.state;
+		this.#outgoing = new Outgoing({
+			...outside,
+			unsaved,
+			isOnline: (peer) => conversations.get(peer)?.presence === "online",
+			/** @param {string} peer @returns {boolean} */
+			hasMet: (peer) => this.#conversations.hasMet(peer),
+		});
 		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
 		this.#identity = new Identity(this.state, parts);
 		this.#conversations = new Conversations(this.state, parts);
@@ -230,7 +237,7 @@ export class Store {
 		return this.#outgoing.bytesLeft({ peer, body, ref: this.#anyRef });
 	}
 
-	/** @param {OutgoingMessage} message one that failed, or may be lost */
+	/** @param {OutgoingMessage} message one that failed, may be lost, or was withdrawn */
 	retry(message) {
 		message.state = "sending";
 		message.ref = this.#outside.newRef();
@@ -257,6 +264,12 @@ export class Store {
 		current.blocked = blocked;
 		this.#unsaved.addConversation(current);
 		this.#sayIds(blocked ? "block" : "unblock", [current]);
+	/** @param {OutgoingMessage} message one that waits for its peer */
+	withdraw(message) {
+		this.#outgoing.withdraw(message);
+		this.#changed();
+	}
+
 		this.#changed();
 	}
 

@@ -50,6 +50,10 @@ export class View {
 				store.retry(message);
 				ui.message.focus();
 			},
+			withdraw(message) {
+				store.withdraw(message);
+				ui.message.focus();
+			},
 		});
 		fillWords(words, words.language);
 		bindGestures({

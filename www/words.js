@@ -46,6 +46,8 @@ const ENGLISH = {
 	yesterday: "Yesterday",
 	unsupported: "Unsupported message",
 	retry: "Retry",
+	withdraw: "Withdraw",
+	waits: (peer, since) => ` for ${peer} since ${since}`,
 	own: "You",
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `New message from ${peer}`,
@@ -53,6 +55,8 @@ const ENGLISH = {
 	states: {
 		received: "",
 		sending: "Sending",
+		waiting: "Waiting",
+		withdrawn: "Withdrawn",
 		sent: "Sent",
 		delivered: "Delivered",
 		read: "Read",
@@ -104,7 +108,6 @@ const ENGLISH = {
 		slow: ({ to }) => `${to} couldn’t keep up and was disconnected`,
 		full: ({ to }) => `too much is waiting for ${to} already; try again later`,
 		too_many: ({ text }) => `You’ve reached a limit of the server: ${text}`,
-		expired: ({ to }) => `${to} left, or didn’t come back in time`,
 		forgotten: () => "the server lost track of it, so it may or may not have arrived",
 		forgotten_all: () =>
 			"The server restarted, or you were away too long. Messages not marked Delivered may be lost.",
@@ -157,6 +160,8 @@ const GERMAN = {
 	yesterday: "Gestern",
 	unsupported: "Diese Nachricht lässt sich nicht anzeigen",
 	retry: "Erneut senden",
+	withdraw: "Zurückziehen",
+	waits: (peer, since) => ` auf ${peer} seit ${since}`,
 	own: "Du",
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `Neue Nachricht von ${peer}`,
@@ -164,6 +169,8 @@ const GERMAN = {
 	states: {
 		received: "",
 		sending: "Wird gesendet",
+		waiting: "Wartet",
+		withdrawn: "Zurückgezogen",
 		sent: "Gesendet",
 		delivered: "Zugestellt",
 		read: "Gelesen",
@@ -218,7 +225,6 @@ const GERMAN = {
 		slow: ({ to }) => `${to} kam nicht nach und wurde getrennt`,
 		full: ({ to }) => `für ${to} wartet schon zu viel; versuch es später`,
 		too_many: ({ text }) => `Eine Grenze des Servers ist erreicht: ${text}`,
-		expired: ({ to }) => `${to} ist gegangen oder kam nicht rechtzeitig zurück`,
 		forgotten: () => "der Server weiß nicht mehr, ob sie angekommen ist",
 		forgotten_all: () =>
 			"Der Server wurde neu gestartet, oder du warst zu lange weg. "

@@ -46,10 +46,12 @@
 
 /**
  * - "sending": the server has not answered, or does not have the message yet.
+ * - "waiting": the message has not arrived, and goes again when its peer is back.
  * - "sent": the server has the message, and will tell its fate.
- * - "delivered", "failed": the two fates.
+ * - "delivered", "failed", "withdrawn": the fates.
  * - "doubtful": the message was sent, and the server has forgotten its fate.
- * @typedef {"sending" | "sent" | "delivered" | "failed" | "doubtful"} OutgoingState
+ * @typedef {"sending" | "waiting" | "sent" | "delivered" | "failed" | "doubtful"
+ *   | "withdrawn"} OutgoingState
  */
 
 /**
@@ -175,7 +177,8 @@
 
 /** @typedef {Pick<PartOutside, "later" | "changed">} IdentityOutside */
 /**
- * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved">} OutgoingOutside
+ * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved"> & {
+ *   isOnline: (peer: string) => boolean, hasMet: (peer: string) => boolean }} OutgoingOutside
  */
 
 // ---- Lines, as the protocol has them
@@ -269,7 +272,7 @@
  *   | "messages" | "more" | "newHere" | "noConversation" | "noConversations" | "notify"
  *   | "notifyText" | "offline" | "online" | "open" | "own" | "request" | "retry" | "send"
  *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "typing"
- *   | "unblock" | "unsupported" | "useHere" | "yesterday" | "you" | "yourId"} PlainWord
+ *   | "unblock" | "unsupported" | "useHere" | "withdraw" | "yesterday" | "you" | "yourId"} PlainWord
  */
 
 /**
@@ -288,6 +291,7 @@
  * @typedef {Record<PlainWord, string> & Record<CountWord, (count: number) => string>
  *   & Record<IdWord, (id: string) => string> & {
  *   announce: (peer: string, text: string) => string,
+ *   waits: (peer: string, since: string) => string,
  *   states: Record<Message["state"] | "read", string>,
  *   reconnecting: Record<Outage, string>,
  *   reasons: Record<string, (reason: Reason) => string>,
@@ -356,6 +360,7 @@
  * @property {Words} words
  * @property {Dates} dates
  * @property {(message: OutgoingMessage) => void} retry
+ * @property {(message: OutgoingMessage) => void} withdraw
  * @property {(message: Message) => void} seen the messages up to this one have been in view
  * @property {() => void} loadEarlier
  */
