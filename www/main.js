@@ -10,7 +10,7 @@
 import { Attention } from "./attention.js";
 import { BackButton } from "./back.js";
 import { findElements } from "./dom.js";
-import { openHistory } from "./history.js";
+import { MessageHistory } from "./history.js";
 import { randomHex, Remembered } from "./remembered.js";
 import { SavePump } from "./saving.js";
 import { Delay, Socket, socketUrl, SUBPROTOCOL } from "./socket.js";
@@ -57,9 +57,9 @@ const tab = new Tab(navigator.locks, () => store.replaced(), clock);
 const back = new BackButton(store);
 const attention = new Attention(store, words, findElements().icon);
 
-/** Resolves to `null` where the browser keeps nothing. */
-const opening = openHistory(globalThis.indexedDB, KNOWN_MAX).catch(() => null);
-const pump = new SavePump(store, opening);
+// A browser that keeps no cookies keeps nothing else either, but may only say so late.
+const databases = () => (navigator.cookieEnabled ? globalThis.indexedDB : undefined);
+const pump = new SavePump(store, new MessageHistory(databases, KNOWN_MAX), clock);
 
 const view = new View({
 	store,
@@ -138,16 +138,14 @@ function render() {
 
 /** @param {string} id @param {boolean} take */
 async function prepare(id, take) {
-	if (!(await tab.claim(id, take))) return store.claimedElsewhere(id);
-	const kept = await opening;
-	store.restored(id, await kept?.load(id).catch(() => undefined));
+	if (await tab.claim(id, take)) pump.load(id);
+	else store.claimedElsewhere(id);
 }
 
 /** @param {string} peer @param {number} before @param {number} count */
 async function load(peer, before, count) {
 	const { id } = state;
-	const kept = await opening;
-	const page = await kept?.page(id, peer, before, count).catch(() => undefined);
+	const page = await pump.page(id, peer, before, count);
 	if (id === state.id) store.loaded(peer, page?.messages ?? [], page?.earlier ?? false);
 }
 
@@ -199,6 +197,5 @@ async function forget() {
 	const { id } = state;
 	store.giveUp();
 	remembered.forgetKey(id);
-	const kept = await opening;
-	await kept?.forget(id).catch(() => {});
+	await pump.forget(id);
 }

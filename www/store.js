@@ -39,6 +39,10 @@ export class Store {
 	#known = new BoundedMap(KNOWN_MAX);
 	#joins = 0;
 	#isProbing = false;
+	/** The storage has answered, so the conversations here are those that are kept. */
+	#isLoaded = false;
+	/** The server's last one. @type {JoinedLine} */
+	#joinedLine = { type: "joined", resumed: false, max_message: 0 };
 	/** Stands in lines that are only measured. */
 	#anyRef;
 
@@ -89,27 +93,38 @@ export class Store {
 		this.#outside.prepare(id, take);
 	}
 
+	/** The storage has not answered yet: goes on without it, until it does. @param {string} id */
+	goOn(id) {
+		if (!this.#identity.isPreparing(id)) return;
+		this.#identity.prepared();
+		this.#changed();
+	}
+
 	/**
-	 * Takes up the kept messages, if the browser keeps any.
+	 * Takes up the kept messages, if the browser keeps any. They may come late.
 	 * @param {string} id @param {Kept} [kept]
 	 */
 	restored(id, kept) {
-		if (!this.#identity.isPreparing(id)) return;
+		if (id !== this.state.id || !(this.#identity.isPreparing(id) || this.wanted)) return;
 		this.state.kept = Boolean(kept);
+		this.#warn("unkept", kept ? null : {});
 		if (kept) this.#restore(kept);
-		else this.state.alert = { code: "unkept" };
 		this.#identity.prepared();
 		this.#changed();
 	}
 
 	/** @param {Kept} kept */
 	#restore({ conversations, open, mids }) {
-		const { openPeer } = this.state;
-		this.#forget();
+		const { openPeer, connection } = this.state;
+		// Another tab may have written since then.
+		if (this.#isLoaded) this.#forget();
+		this.#isLoaded = true;
 		this.#outgoing.restore(open);
+		this.#conversations.drop(new Set(mids.filter((mid) => this.#known.has(mid))));
 		for (const mid of mids) this.#known.set(mid, true);
 		this.#conversations.restore(conversations);
-		if (openPeer) this.#conversations.open(openPeer);
+		if (openPeer) this.#conversations.reopen(openPeer);
+		if (connection === "joined") this.#begun({ ...this.#joinedLine, resumed: true });
 	}
 
 	/** Another tab has the id, and we did not take it. @param {string} id */
@@ -142,6 +157,7 @@ export class Store {
 	#forget() {
 		for (const part of [this.#conversations, this.#outgoing, this.#unsaved]) part.forget();
 		this.#known.clear();
+		this.#isLoaded = false;
 	}
 
 	// ---- gestures and browser events
@@ -248,6 +264,12 @@ export class Store {
 		this.#changed();
 	}
 
+	/** @param {OutgoingMessage} message one that waits for its peer */
+	withdraw(message) {
+		this.#outgoing.withdraw(message);
+		this.#changed();
+	}
+
 	accept() {
 		const { current } = this;
 		if (!current) return;
@@ -264,12 +286,6 @@ export class Store {
 		current.blocked = blocked;
 		this.#unsaved.addConversation(current);
 		this.#sayIds(blocked ? "block" : "unblock", [current]);
-	/** @param {OutgoingMessage} message one that waits for its peer */
-	withdraw(message) {
-		this.#outgoing.withdraw(message);
-		this.#changed();
-	}
-
 		this.#changed();
 	}
 
@@ -382,9 +398,15 @@ export class Store {
 	/** @param {JoinedLine} line */
 	#joined(line) {
 		this.#identity.enter("joined");
-		if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
+		this.#joinedLine = line;
 		this.#startReturnGrace();
 		this.#signals.connected();
+		this.#begun(line);
+	}
+
+	/** The server hears of our conversations. @param {JoinedLine} line */
+	#begun(line) {
+		if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
 		const conversations = [...this.state.conversations.values()];
 		this.#sayIds("watch", conversations);
 		// The server forgets blocks with the id.
@@ -448,7 +470,14 @@ export class Store {
 		return this.#unsaved.take(this.state.id);
 	}
 
-	/** Acknowledges the messages of a batch: it is kept, or cannot be. @param {Batch} batch */
+	get hasUnsaved() {
+		return !this.#unsaved.isEmpty;
+	}
+
+	/**
+	 * Acknowledges the messages of a batch: it is kept, or cannot be.
+	 * @param {Pick<Batch, "id" | "acks">} batch
+	 */
 	saved({ id, acks }) {
 		if (this.state.connection !== "joined" || id !== this.state.id) return;
 		for (const [to, all] of acks) {
@@ -458,10 +487,23 @@ export class Store {
 		}
 	}
 
-	/** The browser keeps nothing any more. */
+	/** Acknowledges the messages that wait for the storage, and leaves them waiting. */
+	acknowledge() {
+		this.saved({ id: this.state.id, acks: this.#unsaved.takeAcks() });
+	}
+
+	/** The storage does not come back, at least not soon. */
 	unkept() {
 		if (!this.state.kept) return;
 		this.state.kept = false;
 		this.setAlert({ code: "unkept" });
+	}
+
+	/** The storage is back. */
+	keptAgain() {
+		if (this.state.kept) return;
+		this.state.kept = true;
+		this.#warn("unkept", null);
+		this.#changed();
 	}
 }
