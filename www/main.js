@@ -53,7 +53,12 @@ const socket = new Socket({
 	probe: () => store.probe(),
 });
 
-const tab = new Tab(navigator.locks, () => store.replaced(), clock);
+const tab = new Tab({
+	locks: navigator.locks,
+	openChannel: (name) => new BroadcastChannel(name),
+	lost: () => store.replaced(),
+	clock,
+});
 const back = new BackButton(store);
 const attention = new Attention(store, words, findElements().icon);
 
@@ -92,15 +97,25 @@ addEventListener("offline", () => {
 	socket.giveUp();
 });
 
-// A page from the back-forward cache has most likely lost its connection.
-addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
+/** The page had an id, or was about to, when it went. */
+let wasWanted = false;
+
+// In the back-forward cache the page cannot answer for the id, so another tab may have it meanwhile.
+addEventListener("pagehide", () => {
+	wasWanted = store.wanted;
+	pump.saveNow();
+	tab.release();
+});
+
+addEventListener("pageshow", ({ persisted }) => {
+	if (persisted && wasWanted) store.resume(state.id);
+});
 
 document.addEventListener("visibilitychange", () => {
 	store.setVisible(!document.hidden);
 	if (!document.hidden) socket.wake();
 });
 
-addEventListener("pagehide", () => pump.saveNow());
 addEventListener("hashchange", takeInvite);
 
 const { peer, id } = remembered;

@@ -262,6 +262,15 @@
  * @property {() => void} probe says a line that the server answers
  */
 
+/**
+ * @typedef {object} TabOutside
+ * @property {LockManager} [locks]
+ * @property {(name: string) => Pick<BroadcastChannel, "onmessage" | "postMessage" | "close">
+ *   } openChannel to the other tabs
+ * @property {() => void} lost is called when another tab has taken the id
+ * @property {Clock} clock
+ */
+
 // ---- The view
 
 /**
