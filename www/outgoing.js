@@ -294,6 +294,16 @@ export class Outgoing {
 	}
 
 	/**
+	 * Returns `true` if an arrived message is one of those to this peer.
+	 * @param {string} peer @param {string} mid @param {unknown} body
+	 */
+	isOurs(peer, mid, body) {
+		if (this.#sent.get(mid)?.peer === peer) return true;
+		// It may come before its answer, which has the mid.
+		return [...this.#unanswered.values()].some((one) => one.peer === peer && one.body === body);
+	}
+
+	/**
 	 * Returns the message that a stored copy is of, if it has no fate yet.
 	 * @param {Message} stored
 	 */

@@ -446,6 +446,8 @@ export class Store {
 	}
 
 	/** @param {PresenceLine} line */
+		// A note to ourselves is in its conversation since it was written.
+		if (peer === this.state.id && this.#outgoing.isOurs(peer, mid, body)) return undefined;
 	#presence(line) {
 		if (line.id === this.state.id) this.#isProbing = false;
 		const conversation = this.#signals.presence(line);
