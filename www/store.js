@@ -140,6 +140,12 @@ export class Store {
 		this.#changed();
 	}
 
+	/** The reader waits for the server no longer. The id stays in its field, to be edited. */
+	cancelJoin() {
+		if (this.state.connection === "joining") this.#identity.enter("none");
+		this.#changed();
+	}
+
 	/** Shows the join screen. The id stays ours for a while, and its messages are kept. */
 	leave() {
 		this.#forget();
@@ -440,14 +446,14 @@ export class Store {
 		this.#unsaved.addAck(peer, mid);
 		if (isKnown) return undefined;
 		this.#unsaved.addMid(mid);
+		// A note to ourselves is in its conversation since it was written.
+		if (peer === this.state.id && this.#outgoing.isOurs(peer, mid, body)) return undefined;
 		return this.#conversations.append({
 			peer, place: 0, mine: false, body, at, state: "received", mid,
 		});
 	}
 
 	/** @param {PresenceLine} line */
-		// A note to ourselves is in its conversation since it was written.
-		if (peer === this.state.id && this.#outgoing.isOurs(peer, mid, body)) return undefined;
 	#presence(line) {
 		if (line.id === this.state.id) this.#isProbing = false;
 		const conversation = this.#signals.presence(line);
@@ -459,7 +465,8 @@ export class Store {
 	/** @param {ErrorLine} line */
 	#refused(line) {
 		if (this.#outgoing.refused(line)) return;
-		const { code, to = this.state.id, text } = line;
+		const { to = this.state.id, text } = line;
+		const code = line.code === "id_taken" && this.state.ours ? "id_lost" : line.code;
 		this.state.alert = { code, to, text };
 		// Before `joined` only `join` is said, so it was refused.
 		if (this.state.connection !== "joined") this.#identity.enter("none");

@@ -12,6 +12,7 @@ const ENGLISH = {
 	yourId: "Your ID",
 	join: "Join",
 	connecting: "Connecting…",
+	tryAgain: "Try again",
 
 	chatWith: "Chat with",
 	open: "Open",
@@ -82,6 +83,7 @@ const ENGLISH = {
 		restarting: "Reconnecting: the server is restarting",
 		full: "Reconnecting: the server is full",
 		busy: "Reconnecting: the server is busy",
+		unreachable: "Can’t reach the server. Trying again…",
 	},
 	offline: "Offline",
 	elsewhere: "Open in another tab",
@@ -104,6 +106,9 @@ const ENGLISH = {
 			`“${to}” isn’t a valid ID. Use letters, digits and . _ - @ +, at most 64 bytes.`,
 		bad_key: () => "The server didn’t accept this browser’s key. Choose another ID.",
 		id_taken: ({ to }) => `${to} is taken. Choose another ID.`,
+		id_lost: ({ to }) =>
+			`Someone else is using ${to} now. This browser keeps your messages and remembers the ID. `
+			+ "Try again later, or choose another ID.",
 		offline: ({ to }) => `${to} is offline`,
 		slow: ({ to }) => `${to} couldn’t keep up and was disconnected`,
 		full: ({ to }) => `too much is waiting for ${to} already; try again later`,
@@ -126,6 +131,7 @@ const GERMAN = {
 	yourId: "Deine ID",
 	join: "Los",
 	connecting: "Verbinde …",
+	tryAgain: "Noch einmal versuchen",
 
 	chatWith: "Chatten mit",
 	open: "Öffnen",
@@ -197,6 +203,7 @@ const GERMAN = {
 		restarting: "Verbinde neu: Der Server startet neu",
 		full: "Verbinde neu: Der Server ist voll",
 		busy: "Verbinde neu: Der Server ist überlastet",
+		unreachable: "Der Server ist nicht zu erreichen. Weitere Versuche laufen …",
 	},
 	offline: "Offline",
 	elsewhere: "In einem anderen Tab offen",
@@ -221,6 +228,9 @@ const GERMAN = {
 		bad_key: () =>
 			"Der Server hat den Schlüssel dieses Browsers nicht angenommen. Wähle eine andere ID.",
 		id_taken: ({ to }) => `${to} ist vergeben. Wähle eine andere ID.`,
+		id_lost: ({ to }) =>
+			`${to} benutzt gerade jemand anders. Dieser Browser behält deine Nachrichten und merkt sich `
+			+ "die ID. Versuch es später noch einmal oder wähle eine andere ID.",
 		offline: ({ to }) => `${to} ist offline`,
 		slow: ({ to }) => `${to} kam nicht nach und wurde getrennt`,
 		full: ({ to }) => `für ${to} wartet schon zu viel; versuch es später`,

@@ -15,7 +15,7 @@
 
 /**
  * Why there is no connection, as far as it is known.
- * @typedef {"" | "restarting" | "full" | "busy"} Outage
+ * @typedef {"" | "restarting" | "full" | "busy" | "unreachable"} Outage
  */
 
 // ---- Messages
@@ -110,6 +110,7 @@
  * @typedef {object} IdentityState
  * @property {Connection} connection
  * @property {string} id stays after a refusal, so that the reader can edit it
+ * @property {boolean} ours the id was ours, even if the server refuses it now
  * @property {boolean} ready the storage was asked about the id, so a connection may be made
  * @property {Outage} outage
  * @property {boolean} quiet the connection was lost a moment ago, and is still shown as there
@@ -280,7 +281,7 @@
  *   | "dismiss" | "draft" | "elsewhere" | "forget" | "join" | "keptHere" | "language" | "message"
  *   | "messages" | "more" | "newHere" | "noConversation" | "noConversations" | "notify"
  *   | "notifyText" | "offline" | "online" | "open" | "own" | "request" | "retry" | "send"
- *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "typing"
+ *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "tryAgain" | "typing"
  *   | "unblock" | "unsupported" | "useHere" | "withdraw" | "yesterday" | "you" | "yourId"} PlainWord
  */
 
@@ -317,9 +318,9 @@
  *   & Record<"message", HTMLTextAreaElement>
  *   & Record<"composer" | "joinForm" | "openForm", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
- *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "clear" | "copyLink"
- *     | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" | "useAnother"
- *     | "useAnotherHere" | "useHere", HTMLButtonElement>
+ *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "cancelJoin" | "clear"
+ *     | "copyLink" | "dismiss" | "forget" | "more" | "openSettings" | "share" | "tryAgain"
+ *     | "unblock" | "useAnother" | "useAnotherHere" | "useHere", HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
  *     | "conversation" | "counter" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
  *     | "keptText" | "list" | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
