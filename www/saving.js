@@ -14,7 +14,7 @@
 export const LOAD_MS_MAX = 3000;
 
 /** From then on messages are acknowledged though they are not kept, and the reader is told so. */
-export const GIVE_UP_MS = 20_000;
+export const GIVE_UP_MS = 10_000;
 
 /** The delays between attempts double, so a storage that is full is not asked all the time. */
 const RETRY_MS_FIRST = 100;
