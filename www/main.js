@@ -101,10 +101,12 @@ addEventListener("offline", () => {
 let wasWanted = false;
 
 // In the back-forward cache the page cannot answer for the id, so another tab may have it meanwhile.
-addEventListener("pagehide", () => {
+addEventListener("pagehide", ({ persisted }) => {
 	wasWanted = store.wanted;
 	pump.saveNow();
 	tab.release();
+	// Peers would take us for present.
+	if (persisted) socket.stop();
 });
 
 addEventListener("pageshow", ({ persisted }) => {

@@ -89,6 +89,7 @@ export class Store {
 		// After a refusal the same id finds its conversations again. Another one must not.
 		if (id !== this.state.id) this.#forget();
 		this.#identity.enter(connection, id);
+		this.#disconnected();
 		this.setAlert(null);
 		this.#outside.prepare(id, take);
 	}
