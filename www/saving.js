@@ -47,7 +47,7 @@ export class SavePump {
 		const store = this.#store;
 		const load = ++this.#loads;
 		const isWanted = () => load === this.#loads && id === store.state.id;
-		const timer = this.#clock.setTimer(() => isWanted() && store.goOn(id), LOAD_MS_MAX);
+		const timer = this.#clock.setTimer(() => store.goOn(id), LOAD_MS_MAX);
 		let kept;
 		// An id that is loaded again takes the changes of this tab along.
 		do {

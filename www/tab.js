@@ -47,9 +47,8 @@ export class Tab {
 			waiting.abort();
 		};
 		channel.postMessage(WHOSE);
-		const timer = clock.setTimer(() => waiting.abort(), ANSWER_MS_MAX);
+		clock.setTimer(() => waiting.abort(), ANSWER_MS_MAX);
 		const isHeld = await this.#hold(id, { signal: waiting.signal });
-		clock.clearTimer(timer);
 		channel.close();
 		return isHeld || (!isAnswered && this.#hold(id, { steal: true }));
 	}

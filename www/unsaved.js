@@ -9,7 +9,7 @@
  */
 
 /** The most messages and mids that wait for a storage that does not answer. */
-const WAITING_MAX = 65536;
+export const WAITING_MAX = 65536;
 
 export class Unsaved {
 	#changes = noChanges();

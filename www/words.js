@@ -106,9 +106,7 @@ const ENGLISH = {
 			`“${to}” isn’t a valid ID. Use letters, digits and . _ - @ +, at most 64 bytes.`,
 		bad_key: () => "The server didn’t accept this browser’s key. Choose another ID.",
 		id_taken: ({ to }) => `${to} is taken. Choose another ID.`,
-		id_lost: ({ to }) =>
-			`Someone else is using ${to} now. This browser keeps your messages and remembers the ID. `
-			+ "Try again later, or choose another ID.",
+		id_lost: ({ to }) => `${to} is in use by someone else. Try again later. Your messages stay here.`,
 		offline: ({ to }) => `${to} is offline`,
 		slow: ({ to }) => `${to} couldn’t keep up and was disconnected`,
 		full: ({ to }) => `too much is waiting for ${to} already; try again later`,
@@ -229,8 +227,7 @@ const GERMAN = {
 			"Der Server hat den Schlüssel dieses Browsers nicht angenommen. Wähle eine andere ID.",
 		id_taken: ({ to }) => `${to} ist vergeben. Wähle eine andere ID.`,
 		id_lost: ({ to }) =>
-			`${to} benutzt gerade jemand anders. Dieser Browser behält deine Nachrichten und merkt sich `
-			+ "die ID. Versuch es später noch einmal oder wähle eine andere ID.",
+			`${to} benutzt gerade jemand anders. Versuch es später. Deine Nachrichten bleiben hier.`,
 		offline: ({ to }) => `${to} ist offline`,
 		slow: ({ to }) => `${to} kam nicht nach und wurde getrennt`,
 		full: ({ to }) => `für ${to} wartet schon zu viel; versuch es später`,

@@ -286,7 +286,7 @@ fn refused_id_stays_remembered_and_is_tried_again() {
     });
     for _ in 0..2 {
         alice.go(&home(server.address));
-        alice.wait_for_text("alert", "Someone else is using alice now…");
+        alice.wait_for_text("alert", "alice is in use by someone else…");
         alice.find("button", "Try again");
     }
     drop(other);

@@ -260,12 +260,62 @@ test("waiting message is kept as one, and goes after a reload", () => {
   const later = freshStore({ kept });
   later.resume("alice");
   later.opened();
-  later.received([RESUMED, online("bob")]);
+  later.received([JOINED, online("bob")]);
   const sends = saidOf(later, "send");
   assert.deepEqual(sends.map(({ body }) => body), ["1"]);
   later.choose("bob");
   later.received([sent(sends[0].ref, "9")]);
   assert.deepEqual(states(later), [["1", "sent"]]);
+});
+
+test("messages wait in the order in which they were written", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  store.received([sent("ref 1", "1"), message("bob", "hi")]);
+  writeTo(store, "bob", "2");
+  store.received([online("bob", false), offline("ref 2", "bob"), expired("bob", "1")]);
+  store.said();
+  store.received([online("bob")]);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["1", "2"]);
+});
+
+test("message behind others that go again can be withdrawn", () => {
+  const texts = Array.from({ length: SENDS_MAX + 2 }, (_, index) => String(index + 1));
+  const store = joinedStore();
+  store.received([message("bob", "hi")]);
+  for (const text of texts) {
+    writeTo(store, "bob", text);
+    store.received([offline(store.current.messages.at(-1).ref, "bob")]);
+  }
+  store.said();
+  store.received([online("bob")]);
+  store.withdraw(store.current.messages.at(-2));
+  const sends = saidOf(store, "send");
+  store.received(sends.map(({ ref }, index) => sent(ref, `mid ${index}`)));
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), [texts.at(-1)]);
+});
+
+test("peer that has read a message was here before", () => {
+  const tail = [{ peer: "bob", place: 9, mine: true, body: "0", state: "failed", ref: "r" }];
+  const kept = { conversations: [{ peer: "bob", last: 9, readTo: 5, tail }], open: [], mids: [] };
+  const store = joinedStore({ kept });
+  writeTo(store, "bob", "1");
+  store.received([offline(store.current.messages.at(-1).ref, "bob")]);
+  assert.equal(states(store).at(-1)[1], "waiting");
+});
+
+test("forgetful server for one id is not that of the next", () => {
+  const open = [
+    { peer: "bob", place: 1, mine: true, body: "1", state: "sent", ref: "r", mid: "m", said: true },
+  ];
+  const kept = { conversations: [{ peer: "bob", last: 1, tail: open }], open, mids: [] };
+  const store = joinedStore({ kept });
+  store.leave();
+  open[0].state = "sent";
+  store.join("carol");
+  store.received([RESUMED]);
+  store.choose("bob");
+  assert.deepEqual(states(store), [["1", "sent"]]);
 });
 
 test("expired message of a cleared conversation does not go", () => {

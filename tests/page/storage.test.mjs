@@ -9,10 +9,12 @@ import { load } from "./load.mjs";
 import { PlayedClock, settled } from "./played_clock.mjs";
 import { PlayedDatabase } from "./played_database.mjs";
 import {
-  JOINED, RESUMED, freshStore, writeTo, message, sent, delivered, online, states, saidOf,
+  JOINED, RESUMED, freshStore, writeTo, message, sent, delivered, online, signal, states, saidOf,
 } from "./played_store.mjs";
 
 const { MessageHistory } = await load("history.js");
+const { CONVERSATIONS_MAX } = await load("conversations.js");
+const { Unsaved, WAITING_MAX } = await load("unsaved.js");
 const { SavePump, GIVE_UP_MS, LOAD_MS_MAX } = await load("saving.js");
 
 const MIDS_MAX = 3;
@@ -102,7 +104,8 @@ for (const silently of [false, true]) {
     const { store, database, clock } = await joinedPage();
     database.die({ silently });
     store.received([message("bob", "1", "m1")]);
-    await clock.pass(1000);
+    if (silently) await clock.pass(1000);
+    else await settled();
     assert.deepEqual([acked(store), bodies(database)], [["m1"], ["1"]]);
     assert.equal(database.connections.size, 1);
   });
@@ -208,6 +211,55 @@ test("storage that answers late is taken up when it comes", async () => {
   assert.deepEqual(bodies(database), ["from bob", "to bob", "new"]);
 });
 
+test("late storage joins both parts of a conversation", async () => {
+  const before = await joinedPage();
+  before.store.received([message("bob", "1", "m1"), message("bob", "2", "m2")]);
+  writeTo(before.store, "bob", "mine");
+  const { ref } = before.store.current.messages[2];
+  before.store.received([
+    sent(ref, "m3"), delivered("bob", "m3"), signal("bob", { read: "m3" }),
+  ]);
+  before.store.seen(before.store.current.messages[0]);
+  before.store.block(true);
+  await settled();
+  const { seen, readTo } = before.store.current;
+  const { store, arrive } = await pageWithLateStorage(before.database, RESUMED);
+  store.open("bob");
+  arrive();
+  await settled();
+  const bob = store.state.conversations.get("bob");
+  assert.deepEqual([bob.seen, bob.readTo, bob.blocked, bob.unread], [seen, readTo, true, 1]);
+  assert.deepEqual(saidOf(store, "block"), [{ type: "block", ids: ["bob"] }]);
+  assert.deepEqual(states(store).map(([body]) => body), ["1", "2", "mine"]);
+});
+
+test("late storage with as many conversations as there may be", async () => {
+  const before = await joinedPage();
+  for (let peer = 0; peer < CONVERSATIONS_MAX; peer += 1) before.store.open(`peer${peer}`);
+  await settled();
+  const { store, arrive } = await pageWithLateStorage(before.database, RESUMED);
+  store.open("bob");
+  arrive();
+  await settled();
+  assert.equal(store.state.conversations.size, CONVERSATIONS_MAX);
+  assert.ok(store.state.conversations.has("bob"));
+});
+
+test("late storage with messages that were never said", async () => {
+  const before = await joinedPage();
+  before.store.closed(1006);
+  writeTo(before.store, "bob", "old");
+  await settled();
+  const { store, arrive } = await pageWithLateStorage(before.database, RESUMED);
+  store.closed(1006);
+  writeTo(store, "bob", "new");
+  arrive();
+  await settled();
+  store.opened();
+  store.received([RESUMED]);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["old", "new"]);
+});
+
 test("late storage with messages that the server forgot", async () => {
   const { store, arrive } = await pageWithLateStorage(await earlierVisit(), JOINED);
   writeTo(store, "bob", "new");
@@ -264,6 +316,93 @@ test("id that is taken up again keeps its latest changes", async () => {
   await clock.pass(1000);
   assert.deepEqual(states(store), [["1", "sending"], ["2", "sending"]]);
   assert.deepEqual(bodies(database), ["1", "2"]);
+});
+
+test("id that is taken up again has what another tab has kept", async () => {
+  const first = await joinedPage();
+  first.store.received([message("bob", "1", "m1"), online("bob")]);
+  await settled();
+  first.store.replaced();
+  const second = await joinedPage(first.database, RESUMED);
+  second.store.received([message("bob", "2", "m2")]);
+  await settled();
+  second.store.replaced();
+  first.store.resume("alice");
+  assert.equal(first.store.state.conversations.get("bob").presence, "");
+  await settled();
+  const bob = first.store.state.conversations.get("bob");
+  assert.equal(bob.unread, 2);
+  first.store.choose("bob");
+  await settled();
+  assert.deepEqual(states(first.store), [["1", "received"], ["2", "received"]]);
+});
+
+test("message written while its id is taken up again is not lost", async () => {
+  const { store, database } = await joinedPage();
+  writeTo(store, "bob", "1");
+  await settled();
+  store.closed(4001);
+  store.resume("alice");
+  // A turn later the storage is being read.
+  await new Promise((resolve) => setImmediate(resolve));
+  writeTo(store, "bob", "2");
+  await settled();
+  assert.deepEqual(states(store), [["1", "sending"], ["2", "sending"]]);
+  assert.deepEqual(bodies(database), ["1", "2"]);
+});
+
+test("id taken up twice waits for one answer of the storage", async () => {
+  const { store, arrive } = await pageWithLateStorage(await earlierVisit(), RESUMED);
+  store.resume("alice");
+  await settled();
+  assert.equal(alert(store), undefined);
+  arrive();
+  await settled();
+  assert.deepEqual([...store.state.conversations.keys()], ["bob"]);
+  assert.equal(store.state.conversations.get("bob").unread, 1);
+});
+
+test("page that comes back keeps what failed while it went", async () => {
+  const { store, database, pump, clock } = await joinedPage();
+  const { current } = (store.open("bob"), store);
+  await settled();
+  current.draft = "half a thou";
+  store.setVisible(false);
+  database.failures.push("UnknownError", "UnknownError");
+  store.draft("half a thought");
+  store.draft("half a thought?");
+  pump.saveNow();
+  await clock.pass(1000);
+  assert.equal(database.rows("conversations")[0].draft, "half a thought?");
+});
+
+test("half a batch is not kept", async () => {
+  const { database } = await joinedPage();
+  const history = new MessageHistory(() => database.factory, MIDS_MAX);
+  await history.load("alice");
+  const one = (place, body) => ({ ...message("bob", body), peer: "bob", place, state: "received" });
+  const batch = {
+    id: "alice", messages: new Set([one(1, "good"), one(2, () => "no value")]),
+    conversations: new Set(), cleared: new Set(), mids: [], acks: new Map(),
+  };
+  await assert.rejects(history.put(batch), { name: "DataCloneError" });
+  await settled();
+  assert.deepEqual(bodies(database), []);
+});
+
+test("changes that wait for a storage are bounded", () => {
+  const unsaved = new Unsaved();
+  const bob = { peer: "bob", messages: [] };
+  for (let place = 0; place <= WAITING_MAX; place += 1) {
+    unsaved.addMessage({ peer: "bob", place });
+    unsaved.addMid(String(place));
+  }
+  const { messages, mids } = unsaved.take("alice");
+  assert.deepEqual([messages.size, [...messages][0].place], [WAITING_MAX, 1]);
+  assert.deepEqual([mids.length, mids[0]], [WAITING_MAX, "1"]);
+  unsaved.addMessage({ peer: "bob", place: 0 });
+  unsaved.clear(bob);
+  assert.equal(unsaved.take("alice").messages.size, 0, "nothing of a cleared conversation");
 });
 
 test("going page keeps its last change without waiting", async () => {

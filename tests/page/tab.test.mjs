@@ -52,7 +52,7 @@ function pretendLocks() {
 /** Returns a function that opens channels of one name. Messages arrive a turn later. */
 function pretendChannels() {
   const open = new Set();
-  return () => {
+  const openChannel = () => {
     const channel = {
       close: () => open.delete(channel),
       postMessage(data) {
@@ -64,6 +64,7 @@ function pretendChannels() {
     open.add(channel);
     return channel;
   };
+  return { open, openChannel };
 }
 
 /** Returns tabs of one browser. A frozen tab neither hears nor says anything. */
@@ -78,14 +79,14 @@ function someTabs() {
     clock,
     lost: () => lost.push(name),
     openChannel() {
-      const channel = channels();
+      const channel = channels.openChannel();
       const own = { close: channel.close, postMessage: channel.postMessage };
       channel.onmessage = (event) => !frozen.has(name) && own.onmessage?.(event);
       return own;
     },
   });
   const [first, second, third] = ["first", "second", "third"].map(tab);
-  return { lost, locks, clock, frozen, first, second, third };
+  return { lost, locks, clock, frozen, channels: channels.open, first, second, third };
 }
 
 test("second tab does not get the id of the first", async () => {
@@ -139,6 +140,23 @@ test("of two tabs that wait for a lock one has it and tells the other", async ()
   first.release();
   assert.deepEqual(await Promise.all(claims), [true, false]);
   assert.equal(clock.now, 0);
+});
+
+test("only the tab that has the id answers for it", async () => {
+  const { first, second, third, channels, clock, frozen } = someTabs();
+  await first.claim("alice", false);
+  await second.claim("alice", true);
+  await settled();
+  assert.equal(channels.size, 1, "the first has lost it");
+  assert.equal(await third.claim("alice", false), false);
+  assert.equal(channels.size, 1, "the third has its answer");
+  frozen.add("second");
+  const claim = third.claim("alice", false);
+  await clock.pass(ANSWER_MS_MAX);
+  assert.equal(await claim, true);
+  third.release();
+  await settled();
+  assert.equal(channels.size, 0);
 });
 
 test("tab that takes an id has it, and the other one is told", async () => {
