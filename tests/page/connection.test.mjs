@@ -122,6 +122,14 @@ test("probe is answered, and is said only once joined", () => {
   assert.equal(store.state.conversations.size, 0);
 });
 
+test("nobody is present for an id that is taken up again", () => {
+  const store = joinedStore({ kept: null });
+  store.open("bob");
+  store.received([online("bob")]);
+  store.resume("alice");
+  assert.equal(store.current.presence, "");
+});
+
 test("answer is awaited for a join, a message and a probe", () => {
   const store = freshStore();
   store.join("alice");

@@ -59,6 +59,7 @@ export class PlayedDatabase {
   /** Closes all connections without having been asked, as a browser may. */
   die({ silently = false } = {}) {
     for (const connection of this.connections) {
+      connection.isDead = true;
       connection.close();
       if (!silently) connection.onclose?.();
     }
@@ -70,6 +71,8 @@ export class PlayedDatabase {
 }
 
 class Connection {
+  isDead = false;
+
   constructor(database) {
     this.database = database;
     database.connections.add(this);
@@ -81,6 +84,7 @@ class Connection {
     return { createIndex() {} };
   }
 
+  /** Transactions that have begun go on. */
   close() {
     this.database.connections.delete(this);
   }
@@ -144,8 +148,7 @@ class Transaction {
   #endIfDone() {
     if (this.#isOver || this.#open) return;
     const { database, connection } = this;
-    const isDead = !database.connections.has(connection);
-    if (this.failure || isDead) return this.abort(this.failure ?? "AbortError");
+    if (this.failure || connection.isDead) return this.abort(this.failure ?? "AbortError");
     this.#isOver = true;
     if (this.mode === "readwrite") database.stores = this.stores;
     this.oncomplete?.();

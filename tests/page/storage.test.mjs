@@ -320,7 +320,8 @@ test("id that is taken up again keeps its latest changes", async () => {
 
 test("id that is taken up again has what another tab has kept", async () => {
   const first = await joinedPage();
-  first.store.received([message("bob", "1", "m1"), online("bob")]);
+  writeTo(first.store, "bob", "0");
+  first.store.received([message("bob", "1", "m1")]);
   await settled();
   first.store.replaced();
   const second = await joinedPage(first.database, RESUMED);
@@ -328,13 +329,9 @@ test("id that is taken up again has what another tab has kept", async () => {
   await settled();
   second.store.replaced();
   first.store.resume("alice");
-  assert.equal(first.store.state.conversations.get("bob").presence, "");
   await settled();
-  const bob = first.store.state.conversations.get("bob");
-  assert.equal(bob.unread, 2);
-  first.store.choose("bob");
-  await settled();
-  assert.deepEqual(states(first.store), [["1", "received"], ["2", "received"]]);
+  assert.equal(first.store.current.unread, 2);
+  assert.deepEqual(states(first.store).map(([body]) => body), ["0", "1", "2"]);
 });
 
 test("message written while its id is taken up again is not lost", async () => {
@@ -360,6 +357,17 @@ test("id taken up twice waits for one answer of the storage", async () => {
   await settled();
   assert.deepEqual([...store.state.conversations.keys()], ["bob"]);
   assert.equal(store.state.conversations.get("bob").unread, 1);
+});
+
+test("id taken up twice while the storage fails is not without one", async () => {
+  const database = await earlierVisit();
+  database.openings = ["UnknownError"];
+  const { store, clock } = openPage(database);
+  store.resume("alice");
+  await settled();
+  store.resume("alice");
+  await clock.pass(1000);
+  assert.deepEqual([alert(store), store.state.conversations.size], [undefined, 1]);
 });
 
 test("page that comes back keeps what failed while it went", async () => {
