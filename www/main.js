@@ -100,7 +100,7 @@ addEventListener("offline", () => {
 /** The page had an id, or was about to, when it went. */
 let wasWanted = false;
 
-// In the back-forward cache the page cannot answer for the id, so another tab may have it meanwhile.
+// In the back-forward cache the page cannot answer for the id, so another tab may take it.
 addEventListener("pagehide", ({ persisted }) => {
 	wasWanted = store.wanted;
 	pump.saveNow();

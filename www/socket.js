@@ -25,7 +25,7 @@ export const DELAY_MS_MAX = 20_000;
 export const ANSWER_MS_FIRST = 5000;
 export const ANSWER_MS_MAX = 80_000;
 
-/** A connection is probed when it was silent for this long: a person may be waiting for messages. */
+/** A connection that was silent for this long is probed: a person may be waiting for messages. */
 export const SILENCE_MS_MAX = 30_000;
 
 export const SUBPROTOCOL = "sotto.v1";

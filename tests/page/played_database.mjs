@@ -1,5 +1,5 @@
 /**
- * A pretend IndexedDB, as much of it as the page's storage needs, with faults that the test chooses.
+ * A pretend IndexedDB: as much of it as the page's storage needs, with faults that a test chooses.
  * Its rows outlive its connections, as those on a disk do.
  */
 

@@ -38,8 +38,8 @@ function pretendClock(random) {
 }
 
 /**
- * Returns a started socket, the WebSockets that it made, and its calls of the outside. Lines that the
- * server has not answered are counted by the test, in `unanswered`.
+ * Returns a started socket, the WebSockets that it made, and its calls of the outside. The test
+ * counts the lines that the server has not answered, in `unanswered`.
  */
 function startedSocket(closed = () => {}) {
   const clock = pretendClock(0.5);
