@@ -155,8 +155,10 @@ function render() {
 
 /** @param {string} id @param {boolean} take */
 async function prepare(id, take) {
-	if (await tab.claim(id, take)) pump.load(id);
-	else store.claimedElsewhere(id);
+	if (!(await tab.claim(id, take))) return store.claimedElsewhere(id);
+	// The reader may have left the id meanwhile.
+	if (state.connection === "none") tab.release();
+	else pump.load(id);
 }
 
 /** @param {string} peer @param {number} before @param {number} count */

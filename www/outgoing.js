@@ -137,6 +137,7 @@ export class Outgoing {
 
 	/** Keeps a message until its peer is back. @param {OutgoingMessage} message */
 	#park(message) {
+		if (message.cleared) return;
 		this.#update(message, { said: false });
 		const parked = [...(this.#parked.get(message.peer) ?? []), message];
 		this.#parked.set(message.peer, parked.sort((a, b) => a.place - b.place));
@@ -167,6 +168,12 @@ export class Outgoing {
 		if (parked.length) this.#parked.set(peer, parked);
 		else this.#parked.delete(peer);
 		this.#update(message, { state: "withdrawn" });
+	}
+
+	/** Withdraws all messages that wait for a peer. @param {string} peer */
+	withdrawAll(peer) {
+		const waiting = [...this.#waiting, ...(this.#parked.get(peer) ?? [])];
+		for (const message of waiting) if (message.peer === peer) this.withdraw(message);
 	}
 
 	/** Returns `true` if the server has to answer a message. */

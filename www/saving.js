@@ -82,10 +82,12 @@ export class SavePump {
 	}
 
 	async #saveAll() {
+		const store = this.#store;
 		while ((this.#batch = this.#take())) {
 			const batch = this.#batch;
-			await this.#persist(() => this.#history.put(batch));
-			this.#store.saved(batch);
+			// Only a write shows that writing works again.
+			if ((await this.#persist(() => this.#history.put(batch))) !== null) store.keptAgain();
+			store.saved(batch);
 		}
 	}
 
@@ -107,14 +109,12 @@ export class SavePump {
 	 * @template Result @param {() => Promise<Result>} work @param {() => boolean} [isWanted]
 	 */
 	async #persist(work, isWanted = () => true) {
-		const store = this.#store;
 		const timer = this.#clock.setTimer(() => isWanted() && this.#giveUp(), GIVE_UP_MS);
 		/** @type {Result | null} */
 		let result = null;
 		for (let ms = RETRY_MS_FIRST; isWanted(); ms = Math.min(RETRY_MS_MAX, ms * 2)) {
 			try {
 				result = await work();
-				store.keptAgain();
 				break;
 			} catch (error) {
 				if (isFinal(error)) {

@@ -291,6 +291,8 @@ export class Store {
 		const { current } = this;
 		if (!current) return;
 		current.blocked = blocked;
+		// Otherwise they would go once the peer is back.
+		if (blocked) this.#outgoing.withdrawAll(current.peer);
 		this.#unsaved.addConversation(current);
 		this.#sayIds(blocked ? "block" : "unblock", [current]);
 		this.#changed();

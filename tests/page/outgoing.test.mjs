@@ -268,6 +268,23 @@ test("waiting message is kept as one, and goes after a reload", () => {
   assert.deepEqual(states(later), [["1", "sent"]]);
 });
 
+test("sent message of a cleared conversation does not go again", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  store.received([sent("ref 1", "1")]);
+  store.clear();
+  store.received([online("bob", false), expired("bob", "1"), online("bob")]);
+  assert.deepEqual(saidOf(store, "send").map(({ ref }) => ref), ["ref 1"]);
+});
+
+test("block withdraws messages that wait for the peer", () => {
+  const store = expiredMessages("1", "2");
+  store.block(true);
+  assert.deepEqual(states(store), [["1", "withdrawn"], ["2", "withdrawn"]]);
+  store.received([online("bob")]);
+  assert.deepEqual(saidOf(store, "send"), []);
+});
+
 test("messages wait in the order in which they were written", () => {
   const store = joinedStore();
   writeTo(store, "bob", "1");

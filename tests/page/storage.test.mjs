@@ -129,6 +129,11 @@ test("storage that stays full is reported, and taken up again", async () => {
   assert.deepEqual([acked(store), alert(store)], [[], undefined]);
   await clock.pass(1);
   assert.deepEqual([acked(store), alert(store), store.state.kept], [["m1"], "unkept", false]);
+  store.choose("bob");
+  store.state.conversations.get("bob").earlier = true;
+  store.loadEarlier();
+  await settled();
+  assert.equal(store.state.kept, false, "to read is not to write");
   store.received([message("bob", "2", "m2")]);
   assert.deepEqual(acked(store), ["m2"], "nothing waits for it any more");
   await settled();
