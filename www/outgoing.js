@@ -112,7 +112,7 @@ export class Outgoing {
 		this.#update(message, isSent ? { state: "doubtful" } : failed);
 	}
 
-	/** A peer that has not returned by now is offline. One that was here before is waited for. */
+	/** A peer that has not returned by now is offline. */
 	endReturnGrace() {
 		this.#mayReturn.clear();
 		for (const [to, messages] of [...this.#parked]) {
@@ -139,21 +139,21 @@ export class Outgoing {
 	#park(message) {
 		if (message.cleared) return;
 		this.#update(message, { said: false });
-		const parked = [...(this.#parked.get(message.peer) ?? []), message];
-		this.#parked.set(message.peer, parked.sort((a, b) => a.place - b.place));
+		this.#parked.set(message.peer, [...(this.#parked.get(message.peer) ?? []), message]);
 	}
 
 	/**
-	 * The peer is not there for a message. It waits for a peer that was here before. An id that never
-	 * answered may be a typing error.
+	 * The peer is not there for a message, which waits if the peer is expected.
 	 * @param {OutgoingMessage} message @param {Reason} reason
 	 */
 	#miss(message, reason) {
-		if (message.state !== "waiting" && !this.#outside.hasMet(message.peer)) {
-			return this.#update(message, { state: "failed", reason });
+		const { peer, state } = message;
+		if (state === "waiting" || this.#parked.has(peer) || this.#outside.isExpected(peer)) {
+			this.#update(message, { state: "waiting" });
+			this.#park(message);
+		} else {
+			this.#update(message, { state: "failed", reason });
 		}
-		this.#update(message, { state: "waiting" });
-		this.#park(message);
 	}
 
 	/** The writer has thought better of a message that waits. @param {OutgoingMessage} message */

@@ -39,6 +39,8 @@ export class Store {
 	#known = new BoundedMap(KNOWN_MAX);
 	#joins = 0;
 	#isProbing = false;
+	/** The server has forgotten an id that was ours, and others. */
+	#hasRestarted = false;
 	/** The storage has answered, so the conversations here are those that are kept. */
 	#isLoaded = false;
 	/** The server's last one. @type {JoinedLine} */
@@ -57,8 +59,9 @@ export class Store {
 			...outside,
 			unsaved,
 			isOnline: (peer) => conversations.get(peer)?.presence === "online",
+			// Peers of an earlier day come back to a server that was restarted, each in their time.
 			/** @param {string} peer @returns {boolean} */
-			hasMet: (peer) => this.#conversations.hasMet(peer),
+			isExpected: (peer) => this.#hasRestarted && this.#conversations.hasMet(peer),
 		});
 		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
 		this.#identity = new Identity(this.state, parts);
@@ -164,7 +167,7 @@ export class Store {
 	#forget() {
 		for (const part of [this.#conversations, this.#outgoing, this.#unsaved]) part.forget();
 		this.#known.clear();
-		this.#isLoaded = false;
+		this.#isLoaded = this.#hasRestarted = false;
 	}
 
 	// ---- gestures and browser events
@@ -406,6 +409,7 @@ export class Store {
 
 	/** @param {JoinedLine} line */
 	#joined(line) {
+		if (this.state.ours && !line.resumed) this.#hasRestarted = true;
 		this.#identity.enter("joined");
 		this.#joinedLine = line;
 		this.#startReturnGrace();

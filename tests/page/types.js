@@ -179,7 +179,7 @@
 /** @typedef {Pick<PartOutside, "later" | "changed">} IdentityOutside */
 /**
  * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved"> & {
- *   isOnline: (peer: string) => boolean, hasMet: (peer: string) => boolean }} OutgoingOutside
+ *   isOnline: (peer: string) => boolean, isExpected: (peer: string) => boolean }} OutgoingOutside
  */
 
 // ---- Lines, as the protocol has them
