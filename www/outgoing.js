@@ -139,7 +139,9 @@ export class Outgoing {
 	#park(message) {
 		if (message.cleared) return;
 		this.#update(message, { said: false });
-		this.#parked.set(message.peer, [...(this.#parked.get(message.peer) ?? []), message]);
+		const parked = [...(this.#parked.get(message.peer) ?? []), message];
+		// Its refusal may come after a later message was written.
+		this.#parked.set(message.peer, parked.sort((a, b) => a.place - b.place));
 	}
 
 	/**
