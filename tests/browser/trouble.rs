@@ -58,10 +58,12 @@ fn messages_written_without_a_network_are_sent_later() {
 #[test]
 fn page_tells_that_the_server_is_full() {
     let server = Server::start(&["--max-clients", "12", "--join-timeout", "600"]);
+    let descriptors = server.descriptors();
     let wire = Wire::to(server.address);
     let alice = Browser::join(wire.address, "alice");
     wire.cut();
-    // Her connections are gone once others have taken all places.
+    // Otherwise her place would be free again once the others have taken all that are left.
+    server.wait_for_descriptors(descriptors);
     let mut others = Vec::new();
     let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     while server.exchange(request).starts_with("HTTP/1.1 200 ") {
