@@ -25,9 +25,10 @@ export class BackButton {
 	follow() {
 		const { openPeer } = this.#store.state;
 		if (this.#isGoingBack) return;
-		if (openPeer && this.#onePane.matches && !history.state) {
-			history.pushState("conversation", "");
-		} else if (!openPeer && history.state) {
+		const { state } = history;
+		if (openPeer && this.#onePane.matches && !state?.conversation) {
+			history.pushState({ ...state, conversation: true }, "");
+		} else if (!openPeer && state?.conversation) {
 			this.#isGoingBack = true;
 			history.back();
 		}

@@ -37,6 +37,12 @@ export class Conversations {
 		return this.#state.conversations.get(this.#state.openPeer);
 	}
 
+	/** Returns `true` if the peer has been here: messages came, or arrived. @param {string} peer */
+	hasMet(peer) {
+		const { messages, readTo } = this.#state.conversations.get(peer) ?? newConversation(peer);
+		return readTo > 0 || messages.some(({ mine, state }) => !mine || state === "delivered");
+	}
+
 	/** @param {string} peer */
 	open(peer) {
 		if (peer === this.#state.openPeer) return;
@@ -89,14 +95,46 @@ export class Conversations {
 		return stored.map((message) => this.#outside.outgoing.find(message) ?? message);
 	}
 
-	/** @param {Kept["conversations"]} kept */
+	/**
+	 * Takes up kept conversations, with those of this visit behind them.
+	 * @param {Kept["conversations"]} kept
+	 */
 	restore(kept) {
+		const { conversations } = this.#state;
+		const newer = [...conversations.values()];
+		conversations.clear();
 		for (const { tail, ...fields } of kept) {
 			const messages = this.#withOurs(tail);
 			const earlier = messages.length > 0;
 			const conversation = { ...newConversation(fields.peer), ...fields, messages, earlier };
-			this.#state.conversations.set(fields.peer, conversation);
+			conversations.set(fields.peer, conversation);
 		}
+		for (const conversation of newer) {
+			const older = conversations.get(conversation.peer);
+			if (older) takeUp(conversation, older);
+			conversations.delete(conversation.peer);
+			conversations.set(conversation.peer, conversation);
+		}
+		while (conversations.size > CONVERSATIONS_MAX) this.#dropLeastRecent();
+	}
+
+	/** Leaves out arrived messages that were kept before. @param {Set<string>} mids */
+	drop(mids) {
+		if (!mids.size) return;
+		for (const conversation of this.#state.conversations.values()) {
+			conversation.messages = conversation.messages.filter((message) => {
+				if (message.mine || !mids.has(message.mid)) return true;
+				this.#outside.unsaved.drop(message);
+				conversation.unread = Math.max(0, conversation.unread - 1);
+				return false;
+			});
+		}
+	}
+
+	/** Opens a conversation again that was restored. @param {string} peer */
+	reopen(peer) {
+		this.#state.openPeer = "";
+		this.open(peer);
 	}
 
 	/**
@@ -203,4 +241,23 @@ export class Conversations {
 /** @param {Conversation} conversation */
 function firstPlace({ messages }) {
 	return messages[0]?.place ?? Infinity;
+}
+
+/**
+ * Joins a conversation of this visit with its kept part.
+ * @param {Conversation} conversation @param {Conversation} older
+ */
+function takeUp(conversation, older) {
+	const { messages, last, seen, readTo, draft, accepted, blocked } = conversation;
+	Object.assign(conversation, {
+		messages: messages.length ? messages : older.messages,
+		earlier: older.earlier,
+		last: Math.max(last, older.last),
+		unread: conversation.unread + older.unread,
+		seen: Math.max(seen, older.seen),
+		readTo: Math.max(readTo, older.readTo),
+		draft: draft || older.draft,
+		accepted: accepted || older.accepted,
+		blocked: blocked || older.blocked,
+	});
 }

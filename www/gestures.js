@@ -16,6 +16,8 @@ const COPIED_MS = 2000;
 export function bindGestures(outside) {
 	const { ui, store, actions, open, toEnd } = outside;
 	onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
+	onClick(ui.cancelJoin, () => store.cancelJoin());
+	onClick(ui.tryAgain, () => store.join(store.state.id));
 	onSubmit(ui.openForm, () => open(ui.chatWith.value));
 	onClick(ui.dismiss, () => store.setAlert(null));
 	onClick(ui.back, () => store.back());

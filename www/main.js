@@ -10,7 +10,7 @@
 import { Attention } from "./attention.js";
 import { BackButton } from "./back.js";
 import { findElements } from "./dom.js";
-import { openHistory } from "./history.js";
+import { MessageHistory } from "./history.js";
 import { randomHex, Remembered } from "./remembered.js";
 import { SavePump } from "./saving.js";
 import { Delay, Socket, socketUrl, SUBPROTOCOL } from "./socket.js";
@@ -49,16 +49,22 @@ const socket = new Socket({
 	opened: () => store.opened(),
 	received: (lines) => store.received(lines),
 	closed,
+	awaitsAnswer: () => store.awaitsAnswer,
 	probe: () => store.probe(),
 });
 
-const tab = new Tab(navigator.locks, () => store.replaced(), clock);
+const tab = new Tab({
+	locks: navigator.locks,
+	openChannel: (name) => new BroadcastChannel(name),
+	lost: () => store.replaced(),
+	clock,
+});
 const back = new BackButton(store);
 const attention = new Attention(store, words, findElements().icon);
 
-/** Resolves to `null` where the browser keeps nothing. */
-const opening = openHistory(globalThis.indexedDB, KNOWN_MAX).catch(() => null);
-const pump = new SavePump(store, opening);
+// A browser that keeps no cookies keeps nothing else either, but may only say so late.
+const databases = () => (navigator.cookieEnabled ? globalThis.indexedDB : undefined);
+const pump = new SavePump(store, new MessageHistory(databases, KNOWN_MAX), clock);
 
 const view = new View({
 	store,
@@ -91,15 +97,27 @@ addEventListener("offline", () => {
 	socket.giveUp();
 });
 
-// A page from the back-forward cache has most likely lost its connection.
-addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
+/** The page had an id, or was about to, when it went. */
+let wasWanted = false;
+
+// In the back-forward cache the page cannot answer for the id, so another tab may take it.
+addEventListener("pagehide", ({ persisted }) => {
+	wasWanted = store.wanted;
+	pump.saveNow();
+	tab.release();
+	// Peers would take us for present.
+	if (persisted) socket.stop();
+});
+
+addEventListener("pageshow", ({ persisted }) => {
+	if (persisted && wasWanted) store.resume(state.id);
+});
 
 document.addEventListener("visibilitychange", () => {
 	store.setVisible(!document.hidden);
 	if (!document.hidden) socket.wake();
 });
 
-addEventListener("pagehide", () => pump.saveNow());
 addEventListener("hashchange", takeInvite);
 
 const { peer, id } = remembered;
@@ -138,15 +156,15 @@ function render() {
 /** @param {string} id @param {boolean} take */
 async function prepare(id, take) {
 	if (!(await tab.claim(id, take))) return store.claimedElsewhere(id);
-	const kept = await opening;
-	store.restored(id, await kept?.load(id).catch(() => undefined));
+	// The reader may have left the id meanwhile.
+	if (state.connection === "none") tab.release();
+	else pump.load(id);
 }
 
 /** @param {string} peer @param {number} before @param {number} count */
 async function load(peer, before, count) {
 	const { id } = state;
-	const kept = await opening;
-	const page = await kept?.page(id, peer, before, count).catch(() => undefined);
+	const page = await pump.page(id, peer, before, count);
 	if (id === state.id) store.loaded(peer, page?.messages ?? [], page?.earlier ?? false);
 }
 
@@ -198,6 +216,5 @@ async function forget() {
 	const { id } = state;
 	store.giveUp();
 	remembered.forgetKey(id);
-	const kept = await opening;
-	await kept?.forget(id).catch(() => {});
+	await pump.forget(id);
 }

@@ -57,10 +57,10 @@ export class Row {
 		if (isNewDay) element.prepend(make("p", "day", dates.day(message.at)));
 	}
 
-	/** Shows time and state, and after a failure a button to retry. @param {number} readTo */
+	/** Shows time and state, with a button to retry or to withdraw. @param {number} readTo */
 	renderNote(readTo) {
 		const { message, element } = this;
-		const { words, dates, retry } = this.#outside;
+		const { words, dates, retry, withdraw } = this.#outside;
 		const isRead = message.state === "delivered" && message.place <= readTo;
 		const state = isRead ? "read" : message.state;
 		const shown = `${state} ${message.at}`;
@@ -68,13 +68,16 @@ export class Row {
 		this.#shown = shown;
 		element.dataset.state = state;
 		const reason = message.mine && message.reason;
-		const text = words.states[state] + (reason ? `: ${reasonText(words, reason)}` : "");
+		const why = reason ? `: ${reasonText(words, reason)}` : "";
+		const since = state === "waiting" ? words.waits(message.peer, dates.brief(message.at)) : "";
+		const text = words.states[state] + why + since;
 		this.#note.replaceChildren(dates.time(message.at), " ");
 		if (text) this.#note.append(make("span", "state", text), " ");
-		if (!message.mine || (state !== "failed" && state !== "doubtful")) return;
-		const again = make("button", "secondary", words.retry);
-		onClick(again, () => retry(message));
-		this.#note.append(again);
+		if (!message.mine || !["failed", "doubtful", "waiting", "withdrawn"].includes(state)) return;
+		const [word, act] = state === "waiting" ? [words.withdraw, withdraw] : [words.retry, retry];
+		const button = make("button", "secondary", word);
+		onClick(button, () => act(message));
+		this.#note.append(button);
 	}
 }
 

@@ -15,7 +15,7 @@ export const SETTINGS_DEFAULT = {
 /** @param {Partial<Settings>} [settings] @returns {State} */
 export function newState(settings) {
 	return {
-		connection: "none", id: "", ready: false, outage: "", quiet: false,
+		connection: "none", id: "", ours: false, ready: false, outage: "", quiet: false,
 		openPeer: "", conversations: new Map(),
 		kept: true, alert: null, online: true, visible: true,
 		settings: { ...SETTINGS_DEFAULT, ...settings },

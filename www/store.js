@@ -38,6 +38,13 @@ export class Store {
 	/** @type {BoundedMap<string, true>} */
 	#known = new BoundedMap(KNOWN_MAX);
 	#joins = 0;
+	#isProbing = false;
+	/** The server has forgotten an id that was ours, and others. */
+	#hasRestarted = false;
+	/** The storage has answered, so the conversations here are those that are kept. */
+	#isLoaded = false;
+	/** The server's last one. @type {JoinedLine} */
+	#joinedLine = { type: "joined", resumed: false, max_message: 0 };
 	/** Stands in lines that are only measured. */
 	#anyRef;
 
@@ -47,7 +54,15 @@ export class Store {
 		this.#outside = outside;
 		this.#anyRef = outside.newRef();
 		this.state = newState(outside.settings);
-		this.#outgoing = new Outgoing({ ...outside, unsaved });
+		const { conversations } = this.state;
+		this.#outgoing = new Outgoing({
+			...outside,
+			unsaved,
+			isOnline: (peer) => conversations.get(peer)?.presence === "online",
+			// Peers of an earlier day come back to a server that was restarted, each in their time.
+			/** @param {string} peer @returns {boolean} */
+			isExpected: (peer) => this.#hasRestarted && this.#conversations.hasMet(peer),
+		});
 		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
 		this.#identity = new Identity(this.state, parts);
 		this.#conversations = new Conversations(this.state, parts);
@@ -77,31 +92,43 @@ export class Store {
 		// After a refusal the same id finds its conversations again. Another one must not.
 		if (id !== this.state.id) this.#forget();
 		this.#identity.enter(connection, id);
+		this.#disconnected();
 		this.setAlert(null);
 		this.#outside.prepare(id, take);
 	}
 
+	/** The storage has not answered yet: goes on without it, until it does. @param {string} id */
+	goOn(id) {
+		if (!this.#identity.isPreparing(id)) return;
+		this.#identity.prepared();
+		this.#changed();
+	}
+
 	/**
-	 * Takes up the kept messages, if the browser keeps any.
+	 * Takes up the kept messages, if the browser keeps any. They may come late.
 	 * @param {string} id @param {Kept} [kept]
 	 */
 	restored(id, kept) {
-		if (!this.#identity.isPreparing(id)) return;
+		if (id !== this.state.id || !(this.#identity.isPreparing(id) || this.wanted)) return;
 		this.state.kept = Boolean(kept);
+		this.#warn("unkept", kept ? null : {});
 		if (kept) this.#restore(kept);
-		else this.state.alert = { code: "unkept" };
 		this.#identity.prepared();
 		this.#changed();
 	}
 
 	/** @param {Kept} kept */
 	#restore({ conversations, open, mids }) {
-		const { openPeer } = this.state;
-		this.#forget();
+		const { openPeer, connection } = this.state;
+		// Another tab may have written since then.
+		if (this.#isLoaded) this.#forget();
+		this.#isLoaded = true;
 		this.#outgoing.restore(open);
+		this.#conversations.drop(new Set(mids.filter((mid) => this.#known.has(mid))));
 		for (const mid of mids) this.#known.set(mid, true);
 		this.#conversations.restore(conversations);
-		if (openPeer) this.#conversations.open(openPeer);
+		if (openPeer) this.#conversations.reopen(openPeer);
+		if (connection === "joined") this.#begun({ ...this.#joinedLine, resumed: true });
 	}
 
 	/** Another tab has the id, and we did not take it. @param {string} id */
@@ -114,6 +141,12 @@ export class Store {
 		this.#identity.enter("replaced");
 		this.#disconnected();
 		this.#unsaved.keepOurs();
+		this.#changed();
+	}
+
+	/** The reader waits for the server no longer. The id stays in its field, to be edited. */
+	cancelJoin() {
+		if (this.state.connection === "joining") this.#identity.enter("none");
 		this.#changed();
 	}
 
@@ -134,6 +167,7 @@ export class Store {
 	#forget() {
 		for (const part of [this.#conversations, this.#outgoing, this.#unsaved]) part.forget();
 		this.#known.clear();
+		this.#isLoaded = this.#hasRestarted = false;
 	}
 
 	// ---- gestures and browser events
@@ -229,7 +263,7 @@ export class Store {
 		return this.#outgoing.bytesLeft({ peer, body, ref: this.#anyRef });
 	}
 
-	/** @param {OutgoingMessage} message one that failed, or may be lost */
+	/** @param {OutgoingMessage} message one that failed, may be lost, or was withdrawn */
 	retry(message) {
 		message.state = "sending";
 		message.ref = this.#outside.newRef();
@@ -237,6 +271,12 @@ export class Store {
 		message.said = false;
 		this.#unsaved.addMessage(message);
 		this.#outgoing.add(message);
+		this.#changed();
+	}
+
+	/** @param {OutgoingMessage} message one that waits for its peer */
+	withdraw(message) {
+		this.#outgoing.withdraw(message);
 		this.#changed();
 	}
 
@@ -254,6 +294,8 @@ export class Store {
 		const { current } = this;
 		if (!current) return;
 		current.blocked = blocked;
+		// Otherwise they would go once the peer is back.
+		if (blocked) this.#outgoing.withdrawAll(current.peer);
 		this.#unsaved.addConversation(current);
 		this.#sayIds(blocked ? "block" : "unblock", [current]);
 		this.#changed();
@@ -311,7 +353,15 @@ export class Store {
 	/** Says a line that the server answers at any time. */
 	probe() {
 		const { connection, id } = this.state;
-		if (connection === "joined") this.#outside.say({ type: "watch", ids: [id] });
+		if (connection !== "joined") return;
+		this.#isProbing = true;
+		this.#outside.say({ type: "watch", ids: [id] });
+	}
+
+	/** Returns `true` if the server has to answer: our `join`, a message or a probe. */
+	get awaitsAnswer() {
+		const isJoined = this.state.connection === "joined";
+		return !isJoined || this.#isProbing || this.#outgoing.awaitsAnswer;
 	}
 
 	/** @param {number} code of the close */
@@ -329,6 +379,7 @@ export class Store {
 	}
 
 	#disconnected() {
+		this.#isProbing = false;
 		this.#outgoing.disconnected();
 		this.#signals.disconnected();
 	}
@@ -358,10 +409,17 @@ export class Store {
 
 	/** @param {JoinedLine} line */
 	#joined(line) {
+		if (this.state.ours && !line.resumed) this.#hasRestarted = true;
 		this.#identity.enter("joined");
-		if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
+		this.#joinedLine = line;
 		this.#startReturnGrace();
 		this.#signals.connected();
+		this.#begun(line);
+	}
+
+	/** The server hears of our conversations. @param {JoinedLine} line */
+	#begun(line) {
+		if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
 		const conversations = [...this.state.conversations.values()];
 		this.#sayIds("watch", conversations);
 		// The server forgets blocks with the id.
@@ -395,6 +453,8 @@ export class Store {
 		this.#unsaved.addAck(peer, mid);
 		if (isKnown) return undefined;
 		this.#unsaved.addMid(mid);
+		// A note to ourselves is in its conversation since it was written.
+		if (peer === this.state.id && this.#outgoing.isOurs(peer, mid, body)) return undefined;
 		return this.#conversations.append({
 			peer, place: 0, mine: false, body, at, state: "received", mid,
 		});
@@ -402,6 +462,7 @@ export class Store {
 
 	/** @param {PresenceLine} line */
 	#presence(line) {
+		if (line.id === this.state.id) this.#isProbing = false;
 		const conversation = this.#signals.presence(line);
 		if (!conversation) return;
 		this.#outgoing.peerReturned(line.id);
@@ -411,7 +472,8 @@ export class Store {
 	/** @param {ErrorLine} line */
 	#refused(line) {
 		if (this.#outgoing.refused(line)) return;
-		const { code, to = this.state.id, text } = line;
+		const { to = this.state.id, text } = line;
+		const code = line.code === "id_taken" && this.state.ours ? "id_lost" : line.code;
 		this.state.alert = { code, to, text };
 		// Before `joined` only `join` is said, so it was refused.
 		if (this.state.connection !== "joined") this.#identity.enter("none");
@@ -424,7 +486,14 @@ export class Store {
 		return this.#unsaved.take(this.state.id);
 	}
 
-	/** Acknowledges the messages of a batch: it is kept, or cannot be. @param {Batch} batch */
+	get hasUnsaved() {
+		return !this.#unsaved.isEmpty;
+	}
+
+	/**
+	 * Acknowledges the messages of a batch: it is kept, or cannot be.
+	 * @param {Pick<Batch, "id" | "acks">} batch
+	 */
 	saved({ id, acks }) {
 		if (this.state.connection !== "joined" || id !== this.state.id) return;
 		for (const [to, all] of acks) {
@@ -434,10 +503,23 @@ export class Store {
 		}
 	}
 
-	/** The browser keeps nothing any more. */
+	/** Acknowledges the messages that wait for the storage, and leaves them waiting. */
+	acknowledge() {
+		this.saved({ id: this.state.id, acks: this.#unsaved.takeAcks() });
+	}
+
+	/** The storage does not come back, at least not soon. */
 	unkept() {
 		if (!this.state.kept) return;
 		this.state.kept = false;
 		this.setAlert({ code: "unkept" });
+	}
+
+	/** The storage is back. */
+	keptAgain() {
+		if (this.state.kept) return;
+		this.state.kept = true;
+		this.#warn("unkept", null);
+		this.#changed();
 	}
 }

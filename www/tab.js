@@ -2,27 +2,26 @@
  * The tab of this browser that has an id, by Web Locks (W3C). They need a secure context. Without
  * them each tab believes that it has the id, and the server tells the earlier one otherwise.
  *
+ * **Invariants**
+ * - The tab that has an id answers for it on a channel. So a lock alone is not taken for a tab: a
+ *   page on its way out holds it for a moment, and a frozen one for as long as the browser likes.
+ *
  * It does not know the meaning of having an id.
  */
 
-/** A page that is loaded again may meet the lock of its former self for a moment. */
-const WAIT_MS = 300;
+/** A tab that does not answer by then is frozen, and its lock is taken. Others answer in 10 ms. */
+export const ANSWER_MS_MAX = 3000;
+
+const WHOSE = "whose";
+const MINE = "mine";
 
 export class Tab {
-	#locks;
-	#lost;
-	#clock;
+	#outside;
 	#release = () => {};
 
-	/**
-	 * @param {LockManager | undefined} locks
-	 * @param {() => void} lost is called when another tab has taken the id
-	 * @param {Clock} clock
-	 */
-	constructor(locks, lost, clock) {
-		this.#locks = locks;
-		this.#lost = lost;
-		this.#clock = clock;
+	/** @param {TabOutside} outside */
+	constructor(outside) {
+		this.#outside = outside;
 	}
 
 	/**
@@ -31,19 +30,27 @@ export class Tab {
 	 */
 	async claim(id, take) {
 		this.release();
-		if (!this.#locks) return true;
+		if (!this.#outside.locks) return true;
 		if (take) return this.#hold(id, { steal: true });
-		// A free lock is granted however slow the machine is; only a lock in use is waited for.
-		return (await this.#hold(id, { ifAvailable: true })) || this.#wait(id);
+		return (await this.#hold(id, { ifAvailable: true })) || this.#ask(id);
 	}
 
-	/** @param {string} id */
-	async #wait(id) {
+	/** Waits for the lock, until another tab answers that the id is its own. @param {string} id */
+	async #ask(id) {
+		const { clock, openChannel } = this.#outside;
 		const waiting = new AbortController();
-		const timer = this.#clock.setTimer(() => waiting.abort(), WAIT_MS);
+		const channel = openChannel(`sotto ${id}`);
+		let isAnswered = false;
+		channel.onmessage = ({ data }) => {
+			if (data !== MINE) return;
+			isAnswered = true;
+			waiting.abort();
+		};
+		channel.postMessage(WHOSE);
+		clock.setTimer(() => waiting.abort(), ANSWER_MS_MAX);
 		const isHeld = await this.#hold(id, { signal: waiting.signal });
-		this.#clock.clearTimer(timer);
-		return isHeld;
+		channel.close();
+		return isHeld || (!isAnswered && this.#hold(id, { steal: true }));
 	}
 
 	/**
@@ -58,19 +65,33 @@ export class Tab {
 				isHeld = lock !== null;
 				resolve(isHeld);
 				if (!lock) return;
+				const channel = this.#answerFor(id);
 				return new Promise((free) => {
 					this.#release = () => {
 						isHeld = false;
+						channel.close();
 						free(null);
 					};
 				});
 			};
-			this.#locks?.request(`sotto ${id}`, options, hold).catch(() => {
-				if (isHeld) this.#lost();
+			const { locks, lost } = this.#outside;
+			locks?.request(`sotto ${id}`, options, hold).catch(() => {
+				if (isHeld) {
+					this.release();
+					lost();
+				}
 				// Refused for another reason than another tab, the lock might as well not exist.
 				resolve(!options.signal?.aborted);
 			});
 		});
+	}
+
+	/** Tells tabs that ask, now and later, that the id is ours. @param {string} id */
+	#answerFor(id) {
+		const channel = this.#outside.openChannel(`sotto ${id}`);
+		channel.onmessage = ({ data }) => data === WHOSE && channel.postMessage(MINE);
+		channel.postMessage(MINE);
+		return channel;
 	}
 
 	release() {

@@ -50,6 +50,10 @@ export class View {
 				store.retry(message);
 				ui.message.focus();
 			},
+			withdraw(message) {
+				store.withdraw(message);
+				ui.message.focus();
+			},
 		});
 		fillWords(words, words.language);
 		bindGestures({
@@ -104,10 +108,12 @@ export class View {
 	}
 
 	/** @param {State} state */
-	#renderScreen({ connection, id }) {
+	#renderScreen({ connection, id, ours }) {
 		const ui = this.#ui;
 		const isJoin = connection === "none" || connection === "joining";
 		const isElsewhere = connection === "replaced";
+		ui.cancelJoin.hidden = connection !== "joining";
+		ui.tryAgain.hidden = !(connection === "none" && ours);
 		ui.elsewhere.hidden = !isElsewhere;
 		setText(ui.elsewhereText, this.#words.elsewhereMore(id));
 		ui.chat.classList.toggle("away", isElsewhere);

@@ -12,6 +12,7 @@ const ENGLISH = {
 	yourId: "Your ID",
 	join: "Join",
 	connecting: "Connecting…",
+	tryAgain: "Try again",
 
 	chatWith: "Chat with",
 	open: "Open",
@@ -46,6 +47,8 @@ const ENGLISH = {
 	yesterday: "Yesterday",
 	unsupported: "Unsupported message",
 	retry: "Retry",
+	withdraw: "Withdraw",
+	waits: (peer, since) => ` for ${peer} since ${since}`,
 	own: "You",
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `New message from ${peer}`,
@@ -53,6 +56,8 @@ const ENGLISH = {
 	states: {
 		received: "",
 		sending: "Sending",
+		waiting: "Waiting",
+		withdrawn: "Withdrawn",
 		sent: "Sent",
 		delivered: "Delivered",
 		read: "Read",
@@ -78,6 +83,7 @@ const ENGLISH = {
 		restarting: "Reconnecting: the server is restarting",
 		full: "Reconnecting: the server is full",
 		busy: "Reconnecting: the server is busy",
+		unreachable: "Can’t reach the server. Trying again…",
 	},
 	offline: "Offline",
 	elsewhere: "Open in another tab",
@@ -100,11 +106,11 @@ const ENGLISH = {
 			`“${to}” isn’t a valid ID. Use letters, digits and . _ - @ +, at most 64 bytes.`,
 		bad_key: () => "The server didn’t accept this browser’s key. Choose another ID.",
 		id_taken: ({ to }) => `${to} is taken. Choose another ID.`,
+		id_lost: ({ to }) => `${to} is in use by someone else. Try again later. Your messages stay here.`,
 		offline: ({ to }) => `${to} is offline`,
 		slow: ({ to }) => `${to} couldn’t keep up and was disconnected`,
 		full: ({ to }) => `too much is waiting for ${to} already; try again later`,
 		too_many: ({ text }) => `You’ve reached a limit of the server: ${text}`,
-		expired: ({ to }) => `${to} left, or didn’t come back in time`,
 		forgotten: () => "the server lost track of it, so it may or may not have arrived",
 		forgotten_all: () =>
 			"The server restarted, or you were away too long. Messages not marked Delivered may be lost.",
@@ -123,6 +129,7 @@ const GERMAN = {
 	yourId: "Deine ID",
 	join: "Los",
 	connecting: "Verbinde …",
+	tryAgain: "Noch einmal versuchen",
 
 	chatWith: "Chatten mit",
 	open: "Öffnen",
@@ -157,6 +164,8 @@ const GERMAN = {
 	yesterday: "Gestern",
 	unsupported: "Diese Nachricht lässt sich nicht anzeigen",
 	retry: "Erneut senden",
+	withdraw: "Zurückziehen",
+	waits: (peer, since) => ` auf ${peer} seit ${since}`,
 	own: "Du",
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `Neue Nachricht von ${peer}`,
@@ -164,6 +173,8 @@ const GERMAN = {
 	states: {
 		received: "",
 		sending: "Wird gesendet",
+		waiting: "Wartet",
+		withdrawn: "Zurückgezogen",
 		sent: "Gesendet",
 		delivered: "Zugestellt",
 		read: "Gelesen",
@@ -190,6 +201,7 @@ const GERMAN = {
 		restarting: "Verbinde neu: Der Server startet neu",
 		full: "Verbinde neu: Der Server ist voll",
 		busy: "Verbinde neu: Der Server ist überlastet",
+		unreachable: "Der Server ist nicht zu erreichen. Weitere Versuche laufen …",
 	},
 	offline: "Offline",
 	elsewhere: "In einem anderen Tab offen",
@@ -214,11 +226,12 @@ const GERMAN = {
 		bad_key: () =>
 			"Der Server hat den Schlüssel dieses Browsers nicht angenommen. Wähle eine andere ID.",
 		id_taken: ({ to }) => `${to} ist vergeben. Wähle eine andere ID.`,
+		id_lost: ({ to }) =>
+			`${to} benutzt gerade jemand anders. Versuch es später. Deine Nachrichten bleiben hier.`,
 		offline: ({ to }) => `${to} ist offline`,
 		slow: ({ to }) => `${to} kam nicht nach und wurde getrennt`,
 		full: ({ to }) => `für ${to} wartet schon zu viel; versuch es später`,
 		too_many: ({ text }) => `Eine Grenze des Servers ist erreicht: ${text}`,
-		expired: ({ to }) => `${to} ist gegangen oder kam nicht rechtzeitig zurück`,
 		forgotten: () => "der Server weiß nicht mehr, ob sie angekommen ist",
 		forgotten_all: () =>
 			"Der Server wurde neu gestartet, oder du warst zu lange weg. "

@@ -108,7 +108,7 @@ impl Browser {
     pub fn beside(&self, body: &str) -> String {
         let script = "
             let part = found()?.parentElement;
-            const isState = /Sending|Sent|Delivered|Read|Failed/;
+            const isState = /Sending|Waiting|Withdrawn|Sent|Delivered|Read|Failed/;
             while (part && part !== log && !isState.test(part.textContent)) {
               part = part.parentElement;
             }

@@ -29,6 +29,28 @@ fn second_tab_takes_the_id_without_a_secure_context() {
     take_over(&server, &browser, "http://chat.test/", false);
 }
 
+/// The page that is left still has the lock of the id for a moment, or for long in the browser's
+/// back-forward cache.
+#[test]
+fn page_that_is_left_is_not_taken_for_another_tab() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(server.address, "alice");
+    let status_told = "const seen = []; window.seen = seen;
+        new MutationObserver(() => seen.push(document.body.innerText))
+          .observe(document.body, { subtree: true, childList: true, characterData: true });";
+    for _ in 0..3 {
+        alice.reload();
+        alice.run(status_told, json!([]));
+        alice.wait_for_text("status", "Connected");
+        assert!(!alice.run("return seen.join();", json!([])).to_string().contains("another tab"));
+    }
+    alice.go("about:blank");
+    alice.go(&home(server.address));
+    alice.wait_for_text("status", "Connected");
+    alice.run("history.go(-2);", json!([]));
+    alice.wait_for_text("status", "Connected");
+}
+
 /// `asks`: the second tab leaves the id to the first until its reader asks for it.
 fn take_over(server: &Server, alice: &Browser, url: &str, asks: bool) {
     alice.go(url);

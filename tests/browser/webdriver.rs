@@ -159,6 +159,12 @@ impl Browser {
         self.must("/goog/cdp/execute", json!({"cmd": command, "params": parameters}))
     }
 
+    /// Ends the tab's process, as a phone does that is short of memory.
+    pub fn crash_tab(&self) {
+        let crash = json!({"cmd": "Page.crash", "params": {}});
+        assert!(self.post("/goog/cdp/execute", crash).is_err(), "the tab goes on");
+    }
+
     /// Returns the elements with this role and name, in the order of the page. In a name, `…`
     /// stands for any text.
     pub fn all(&self, role: &str, name: &str) -> Vec<Element> {

@@ -15,7 +15,7 @@
 
 /**
  * Why there is no connection, as far as it is known.
- * @typedef {"" | "restarting" | "full" | "busy"} Outage
+ * @typedef {"" | "restarting" | "full" | "busy" | "unreachable"} Outage
  */
 
 // ---- Messages
@@ -46,10 +46,12 @@
 
 /**
  * - "sending": the server has not answered, or does not have the message yet.
+ * - "waiting": the message has not arrived, and goes again when its peer is back.
  * - "sent": the server has the message, and will tell its fate.
- * - "delivered", "failed": the two fates.
+ * - "delivered", "failed", "withdrawn": the fates.
  * - "doubtful": the message was sent, and the server has forgotten its fate.
- * @typedef {"sending" | "sent" | "delivered" | "failed" | "doubtful"} OutgoingState
+ * @typedef {"sending" | "waiting" | "sent" | "delivered" | "failed" | "doubtful"
+ *   | "withdrawn"} OutgoingState
  */
 
 /**
@@ -108,6 +110,7 @@
  * @typedef {object} IdentityState
  * @property {Connection} connection
  * @property {string} id stays after a refusal, so that the reader can edit it
+ * @property {boolean} ours the id was ours, even if the server refuses it now
  * @property {boolean} ready the storage was asked about the id, so a connection may be made
  * @property {Outage} outage
  * @property {boolean} quiet the connection was lost a moment ago, and is still shown as there
@@ -175,7 +178,8 @@
 
 /** @typedef {Pick<PartOutside, "later" | "changed">} IdentityOutside */
 /**
- * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved">} OutgoingOutside
+ * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved"> & {
+ *   isOnline: (peer: string) => boolean, isExpected: (peer: string) => boolean }} OutgoingOutside
  */
 
 // ---- Lines, as the protocol has them
@@ -255,7 +259,17 @@
  * @property {() => void} opened
  * @property {(lines: ServerLine[]) => void} received is given all lines of one text
  * @property {(code: number, wasOpen: boolean) => void} closed is given the close code
+ * @property {() => boolean} awaitsAnswer returns true if the server has to answer a line
  * @property {() => void} probe says a line that the server answers
+ */
+
+/**
+ * @typedef {object} TabOutside
+ * @property {LockManager} [locks]
+ * @property {(name: string) => Pick<BroadcastChannel, "onmessage" | "postMessage" | "close">
+ *   } openChannel to the other tabs
+ * @property {() => void} lost is called when another tab has taken the id
+ * @property {Clock} clock
  */
 
 // ---- The view
@@ -267,8 +281,8 @@
  *   | "dismiss" | "draft" | "elsewhere" | "forget" | "join" | "keptHere" | "language" | "message"
  *   | "messages" | "more" | "newHere" | "noConversation" | "noConversations" | "notify"
  *   | "notifyText" | "offline" | "online" | "open" | "own" | "request" | "retry" | "send"
- *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "typing"
- *   | "unblock" | "unsupported" | "useHere" | "yesterday" | "you" | "yourId"} PlainWord
+ *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "tryAgain" | "typing"
+ *   | "unblock" | "unsupported" | "useHere" | "withdraw" | "yesterday" | "you" | "yourId"} PlainWord
  */
 
 /**
@@ -287,6 +301,7 @@
  * @typedef {Record<PlainWord, string> & Record<CountWord, (count: number) => string>
  *   & Record<IdWord, (id: string) => string> & {
  *   announce: (peer: string, text: string) => string,
+ *   waits: (peer: string, since: string) => string,
  *   states: Record<Message["state"] | "read", string>,
  *   reconnecting: Record<Outage, string>,
  *   reasons: Record<string, (reason: Reason) => string>,
@@ -303,9 +318,9 @@
  *   & Record<"message", HTMLTextAreaElement>
  *   & Record<"composer" | "joinForm" | "openForm", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
- *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "clear" | "copyLink"
- *     | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" | "useAnother"
- *     | "useAnotherHere" | "useHere", HTMLButtonElement>
+ *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "cancelJoin" | "clear"
+ *     | "copyLink" | "dismiss" | "forget" | "more" | "openSettings" | "share" | "tryAgain"
+ *     | "unblock" | "useAnother" | "useAnotherHere" | "useHere", HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
  *     | "conversation" | "counter" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
  *     | "keptText" | "list" | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
@@ -355,6 +370,7 @@
  * @property {Words} words
  * @property {Dates} dates
  * @property {(message: OutgoingMessage) => void} retry
+ * @property {(message: OutgoingMessage) => void} withdraw
  * @property {(message: Message) => void} seen the messages up to this one have been in view
  * @property {() => void} loadEarlier
  */
