@@ -13,6 +13,9 @@ import { findElements, isShown, make, setText, usesTouch } from "./dom.js";
 import { bindGestures } from "./gestures.js";
 import { List } from "./list.js";
 import { Log } from "./log.js";
+import { normalId } from "./protocol.js";
+import { qrMatrix } from "./qr.js";
+import { standing } from "./state.js";
 import { lineOf } from "./text.js";
 import { reasonText } from "./words.js";
 
@@ -33,10 +36,12 @@ export class View {
 	#shownPeer = "";
 	/** The composer is focused once it is there. */
 	#focusComposer = false;
+	#linkOf;
 
 	/** @param {ViewOutside} outside */
 	constructor({ store, words, languages, actions }) {
 		const ui = this.#ui;
+		this.#linkOf = actions.linkOf;
 		const dates = new Dates(words, languages, Date.now);
 		this.#store = store;
 		this.#words = words;
@@ -55,6 +60,8 @@ export class View {
 		bindGestures({
 			ui, store, words, actions,
 			open: (text) => this.#open(text),
+			choose: (peer) => this.#choose(peer),
+			typed: () => this.#renderAlike(),
 			toEnd: () => this.#log.toEnd(),
 			announce: (text) => this.#announce(text),
 		});
@@ -64,14 +71,28 @@ export class View {
 	#open(text) {
 		// A refused text stays, to be edited.
 		if (!this.#store.open(text)) return;
-		this.#ui.chatWith.value = "";
-		this.#focusComposer = true;
+		this.#goFromField();
 	}
 
 	/** @param {string} peer */
 	#choose(peer) {
 		this.#store.choose(peer);
+		this.#goFromField();
+	}
+
+	#goFromField() {
+		this.#ui.chatWith.value = "";
 		this.#focusComposer = true;
+	}
+
+	/** Suggests a known id that differs from the typed one by case only. */
+	#renderAlike() {
+		const { alike, alikeText, openKnown, openTyped, chatWith } = this.#ui;
+		const known = this.#store.alike(chatWith.value);
+		alike.hidden = !known;
+		setText(alikeText, known && this.#words.alike(known));
+		setText(openKnown, this.#words.openPeer(known));
+		setText(openTyped, this.#words.openPeer(normalId(chatWith.value)));
 	}
 
 	render() {
@@ -79,18 +100,32 @@ export class View {
 		const { state, current } = this.#store;
 		const ui = this.#ui;
 		const words = this.#words;
-		const conversations = [...state.conversations.values()].reverse();
+		const all = [...state.conversations.values()].reverse();
+		const conversations = all.filter(({ hidden }) => !hidden);
 		ui.notice.hidden = !state.alert;
 		setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
 		setText(ui.me, state.id);
 		setText(ui.status, statusText(words, state), statusLook(state));
 		setText(ui.joinStatus, joinText(words, state));
 		this.#list.render(conversations, current);
-		ui.listEmpty.hidden = conversations.length > 0;
+		this.#renderInvite(state, conversations.length === 0);
+		this.#renderAlike();
 		this.#renderSettings(state);
 		this.#renderScreen(state);
 		this.#renderConversation(state.connection === "replaced" ? undefined : current);
 		this.#takeFocus(focused);
+	}
+
+	/** @param {State} state @param {boolean} isEmpty */
+	#renderInvite({ id, invite }, isEmpty) {
+		const { invited, link, code, listEmpty } = this.#ui;
+		invited.hidden = !invite;
+		setText(invited, invite && this.#words.invited(invite));
+		listEmpty.hidden = !isEmpty;
+		const url = this.#linkOf(id);
+		if (!isEmpty || !id || link.textContent === url) return;
+		setText(link, url);
+		drawCode(code, url);
 	}
 
 	/** @param {State} state */
@@ -132,12 +167,13 @@ export class View {
 	}
 
 	/** Shows everything around the messages. @param {Conversation} conversation */
-	#renderFrame({ peer, typing, presence, accepted, blocked, messages, draft }) {
+	#renderFrame(conversation) {
+		const { peer, accepted, blocked, messages, draft } = conversation;
 		const ui = this.#ui;
 		const words = this.#words;
 		setText(ui.peer, peer);
 		setText(ui.aboutPeer, peer);
-		const shown = typing ? "typing" : presence;
+		const shown = standing(conversation);
 		setText(ui.presence, shown && words[shown], shown);
 		setText(ui.strangerText, words.stranger(peer));
 		setText(ui.blockedText, words.blocked(peer));
@@ -213,6 +249,17 @@ function growComposer(field) {
 	if (CSS.supports("field-sizing", "content")) return;
 	field.style.height = "auto";
 	field.style.height = `${field.scrollHeight + 2}px`;
+}
+
+/**
+ * Draws a QR code: a unit for each module, and four around them, without which it is not found.
+ * @param {Element} path @param {string} text
+ */
+function drawCode(path, text) {
+	const rows = qrMatrix(text);
+	const squares = rows.map((row, y) => row.map((isDark, x) => (isDark ? `M${x} ${y}h1v1h-1z` : "")));
+	path.setAttribute("d", squares.flat().join(""));
+	path.parentElement?.setAttribute("viewBox", `-4 -4 ${rows.length + 8} ${rows.length + 8}`);
 }
 
 /** @param {Words} words @param {State} state */

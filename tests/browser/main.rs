@@ -14,6 +14,7 @@ mod accessibility;
 mod chat;
 #[cfg(feature = "tls")]
 mod https;
+mod invitation;
 mod layout;
 mod page;
 mod strangers;

@@ -99,6 +99,7 @@
  * @property {string} draft
  * @property {boolean} accepted the peer is not a stranger
  * @property {boolean} blocked
+ * @property {boolean} hidden the reader deleted the conversation, and its peer stays blocked
  */
 
 /** @typedef {Record<"read" | "typing" | "notify" | "notifyText" | "sound", boolean>} Settings */
@@ -124,6 +125,7 @@
  * The fields that only `Store` writes.
  * @typedef {object} StoreState
  * @property {boolean} kept the browser keeps messages
+ * @property {string} invite the peer whose invite link was opened, until there is an id to answer
  * @property {Reason | null} alert a notice that waits for the reader's attention
  * @property {boolean} online the browser reports a network
  * @property {boolean} visible a person can see the page: otherwise no message counts as read
@@ -225,7 +227,7 @@
 /**
  * The kept fields of a conversation. The others belong to one connection, or to one visit.
  * @typedef {Pick<Conversation, "peer" | "last" | "unread" | "seen" | "readTo" | "draft" |
- *   "accepted" | "blocked">} KeptConversation
+ *   "accepted" | "blocked" | "hidden">} KeptConversation
  */
 
 /**
@@ -264,11 +266,12 @@
  * A text without parameters.
  * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear"
  *   | "close" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "delete"
- *   | "dismiss" | "draft" | "elsewhere" | "forget" | "join" | "keptHere" | "language" | "message"
- *   | "messages" | "more" | "newHere" | "noConversation" | "noConversations" | "notify"
- *   | "notifyText" | "offline" | "online" | "open" | "own" | "request" | "retry" | "send"
- *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "typing"
- *   | "unblock" | "unsupported" | "useHere" | "yesterday" | "you" | "yourId"} PlainWord
+ *   | "dismiss" | "draft" | "elsewhere" | "forget" | "isBlocked" | "join" | "keptHere" | "keptWhere"
+ *   | "language" | "linkCode" | "message" | "messages" | "more" | "newHere" | "noConversation"
+ *   | "noConversations" | "nobody" | "notify" | "notifyText" | "offline" | "online" | "open" | "own"
+ *   | "remove" | "request" | "retry" | "send" | "settings" | "share" | "showAll" | "showLess"
+ *   | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "typing" | "unblock"
+ *   | "unsupported" | "useHere" | "yesterday" | "you" | "yourId"} PlainWord
  */
 
 /**
@@ -278,8 +281,8 @@
 
 /**
  * A text with an id.
- * @typedef {"blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "newMessageFrom"
- *   | "stranger"} IdWord
+ * @typedef {"alike" | "blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "invited"
+ *   | "newMessageFrom" | "openPeer" | "removeAsk" | "staysBlocked" | "stranger"} IdWord
  */
 
 /**
@@ -301,14 +304,17 @@
  *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "sound" | "typing",
  *     HTMLInputElement>
  *   & Record<"message", HTMLTextAreaElement>
+ *   & Record<"code", SVGPathElement>
  *   & Record<"composer" | "joinForm" | "openForm", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
  *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "clear" | "copyLink"
- *     | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" | "useAnother"
- *     | "useAnotherHere" | "useHere", HTMLButtonElement>
- *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
- *     | "conversation" | "counter" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
- *     | "keptText" | "list" | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
+ *     | "dismiss" | "forget" | "invite" | "more" | "openKnown" | "openSettings" | "openTyped"
+ *     | "remove" | "share" | "unblock" | "useAnother" | "useAnotherHere" | "useHere",
+ *     HTMLButtonElement>
+ *   & Record<"aboutPeer" | "alert" | "alike" | "alikeText" | "announcer" | "blocked"
+ *     | "blockedText" | "chat" | "conversation" | "counter" | "elsewhere" | "elsewhereText"
+ *     | "invited" | "joinScreen" | "joinStatus" | "keptText" | "link" | "list"
+ *     | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
  *     HTMLElement>} Elements
  */
@@ -318,6 +324,7 @@
  * @typedef {object} Actions
  * @property {() => void} useHere
  * @property {() => void} forget
+ * @property {(id: string) => string} linkOf returns the invite link of an id
  * @property {() => Promise<void>} [copyLink]
  * @property {() => void} [share]
  * @property {(on: boolean) => void} [notify]
@@ -339,6 +346,8 @@
  * @property {Words} words
  * @property {Actions} actions
  * @property {(text: string) => void} open opens a conversation
+ * @property {(peer: string) => void} choose opens one of the list
+ * @property {() => void} typed is told of each change of a typed id
  * @property {() => void} toEnd scrolls the log
  * @property {(text: string) => void} announce reads a text out
  */
