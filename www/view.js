@@ -22,6 +22,9 @@ import { reasonText } from "./words.js";
 /** The bytes left are shown below this number. */
 const BYTES_LEFT_SHOWN = 1000;
 
+/** The field grows to six lines, and no screen has more characters in them. */
+const COPIED_CHARACTERS = 1500;
+
 /** The most messages that are read out when many come together. */
 const ANNOUNCED_MAX = 5;
 
@@ -183,7 +186,7 @@ export class View {
 		ui.composer.hidden = blocked;
 		// To set even the same text again would move the cursor.
 		if (ui.message.value !== draft) ui.message.value = draft;
-		growComposer(ui.message);
+		ui.grown.dataset.text = draft.slice(0, COPIED_CHARACTERS);
 		const left = draft ? this.#store.bytesLeft() : BYTES_LEFT_SHOWN;
 		setText(ui.counter, counterText(words, left), left < 0 ? "over" : "");
 	}
@@ -201,9 +204,9 @@ export class View {
 
 	/** Focuses where the reader goes on. On a phone a field would bring the keyboard over the log. */
 	#goOn() {
-		const { log, message, unblock, useHere, openSettings, chatWith, ownId } = this.#ui;
+		const { peer, me, message, unblock, useHere, chatWith, ownId } = this.#ui;
 		const choice = usesTouch()
-			? [log, useHere, openSettings, ownId]
+			? [peer, useHere, me, ownId]
 			: [message, unblock, useHere, chatWith, ownId];
 		choice.find(isShown)?.focus();
 	}
@@ -242,13 +245,6 @@ function fillWords(words, language) {
 function counterText(words, left) {
 	if (left >= BYTES_LEFT_SHOWN) return "";
 	return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
-}
-
-/** Grows the field in browsers that do not do so themselves. @param {HTMLElement} field */
-function growComposer(field) {
-	if (CSS.supports("field-sizing", "content")) return;
-	field.style.height = "auto";
-	field.style.height = `${field.scrollHeight + 2}px`;
 }
 
 /**

@@ -313,7 +313,7 @@
  *     HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "alike" | "alikeText" | "announcer" | "blocked"
  *     | "blockedText" | "chat" | "conversation" | "counter" | "elsewhere" | "elsewhereText"
- *     | "invited" | "joinScreen" | "joinStatus" | "keptText" | "link" | "list"
+ *     | "grown" | "invited" | "joinScreen" | "joinStatus" | "keptText" | "link" | "list"
  *     | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
  *     HTMLElement>} Elements
