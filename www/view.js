@@ -60,6 +60,8 @@ export class View {
 			},
 		});
 		fillWords(words, words.language);
+		// A notice comes back from a dialog that is closed. The event does not bubble.
+		addEventListener("close", () => this.#placeNotice(), true);
 		bindGestures({
 			ui, store, words, actions,
 			open: (text) => this.#open(text),
@@ -107,6 +109,7 @@ export class View {
 		const conversations = all.filter(({ hidden }) => !hidden);
 		ui.notice.hidden = !state.alert;
 		setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
+		this.#placeNotice();
 		setText(ui.me, state.id);
 		setText(ui.status, statusText(words, state), statusLook(state));
 		setText(ui.joinStatus, joinText(words, state));
@@ -117,6 +120,13 @@ export class View {
 		this.#renderScreen(state);
 		this.#renderConversation(state.connection === "replaced" ? undefined : current);
 		this.#takeFocus(focused);
+	}
+
+	/** Keeps the notice within reach: a dialog makes the page behind it inert. */
+	#placeNotice() {
+		const { notice } = this.#ui;
+		const place = document.querySelector("dialog[open]") ?? document.querySelector("main");
+		if (notice.parentElement !== place) place?.prepend(notice);
 	}
 
 	/** @param {State} state @param {boolean} isEmpty */
@@ -147,10 +157,12 @@ export class View {
 		const isJoin = connection === "none" || connection === "joining";
 		const isElsewhere = connection === "replaced";
 		ui.elsewhere.hidden = !isElsewhere;
+		if (isElsewhere) closeDialogs();
 		setText(ui.elsewhereText, this.#words.elsewhereMore(id));
 		ui.chat.classList.toggle("away", isElsewhere);
 		if (isJoin === this.#joinShown) return;
 		this.#joinShown = isJoin;
+		closeDialogs();
 		ui.joinScreen.hidden = !isJoin;
 		ui.chat.hidden = isJoin;
 		// A refused id stays, to be edited.
@@ -194,6 +206,8 @@ export class View {
 	/** Moves the focus on, also if its element went. @param {Element | null} focused until now */
 	#takeFocus(focused) {
 		const { openPeer, conversations } = this.#store.state;
+		// A question about one conversation is not asked over another one.
+		if (openPeer !== this.#shownPeer) closeDialogs();
 		const isLost = focused !== document.body && !isShown(focused);
 		const left = openPeer ? "" : this.#shownPeer;
 		if (isLost && left && conversations.has(left)) this.#list.focus(left);
@@ -245,6 +259,10 @@ function fillWords(words, language) {
 function counterText(words, left) {
 	if (left >= BYTES_LEFT_SHOWN) return "";
 	return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
+}
+
+function closeDialogs() {
+	for (const dialog of document.querySelectorAll("dialog")) dialog.close();
 }
 
 /**

@@ -12,6 +12,7 @@
 
 mod accessibility;
 mod chat;
+mod dialogs;
 #[cfg(feature = "tls")]
 mod https;
 mod invitation;
