@@ -87,6 +87,30 @@ fn composer_grows_with_its_text_and_the_log_follows() {
 }
 
 #[test]
+fn long_message_is_short_until_all_of_it_is_shown() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(server.address, "alice");
+    alice.chat_with("bob");
+    let mut bob = Client::join(&server, "bob");
+    let body = format!("above{}https://example.org/", "\n".repeat(20_000));
+    bob.say(json!({"type": "send", "to": "alice", "body": body}));
+    let whole = alice.find("button", "Show all");
+    assert!(alice.height_of("article", "…") < 1000.0);
+    alice.click("button", "Show all");
+    assert!(alice.height_of("article", "…") > 100_000.0);
+    alice.find("link", "https://example.org/…");
+    // The reader is in the middle of it now, so the log stays there.
+    let top = alice.place_of("button", "Show less")[1];
+    bob.say(json!({"type": "send", "to": "alice", "body": "the newest"}));
+    alice.find("button", "…new message…");
+    assert_eq!(alice.place_of("button", "Show less")[1], top);
+    assert_eq!(alice.focus(), ("button".into(), "Show less".into()));
+    assert!(alice.try_act(&whole, "click", &json!({})));
+    alice.find("button", "Show all");
+    assert!(alice.height_of("article", "…") < 1000.0);
+}
+
+#[test]
 fn buttons_of_a_tab_that_is_not_active_keep_apart() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
