@@ -49,6 +49,7 @@ export class Conversations {
 		this.close();
 		this.#state.openPeer = peer;
 		const conversation = this.#get(peer);
+		conversation.hidden = false;
 		const { unread, seen, messages, earlier } = conversation;
 		if (unread) conversation.newAfter = seen;
 		const forUnread = Math.min(unread + PAGE_MESSAGES / 2, UNREAD_LOADED_MAX);
@@ -146,6 +147,7 @@ export class Conversations {
 		const { conversations, openPeer, visible, kept } = this.#state;
 		const conversation = this.#get(peer);
 		const lastPlace = conversation.messages.at(-1)?.place ?? 0;
+		conversation.hidden = false;
 		message.place = conversation.last = this.#nextPlace(conversation);
 		conversation.messages.push(message);
 		if (conversation.messages.length > MESSAGES_MAX) {
@@ -187,6 +189,13 @@ export class Conversations {
 		return true;
 	}
 
+	/** Returns the id in the list that differs from this one by case only. @param {string} peer */
+	alike(peer) {
+		const all = this.#state.conversations;
+		const lower = peer.toLowerCase();
+		return all.has(peer) ? "" : [...all.keys()].find((one) => one.toLowerCase() === lower) ?? "";
+	}
+
 	/** @param {string} peer */
 	#get(peer) {
 		return this.#state.conversations.get(peer) ?? this.#create(peer);
@@ -206,14 +215,31 @@ export class Conversations {
 
 	/** Strangers go first, so they cannot push out a peer that we have written to. */
 	#dropLeastRecent() {
-		const { conversations, openPeer, connection } = this.#state;
+		const { conversations, openPeer } = this.#state;
 		const candidates = [...conversations.values()].filter(({ peer }) => peer !== openPeer);
 		const dropped = candidates.find(({ accepted, blocked }) => !accepted && !blocked)
 			?? candidates.find(({ blocked }) => !blocked) ?? candidates[0];
-		const { peer } = dropped;
-		this.#forgetMessages(dropped);
-		conversations.delete(peer);
-		if (connection === "joined") this.#outside.say({ type: "unwatch", ids: [peer] });
+		this.#drop(dropped);
+	}
+
+	/** @param {Conversation} conversation */
+	#drop(conversation) {
+		const { peer } = conversation;
+		this.#forgetMessages(conversation);
+		this.#state.conversations.delete(peer);
+		if (this.#state.connection === "joined") this.#outside.say({ type: "unwatch", ids: [peer] });
+	}
+
+	/**
+	 * Deletes the open conversation. A blocked peer has to stay in the list, and is hidden there.
+	 * @param {Conversation} conversation
+	 */
+	remove(conversation) {
+		this.close();
+		if (!conversation.blocked) return this.#drop(conversation);
+		conversation.hidden = true;
+		conversation.draft = "";
+		this.clear(conversation);
 	}
 
 	/** @param {Conversation} conversation */

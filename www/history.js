@@ -207,8 +207,8 @@ function bare(message) {
 }
 
 /** @param {KeptConversation} conversation @returns {KeptConversation} */
-function keptFields({ peer, last, unread, seen, readTo, draft, accepted, blocked }) {
-	return { peer, last, unread, seen, readTo, draft, accepted, blocked };
+function keptFields({ peer, last, unread, seen, readTo, draft, accepted, blocked, hidden }) {
+	return { peer, last, unread, seen, readTo, draft, accepted, blocked, hidden };
 }
 
 /** @template Result @param {IDBRequest<Result>} request @returns {Promise<Result>} */

@@ -6,6 +6,7 @@
  */
 
 import { make, onClick, setText } from "./dom.js";
+import { standing } from "./state.js";
 import { hueOf, initialOf, lineOf } from "./text.js";
 
 export class List {
@@ -75,11 +76,13 @@ class Item {
 
 	/** @param {Conversation} conversation @param {boolean} isCurrent */
 	render(conversation, isCurrent) {
-		const { presence, typing, unread, messages } = conversation;
+		const { typing, unread, messages } = conversation;
 		const { words, dates } = this.#outside;
 		const last = messages.at(-1);
 		this.button.setAttribute("aria-current", String(isCurrent));
-		setText(this.#presence, presence && words[presence], presence);
+		// That the peer is typing has a line of its own.
+		const shown = standing({ ...conversation, typing: 0 });
+		setText(this.#presence, shown && words[shown], shown);
 		setText(this.#time, last ? dates.brief(last.at) : "");
 		setText(this.#line, this.#lineText(conversation, isCurrent), typing ? "typing" : "");
 		setText(this.#unread, unread ? words.unread(unread) : "");
@@ -89,10 +92,11 @@ class Item {
 	#lineText({ typing, draft, accepted, blocked, messages }, isCurrent) {
 		const { words } = this.#outside;
 		const last = messages.at(-1);
+		if (blocked) return "";
 		if (typing) return words.typing;
 		if (draft && !isCurrent) return `${words.draft} ${lineOf(draft, "")}`;
 		if (!last) return "";
-		if (!accepted && !blocked) return words.request;
+		if (!accepted) return words.request;
 		const text = lineOf(last.body, words.unsupported);
 		return last.mine ? `${words.you} ${text}` : text;
 	}

@@ -73,6 +73,7 @@ const view = new View({
 	actions: {
 		useHere: () => store.resume(state.id, true),
 		forget,
+		linkOf,
 		copyLink: navigator.clipboard && copyLink,
 		share: "share" in navigator ? share : undefined,
 		notify: attention.canNotify ? (on) => attention.turnNotify(on) : undefined,
@@ -122,9 +123,9 @@ addEventListener("hashchange", takeInvite);
 
 const { peer, id } = remembered;
 if (peer) openFirst = () => store.choose(peer);
-takeInvite();
 // First of all: without an id, none would be remembered.
 if (id) store.resume(id);
+takeInvite();
 store.setOnline(navigator.onLine);
 store.setVisible(!document.hidden);
 
@@ -144,9 +145,13 @@ function changed(arrived) {
 
 function render() {
 	renderingIsDue = false;
-	if (openFirst && store.wanted) {
-		openFirst();
+	const { connection, ready, invite } = state;
+	// An id may be refused until it is joined, and its conversations go with it. The last
+	// conversation can be read meanwhile; an invitation waits.
+	if (openFirst && (connection === "joined" || (connection === "lost" && ready && !invite))) {
+		const open = openFirst;
 		openFirst = null;
+		open();
 	}
 	view.render();
 	attention.render();
@@ -183,10 +188,13 @@ async function explain() {
 function takeInvite() {
 	const [, encoded] = /^#to=(.+)$/.exec(location.hash) ?? [];
 	if (!encoded) return;
-	openFirst = () => store.open(decoded(encoded));
-	// A page that is loaded again opens the last conversation.
-	history.replaceState(history.state, "", location.pathname);
-	if (store.wanted) render();
+	const invite = decoded(encoded);
+	openFirst = () => {
+		// Until now it survives a reload. From now on that opens the last conversation.
+		history.replaceState(history.state, "", location.pathname);
+		store.open(invite);
+	};
+	store.invited(invite);
 }
 
 /** @param {string} text percent-encoded, unless a person has typed it */
@@ -198,17 +206,18 @@ function decoded(text) {
 	}
 }
 
-function inviteLink() {
-	return `${location.origin}${location.pathname}#to=${encodeURIComponent(state.id)}`;
+/** @param {string} id */
+function linkOf(id) {
+	return `${location.origin}${location.pathname}#to=${encodeURIComponent(id)}`;
 }
 
 async function copyLink() {
-	const copying = navigator.clipboard.writeText(inviteLink());
+	const copying = navigator.clipboard.writeText(linkOf(state.id));
 	await copying.catch(() => store.setAlert({ code: "not_copied" }));
 }
 
 function share() {
-	navigator.share({ title: "sotto", url: inviteLink() }).catch(() => {});
+	navigator.share({ title: "sotto", url: linkOf(state.id) }).catch(() => {});
 }
 
 /** Leaves nothing of our id in the browser, and the id itself to others. */

@@ -50,7 +50,8 @@ export class Remembered {
 	/** @param {State} state */
 	update({ connection, id, openPeer, settings }) {
 		const isJoined = connection === "joined";
-		remember("localStorage", "settings", JSON.stringify(settings));
+		const all = JSON.stringify(settings);
+		remember("localStorage", "settings", all === JSON.stringify(SETTINGS_DEFAULT) ? "" : all);
 		// An id that was never ours is not remembered.
 		if (isJoined) remember("localStorage", `key ${id}`, this.keyOf(id));
 		// Another id, or none after a refusal, is just a try.

@@ -5,7 +5,7 @@
  */
 
 import { make, onClick } from "./dom.js";
-import { isEmojiOnly, isSameDay, isSameMinute, partsOf } from "./text.js";
+import { isEmojiOnly, isSameDay, isSameMinute, partsOf, shownLength } from "./text.js";
 import { reasonText } from "./words.js";
 
 export class Row {
@@ -22,6 +22,7 @@ export class Row {
 		const body = this.#createBody(linksWork || mine);
 		this.bubble = make("div", "bubble", author, " ", body, this.#note);
 		this.element = make("article", mine ? "mine" : "theirs", this.bubble);
+		this.#addToggle(body, linksWork || mine);
 	}
 
 	/** @param {boolean} linksWork */
@@ -33,11 +34,29 @@ export class Row {
 			const summary = make("summary", "", this.#outside.words.unsupported);
 			return make("details", "body unsupported", summary, json);
 		}
-		const parts = partsOf(body);
-		const nodes = parts.map(({ text, href }) => (href && linksWork ? link(text, href) : text));
+		const nodes = nodesOf(body, shownLength(body), linksWork);
 		const text = make("p", isEmojiOnly(body) ? "body emoji" : "body", ...nodes);
 		text.dir = "auto";
 		return text;
+	}
+
+	/** Lets the reader see all of a long text. @param {HTMLElement} text @param {boolean} linksWork */
+	#addToggle(text, linksWork) {
+		const { words } = this.#outside;
+		const { body } = this.message;
+		if (typeof body !== "string" || shownLength(body) === body.length) return;
+		const toggle = make("button", "secondary toggle", words.showAll);
+		toggle.ariaExpanded = "false";
+		onClick(toggle, () => {
+			const isAll = toggle.ariaExpanded === "false";
+			toggle.ariaExpanded = String(isAll);
+			toggle.textContent = isAll ? words.showLess : words.showAll;
+			text.replaceChildren(...nodesOf(body, isAll ? Infinity : shownLength(body), linksWork));
+			if (!isAll) this.element.scrollIntoView({ block: "nearest" });
+			// The log may not be at its end any more.
+			this.element.parentElement?.dispatchEvent(new Event("scroll"));
+		});
+		text.after(toggle);
 	}
 
 	/**
@@ -79,6 +98,18 @@ export class Row {
 		onClick(button, () => act(message));
 		this.#note.append(button);
 	}
+}
+
+/**
+ * Returns the text up to an end. A link that is cut there is no link.
+ * @param {string} body @param {number} left characters @param {boolean} linksWork
+ */
+function nodesOf(body, left, linksWork) {
+	return partsOf(body).map(({ text, href }) => {
+		const shown = text.slice(0, Math.max(0, left));
+		left -= text.length;
+		return href && linksWork && shown === text ? link(text, href) : shown;
+	});
 }
 
 /** @param {string} text @param {string} href */

@@ -16,7 +16,7 @@ import { Identity } from "./identity.js";
 import { Outgoing, RETURN_GRACE_MS } from "./outgoing.js";
 import { CLOSE_REPLACED, isId, normalId } from "./protocol.js";
 import { Signals } from "./signals.js";
-import { newState } from "./state.js";
+import { newState, SETTINGS_DEFAULT } from "./state.js";
 import { Unsaved } from "./unsaved.js";
 
 /**
@@ -160,6 +160,7 @@ export class Store {
 	/** Gives the id up, with all that the server holds for it. */
 	giveUp() {
 		if (this.state.connection === "joined") this.#outside.say({ type: "leave" });
+		Object.assign(this.state.settings, SETTINGS_DEFAULT);
 		this.leave();
 	}
 
@@ -177,11 +178,24 @@ export class Store {
 		return this.#conversations.current;
 	}
 
+	/** Returns the id in the list that a typed one differs from by case only. @param {string} text */
+	alike(text) {
+		return this.#conversations.alike(normalId(text));
+	}
+
+	/** Shows whose invite link was opened, until its conversation is. @param {string} text */
+	invited(text) {
+		const peer = normalId(text);
+		this.state.invite = isId(peer) ? peer : "";
+		this.#changed();
+	}
+
 	/** Opens any conversation. Returns `false` if the text is no id. @param {string} text */
 	open(text) {
 		const peer = normalId(text);
 		// The server refuses a whole `watch` for one bad id, so none may get into the list.
 		const isPossible = isId(peer);
+		this.state.invite = "";
 		this.#warn("bad_id", isPossible ? null : { to: peer });
 		if (isPossible) this.#conversations.open(peer);
 		// A peer that the reader looks for is no stranger.
@@ -303,6 +317,12 @@ export class Store {
 
 	clear() {
 		if (this.current) this.#conversations.clear(this.current);
+		this.#changed();
+	}
+
+	/** Deletes the open conversation. */
+	remove() {
+		if (this.current) this.#conversations.remove(this.current);
 		this.#changed();
 	}
 

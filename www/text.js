@@ -22,6 +22,9 @@ const EMOJI_ONLY = new RegExp(
 	String.raw`^(?:\s*(?:${FLAG}|${KEYCAP}|(?![\d#*])${EMOJI}(?:\u200d${EMOJI})*)){1,6}\s*$`, "u",
 );
 
+/** The lines of a message that are shown at first: two screens of a phone. */
+const LINES_SHOWN = 30;
+
 /** The longest line, in the list or read out by a screen reader. */
 const LINE_CHARACTERS = 200;
 
@@ -82,6 +85,16 @@ export function lineOf(body, unsupported) {
 	const line = body.slice(0, LINE_CHARACTERS + 1).replace(/\s+/gu, " ").trim();
 	if (line.length <= LINE_CHARACTERS) return line;
 	return `${line.slice(0, LINE_CHARACTERS).toWellFormed?.() ?? line}…`;
+}
+
+/** Returns how much of a text is shown at first, in lines of 60 characters. @param {string} text */
+export function shownLength(text) {
+	let end = 0;
+	for (let line = 0; line < LINES_SHOWN && end < text.length; line += 1) {
+		const [shown] = /^[^\n]{0,60}\n?/u.exec(text.slice(end, end + 130)) ?? [""];
+		end += shown.length;
+	}
+	return end;
 }
 
 /** Returns the character for an id's avatar. @param {string} id */

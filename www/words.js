@@ -8,7 +8,10 @@
 const ENGLISH = {
 	language: "en",
 
-	tagline: "Private one-to-one chat. Choose an ID under which others can write to you.",
+	tagline: "A private chat for two: choose an ID under which others can write to you.",
+	keptWhere: "Messages are stored in your browsers, and on this server until they arrive, where its "
+		+ "operator could read them.",
+	invited: (peer) => `${peer} invites you to a private chat.`,
 	yourId: "Your ID",
 	join: "Join",
 	connecting: "Connecting…",
@@ -18,17 +21,22 @@ const ENGLISH = {
 	open: "Open",
 	conversations: "Conversations",
 	noConversations: "No conversations yet. Enter an ID above, or send a friend your invite link.",
+	alike: (peer) => `You already chat with ${peer}. Is that who you mean?`,
+	openPeer: (peer) => `Open ${peer}`,
 	noConversation: "Choose a conversation, or start a new one.",
 	unread: (count) => `${count} unread`,
 	online: "online",
 	away: "away",
+	nobody: "no one here by this ID",
+	isBlocked: "blocked",
 	typing: "typing…",
 	request: "wants to chat with you",
 	draft: "Draft:",
 	you: "You:",
 	copyLink: "Copy invite link",
 	copied: "Link copied",
-	share: "Share",
+	share: "Share invite link",
+	linkCode: "Your invite link as a QR code",
 	settings: "Settings",
 	close: "Close",
 	cancel: "Cancel",
@@ -46,6 +54,8 @@ const ENGLISH = {
 	today: "Today",
 	yesterday: "Yesterday",
 	unsupported: "Unsupported message",
+	showAll: "Show all",
+	showLess: "Show less",
 	retry: "Retry",
 	withdraw: "Withdraw",
 	waits: (peer, since) => ` for ${peer} since ${since}`,
@@ -76,6 +86,10 @@ const ENGLISH = {
 	clear: "Clear this conversation",
 	clearAsk: (peer) =>
 		`Delete everything you and ${peer} wrote from this browser? ${peer} keeps what has arrived.`,
+	remove: "Delete this conversation",
+	removeAsk: (peer) =>
+		`Delete the conversation with ${peer} from this browser? ${peer} keeps what has arrived.`,
+	staysBlocked: (peer) => `${peer} stays blocked.`,
 
 	connected: "Connected",
 	reconnecting: {
@@ -116,6 +130,7 @@ const ENGLISH = {
 			"The server restarted, or you were away too long. Messages not marked Delivered may be lost.",
 		long: ({ bytes }) => `This message is ${bytes} bytes too long. Shorten it.`,
 		unkept: () => "This browser doesn’t store messages. They’re gone once you close the page.",
+		no_files: () => "Pictures and files can’t be sent here yet, only text. A link to them works.",
 		not_copied: () => "Your browser blocked copying. Allow it and try again.",
 		not_allowed: () => "Your browser blocks notifications from here. Allow them in its settings.",
 	},
@@ -125,7 +140,10 @@ const ENGLISH = {
 const GERMAN = {
 	language: "de",
 
-	tagline: "Vertraulicher Chat zu zweit. Wähle eine ID, unter der andere dir schreiben können.",
+	tagline: "Vertraulicher Chat zu zweit: Wähle eine ID, unter der andere dir schreiben können.",
+	keptWhere: "Nachrichten liegen in euren Browsern und bis zur Ankunft auf diesem Server, wo sein "
+		+ "Betreiber sie lesen könnte.",
+	invited: (peer) => `${peer} lädt dich zu einem vertraulichen Chat ein.`,
 	yourId: "Deine ID",
 	join: "Los",
 	connecting: "Verbinde …",
@@ -135,17 +153,22 @@ const GERMAN = {
 	open: "Öffnen",
 	conversations: "Unterhaltungen",
 	noConversations: "Noch niemand da. Gib oben eine ID ein oder verschicke deinen Einladungslink.",
+	alike: (peer) => `Du chattest schon mit ${peer}. Meinst du diese ID?`,
+	openPeer: (peer) => `${peer} öffnen`,
 	noConversation: "Wähle eine Unterhaltung oder beginne eine neue.",
 	unread: (count) => `${count} ungelesen`,
 	online: "online",
 	away: "nicht da",
+	nobody: "niemand mit dieser ID da",
+	isBlocked: "blockiert",
 	typing: "schreibt …",
 	request: "möchte mit dir chatten",
 	draft: "Entwurf:",
 	you: "Du:",
 	copyLink: "Einladungslink kopieren",
 	copied: "Link kopiert",
-	share: "Teilen",
+	share: "Einladungslink teilen",
+	linkCode: "Dein Einladungslink als QR-Code",
 	settings: "Einstellungen",
 	close: "Schließen",
 	cancel: "Abbrechen",
@@ -163,6 +186,8 @@ const GERMAN = {
 	today: "Heute",
 	yesterday: "Gestern",
 	unsupported: "Diese Nachricht lässt sich nicht anzeigen",
+	showAll: "Alles zeigen",
+	showLess: "Weniger zeigen",
 	retry: "Erneut senden",
 	withdraw: "Zurückziehen",
 	waits: (peer, since) => ` auf ${peer} seit ${since}`,
@@ -194,6 +219,10 @@ const GERMAN = {
 	clear: "Diese Unterhaltung leeren",
 	clearAsk: (peer) =>
 		`Hier alles löschen, was du und ${peer} geschrieben habt? Was bei ${peer} ankam, bleibt dort.`,
+	remove: "Diese Unterhaltung löschen",
+	removeAsk: (peer) =>
+		`Die Unterhaltung mit ${peer} hier löschen? Was bei ${peer} ankam, bleibt dort.`,
+	staysBlocked: (peer) => `${peer} bleibt blockiert.`,
 
 	connected: "Verbunden",
 	reconnecting: {
@@ -239,6 +268,8 @@ const GERMAN = {
 		long: ({ bytes }) => `Diese Nachricht ist ${bytes} Bytes zu lang. Kürze sie.`,
 		unkept: () =>
 			"Dieser Browser speichert keine Nachrichten. Sie sind weg, sobald du die Seite schließt.",
+		no_files: () =>
+			"Bilder und Dateien lassen sich hier noch nicht senden, nur Text. Ein Link darauf geht.",
 		not_copied: () => "Dein Browser hat das Kopieren verhindert. Erlaube es und versuch es erneut.",
 		not_allowed: () =>
 			"Dein Browser verbietet Benachrichtigungen von hier. Erlaube sie in seinen Einstellungen.",

@@ -40,6 +40,25 @@ fn axe_accepts_a_request_of_a_stranger() {
 }
 
 #[test]
+fn axe_accepts_an_invitation_a_suggestion_and_a_blocked_peer() {
+    let server = Server::start(&[]);
+    let alice = Browser::start(&[]);
+    alice.go(&format!("{}#to=bob", home(server.address)));
+    alice.wait_for_text("paragraph", "bob invites you…");
+    alice.assert_accessible();
+    alice.join_as("alice");
+    alice.enter("textbox", "Chat with", "Bob");
+    alice.find("button", "Open Bob");
+    alice.assert_accessible();
+    alice.click("button", "More…");
+    alice.find("dialog", "bob");
+    alice.assert_accessible();
+    alice.click("button", "Block");
+    alice.find("button", "Unblock");
+    alice.assert_accessible();
+}
+
+#[test]
 fn axe_accepts_the_settings() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");

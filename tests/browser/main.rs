@@ -12,8 +12,10 @@
 
 mod accessibility;
 mod chat;
+mod dialogs;
 #[cfg(feature = "tls")]
 mod https;
+mod invitation;
 mod layout;
 mod page;
 mod strangers;

@@ -161,6 +161,23 @@ impl Browser {
         self.run(&format!("{IN_LOG}{script}"), json!([log.argument(), body]))
     }
 
+    /// Returns the left, top, right and bottom of an element on the screen, in pixels.
+    #[track_caller]
+    pub fn place_of(&self, role: &str, name: &str) -> [f64; 4] {
+        let script = "
+            const { left, top, right, bottom } = arguments[0].getBoundingClientRect();
+            return [left, top, right, bottom];
+        ";
+        let place = self.run(script, json!([self.find(role, name).argument()]));
+        std::array::from_fn(|side| place[side].as_f64().expect("a number"))
+    }
+
+    #[track_caller]
+    pub fn height_of(&self, role: &str, name: &str) -> f64 {
+        let [_, top, _, bottom] = self.place_of(role, name);
+        bottom - top
+    }
+
     /// Asserts that nothing is wider than the screen.
     #[track_caller]
     pub fn assert_not_sideways(&self) {

@@ -127,6 +127,32 @@ test("refused id finds its conversations again, another does not", () => {
   assert.equal(store.state.conversations.size, 0);
 });
 
+test("inviter is known until its conversation is opened", () => {
+  const store = freshStore();
+  store.invited(" bo\u0308b ");
+  assert.equal(store.state.invite, "b\u00f6b");
+  store.join("alice");
+  store.received([{ type: "error", code: "id_taken", text: "no" }]);
+  assert.equal(store.state.invite, "b\u00f6b");
+  store.join("carol");
+  store.received([JOINED]);
+  store.open("b\u00f6b");
+  assert.equal(store.state.invite, "");
+  store.invited("<b>no id</b>");
+  assert.equal(store.state.invite, "");
+});
+
+test("settings go with an id that is given up, and no other way", () => {
+  const store = joinedStore();
+  for (const name of ["sound", "read"]) store.changeSetting(name, name === "sound");
+  store.leave();
+  assert.deepEqual([store.state.settings.sound, store.state.settings.read], [true, false]);
+  store.join("alice");
+  store.received([JOINED]);
+  store.giveUp();
+  assert.deepEqual([store.state.settings.sound, store.state.settings.read], [false, true]);
+});
+
 test("id that is given up leaves nothing behind", () => {
   const store = joinedStore();
   writeTo(store, "bob", "hello");

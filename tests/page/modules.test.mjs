@@ -37,6 +37,7 @@ test("every element with an id has its type in types.js", () => {
   const typesByTag = {
     link: "HTMLLinkElement", input: "HTMLInputElement", textarea: "HTMLTextAreaElement",
     form: "HTMLFormElement", dialog: "HTMLDialogElement", button: "HTMLButtonElement",
+    path: "SVGPathElement",
   };
   const there = {};
   for (const [, tag, id] of read("index.html").matchAll(/<(\w+)[^>]* id="(\w+)"/g)) {

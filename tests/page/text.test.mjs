@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { partsOf, isEmojiOnly, lineOf, initialOf, hueOf } = await load("text.js");
+const { partsOf, isEmojiOnly, lineOf, shownLength, initialOf, hueOf } = await load("text.js");
 
 /** Returns the text and target of each link, and checks that the parts are the whole text. */
 function links(text) {
@@ -82,4 +82,17 @@ test("id always has the same initial and colour", () => {
   for (const [id, initial] of initials) assert.equal(initialOf(id), initial);
   assert.equal(hueOf("bob"), hueOf("bob"));
   assert.ok(hueOf("x".repeat(64)) < 360);
+});
+
+test("long text is shown up to its thirtieth line", () => {
+  const shown = (text) => text.slice(0, shownLength(text));
+  const lines = (count) => Array.from({ length: count }, (_, index) => `line ${index}`).join("\n");
+  for (const short of ["", "one line", "\n\n\n", lines(30), "x".repeat(1800), "\r".repeat(9)]) {
+    assert.equal(shown(short), short);
+  }
+  assert.equal(shown(lines(31)), `${lines(30)}\n`);
+  assert.equal(shown("\n".repeat(20_000)).length, 30);
+  assert.equal(shown("W".repeat(60_000)).length, 1800);
+  assert.equal(shown("\u{1f600}".repeat(5000)).length, 3600, "no emoji is cut in two");
+  assert.equal(shown(`${"x".repeat(100)}\n`.repeat(20)).split("\n").length, 16);
 });

@@ -101,6 +101,7 @@
  * @property {string} draft
  * @property {boolean} accepted the peer is not a stranger
  * @property {boolean} blocked
+ * @property {boolean} hidden the reader deleted the conversation, and its peer stays blocked
  */
 
 /** @typedef {Record<"read" | "typing" | "notify" | "notifyText" | "sound", boolean>} Settings */
@@ -127,6 +128,7 @@
  * The fields that only `Store` writes.
  * @typedef {object} StoreState
  * @property {boolean} kept the browser keeps messages
+ * @property {string} invite the peer whose invite link was opened, until there is an id to answer
  * @property {Reason | null} alert a notice that waits for the reader's attention
  * @property {boolean} online the browser reports a network
  * @property {boolean} visible a person can see the page: otherwise no message counts as read
@@ -229,7 +231,7 @@
 /**
  * The kept fields of a conversation. The others belong to one connection, or to one visit.
  * @typedef {Pick<Conversation, "peer" | "last" | "unread" | "seen" | "readTo" | "draft" |
- *   "accepted" | "blocked">} KeptConversation
+ *   "accepted" | "blocked" | "hidden">} KeptConversation
  */
 
 /**
@@ -278,11 +280,13 @@
  * A text without parameters.
  * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear"
  *   | "close" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "delete"
- *   | "dismiss" | "draft" | "elsewhere" | "forget" | "join" | "keptHere" | "language" | "message"
- *   | "messages" | "more" | "newHere" | "noConversation" | "noConversations" | "notify"
- *   | "notifyText" | "offline" | "online" | "open" | "own" | "request" | "retry" | "send"
- *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "tryAgain" | "typing"
- *   | "unblock" | "unsupported" | "useHere" | "withdraw" | "yesterday" | "you" | "yourId"} PlainWord
+ *   | "dismiss" | "draft" | "elsewhere" | "forget" | "isBlocked" | "join" | "keptHere"
+ *   | "keptWhere" | "language" | "linkCode" | "message" | "messages" | "more" | "newHere"
+ *   | "noConversation" | "noConversations" | "nobody" | "notify" | "notifyText" | "offline"
+ *   | "online" | "open" | "own" | "remove" | "request" | "retry" | "send" | "settings"
+ *   | "share" | "showAll" | "showLess" | "sound" | "tagline" | "tellRead" | "tellTyping"
+ *   | "today" | "tryAgain" | "typing" | "unblock" | "unsupported" | "useHere" | "withdraw"
+ *   | "yesterday" | "you" | "yourId"} PlainWord
  */
 
 /**
@@ -292,8 +296,8 @@
 
 /**
  * A text with an id.
- * @typedef {"blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "newMessageFrom"
- *   | "stranger"} IdWord
+ * @typedef {"alike" | "blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "invited"
+ *   | "newMessageFrom" | "openPeer" | "removeAsk" | "staysBlocked" | "stranger"} IdWord
  */
 
 /**
@@ -316,14 +320,17 @@
  *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "sound" | "typing",
  *     HTMLInputElement>
  *   & Record<"message", HTMLTextAreaElement>
+ *   & Record<"code", SVGPathElement>
  *   & Record<"composer" | "joinForm" | "openForm", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
- *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "cancelJoin" | "clear"
- *     | "copyLink" | "dismiss" | "forget" | "more" | "openSettings" | "share" | "tryAgain"
- *     | "unblock" | "useAnother" | "useAnotherHere" | "useHere", HTMLButtonElement>
- *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
- *     | "conversation" | "counter" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
- *     | "keptText" | "list" | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
+ *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "cancelJoin" | "clear" | "copyLink"
+ *     | "dismiss" | "forget" | "invite" | "more" | "openKnown" | "openSettings" | "openTyped"
+ *     | "remove" | "share" | "tryAgain" | "unblock" | "useAnother" | "useAnotherHere" | "useHere",
+ *     HTMLButtonElement>
+ *   & Record<"aboutPeer" | "alert" | "alike" | "alikeText" | "announcer" | "blocked"
+ *     | "blockedText" | "chat" | "conversation" | "counter" | "elsewhere" | "elsewhereText"
+ *     | "grown" | "invited" | "joinScreen" | "joinStatus" | "keptText" | "link" | "list"
+ *     | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
  *     HTMLElement>} Elements
  */
@@ -333,6 +340,7 @@
  * @typedef {object} Actions
  * @property {() => void} useHere
  * @property {() => void} forget
+ * @property {(id: string) => string} linkOf returns the invite link of an id
  * @property {() => Promise<void>} [copyLink]
  * @property {() => void} [share]
  * @property {(on: boolean) => void} [notify]
@@ -354,6 +362,8 @@
  * @property {Words} words
  * @property {Actions} actions
  * @property {(text: string) => void} open opens a conversation
+ * @property {(peer: string) => void} choose opens one of the list
+ * @property {() => void} typed is told of each change of a typed id
  * @property {() => void} toEnd scrolls the log
  * @property {(text: string) => void} announce reads a text out
  */

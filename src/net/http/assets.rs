@@ -55,7 +55,7 @@ macro_rules! asset {
 }
 
 /// Every file of `www/`; a test compares this table with the folder.
-pub static FILES: [Asset; 34] = [
+pub static FILES: [Asset; 35] = [
     asset!("index.html", HTML),
     asset!("style.css", CSS),
     asset!("chat.css", CSS),
@@ -81,6 +81,7 @@ pub static FILES: [Asset; 34] = [
     asset!("log.js", JAVASCRIPT),
     asset!("row.js", JAVASCRIPT),
     asset!("dom.js", JAVASCRIPT),
+    asset!("qr.js", JAVASCRIPT),
     asset!("dates.js", JAVASCRIPT),
     asset!("text.js", JAVASCRIPT),
     asset!("words.js", JAVASCRIPT),
