@@ -5,10 +5,8 @@
 import { make } from "./dom.js";
 import { isSameDay } from "./text.js";
 
-const DAY_MS = 86_400_000;
-
 /** A day of this age is shown with its year. */
-const YEAR_SHOWN_MS = 300 * DAY_MS;
+const YEAR_SHOWN_MS = 300 * 86_400_000;
 
 export class Dates {
 	#words;
@@ -36,6 +34,11 @@ export class Dates {
 		this.#short = format({ day: "2-digit", month: "2-digit", year: "2-digit" });
 	}
 
+	/** The day that is called "Today" now. */
+	get today() {
+		return new Date(this.#now()).toDateString();
+	}
+
 	/** @param {number} at */
 	time(at) {
 		const time = this.#clock.format(at);
@@ -55,8 +58,10 @@ export class Dates {
 	/** @param {number} at */
 	#dayText(at) {
 		const now = this.#now();
+		// By the calendar: where clocks change, a day has 23 or 25 hours.
+		const yesterday = new Date(now).setDate(new Date(now).getDate() - 1);
 		if (isSameDay(at, now)) return this.#words.today;
-		if (isSameDay(at, now - DAY_MS)) return this.#words.yesterday;
+		if (isSameDay(at, yesterday)) return this.#words.yesterday;
 		return (now - at < YEAR_SHOWN_MS ? this.#weekday : this.#full).format(at);
 	}
 }

@@ -38,6 +38,7 @@ export class Log {
 	#linksWork = false;
 	/** @type {number | undefined} */
 	#newAfter;
+	#today = "";
 
 	/** @param {HTMLElement} log @param {HTMLElement} button to the end @param {LogOutside} outside */
 	constructor(log, button, outside) {
@@ -63,7 +64,9 @@ export class Log {
 		const follows = isOwn || this.#stillFollows();
 		if (isFirst) this.#begin(conversation);
 		else if (follows) this.#grow(conversation);
-		if (this.#newAfter !== newAfter) this.#moveNew(conversation);
+		const { today } = this.#outside.dates;
+		if (this.#newAfter !== newAfter || this.#today !== today) this.#renderHeads(conversation);
+		this.#today = today;
 		this.#renderNotes();
 		if (isFirst) this.#toNew();
 		else if (follows) this.toEnd();
@@ -88,8 +91,11 @@ export class Log {
 		this.#rows.shift()?.element.remove();
 	}
 
-	/** The reader has answered new messages, or looked away. @param {Conversation} conversation */
-	#moveNew({ messages, newAfter }) {
+	/**
+	 * Follows the reader, who has answered new messages or looked away, and the clock.
+	 * @param {Conversation} conversation
+	 */
+	#renderHeads({ messages, newAfter }) {
 		this.#newAfter = newAfter;
 		const first = this.#firstIndex(messages);
 		this.#rows.forEach((row, index) => row.renderHead(messages[first + index - 1], newAfter));

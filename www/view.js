@@ -22,6 +22,9 @@ const BYTES_LEFT_SHOWN = 1000;
 /** The most messages that are read out when many come together. */
 const ANNOUNCED_MAX = 5;
 
+/** The calendar is looked at this often: after midnight "Today" is wrong no longer than this. */
+const DAY_MS_CHECKED = 60_000;
+
 export class View {
 	#store;
 	#words;
@@ -51,6 +54,13 @@ export class View {
 				ui.message.focus();
 			},
 		});
+		let { today } = dates;
+		// No timer for midnight: the clock may jump, and a computer may sleep.
+		setInterval(() => {
+			if (today === dates.today) return;
+			({ today } = dates);
+			this.render();
+		}, DAY_MS_CHECKED);
 		fillWords(words, words.language);
 		bindGestures({
 			ui, store, words, actions,

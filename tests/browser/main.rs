@@ -15,6 +15,7 @@ mod chat;
 #[cfg(feature = "tls")]
 mod https;
 mod layout;
+mod log;
 mod page;
 mod strangers;
 #[path = "../it/support.rs"]
