@@ -46,6 +46,7 @@ export class Log {
 		this.#button = button;
 		this.#outside = outside;
 		log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+		document.addEventListener("copy", (event) => this.#copy(event));
 		new ResizeObserver(() => this.#isFollowing && this.toEnd()).observe(log);
 	}
 
@@ -247,6 +248,25 @@ export class Log {
 	/** The reader may have scrolled a moment ago, which the browser has not reported yet. */
 	#stillFollows() {
 		return this.#isFollowing && (this.#pxBelow() < END_PX || this.#log.scrollTop >= this.#lastTop);
+	}
+
+	/** Copies several messages with name and time, and one as its text. @param {ClipboardEvent} event */
+	#copy(event) {
+		const selection = getSelection();
+		const { target, clipboardData } = event;
+		const isField = target instanceof Element && target.matches("input, textarea");
+		if (!selection || !clipboardData || isField) return;
+		const { me, dates } = this.#outside;
+		const ranges = Array.from({ length: selection.rangeCount }, (_, n) => selection.getRangeAt(n));
+		const copied = this.#rows.map((row) => ({ row, text: row.textIn(ranges) }))
+			.filter(({ text }) => text);
+		if (!copied.length) return;
+		const texts = copied.length === 1 ? [copied[0].text] : copied.map(({ row, text }) => {
+			const { mine, peer, at } = row.message;
+			return `${mine ? me() : peer}, ${dates.time(at).textContent}: ${text}`;
+		});
+		clipboardData.setData("text/plain", texts.join("\n\n"));
+		event.preventDefault();
 	}
 
 	#isAtEnd() {

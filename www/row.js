@@ -11,6 +11,7 @@ import { reasonText } from "./words.js";
 export class Row {
 	#outside;
 	#note = make("p", "note");
+	#body;
 	#shown = "";
 
 	/** @param {Message} message @param {boolean} linksWork @param {LogOutside} outside */
@@ -19,8 +20,8 @@ export class Row {
 		this.#outside = outside;
 		this.message = message;
 		const author = make("bdi", "spoken", mine ? outside.words.own : peer);
-		const body = this.#createBody(linksWork || mine);
-		this.bubble = make("div", "bubble", author, " ", body, this.#note);
+		this.#body = this.#createBody(linksWork || mine);
+		this.bubble = make("div", "bubble", author, " ", this.#body, this.#note);
 		this.element = make("article", mine ? "mine" : "theirs", this.bubble);
 	}
 
@@ -55,6 +56,22 @@ export class Row {
 		element.classList.toggle("goes-on", goesOn);
 		if (isFirstNew) element.prepend(make("p", "new", words.newHere));
 		if (isNewDay) element.prepend(make("p", "day", dates.day(message.at)));
+	}
+
+	/** Returns the part of the body that is selected. @param {Range[]} selected */
+	textIn(selected) {
+		return selected.map((range) => {
+			const part = document.createRange();
+			part.selectNodeContents(this.#body);
+			if (!range.intersectsNode(this.#body)) return "";
+			if (range.compareBoundaryPoints(Range.START_TO_START, part) > 0) {
+				part.setStart(range.startContainer, range.startOffset);
+			}
+			if (range.compareBoundaryPoints(Range.END_TO_END, part) < 0) {
+				part.setEnd(range.endContainer, range.endOffset);
+			}
+			return part.toString();
+		}).join("");
 	}
 
 	/** Shows time and state, and after a failure a button to retry. @param {number} readTo */

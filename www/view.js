@@ -47,6 +47,7 @@ export class View {
 		this.#log = new Log(ui.log, ui.below, {
 			words,
 			dates,
+			me: () => store.state.id,
 			seen: (message) => store.seen(message),
 			loadEarlier: () => store.loadEarlier(),
 			retry(message) {

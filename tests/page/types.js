@@ -354,6 +354,7 @@
  * @typedef {object} LogOutside
  * @property {Words} words
  * @property {Dates} dates
+ * @property {() => string} me returns our id
  * @property {(message: OutgoingMessage) => void} retry
  * @property {(message: Message) => void} seen the messages up to this one have been in view
  * @property {() => void} loadEarlier
