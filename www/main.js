@@ -95,9 +95,11 @@ addEventListener("offline", () => {
 addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
 
 document.addEventListener("visibilitychange", () => {
-	store.setVisible(!document.hidden);
+	look();
 	if (!document.hidden) socket.wake();
 });
+addEventListener("focus", look);
+addEventListener("blur", look);
 
 addEventListener("pagehide", () => pump.saveNow());
 addEventListener("hashchange", takeInvite);
@@ -108,7 +110,7 @@ takeInvite();
 // First of all: without an id, none would be remembered.
 if (id) store.resume(id);
 store.setOnline(navigator.onLine);
-store.setVisible(!document.hidden);
+look();
 
 /** Renders once, however often the store changes in a row. @param {IncomingMessage[]} arrived */
 function changed(arrived) {
@@ -122,6 +124,11 @@ function changed(arrived) {
 	view.arrived(arrived);
 	if (!renderingIsDue) queueMicrotask(render);
 	renderingIsDue = true;
+}
+
+/** A window in view may lie beside the one that its reader works in. */
+function look() {
+	store.setVisible(!document.hidden && document.hasFocus());
 }
 
 function render() {

@@ -126,7 +126,8 @@
  * @property {boolean} kept the browser keeps messages
  * @property {Reason | null} alert a notice that waits for the reader's attention
  * @property {boolean} online the browser reports a network
- * @property {boolean} visible a person can see the page: otherwise no message counts as read
+ * @property {boolean} visible a person looks at the page, which is in view and has the focus:
+ *   otherwise no message counts as read
  * @property {Settings} settings
  */
 
