@@ -30,14 +30,15 @@ export class Attention {
 	}
 
 	render() {
+		const { connection, conversations } = this.#store.state;
 		let unread = 0;
-		for (const conversation of this.#store.state.conversations.values()) {
-			unread += conversation.unread;
-		}
+		for (const conversation of conversations.values()) unread += conversation.unread;
+		// The tab that has the id counts them.
+		if (connection === "replaced") unread = 0;
 		if (unread === this.#shownUnread) return;
 		this.#shownUnread = unread;
 		document.title = unread ? `(${unread}) sotto` : "sotto";
-		this.#icon.href = unread ? "/icon-unread.svg" : "/icon.svg";
+		this.#icon.href = unread ? "icon-unread.svg" : "icon.svg";
 	}
 
 	/** @param {IncomingMessage[]} messages */
