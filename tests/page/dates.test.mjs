@@ -41,3 +41,28 @@ test("yesterday is right where clocks change", () => {
   assert.equal(dates.day(at("2026-03-29T12:00")).text, "Yesterday");
   assert.match(dates.day(at("2026-03-28T23:45")).text, /March 28/);
 });
+
+test("times and dates follow the reader's language and region", () => {
+  const now = () => at("2026-11-27T12:00");
+  const written = (...languages) => {
+    const dates = new Dates(english, languages, now);
+    return [dates.time(at("2026-11-27T09:05")).text, dates.brief(at("2026-11-20T09:05"))]
+      .map((text) => text.replace(/\s/gu, " "));
+  };
+  assert.deepEqual(written("en-US"), ["9:05 AM", "11/20/26"]);
+  assert.deepEqual(written("en-GB"), ["09:05", "20/11/2026"]);
+  assert.deepEqual(written("de-AT", "de"), ["09:05", "20.11.26"]);
+  assert.deepEqual(written("fr-FR", "en"), ["09:05", "20/11/2026"]);
+  assert.deepEqual(written("es"), ["9:05", "20/11/26"]);
+  assert.deepEqual(written("ja"), ["9:05", "2026/11/20"]);
+  assert.deepEqual(written("ar-EG")[0], "٩:٠٥ ص");
+  assert.deepEqual(written("en-US@posix", "C.UTF-8"), written("en"));
+});
+
+test("time has the language that it is written in", () => {
+  const dates = new Dates(english, ["fr-FR"], () => at("2026-11-27T12:00"));
+  assert.equal(dates.time(at("2026-11-27T09:05")).lang, "fr-FR");
+  assert.equal(dates.day(at("2026-11-20T09:05")).text, "vendredi 20 novembre");
+  const { text, lang } = dates.day(at("2026-11-27T09:05"));
+  assert.deepEqual([text, lang], ["Today", "en"]);
+});
