@@ -1,6 +1,6 @@
 /**
- * Days and times in `<time>` elements, as the reader's language writes them, also if the page speaks
- * another one.
+ * Days and times in `<time>` elements, as the reader's language writes them, also where the page
+ * speaks another one.
  */
 
 import { make } from "./dom.js";

@@ -250,7 +250,10 @@ export class Log {
 		return this.#isFollowing && (this.#pxBelow() < END_PX || this.#log.scrollTop >= this.#lastTop);
 	}
 
-	/** Copies several messages with name and time, and one as its text. @param {ClipboardEvent} event */
+	/**
+	 * Copies several messages with name and time, and one as its text.
+	 * @param {ClipboardEvent} event
+	 */
 	#copy(event) {
 		const selection = getSelection();
 		const { target, clipboardData } = event;

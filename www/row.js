@@ -34,8 +34,11 @@ export class Row {
 			const summary = make("summary", "", this.#outside.words.unsupported);
 			return make("details", "body unsupported", summary, json);
 		}
-		const parts = partsOf(body);
-		const nodes = parts.map(({ text, href }) => (href && linksWork ? link(text, href) : text));
+		const nodes = partsOf(body).flatMap(({ text, href, host }) => {
+			const shown = href && linksWork ? link(text, href) : text;
+			if (!host) return [shown];
+			return [shown, make("span", "doubt", ` (${this.#outside.words.leadsTo(host)})`)];
+		});
 		const text = make("p", isEmojiOnly(body) ? "body emoji" : "body", ...nodes);
 		text.dir = "auto";
 		return text;

@@ -13,6 +13,7 @@ import { findElements, isShown, make, setText, usesTouch } from "./dom.js";
 import { bindGestures } from "./gestures.js";
 import { List } from "./list.js";
 import { Log } from "./log.js";
+import { doubtsOf } from "./skeleton.js";
 import { lineOf } from "./text.js";
 import { reasonText } from "./words.js";
 
@@ -96,7 +97,11 @@ export class View {
 		setText(ui.me, state.id);
 		setText(ui.status, statusText(words, state), statusLook(state));
 		setText(ui.joinStatus, joinText(words, state));
-		this.#list.render(conversations, current);
+		const doubts = doubtsOf(conversations, state.id);
+		const doubt = current && doubts.get(current.peer);
+		ui.doubt.hidden = !doubt;
+		setText(ui.doubt, doubt ? reasonText(words, doubt) : "");
+		this.#list.render(conversations, current, doubts);
 		ui.listEmpty.hidden = conversations.length > 0;
 		this.#renderSettings(state);
 		this.#renderScreen(state);

@@ -49,6 +49,7 @@ const ENGLISH = {
 	own: "You",
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `New message from ${peer}`,
+	leadsTo: (host) => `leads to ${host}`,
 
 	states: {
 		received: "",
@@ -110,6 +111,8 @@ const ENGLISH = {
 			"The server restarted, or you were away too long. Messages not marked Delivered may be lost.",
 		long: ({ bytes }) => `This message is ${bytes} bytes too long. Shorten it.`,
 		unkept: () => "This browser doesn’t store messages. They’re gone once you close the page.",
+		alike: ({ to }) => `Looks like ${to}, but is another ID`,
+		mixed: () => "Mixes alphabets: some letters aren’t the ones they look like",
 		not_copied: () => "Your browser blocked copying. Allow it and try again.",
 		not_allowed: () => "Your browser blocks notifications from here. Allow them in its settings.",
 	},
@@ -160,6 +163,7 @@ const GERMAN = {
 	own: "Du",
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `Neue Nachricht von ${peer}`,
+	leadsTo: (host) => `führt zu ${host}`,
 
 	states: {
 		received: "",
@@ -226,6 +230,8 @@ const GERMAN = {
 		long: ({ bytes }) => `Diese Nachricht ist ${bytes} Bytes zu lang. Kürze sie.`,
 		unkept: () =>
 			"Dieser Browser speichert keine Nachrichten. Sie sind weg, sobald du die Seite schließt.",
+		alike: ({ to }) => `Sieht aus wie ${to}, ist aber eine andere ID`,
+		mixed: () => "Mischt Alphabete: Manche Buchstaben sind andere, als sie scheinen",
 		not_copied: () => "Dein Browser hat das Kopieren verhindert. Erlaube es und versuch es erneut.",
 		not_allowed: () =>
 			"Dein Browser verbietet Benachrichtigungen von hier. Erlaube sie in seinen Einstellungen.",

@@ -279,7 +279,7 @@
 
 /**
  * A text with an id.
- * @typedef {"blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "newMessageFrom"
+ * @typedef {"blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "leadsTo" | "newMessageFrom"
  *   | "stranger"} IdWord
  */
 
@@ -308,7 +308,7 @@
  *     | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" | "useAnother"
  *     | "useAnotherHere" | "useHere", HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
- *     | "conversation" | "counter" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
+ *     | "conversation" | "counter" | "doubt" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
  *     | "keptText" | "list" | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
  *     HTMLElement>} Elements

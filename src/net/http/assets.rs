@@ -38,7 +38,7 @@ const PNG: &str = "image/png";
 const MANIFEST: &str = "application/manifest+json";
 
 /// Every file of `www/`; a test compares this table with the folder.
-pub static FILES: [Asset; 34] = [
+pub static FILES: [Asset; 35] = [
     Asset::new("index.html", HTML, include_bytes!("../../../www/index.html")),
     Asset::new("style.css", CSS, include_bytes!("../../../www/style.css")),
     Asset::new("chat.css", CSS, include_bytes!("../../../www/chat.css")),
@@ -66,6 +66,7 @@ pub static FILES: [Asset; 34] = [
     Asset::new("dom.js", JAVASCRIPT, include_bytes!("../../../www/dom.js")),
     Asset::new("dates.js", JAVASCRIPT, include_bytes!("../../../www/dates.js")),
     Asset::new("text.js", JAVASCRIPT, include_bytes!("../../../www/text.js")),
+    Asset::new("skeleton.js", JAVASCRIPT, include_bytes!("../../../www/skeleton.js")),
     Asset::new("words.js", JAVASCRIPT, include_bytes!("../../../www/words.js")),
     Asset::new("attention.js", JAVASCRIPT, include_bytes!("../../../www/attention.js")),
     Asset::new(
