@@ -15,6 +15,7 @@ import { Conversations } from "./conversations.js";
 import { Identity } from "./identity.js";
 import { Outgoing, RETURN_GRACE_MS } from "./outgoing.js";
 import { CLOSE_REPLACED, isId, normalId } from "./protocol.js";
+import { Search } from "./search.js";
 import { Signals } from "./signals.js";
 import { newState } from "./state.js";
 import { Unsaved } from "./unsaved.js";
@@ -35,6 +36,7 @@ export class Store {
 	#identity;
 	#conversations;
 	#signals;
+	#search;
 	/** @type {BoundedMap<string, true>} */
 	#known = new BoundedMap(KNOWN_MAX);
 	#joins = 0;
@@ -51,11 +53,13 @@ export class Store {
 		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
 		this.#identity = new Identity(this.state, parts);
 		this.#conversations = new Conversations(this.state, parts);
+		this.#search = new Search(this.state, this.#conversations);
 		this.#signals = new Signals(this.state, parts);
 	}
 
 	/** @param {IncomingMessage[]} arrived */
 	#changed(arrived = []) {
+		this.#search.follow();
 		this.#outside.changed(arrived);
 	}
 
@@ -176,8 +180,28 @@ export class Store {
 		this.#changed();
 	}
 
-	loadEarlier() {
-		this.#conversations.loadEarlier();
+	/** @param {number} [count] */
+	loadEarlier(count) {
+		this.#conversations.loadEarlier(count);
+	}
+
+	/** @param {boolean} open */
+	setSearch(open) {
+		if (open) this.#search.open();
+		else this.#search.close();
+		this.#changed();
+	}
+
+	/** @param {string} text */
+	find(text) {
+		this.#search.find(text);
+		this.#changed();
+	}
+
+	/** Goes to the match before, or with 1 to the one behind. @param {number} [step] */
+	findNext(step) {
+		this.#search.move(step);
+		this.#changed();
 	}
 
 	/**

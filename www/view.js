@@ -50,7 +50,7 @@ export class View {
 			dates,
 			me: () => store.state.id,
 			seen: (message) => store.seen(message),
-			loadEarlier: () => store.loadEarlier(),
+			loadEarlier: (count) => store.loadEarlier(count),
 			retry(message) {
 				store.retry(message);
 				ui.message.focus();
@@ -67,7 +67,7 @@ export class View {
 		bindGestures({
 			ui, store, words, actions,
 			open: (text) => this.#open(text),
-			toEnd: () => this.#log.toEnd(),
+			log: this.#log,
 			announce: (text) => this.#announce(text),
 		});
 	}
@@ -144,7 +144,13 @@ export class View {
 		// Where there is no room for both, the list gives way.
 		ui.chat.classList.toggle("conversing", Boolean(conversation));
 		if (conversation) this.#renderFrame(conversation);
-		this.#log.render(conversation);
+		const { search } = this.#store.state;
+		const isNew = search && ui.searchBar.hidden;
+		ui.searchBar.hidden = !search;
+		if (isNew) ui.searchText.value = "";
+		if (isNew) ui.searchText.focus();
+		setText(ui.matches, search?.text ? this.#words.matches(search.at + 1, search.places.length) : "");
+		this.#log.render(conversation, search?.places[search.at]);
 	}
 
 	/** Shows everything around the messages. @param {Conversation} conversation */

@@ -50,6 +50,13 @@ const ENGLISH = {
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `New message from ${peer}`,
 	leadsTo: (host) => `leads to ${host}`,
+	toEnd: "To the end",
+	search: "Search in this conversation",
+	earlierMatch: "Earlier match",
+	laterMatch: "Later match",
+	endSearch: "End the search",
+	matches: (at, count) => (count ? `${at} of ${count}` : "No match"),
+	notAll: "Earlier messages are missing here. Show the first with the Home key, and print again.",
 
 	states: {
 		received: "",
@@ -164,6 +171,13 @@ const GERMAN = {
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `Neue Nachricht von ${peer}`,
 	leadsTo: (host) => `führt zu ${host}`,
+	toEnd: "Zum Ende",
+	search: "In dieser Unterhaltung suchen",
+	earlierMatch: "Früherer Treffer",
+	laterMatch: "Späterer Treffer",
+	endSearch: "Suche beenden",
+	matches: (at, count) => (count ? `${at} von ${count}` : "Kein Treffer"),
+	notAll: "Hier fehlen frühere Nachrichten. Zeige mit der Taste Pos1 die erste und drucke erneut.",
 
 	states: {
 		received: "",

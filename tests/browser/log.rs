@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::page::home;
 use crate::support::{Client, Server};
-use crate::webdriver::{Browser, fits, wait_for};
+use crate::webdriver::{Browser, END, ENTER, ESCAPE, HOME, fits, wait_for};
 
 /// Gives pages a clock that a test can set, and timers that come at once.
 const CLOCK: &str = "
@@ -91,4 +91,113 @@ fn copied_messages_are_paragraphs_with_name_and_time() {
     }
     assert_eq!(paragraphs.len(), expected.len());
     assert_eq!(copied("one and a half", "one and a half"), "and ");
+}
+
+/// Messages of a conversation that is far longer than the rows of a page.
+const MANY: usize = 10_000;
+
+/// So many are held for a client at once.
+const PART: usize = 500;
+
+/// Returns a page that was loaded again, with the end of so many messages of Bob's in view.
+fn many_messages(server: &Server, many: usize) -> (Browser, Client) {
+    let alice = Browser::join(server.address, "alice");
+    alice.chat_with("bob");
+    alice.write("hello");
+    let mut bob = Client::join(server, "bob");
+    for part in 0..many / PART {
+        for n in 1..=PART {
+            let body = format!("line {}", part * PART + n);
+            bob.say(json!({"type": "send", "to": "alice", "body": body}));
+        }
+        let mut delivered = 0;
+        while delivered < PART {
+            delivered += bob.hear()["mids"].as_array().map_or(0, Vec::len);
+        }
+    }
+    alice.wait_for_message(&format!("line {many}"));
+    alice.reload();
+    alice.wait_for_text("status", "Connected");
+    alice.wait_for_end();
+    (alice, bob)
+}
+
+#[test]
+fn home_and_end_reach_the_ends_of_10000_messages() {
+    let server = Server::start(&["--rate", "0"]);
+    let (alice, _bob) = many_messages(&server, MANY);
+    alice.click("textbox", "Message");
+    alice.press(HOME);
+    alice.wait_for_message("line 1");
+    assert!(alice.top_of("line 1") > 0.0);
+    assert!(alice.told("line…").len() < 400);
+    alice.press(END);
+    alice.wait_for_end();
+    alice.wait_for_message(&format!("line {MANY}"));
+}
+
+#[test]
+fn search_finds_a_message_that_has_no_row() {
+    let server = Server::start(&["--rate", "0"]);
+    let (alice, _bob) = many_messages(&server, 2 * PART);
+    let is_in_view = |body: &str| {
+        let is_there = !alice.told(body).is_empty();
+        is_there && (0.0..600.0).contains(&alice.top_of(body))
+    };
+    alice.click("button", "More about this conversation");
+    alice.click("button", "Search in this conversation");
+    alice.press("LINE 30");
+    // 30, and 300 to 309.
+    alice.wait_for_text("status", "11 of 11");
+    wait_for("last match", || is_in_view("line 309").then_some(()));
+    alice.press(ENTER);
+    alice.wait_for_text("status", "10 of 11");
+    wait_for("match before it", || is_in_view("line 308").then_some(()));
+    for match_number in [11, 1] {
+        alice.click("button", "Later match");
+        alice.wait_for_text("status", &format!("{match_number} of 11"));
+    }
+    wait_for("first match", || is_in_view("line 30").then_some(()));
+    alice.press(ESCAPE);
+    alice.wait_until_gone("button", "Later match");
+    assert!(is_in_view("line 30"), "the reader stays at the match");
+    alice.click("button", "To the end");
+    alice.wait_for_end();
+    alice.wait_until_gone("button", "To the end");
+}
+
+#[test]
+fn printer_gets_the_whole_conversation_and_nothing_else() {
+    let server = Server::start(&["--rate", "0"]);
+    let (alice, _bob) = many_messages(&server, 2 * PART);
+    let note = "
+        addEventListener('beforeprint', () => { globalThis.printed = document.body.innerText; });
+        globalThis.print = () => {
+          dispatchEvent(new Event('beforeprint'));
+          dispatchEvent(new Event('afterprint'));
+        };
+    ";
+    alice.run(note, json!([]));
+    let key = json!({"type": "rawKeyDown", "key": "p", "code": "KeyP", "modifiers": 2});
+    alice.devtools("Input.dispatchKeyEvent", key);
+    let printed = wait_for("print", || {
+        alice.run("return globalThis.printed;", json!([])).as_str().map(str::to_owned)
+    });
+    let lines: Vec<&str> = printed.lines().map(str::trim).collect();
+    for n in 1..=2 * PART {
+        assert!(
+            lines.iter().any(|line| line.contains(&format!("line {n}"))),
+            "line {n} is missing"
+        );
+    }
+    alice.wait_for_end();
+    assert!(alice.told("line…").len() < 400);
+    alice.devtools("Emulation.setEmulatedMedia", json!({"media": "print"}));
+    alice.wait_until_gone("textbox", "…");
+    alice.wait_until_gone("button", "…");
+    let told = alice.run(
+        "const { scrollHeight, clientHeight } = arguments[0]; return scrollHeight <= clientHeight;",
+        json!([alice.find("log", "Messages").argument()]),
+    );
+    assert_eq!(told, true, "all of the log is on paper");
 }

@@ -121,6 +121,14 @@
  */
 
 /**
+ * The fields that only `Search` writes.
+ * @typedef {object} SearchState
+ * @property {{ peer: string, text: string, places: number[], at: number, messages: number } | null
+ *   } search the places of the messages that hold the text, the shown one of them, and the number
+ *   of messages that were searched; `null` while no search is open
+ */
+
+/**
  * The fields that only `Store` writes.
  * @typedef {object} StoreState
  * @property {boolean} kept the browser keeps messages
@@ -131,16 +139,20 @@
  * @property {Settings} settings
  */
 
-/** @typedef {IdentityState & ConversationsState & StoreState} State */
+/** @typedef {IdentityState & ConversationsState & SearchState & StoreState} State */
+
+/** @typedef {SearchState & Readonly<ConversationsState>} StateOfSearch */
 
 /**
  * The state as `Identity` is given it.
- * @typedef {IdentityState & Readonly<ConversationsState & StoreState>} StateOfIdentity
+ * @typedef {IdentityState & Readonly<ConversationsState & SearchState & StoreState>
+ *   } StateOfIdentity
  */
 
 /**
  * The state as `Conversations` is given it.
- * @typedef {ConversationsState & Readonly<IdentityState & StoreState>} StateOfConversations
+ * @typedef {ConversationsState & Readonly<IdentityState & SearchState & StoreState>
+ *   } StateOfConversations
  */
 
 /** @typedef {import("../../www/store.js").Store} Store */
@@ -272,6 +284,8 @@
  *   | "unblock" | "unsupported" | "useHere" | "yesterday" | "you" | "yourId"} PlainWord
  */
 
+/** @typedef {"earlierMatch" | "endSearch" | "laterMatch" | "notAll" | "search" | "toEnd"} LogWord */
+
 /**
  * A text with a number.
  * @typedef {"bytesLeft" | "bytesOver" | "newMessages" | "unread"} CountWord
@@ -285,9 +299,10 @@
 
 /**
  * The texts of one language.
- * @typedef {Record<PlainWord, string> & Record<CountWord, (count: number) => string>
+ * @typedef {Record<PlainWord | LogWord, string> & Record<CountWord, (count: number) => string>
  *   & Record<IdWord, (id: string) => string> & {
  *   announce: (peer: string, text: string) => string,
+ *   matches: (at: number, count: number) => string,
  *   states: Record<Message["state"] | "read", string>,
  *   reconnecting: Record<Outage, string>,
  *   reasons: Record<string, (reason: Reason) => string>,
@@ -299,17 +314,17 @@
 /**
  * The elements of index.html by their ids. A test holds this against the file.
  * @typedef {Record<"icon", HTMLLinkElement>
- *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "sound" | "typing",
+ *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "searchText" | "sound" | "typing",
  *     HTMLInputElement>
  *   & Record<"message", HTMLTextAreaElement>
- *   & Record<"composer" | "joinForm" | "openForm", HTMLFormElement>
+ *   & Record<"composer" | "joinForm" | "openForm" | "searchBar", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
  *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "clear" | "copyLink"
- *     | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" | "useAnother"
+ *     | "dismiss" | "earlierMatch" | "endSearch" | "forget" | "laterMatch" | "more" | "openSettings" | "search" | "share" | "unblock" | "useAnother"
  *     | "useAnotherHere" | "useHere", HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
  *     | "conversation" | "counter" | "doubt" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
- *     | "keptText" | "list" | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
+ *     | "keptText" | "list" | "listEmpty" | "log" | "matches" | "me" | "noneOpen" | "notice" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
  *     HTMLElement>} Elements
  */
@@ -340,7 +355,7 @@
  * @property {Words} words
  * @property {Actions} actions
  * @property {(text: string) => void} open opens a conversation
- * @property {() => void} toEnd scrolls the log
+ * @property {import("../../www/log.js").Log} log
  * @property {(text: string) => void} announce reads a text out
  */
 
@@ -358,5 +373,5 @@
  * @property {() => string} me returns our id
  * @property {(message: OutgoingMessage) => void} retry
  * @property {(message: Message) => void} seen the messages up to this one have been in view
- * @property {() => void} loadEarlier
+ * @property {(count?: number) => void} loadEarlier
  */

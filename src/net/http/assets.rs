@@ -38,7 +38,7 @@ const PNG: &str = "image/png";
 const MANIFEST: &str = "application/manifest+json";
 
 /// Every file of `www/`; a test compares this table with the folder.
-pub static FILES: [Asset; 35] = [
+pub static FILES: [Asset; 36] = [
     Asset::new("index.html", HTML, include_bytes!("../../../www/index.html")),
     Asset::new("style.css", CSS, include_bytes!("../../../www/style.css")),
     Asset::new("chat.css", CSS, include_bytes!("../../../www/chat.css")),
@@ -49,6 +49,7 @@ pub static FILES: [Asset; 35] = [
     Asset::new("identity.js", JAVASCRIPT, include_bytes!("../../../www/identity.js")),
     Asset::new("outgoing.js", JAVASCRIPT, include_bytes!("../../../www/outgoing.js")),
     Asset::new("unsaved.js", JAVASCRIPT, include_bytes!("../../../www/unsaved.js")),
+    Asset::new("search.js", JAVASCRIPT, include_bytes!("../../../www/search.js")),
     Asset::new("signals.js", JAVASCRIPT, include_bytes!("../../../www/signals.js")),
     Asset::new("bounded.js", JAVASCRIPT, include_bytes!("../../../www/bounded.js")),
     Asset::new("protocol.js", JAVASCRIPT, include_bytes!("../../../www/protocol.js")),
