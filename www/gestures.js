@@ -17,6 +17,7 @@ export function bindGestures(outside) {
 	const { ui, store, actions, open, log } = outside;
 	onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
 	onSubmit(ui.openForm, () => open(ui.chatWith.value));
+	onClick(ui.reload, () => location.reload());
 	onClick(ui.dismiss, () => store.setAlert(null));
 	onClick(ui.back, () => store.back());
 	onClick(ui.accept, () => store.accept());

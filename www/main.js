@@ -16,6 +16,7 @@ import { SavePump } from "./saving.js";
 import { Delay, Socket, socketUrl, SUBPROTOCOL } from "./socket.js";
 import { KNOWN_MAX, Store } from "./store.js";
 import { Tab } from "./tab.js";
+import { Version } from "./version.js";
 import { View } from "./view.js";
 import { chooseWords } from "./words.js";
 
@@ -54,6 +55,7 @@ const socket = new Socket({
 
 const tab = new Tab(navigator.locks, () => store.replaced(), clock);
 const back = new BackButton(store);
+const version = new Version(store, navigator.serviceWorker);
 const attention = new Attention(store, words, findElements().icon);
 
 /** Resolves to `null` where the browser keeps nothing. */
@@ -111,6 +113,7 @@ takeInvite();
 if (id) store.resume(id);
 store.setOnline(navigator.onLine);
 look();
+if (attention.canNotify) attention.checkNotify();
 
 /** Renders once, however often the store changes in a row. @param {IncomingMessage[]} arrived */
 function changed(arrived) {
@@ -120,6 +123,7 @@ function changed(arrived) {
 	if (state.connection === "none" || state.connection === "replaced") tab.release();
 	remembered.update(state);
 	pump.save();
+	version.follow();
 	attention.arrived(arrived);
 	view.arrived(arrived);
 	if (!renderingIsDue) queueMicrotask(render);

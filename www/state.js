@@ -17,7 +17,8 @@ export function newState(settings) {
 	return {
 		connection: "none", id: "", ready: false, outage: "", quiet: false,
 		openPeer: "", conversations: new Map(),
-		search: null, kept: true, alert: null, online: true, visible: true,
+		search: null, outdated: false, notifying: "",
+		kept: true, alert: null, online: true, visible: true,
 		settings: { ...SETTINGS_DEFAULT, ...settings },
 	};
 }

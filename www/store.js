@@ -294,6 +294,18 @@ export class Store {
 		this.#changed();
 	}
 
+	/** @param {State["notifying"]} notifying */
+	setNotifying(notifying) {
+		this.state.notifying = notifying;
+		this.changeSetting("notify", notifying === "granted");
+	}
+
+	/** The server has a newer page. */
+	setOutdated() {
+		this.state.outdated = true;
+		this.#changed();
+	}
+
 	/** @param {Reason | null} reason */
 	setAlert(reason) {
 		this.state.alert = reason;

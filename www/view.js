@@ -92,6 +92,7 @@ export class View {
 		const ui = this.#ui;
 		const words = this.#words;
 		const conversations = [...state.conversations.values()].reverse();
+		ui.newer.hidden = !state.outdated;
 		ui.notice.hidden = !state.alert;
 		setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
 		setText(ui.me, state.id);
@@ -110,12 +111,15 @@ export class View {
 	}
 
 	/** @param {State} state */
-	#renderSettings({ settings, kept }) {
+	#renderSettings({ settings, kept, notifying }) {
 		const ui = this.#ui;
 		for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(settings))) {
 			ui[name].checked = settings[name];
 		}
 		ui.notifyText.disabled = !settings.notify;
+		const why = this.#words.notifying[notifying];
+		ui.notifyWhy.hidden = !why;
+		setText(ui.notifyWhy, why);
 		setText(ui.keptText, kept ? this.#words.keptHere : this.#words.reasons.unkept({ code: "" }));
 	}
 

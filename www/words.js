@@ -50,6 +50,8 @@ const ENGLISH = {
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `New message from ${peer}`,
 	leadsTo: (host) => `leads to ${host}`,
+	newer: "The server has a newer page.",
+	reload: "Reload",
 	toEnd: "To the end",
 	search: "Search in this conversation",
 	earlierMatch: "Earlier match",
@@ -95,7 +97,14 @@ const ENGLISH = {
 
 	tellRead: "Tell others when I’ve read their messages",
 	tellTyping: "Tell others when I’m typing",
-	notify: "Notify me of new messages while this page is hidden",
+	notify: "Notify me of new messages while I’m not looking at this page",
+	notifying: {
+		"": "",
+		granted: "",
+		asked: "Answer your browser’s question to turn notifications on.",
+		default: "Your browser’s question wasn’t answered. Turn notifications on again, and allow them.",
+		denied: "Your browser blocks notifications from here. Allow them in its settings.",
+	},
 	notifyText: "Show the text of messages in notifications",
 	sound: "Play a sound for new messages",
 	keptHere: "Messages are stored in this browser only.",
@@ -121,7 +130,6 @@ const ENGLISH = {
 		alike: ({ to }) => `Looks like ${to}, but is another ID`,
 		mixed: () => "Mixes alphabets: some letters aren’t the ones they look like",
 		not_copied: () => "Your browser blocked copying. Allow it and try again.",
-		not_allowed: () => "Your browser blocks notifications from here. Allow them in its settings.",
 	},
 };
 
@@ -171,6 +179,8 @@ const GERMAN = {
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `Neue Nachricht von ${peer}`,
 	leadsTo: (host) => `führt zu ${host}`,
+	newer: "Der Server hat eine neuere Seite.",
+	reload: "Neu laden",
 	toEnd: "Zum Ende",
 	search: "In dieser Unterhaltung suchen",
 	earlierMatch: "Früherer Treffer",
@@ -217,7 +227,15 @@ const GERMAN = {
 
 	tellRead: "Anderen zeigen, wenn ich ihre Nachrichten gelesen habe",
 	tellTyping: "Anderen zeigen, wenn ich gerade schreibe",
-	notify: "Neue Nachrichten melden, wenn diese Seite verdeckt ist",
+	notify: "Neue Nachrichten melden, wenn ich diese Seite nicht ansehe",
+	notifying: {
+		"": "",
+		granted: "",
+		asked: "Beantworte die Frage deines Browsers, um Benachrichtigungen einzuschalten.",
+		default: "Die Frage deines Browsers blieb offen. Schalte noch einmal ein und erlaube es.",
+		denied:
+			"Dein Browser verbietet Benachrichtigungen von hier. Erlaube sie in seinen Einstellungen.",
+	},
 	notifyText: "In Benachrichtigungen den Text der Nachricht zeigen",
 	sound: "Ton bei neuen Nachrichten",
 	keptHere: "Nachrichten werden nur in diesem Browser gespeichert.",
@@ -247,8 +265,6 @@ const GERMAN = {
 		alike: ({ to }) => `Sieht aus wie ${to}, ist aber eine andere ID`,
 		mixed: () => "Mischt Alphabete: Manche Buchstaben sind andere, als sie scheinen",
 		not_copied: () => "Dein Browser hat das Kopieren verhindert. Erlaube es und versuch es erneut.",
-		not_allowed: () =>
-			"Dein Browser verbietet Benachrichtigungen von hier. Erlaube sie in seinen Einstellungen.",
 	},
 };
 

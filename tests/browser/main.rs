@@ -25,3 +25,4 @@ mod tabs;
 mod trouble;
 mod webdriver;
 mod wire;
+mod worker;

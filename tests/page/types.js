@@ -132,6 +132,9 @@
  * The fields that only `Store` writes.
  * @typedef {object} StoreState
  * @property {boolean} kept the browser keeps messages
+ * @property {boolean} outdated the server has a newer page
+ * @property {"" | "asked" | NotificationPermission} notifying the browser's permission to notify,
+ *   once the reader has asked for it
  * @property {Reason | null} alert a notice that waits for the reader's attention
  * @property {boolean} online the browser reports a network
  * @property {boolean} visible a person looks at the page, which is in view and has the focus:
@@ -284,7 +287,8 @@
  *   | "unblock" | "unsupported" | "useHere" | "yesterday" | "you" | "yourId"} PlainWord
  */
 
-/** @typedef {"earlierMatch" | "endSearch" | "laterMatch" | "notAll" | "search" | "toEnd"} LogWord */
+/** @typedef {"earlierMatch" | "endSearch" | "laterMatch" | "newer" | "notAll" | "reload"
+ *   | "search" | "toEnd"} LogWord */
 
 /**
  * A text with a number.
@@ -303,6 +307,7 @@
  *   & Record<IdWord, (id: string) => string> & {
  *   announce: (peer: string, text: string) => string,
  *   matches: (at: number, count: number) => string,
+ *   notifying: Record<State["notifying"], string>,
  *   states: Record<Message["state"] | "read", string>,
  *   reconnecting: Record<Outage, string>,
  *   reasons: Record<string, (reason: Reason) => string>,
@@ -320,11 +325,11 @@
  *   & Record<"composer" | "joinForm" | "openForm" | "searchBar", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
  *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "clear" | "copyLink"
- *     | "dismiss" | "earlierMatch" | "endSearch" | "forget" | "laterMatch" | "more" | "openSettings" | "search" | "share" | "unblock" | "useAnother"
+ *     | "dismiss" | "earlierMatch" | "endSearch" | "forget" | "laterMatch" | "more" | "openSettings" | "reload" | "search" | "share" | "unblock" | "useAnother"
  *     | "useAnotherHere" | "useHere", HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
  *     | "conversation" | "counter" | "doubt" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
- *     | "keptText" | "list" | "listEmpty" | "log" | "matches" | "me" | "noneOpen" | "notice" | "peer"
+ *     | "keptText" | "list" | "listEmpty" | "log" | "matches" | "me" | "newer" | "noneOpen" | "notice" | "notifyWhy" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
  *     HTMLElement>} Elements
  */
@@ -374,4 +379,36 @@
  * @property {(message: OutgoingMessage) => void} retry
  * @property {(message: Message) => void} seen the messages up to this one have been in view
  * @property {(count?: number) => void} loadEarlier
+ */
+
+// ---- The service worker: the part of its types that is not known beside the DOM's
+
+/**
+ * @typedef {Event & { waitUntil: (work: Promise<unknown>) => void }} WorkerEvent
+ */
+
+/**
+ * @typedef {object} WorkerEvents
+ * @property {WorkerEvent} install
+ * @property {WorkerEvent} activate
+ * @property {WorkerEvent & { data: string }} message
+ * @property {WorkerEvent & { notification: Notification }} notificationclick
+ * @property {WorkerEvent & { request: Request, clientId: string, resultingClientId: string,
+ *   respondWith: (response: Promise<Response>) => void }} fetch
+ */
+
+/** @typedef {{ postMessage: (data: unknown) => void, focus: () => Promise<unknown> }} OpenPage */
+
+/**
+ * @typedef {object} WorkerScope
+ * @property {<Name extends keyof WorkerEvents>(name: Name,
+ *   hear: (event: WorkerEvents[Name]) => void) => void} addEventListener
+ * @property {() => void} skipWaiting
+ * @property {{ claim: () => Promise<void>, openWindow: (url: string) => Promise<unknown>,
+ *   matchAll: (wanted: object) => Promise<OpenPage[]> }} clients
+ */
+
+/**
+ * @typedef {{ createPolicy: (name: string, rules: { createScriptURL: (url: string) => string })
+ *   => { createScriptURL: (url: string) => string } }} TrustedTypes
  */

@@ -22,14 +22,20 @@ use crate::net::files::read_regular;
 /// no form sent to a server, and (Trusted Types) no string turned into HTML.
 pub const SECURITY_FIELDS: &str = concat!(
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; ",
-    "connect-src 'self'; img-src 'self' data:; manifest-src 'self'; base-uri 'none'; ",
-    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n",
+    "connect-src 'self'; img-src 'self' data:; manifest-src 'self'; worker-src 'self'; ",
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ",
+    "require-trusted-types-for 'script'\r\n",
     "X-Content-Type-Options: nosniff\r\n",
     "Referrer-Policy: no-referrer\r\n",
     "Cross-Origin-Resource-Policy: same-origin\r\n",
     "Cross-Origin-Opener-Policy: same-origin\r\n",
 );
 
+/// The name under which the page's version is served, which is no file: a page compares it with its
+/// own, and the service worker keeps the files of one version together.
+pub const VERSION: &str = "version";
+
+const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
@@ -38,7 +44,7 @@ const PNG: &str = "image/png";
 const MANIFEST: &str = "application/manifest+json";
 
 /// Every file of `www/`; a test compares this table with the folder.
-pub static FILES: [Asset; 36] = [
+pub static FILES: [Asset; 38] = [
     Asset::new("index.html", HTML, include_bytes!("../../../www/index.html")),
     Asset::new("style.css", CSS, include_bytes!("../../../www/style.css")),
     Asset::new("chat.css", CSS, include_bytes!("../../../www/chat.css")),
@@ -68,6 +74,8 @@ pub static FILES: [Asset; 36] = [
     Asset::new("dates.js", JAVASCRIPT, include_bytes!("../../../www/dates.js")),
     Asset::new("text.js", JAVASCRIPT, include_bytes!("../../../www/text.js")),
     Asset::new("skeleton.js", JAVASCRIPT, include_bytes!("../../../www/skeleton.js")),
+    Asset::new("sw.js", JAVASCRIPT, include_bytes!("../../../www/sw.js")),
+    Asset::new("version.js", JAVASCRIPT, include_bytes!("../../../www/version.js")),
     Asset::new("words.js", JAVASCRIPT, include_bytes!("../../../www/words.js")),
     Asset::new("attention.js", JAVASCRIPT, include_bytes!("../../../www/attention.js")),
     Asset::new(
@@ -124,6 +132,9 @@ impl Files {
     /// # Errors
     /// If the file is in the folder but cannot be read. Built-in files never fail.
     pub fn find(&self, name: &str) -> io::Result<Option<File>> {
+        if name == VERSION {
+            return self.version().map(Some);
+        }
         let Some(asset) = FILES.iter().find(|asset| asset.name == name) else {
             return Ok(None);
         };
@@ -135,6 +146,17 @@ impl Files {
                 Err(error) => Err(error),
             },
         }
+    }
+
+    /// Returns the version of the page: a digest of the tags of all files.
+    fn version(&self) -> io::Result<File> {
+        let mut tags = String::new();
+        for asset in &FILES {
+            tags += &self.find(asset.name)?.map_or(String::new(), |file| file.etag);
+        }
+        let version = etag(tags.as_bytes());
+        let bytes = version.trim_matches('"').as_bytes().to_vec().into();
+        Ok(File { media_type: TEXT, bytes, etag: version })
     }
 }
 
@@ -276,6 +298,20 @@ mod tests {
         fs::write(folder.0.join("elsewhere"), "x").unwrap();
         std::os::unix::fs::symlink("elsewhere", folder.0.join("view.js")).unwrap();
         assert_eq!(&*files.find("view.js").unwrap().unwrap().bytes, b"x");
+    }
+
+    #[test]
+    fn version_changes_with_any_file() {
+        let folder = Folder::new("version");
+        let files = Files::Folder(folder.0.clone());
+        let version = || files.find(VERSION).unwrap().unwrap().bytes;
+        let mut seen = vec![version()];
+        for (name, text) in [("main.js", "one"), ("main.js", "two"), ("icon.svg", "two")] {
+            fs::write(folder.0.join(name), text).unwrap();
+            seen.push(version());
+            assert_eq!(seen.iter().filter(|earlier| **earlier == version()).count(), 1);
+        }
+        assert_eq!(Files::BuiltIn.find(VERSION).unwrap().unwrap().bytes.len(), 16);
     }
 
     #[test]
