@@ -64,6 +64,7 @@ export class Log {
 	render(next, found) {
 		// The first rows wait for messages that are being loaded, which decide where they begin.
 		const isOther = next !== this.#conversation || next?.accepted !== this.#linksWork;
+		if (next?.peer !== this.#conversation?.peer) this.#waitsFor = "";
 		if (isOther) this.#reset(next?.loading ? undefined : next);
 		const conversation = this.#conversation;
 		if (!conversation) return;
