@@ -87,7 +87,7 @@ export class Conversations {
 		conversation.earlier = earlier;
 		const first = firstPlace(conversation);
 		const older = messages.filter(({ place }) => place < first);
-		conversation.messages.unshift(...this.#withOurs(older));
+		conversation.messages = [...this.#withOurs(older), ...conversation.messages];
 		return true;
 	}
 

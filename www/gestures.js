@@ -14,7 +14,7 @@ const COPIED_MS = 2000;
 
 /** @param {GesturesOutside} outside */
 export function bindGestures(outside) {
-	const { ui, store, actions, open, choose, typed, toEnd } = outside;
+	const { ui, store, actions, open, choose, typed, log } = outside;
 	onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
 	onClick(ui.cancelJoin, () => store.cancelJoin());
 	onClick(ui.tryAgain, () => store.join(store.state.id));
@@ -26,6 +26,7 @@ export function bindGestures(outside) {
 	ui.chatWith.addEventListener("input", typed);
 	onClick(ui.openKnown, () => choose(store.alike(ui.chatWith.value)));
 	onClick(ui.openTyped, () => open(ui.chatWith.value));
+	onClick(ui.reload, () => location.reload());
 	onClick(ui.dismiss, () => store.setAlert(null));
 	onClick(ui.back, () => store.back());
 	onClick(ui.accept, () => store.accept());
@@ -34,17 +35,53 @@ export function bindGestures(outside) {
 	onClick(ui.useHere, actions.useHere);
 	onClick(ui.useAnotherHere, () => store.leave());
 	onClick(ui.below, () => {
-		toEnd();
+		log.toEnd();
 		ui.message.focus();
 	});
-	ui.conversation.addEventListener("keydown", (event) => {
-		if (event.key === "Escape" && !isComposing(event)) store.back();
-	});
+	bindKeys(outside);
+	bindSearch(outside);
 	bindComposer(outside);
 	bindDialogs(outside, createAsk(ui));
 	bindSettings(outside);
 	bindLink(outside);
 	bindFiles(outside);
+}
+
+/** @param {GesturesOutside} outside */
+function bindKeys({ ui, store, log }) {
+	ui.conversation.addEventListener("keydown", (event) => {
+		const { key, target, ctrlKey, metaKey, shiftKey, altKey } = event;
+		// A field has these keys for its text, but an empty one has no use for them.
+		const isWriting = target instanceof HTMLInputElement || target === ui.message && ui.message.value;
+		const isPlain = !(ctrlKey || metaKey || shiftKey || altKey);
+		if (isComposing(event)) return;
+		if (key === "Escape" && store.state.search) store.setSearch(false);
+		else if (key === "Escape") store.back();
+		else if (key === "Home" && isPlain && !isWriting) log.toStart();
+		else if (key === "End" && isPlain && !isWriting) log.toEnd();
+		else return;
+		event.preventDefault();
+	});
+	// The printer gets what has been loaded, so the rest is loaded first.
+	addEventListener("keydown", (event) => {
+		const isPrint = event.key === "p" && (event.ctrlKey || event.metaKey);
+		if (!isPrint || !store.current?.earlier) return;
+		event.preventDefault();
+		log.print();
+	});
+}
+
+/** @param {GesturesOutside} outside */
+function bindSearch({ ui, store }) {
+	onClick(ui.search, () => {
+		ui.about.close();
+		store.setSearch(true);
+	});
+	ui.searchText.addEventListener("input", () => store.find(ui.searchText.value));
+	onSubmit(ui.searchBar, () => store.findNext());
+	onClick(ui.earlierMatch, () => store.findNext());
+	onClick(ui.laterMatch, () => store.findNext(1));
+	onClick(ui.endSearch, () => store.setSearch(false));
 }
 
 /** @param {GesturesOutside} outside */

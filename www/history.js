@@ -180,6 +180,7 @@ function createStores(database) {
  */
 function lastBefore(store, id, peer, before, count) {
 	const range = IDBKeyRange.bound([id, peer], [id, peer, before], false, true);
+	if (count === Infinity) return done(store.getAll(range)).then((found) => found.map(bare));
 	const request = store.openCursor(range, "prev");
 	/** @type {Message[]} */
 	const found = [];

@@ -16,6 +16,7 @@ import { SavePump } from "./saving.js";
 import { Delay, Socket, socketUrl, SUBPROTOCOL } from "./socket.js";
 import { KNOWN_MAX, Store } from "./store.js";
 import { Tab } from "./tab.js";
+import { Version } from "./version.js";
 import { View } from "./view.js";
 import { chooseWords } from "./words.js";
 
@@ -60,6 +61,7 @@ const tab = new Tab({
 	clock,
 });
 const back = new BackButton(store);
+const version = new Version(store, navigator.serviceWorker);
 const attention = new Attention(store, words, findElements().icon);
 
 // A browser that keeps no cookies keeps nothing else either, but may only say so late.
@@ -115,9 +117,11 @@ addEventListener("pageshow", ({ persisted }) => {
 });
 
 document.addEventListener("visibilitychange", () => {
-	store.setVisible(!document.hidden);
+	look();
 	if (!document.hidden) socket.wake();
 });
+addEventListener("focus", look);
+addEventListener("blur", look);
 
 addEventListener("hashchange", takeInvite);
 
@@ -127,7 +131,8 @@ if (peer) openFirst = () => store.choose(peer);
 if (id) store.resume(id);
 takeInvite();
 store.setOnline(navigator.onLine);
-store.setVisible(!document.hidden);
+look();
+if (attention.canNotify) attention.checkNotify();
 
 /** Renders once, however often the store changes in a row. @param {IncomingMessage[]} arrived */
 function changed(arrived) {
@@ -137,10 +142,16 @@ function changed(arrived) {
 	if (state.connection === "none" || state.connection === "replaced") tab.release();
 	remembered.update(state);
 	pump.save();
+	version.follow();
 	attention.arrived(arrived);
 	view.arrived(arrived);
 	if (!renderingIsDue) queueMicrotask(render);
 	renderingIsDue = true;
+}
+
+/** A window in view may lie beside the one that its reader works in. */
+function look() {
+	store.setVisible(!document.hidden && document.hasFocus());
 }
 
 function render() {

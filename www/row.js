@@ -10,23 +10,29 @@ import { reasonText } from "./words.js";
 
 export class Row {
 	#outside;
+	#linksWork;
 	#note = make("p", "note");
+	#body;
+	/** The end of a long text, which is not shown. */
+	#rest = "";
+	#toggle = make("button", "secondary toggle");
 	#shown = "";
 
 	/** @param {Message} message @param {boolean} linksWork @param {LogOutside} outside */
 	constructor(message, linksWork, outside) {
 		const { mine, peer } = message;
 		this.#outside = outside;
+		this.#linksWork = linksWork || mine;
 		this.message = message;
 		const author = make("bdi", "spoken", mine ? outside.words.own : peer);
-		const body = this.#createBody(linksWork || mine);
-		this.bubble = make("div", "bubble", author, " ", body, this.#note);
+		this.#body = this.#createBody();
+		this.bubble = make("div", "bubble", author, " ", this.#body, this.#note);
 		this.element = make("article", mine ? "mine" : "theirs", this.bubble);
-		this.#addToggle(body, linksWork || mine);
+		this.unfold(false);
+		if (this.#rest) this.#addToggle();
 	}
 
-	/** @param {boolean} linksWork */
-	#createBody(linksWork) {
+	#createBody() {
 		const { body } = this.message;
 		if (typeof body !== "string") {
 			const json = make("pre", "", JSON.stringify(body, null, 1));
@@ -34,29 +40,32 @@ export class Row {
 			const summary = make("summary", "", this.#outside.words.unsupported);
 			return make("details", "body unsupported", summary, json);
 		}
-		const nodes = nodesOf(body, shownLength(body), linksWork);
-		const text = make("p", isEmojiOnly(body) ? "body emoji" : "body", ...nodes);
+		const text = make("p", isEmojiOnly(body) ? "body emoji" : "body");
 		text.dir = "auto";
 		return text;
 	}
 
-	/** Lets the reader see all of a long text. @param {HTMLElement} text @param {boolean} linksWork */
-	#addToggle(text, linksWork) {
+	/** Shows all of a text, or the beginning of a long one. @param {boolean} isAll */
+	unfold(isAll) {
 		const { words } = this.#outside;
 		const { body } = this.message;
-		if (typeof body !== "string" || shownLength(body) === body.length) return;
-		const toggle = make("button", "secondary toggle", words.showAll);
-		toggle.ariaExpanded = "false";
-		onClick(toggle, () => {
-			const isAll = toggle.ariaExpanded === "false";
-			toggle.ariaExpanded = String(isAll);
-			toggle.textContent = isAll ? words.showLess : words.showAll;
-			text.replaceChildren(...nodesOf(body, isAll ? Infinity : shownLength(body), linksWork));
+		if (typeof body !== "string") return;
+		const end = isAll ? body.length : shownLength(body);
+		this.#rest = body.slice(end);
+		this.#body.replaceChildren(...nodesOf(body, end, this.#linksWork, words));
+		this.#toggle.ariaExpanded = String(isAll);
+		this.#toggle.textContent = isAll ? words.showLess : words.showAll;
+	}
+
+	#addToggle() {
+		onClick(this.#toggle, () => {
+			const isAll = Boolean(this.#rest);
+			this.unfold(isAll);
 			if (!isAll) this.element.scrollIntoView({ block: "nearest" });
 			// The log may not be at its end any more.
 			this.element.parentElement?.dispatchEvent(new Event("scroll"));
 		});
-		text.after(toggle);
+		this.#body.after(this.#toggle);
 	}
 
 	/**
@@ -74,6 +83,30 @@ export class Row {
 		element.classList.toggle("goes-on", goesOn);
 		if (isFirstNew) element.prepend(make("p", "new", words.newHere));
 		if (isNewDay) element.prepend(make("p", "day", dates.day(message.at)));
+	}
+
+	/**
+	 * Returns the part of the body that is selected, with the end that is not shown if the selection
+	 * goes on to there.
+	 * @param {Range[]} selected
+	 */
+	textIn(selected) {
+		return selected.map((range) => {
+			const part = document.createRange();
+			part.selectNodeContents(this.#body);
+			if (!range.intersectsNode(this.#body)) return "";
+			const unselected = part.cloneRange();
+			unselected.collapse();
+			if (range.compareBoundaryPoints(Range.START_TO_START, part) > 0) {
+				part.setStart(range.startContainer, range.startOffset);
+			}
+			if (range.compareBoundaryPoints(Range.END_TO_END, part) < 0) {
+				part.setEnd(range.endContainer, range.endOffset);
+				unselected.setStart(range.endContainer, range.endOffset);
+			}
+			const text = part.toString();
+			return text && !unselected.toString() ? text + this.#rest : text;
+		}).join("");
 	}
 
 	/** Shows time and state, with a button to retry or to withdraw. @param {number} readTo */
@@ -101,14 +134,17 @@ export class Row {
 }
 
 /**
- * Returns the text up to an end. A link that is cut there is no link.
- * @param {string} body @param {number} left characters @param {boolean} linksWork
+ * Returns the text up to an end, with the true host behind a link that looks like another one. A
+ * link that is cut there is no link.
+ * @param {string} body @param {number} left characters @param {boolean} linksWork @param {Words} words
  */
-function nodesOf(body, left, linksWork) {
-	return partsOf(body).map(({ text, href }) => {
+function nodesOf(body, left, linksWork, words) {
+	return partsOf(body).flatMap(({ text, href, host }) => {
 		const shown = text.slice(0, Math.max(0, left));
 		left -= text.length;
-		return href && linksWork && shown === text ? link(text, href) : shown;
+		if (shown !== text) return [shown];
+		const node = href && linksWork ? link(text, href) : text;
+		return host ? [node, make("span", "doubt", ` (${words.leadsTo(host)})`)] : [node];
 	});
 }
 

@@ -17,6 +17,7 @@ export function newState(settings) {
 	return {
 		connection: "none", id: "", ours: false, ready: false, outage: "", quiet: false,
 		openPeer: "", conversations: new Map(),
+		search: null, outdated: false, notifying: "",
 		kept: true, invite: "", alert: null, online: true, visible: true,
 		settings: { ...SETTINGS_DEFAULT, ...settings },
 	};

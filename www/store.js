@@ -15,6 +15,7 @@ import { Conversations } from "./conversations.js";
 import { Identity } from "./identity.js";
 import { Outgoing, RETURN_GRACE_MS } from "./outgoing.js";
 import { CLOSE_REPLACED, isId, normalId } from "./protocol.js";
+import { Search } from "./search.js";
 import { Signals } from "./signals.js";
 import { newState, SETTINGS_DEFAULT } from "./state.js";
 import { Unsaved } from "./unsaved.js";
@@ -35,6 +36,7 @@ export class Store {
 	#identity;
 	#conversations;
 	#signals;
+	#search;
 	/** @type {BoundedMap<string, true>} */
 	#known = new BoundedMap(KNOWN_MAX);
 	#joins = 0;
@@ -66,11 +68,13 @@ export class Store {
 		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
 		this.#identity = new Identity(this.state, parts);
 		this.#conversations = new Conversations(this.state, parts);
+		this.#search = new Search(this.state, this.#conversations);
 		this.#signals = new Signals(this.state, parts);
 	}
 
 	/** @param {IncomingMessage[]} arrived */
 	#changed(arrived = []) {
+		this.#search.follow();
 		this.#outside.changed(arrived);
 	}
 
@@ -224,8 +228,28 @@ export class Store {
 		this.#changed();
 	}
 
-	loadEarlier() {
-		this.#conversations.loadEarlier();
+	/** @param {number} [count] */
+	loadEarlier(count) {
+		this.#conversations.loadEarlier(count);
+	}
+
+	/** @param {boolean} open */
+	setSearch(open) {
+		if (open) this.#search.open();
+		else this.#search.close();
+		this.#changed();
+	}
+
+	/** @param {string} text */
+	find(text) {
+		this.#search.find(text);
+		this.#changed();
+	}
+
+	/** Goes to the match before, or with 1 to the one behind. @param {number} [step] */
+	findNext(step) {
+		this.#search.move(step);
+		this.#changed();
 	}
 
 	/**
@@ -329,6 +353,18 @@ export class Store {
 	/** @param {keyof Settings} name @param {boolean} on */
 	changeSetting(name, on) {
 		this.state.settings[name] = on;
+		this.#changed();
+	}
+
+	/** @param {State["notifying"]} notifying */
+	setNotifying(notifying) {
+		this.state.notifying = notifying;
+		this.changeSetting("notify", notifying === "granted");
+	}
+
+	/** The server has a newer page. */
+	setOutdated() {
+		this.state.outdated = true;
 		this.#changed();
 	}
 

@@ -15,6 +15,7 @@ import { List } from "./list.js";
 import { Log } from "./log.js";
 import { normalId } from "./protocol.js";
 import { qrMatrix } from "./qr.js";
+import { doubtsOf } from "./skeleton.js";
 import { standing } from "./state.js";
 import { lineOf } from "./text.js";
 import { reasonText } from "./words.js";
@@ -27,6 +28,9 @@ const COPIED_CHARACTERS = 1500;
 
 /** The most messages that are read out when many come together. */
 const ANNOUNCED_MAX = 5;
+
+/** The calendar is looked at this often: after midnight "Today" is wrong no longer than this. */
+const DAY_MS_CHECKED = 60_000;
 
 export class View {
 	#store;
@@ -52,8 +56,9 @@ export class View {
 		this.#log = new Log(ui.log, ui.below, {
 			words,
 			dates,
+			me: () => store.state.id,
 			seen: (message) => store.seen(message),
-			loadEarlier: () => store.loadEarlier(),
+			loadEarlier: (count) => store.loadEarlier(count),
 			retry(message) {
 				store.retry(message);
 				ui.message.focus();
@@ -63,6 +68,13 @@ export class View {
 				ui.message.focus();
 			},
 		});
+		let { today } = dates;
+		// No timer for midnight: the clock may jump, and a computer may sleep.
+		setInterval(() => {
+			if (today === dates.today) return;
+			({ today } = dates);
+			this.render();
+		}, DAY_MS_CHECKED);
 		fillWords(words, words.language);
 		// A notice comes back from a dialog that is closed. The event does not bubble.
 		addEventListener("close", () => this.#placeNotice(), true);
@@ -71,7 +83,7 @@ export class View {
 			open: (text) => this.#open(text),
 			choose: (peer) => this.#choose(peer),
 			typed: () => this.#renderAlike(),
-			toEnd: () => this.#log.toEnd(),
+			log: this.#log,
 			announce: (text) => this.#announce(text),
 		});
 	}
@@ -111,13 +123,18 @@ export class View {
 		const words = this.#words;
 		const all = [...state.conversations.values()].reverse();
 		const conversations = all.filter(({ hidden }) => !hidden);
+		ui.newer.hidden = !state.outdated;
 		ui.notice.hidden = !state.alert;
 		setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
 		this.#placeNotice();
 		setText(ui.me, state.id);
 		setText(ui.status, statusText(words, state), statusLook(state));
 		setText(ui.joinStatus, joinText(words, state));
-		this.#list.render(conversations, current);
+		const doubts = doubtsOf(conversations, state.id);
+		const doubt = current && doubts.get(current.peer);
+		ui.doubt.hidden = !doubt;
+		setText(ui.doubt, doubt ? reasonText(words, doubt) : "");
+		this.#list.render(conversations, current, doubts);
 		this.#renderInvite(state, conversations.length === 0);
 		this.#renderAlike();
 		this.#renderSettings(state);
@@ -146,12 +163,15 @@ export class View {
 	}
 
 	/** @param {State} state */
-	#renderSettings({ settings, kept }) {
+	#renderSettings({ settings, kept, notifying }) {
 		const ui = this.#ui;
 		for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(settings))) {
 			ui[name].checked = settings[name];
 		}
 		ui.notifyText.disabled = !settings.notify;
+		const why = this.#words.notifying[notifying];
+		ui.notifyWhy.hidden = !why;
+		setText(ui.notifyWhy, why);
 		setText(ui.keptText, kept ? this.#words.keptHere : this.#words.reasons.unkept({ code: "" }));
 	}
 
@@ -184,7 +204,13 @@ export class View {
 		// Where there is no room for both, the list gives way.
 		ui.chat.classList.toggle("conversing", Boolean(conversation));
 		if (conversation) this.#renderFrame(conversation);
-		this.#log.render(conversation);
+		const { search } = this.#store.state;
+		const isNew = search && ui.searchBar.hidden;
+		ui.searchBar.hidden = !search;
+		if (isNew) ui.searchText.value = "";
+		if (isNew) ui.searchText.focus();
+		setText(ui.matches, search?.text ? this.#words.matches(search.at + 1, search.places.length) : "");
+		this.#log.render(conversation, search?.places[search.at]);
 	}
 
 	/** Shows everything around the messages. @param {Conversation} conversation */

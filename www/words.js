@@ -62,6 +62,16 @@ const ENGLISH = {
 	own: "You",
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `New message from ${peer}`,
+	leadsTo: (host) => `leads to ${host}`,
+	newer: "The server has a newer page.",
+	reload: "Reload",
+	toEnd: "To the end",
+	search: "Search in this conversation",
+	earlierMatch: "Earlier match",
+	laterMatch: "Later match",
+	endSearch: "End the search",
+	matches: (at, count) => (count ? `${at} of ${count}` : "No match"),
+	notAll: "Earlier messages are missing here. Show the first with the Home key, and print again.",
 
 	states: {
 		received: "",
@@ -107,7 +117,14 @@ const ENGLISH = {
 
 	tellRead: "Tell others when I’ve read their messages",
 	tellTyping: "Tell others when I’m typing",
-	notify: "Notify me of new messages while this page is hidden",
+	notify: "Notify me of new messages while I’m not looking at this page",
+	notifying: {
+		"": "",
+		granted: "",
+		asked: "Answer your browser’s question to turn notifications on.",
+		default: "Your browser’s question wasn’t answered. Turn notifications on again, and allow them.",
+		denied: "Your browser blocks notifications from here. Allow them in its settings.",
+	},
 	notifyText: "Show the text of messages in notifications",
 	sound: "Play a sound for new messages",
 	keptHere: "Messages are stored in this browser only.",
@@ -131,8 +148,9 @@ const ENGLISH = {
 		long: ({ bytes }) => `This message is ${bytes} bytes too long. Shorten it.`,
 		unkept: () => "This browser doesn’t store messages. They’re gone once you close the page.",
 		no_files: () => "Pictures and files can’t be sent here yet, only text. A link to them works.",
+		alike: ({ to }) => `Looks like ${to}, but is another ID`,
+		mixed: () => "Mixes alphabets: some letters aren’t the ones they look like",
 		not_copied: () => "Your browser blocked copying. Allow it and try again.",
-		not_allowed: () => "Your browser blocks notifications from here. Allow them in its settings.",
 	},
 };
 
@@ -194,6 +212,16 @@ const GERMAN = {
 	own: "Du",
 	announce: (peer, text) => `${peer}: ${text}`,
 	newMessageFrom: (peer) => `Neue Nachricht von ${peer}`,
+	leadsTo: (host) => `führt zu ${host}`,
+	newer: "Der Server hat eine neuere Seite.",
+	reload: "Neu laden",
+	toEnd: "Zum Ende",
+	search: "In dieser Unterhaltung suchen",
+	earlierMatch: "Früherer Treffer",
+	laterMatch: "Späterer Treffer",
+	endSearch: "Suche beenden",
+	matches: (at, count) => (count ? `${at} von ${count}` : "Kein Treffer"),
+	notAll: "Hier fehlen frühere Nachrichten. Zeige mit der Taste Pos1 die erste und drucke erneut.",
 
 	states: {
 		received: "",
@@ -240,7 +268,15 @@ const GERMAN = {
 
 	tellRead: "Anderen zeigen, wenn ich ihre Nachrichten gelesen habe",
 	tellTyping: "Anderen zeigen, wenn ich gerade schreibe",
-	notify: "Neue Nachrichten melden, wenn diese Seite verdeckt ist",
+	notify: "Neue Nachrichten melden, wenn ich diese Seite nicht ansehe",
+	notifying: {
+		"": "",
+		granted: "",
+		asked: "Beantworte die Frage deines Browsers, um Benachrichtigungen einzuschalten.",
+		default: "Die Frage deines Browsers blieb offen. Schalte noch einmal ein und erlaube es.",
+		denied:
+			"Dein Browser verbietet Benachrichtigungen von hier. Erlaube sie in seinen Einstellungen.",
+	},
 	notifyText: "In Benachrichtigungen den Text der Nachricht zeigen",
 	sound: "Ton bei neuen Nachrichten",
 	keptHere: "Nachrichten werden nur in diesem Browser gespeichert.",
@@ -270,9 +306,9 @@ const GERMAN = {
 			"Dieser Browser speichert keine Nachrichten. Sie sind weg, sobald du die Seite schließt.",
 		no_files: () =>
 			"Bilder und Dateien lassen sich hier noch nicht senden, nur Text. Ein Link darauf geht.",
+		alike: ({ to }) => `Sieht aus wie ${to}, ist aber eine andere ID`,
+		mixed: () => "Mischt Alphabete: Manche Buchstaben sind andere, als sie scheinen",
 		not_copied: () => "Dein Browser hat das Kopieren verhindert. Erlaube es und versuch es erneut.",
-		not_allowed: () =>
-			"Dein Browser verbietet Benachrichtigungen von hier. Erlaube sie in seinen Einstellungen.",
 	},
 };
 

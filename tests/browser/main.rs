@@ -17,6 +17,7 @@ mod dialogs;
 mod https;
 mod invitation;
 mod layout;
+mod log;
 mod page;
 mod strangers;
 #[path = "../it/support.rs"]
@@ -26,3 +27,4 @@ mod tabs;
 mod trouble;
 mod webdriver;
 mod wire;
+mod worker;

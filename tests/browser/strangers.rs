@@ -243,3 +243,24 @@ impl Browser {
         assert_eq!(harm, json!([false, 0, 0, 0]));
     }
 }
+
+#[test]
+fn look_alike_of_a_known_id_and_of_a_host_is_marked() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(server.address, "alice");
+    let [mut bob, mut forger] = ["bob", "b0b"].map(|id| Client::join(&server, id));
+    alice.chat_with("bob");
+    alice.write("hello");
+    bob.say(json!({"type": "send", "to": "alice", "body": "see www.p\u{430}ypal.com, or www.paypal.com"}));
+    forger.say(json!({"type": "send", "to": "alice", "body": "it's me"}));
+    alice.wait_for_message(" (leads to www.xn--pypal-4ve.com)");
+    assert_eq!(alice.told("…leads to…").len(), 1);
+    alice.find("link", "www.paypal.com…");
+    wait_for("mark", || alice.has_conversation("b0b…Looks like bob…").then_some(()));
+    assert!(!alice.has_conversation("bob…Looks like…"));
+    let is_marked =
+        || alice.texts("paragraph").iter().any(|text| text.starts_with("Looks like bob"));
+    assert!(!is_marked());
+    alice.open("b0b…");
+    wait_for("mark above the messages", || is_marked().then_some(()));
+}

@@ -24,6 +24,8 @@ use crate::support::PATIENCE;
 pub const TAB: &str = "\u{E004}";
 pub const ENTER: &str = "\u{E007}";
 pub const ESCAPE: &str = "\u{E00C}";
+pub const END: &str = "\u{E010}";
+pub const HOME: &str = "\u{E011}";
 
 /// The name of an element reference in JSON (WebDriver, 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";

@@ -125,26 +125,42 @@
  */
 
 /**
+ * The fields that only `Search` writes.
+ * @typedef {object} SearchState
+ * @property {{ peer: string, text: string, places: number[], at: number, messages: number } | null
+ *   } search the places of the messages that hold the text, the shown one of them, and the number
+ *   of messages that were searched; `null` while no search is open
+ */
+
+/**
  * The fields that only `Store` writes.
  * @typedef {object} StoreState
  * @property {boolean} kept the browser keeps messages
  * @property {string} invite the peer whose invite link was opened, until there is an id to answer
+ * @property {boolean} outdated the server has a newer page
+ * @property {"" | "asked" | NotificationPermission} notifying the browser's permission to notify,
+ *   once the reader has asked for it
  * @property {Reason | null} alert a notice that waits for the reader's attention
  * @property {boolean} online the browser reports a network
- * @property {boolean} visible a person can see the page: otherwise no message counts as read
+ * @property {boolean} visible a person looks at the page, which is in view and has the focus:
+ *   otherwise no message counts as read
  * @property {Settings} settings
  */
 
-/** @typedef {IdentityState & ConversationsState & StoreState} State */
+/** @typedef {IdentityState & ConversationsState & SearchState & StoreState} State */
+
+/** @typedef {SearchState & Readonly<ConversationsState>} StateOfSearch */
 
 /**
  * The state as `Identity` is given it.
- * @typedef {IdentityState & Readonly<ConversationsState & StoreState>} StateOfIdentity
+ * @typedef {IdentityState & Readonly<ConversationsState & SearchState & StoreState>
+ *   } StateOfIdentity
  */
 
 /**
  * The state as `Conversations` is given it.
- * @typedef {ConversationsState & Readonly<IdentityState & StoreState>} StateOfConversations
+ * @typedef {ConversationsState & Readonly<IdentityState & SearchState & StoreState>
+ *   } StateOfConversations
  */
 
 /** @typedef {import("../../www/store.js").Store} Store */
@@ -289,6 +305,9 @@
  *   | "yesterday" | "you" | "yourId"} PlainWord
  */
 
+/** @typedef {"earlierMatch" | "endSearch" | "laterMatch" | "newer" | "notAll" | "reload"
+ *   | "search" | "toEnd"} LogWord */
+
 /**
  * A text with a number.
  * @typedef {"bytesLeft" | "bytesOver" | "newMessages" | "unread"} CountWord
@@ -297,15 +316,17 @@
 /**
  * A text with an id.
  * @typedef {"alike" | "blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "invited"
- *   | "newMessageFrom" | "openPeer" | "removeAsk" | "staysBlocked" | "stranger"} IdWord
+ *   | "leadsTo" | "newMessageFrom" | "openPeer" | "removeAsk" | "staysBlocked" | "stranger"} IdWord
  */
 
 /**
  * The texts of one language.
- * @typedef {Record<PlainWord, string> & Record<CountWord, (count: number) => string>
+ * @typedef {Record<PlainWord | LogWord, string> & Record<CountWord, (count: number) => string>
  *   & Record<IdWord, (id: string) => string> & {
  *   announce: (peer: string, text: string) => string,
  *   waits: (peer: string, since: string) => string,
+ *   matches: (at: number, count: number) => string,
+ *   notifying: Record<State["notifying"], string>,
  *   states: Record<Message["state"] | "read", string>,
  *   reconnecting: Record<Outage, string>,
  *   reasons: Record<string, (reason: Reason) => string>,
@@ -317,20 +338,22 @@
 /**
  * The elements of index.html by their ids. A test holds this against the file.
  * @typedef {Record<"icon", HTMLLinkElement>
- *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "sound" | "typing",
- *     HTMLInputElement>
+ *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "searchText" | "sound"
+ *     | "typing", HTMLInputElement>
  *   & Record<"message", HTMLTextAreaElement>
  *   & Record<"code", SVGPathElement>
- *   & Record<"composer" | "joinForm" | "openForm", HTMLFormElement>
+ *   & Record<"composer" | "joinForm" | "openForm" | "searchBar", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
- *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "cancelJoin" | "clear" | "copyLink"
- *     | "dismiss" | "forget" | "invite" | "more" | "openKnown" | "openSettings" | "openTyped"
- *     | "remove" | "share" | "tryAgain" | "unblock" | "useAnother" | "useAnotherHere" | "useHere",
- *     HTMLButtonElement>
+ *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "cancelJoin" | "clear"
+ *     | "copyLink" | "dismiss" | "earlierMatch" | "endSearch" | "forget" | "invite"
+ *     | "laterMatch" | "more" | "openKnown" | "openSettings" | "openTyped" | "reload" | "remove"
+ *     | "search" | "share" | "tryAgain" | "unblock" | "useAnother" | "useAnotherHere"
+ *     | "useHere", HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "alike" | "alikeText" | "announcer" | "blocked"
- *     | "blockedText" | "chat" | "conversation" | "counter" | "elsewhere" | "elsewhereText"
- *     | "grown" | "invited" | "joinScreen" | "joinStatus" | "keptText" | "link" | "list"
- *     | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
+ *     | "blockedText" | "chat" | "conversation" | "counter" | "doubt" | "elsewhere"
+ *     | "elsewhereText" | "grown" | "invited" | "joinScreen" | "joinStatus" | "keptText"
+ *     | "link" | "list" | "listEmpty" | "log" | "matches" | "me" | "newer" | "noneOpen"
+ *     | "notice" | "notifyWhy" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
  *     HTMLElement>} Elements
  */
@@ -364,7 +387,7 @@
  * @property {(text: string) => void} open opens a conversation
  * @property {(peer: string) => void} choose opens one of the list
  * @property {() => void} typed is told of each change of a typed id
- * @property {() => void} toEnd scrolls the log
+ * @property {import("../../www/log.js").Log} log
  * @property {(text: string) => void} announce reads a text out
  */
 
@@ -379,8 +402,41 @@
  * @typedef {object} LogOutside
  * @property {Words} words
  * @property {Dates} dates
+ * @property {() => string} me returns our id
  * @property {(message: OutgoingMessage) => void} retry
  * @property {(message: OutgoingMessage) => void} withdraw
  * @property {(message: Message) => void} seen the messages up to this one have been in view
- * @property {() => void} loadEarlier
+ * @property {(count?: number) => void} loadEarlier
+ */
+
+// ---- The service worker: the part of its types that is not known beside the DOM's
+
+/**
+ * @typedef {Event & { waitUntil: (work: Promise<unknown>) => void }} WorkerEvent
+ */
+
+/**
+ * @typedef {object} WorkerEvents
+ * @property {WorkerEvent} install
+ * @property {WorkerEvent} activate
+ * @property {WorkerEvent & { data: string }} message
+ * @property {WorkerEvent & { notification: Notification }} notificationclick
+ * @property {WorkerEvent & { request: Request, clientId: string, resultingClientId: string,
+ *   respondWith: (response: Promise<Response>) => void }} fetch
+ */
+
+/** @typedef {{ postMessage: (data: unknown) => void, focus: () => Promise<unknown> }} OpenPage */
+
+/**
+ * @typedef {object} WorkerScope
+ * @property {<Name extends keyof WorkerEvents>(name: Name,
+ *   hear: (event: WorkerEvents[Name]) => void) => void} addEventListener
+ * @property {() => void} skipWaiting
+ * @property {{ claim: () => Promise<void>, openWindow: (url: string) => Promise<unknown>,
+ *   matchAll: (wanted: object) => Promise<OpenPage[]> }} clients
+ */
+
+/**
+ * @typedef {{ createPolicy: (name: string, rules: { createScriptURL: (url: string) => string })
+ *   => { createScriptURL: (url: string) => string } }} TrustedTypes
  */
