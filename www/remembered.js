@@ -9,6 +9,7 @@
  * It does not know messages.
  */
 
+import { normalId } from "./protocol.js";
 import { SETTINGS_DEFAULT } from "./state.js";
 
 export class Remembered {
@@ -17,12 +18,12 @@ export class Remembered {
 
 	/** Returns the id of the last visit. A tab that is loaded again goes on under its own. */
 	get id() {
-		return recall("sessionStorage", "id") || recall("localStorage", "id");
+		return normalId(recall("sessionStorage", "id") || recall("localStorage", "id"));
 	}
 
 	/** Returns the peer of the conversation that was open in this tab. */
 	get peer() {
-		return recall("sessionStorage", "peer");
+		return normalId(recall("sessionStorage", "peer"));
 	}
 
 	/** @returns {Partial<Settings>} */

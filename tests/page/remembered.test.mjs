@@ -33,6 +33,14 @@ function playTab({ refuses = false } = {}) {
 
 afterEach(() => NAMES.forEach((name) => delete globalThis[name]));
 
+test("remembered ids are normalised", () => {
+  playTab();
+  sessionStorage.setItem("id", "Zoe\u0308");
+  sessionStorage.setItem("peer", "bo\u0308b");
+  const { id, peer } = new Remembered();
+  assert.deepEqual([id, peer], ["Zo\u00eb", "b\u00f6b"]);
+});
+
 const state = (connection, id, openPeer = "") =>
   ({ connection, id, openPeer, settings: { read: false } });
 
