@@ -56,6 +56,20 @@ const COPY: &str = "
     }, { once: true });
 ";
 
+/// Returns what comes to the clipboard.
+fn copied(alice: &Browser, first: &str, last: &str) -> String {
+    let log = alice.find("log", "Messages");
+    alice.run(COPY, json!([log.argument(), first, last]));
+    let copy = json!({"type": "rawKeyDown", "key": "c", "modifiers": 2, "commands": ["copy"]});
+    alice.devtools("Input.dispatchKeyEvent", copy);
+    let copied = wait_for("copy", || {
+        let copied = alice.run("return globalThis.copied;", json!([]));
+        copied.as_str().map(str::to_owned)
+    });
+    alice.run("delete globalThis.copied;", json!([]));
+    copied
+}
+
 #[test]
 fn copied_messages_are_paragraphs_with_name_and_time() {
     let server = Server::start(&[]);
@@ -67,19 +81,7 @@ fn copied_messages_are_paragraphs_with_name_and_time() {
     alice.wait_for_message("https://example.org/");
     alice.write("three and more");
     alice.wait_for_state("three and more", &["Sent"]);
-    let copied = |first: &str, last: &str| {
-        let log = alice.find("log", "Messages");
-        alice.run(COPY, json!([log.argument(), first, last]));
-        let copy = json!({"type": "rawKeyDown", "key": "c", "modifiers": 2, "commands": ["copy"]});
-        alice.devtools("Input.dispatchKeyEvent", copy);
-        let copied = wait_for("copy", || {
-            let copied = alice.run("return globalThis.copied;", json!([]));
-            copied.as_str().map(str::to_owned)
-        });
-        alice.run("delete globalThis.copied;", json!([]));
-        copied
-    };
-    let texts = copied("one and a half", "three and more");
+    let texts = copied(&alice, "one and a half", "three and more");
     let paragraphs: Vec<&str> = texts.split("\n\n").collect();
     let expected = [
         "alice, …M: and a half",
@@ -90,7 +92,34 @@ fn copied_messages_are_paragraphs_with_name_and_time() {
         assert!(fits(paragraph, expected), "{paragraph}");
     }
     assert_eq!(paragraphs.len(), expected.len());
-    assert_eq!(copied("one and a half", "one and a half"), "and ");
+    assert_eq!(copied(&alice, "one and a half", "one and a half"), "and ");
+}
+
+#[test]
+fn folded_message_is_copied_and_printed_as_a_whole() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(server.address, "alice");
+    let mut bob = Client::join(&server, "bob");
+    alice.chat_with("bob");
+    alice.write("before");
+    let long = (1..=50).map(|n| format!("long {n}")).collect::<Vec<_>>().join("\n");
+    bob.say(json!({"type": "send", "to": "alice", "body": long}));
+    alice.find("button", "Show all");
+    alice.write("behind it");
+    alice.wait_for_state("behind it", &["Sent"]);
+    assert!(!alice.log_text().contains("long 31"));
+    let texts = copied(&alice, "before", "behind it");
+    let paragraphs: Vec<&str> = texts.split("\n\n").collect();
+    assert!(paragraphs[1].ends_with(&long), "{texts}");
+
+    alice.run("dispatchEvent(new Event('beforeprint'));", json!([]));
+    alice.devtools("Emulation.setEmulatedMedia", json!({"media": "print"}));
+    assert!(alice.log_text().contains(&long));
+    alice.wait_until_gone("button", "…");
+    alice.devtools("Emulation.setEmulatedMedia", json!({"media": ""}));
+    alice.run("dispatchEvent(new Event('afterprint'));", json!([]));
+    alice.find("button", "Show all");
+    assert!(!alice.log_text().contains("long 31"));
 }
 
 /// Messages of a conversation that is far longer than the rows of a page.
