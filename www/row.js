@@ -136,7 +136,8 @@ export class Row {
 /**
  * Returns the text up to an end, with the true host behind a link that looks like another one. A
  * link that is cut there is no link.
- * @param {string} body @param {number} left characters @param {boolean} linksWork @param {Words} words
+ * @param {string} body @param {number} left characters @param {boolean} linksWork
+ * @param {Words} words
  */
 function nodesOf(body, left, linksWork, words) {
 	return partsOf(body).flatMap(({ text, href, host }) => {

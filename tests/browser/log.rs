@@ -107,19 +107,19 @@ fn folded_message_is_copied_and_printed_as_a_whole() {
     alice.find("button", "Show all");
     alice.write("behind it");
     alice.wait_for_state("behind it", &["Sent"]);
-    assert!(!alice.log_text().contains("long 31"));
+    assert!(!alice.texts("log").concat().contains("long 31"));
     let texts = copied(&alice, "before", "behind it");
     let paragraphs: Vec<&str> = texts.split("\n\n").collect();
     assert!(paragraphs[1].ends_with(&long), "{texts}");
 
     alice.run("dispatchEvent(new Event('beforeprint'));", json!([]));
     alice.devtools("Emulation.setEmulatedMedia", json!({"media": "print"}));
-    assert!(alice.log_text().contains(&long));
+    assert!(alice.texts("log").concat().contains(&long));
     alice.wait_until_gone("button", "…");
     alice.devtools("Emulation.setEmulatedMedia", json!({"media": ""}));
     alice.run("dispatchEvent(new Event('afterprint'));", json!([]));
     alice.find("button", "Show all");
-    assert!(!alice.log_text().contains("long 31"));
+    assert!(!alice.texts("log").concat().contains("long 31"));
 }
 
 /// Messages of a conversation that is far longer than the rows of a page.

@@ -58,17 +58,14 @@ fn messages_written_without_a_network_are_sent_later() {
 #[test]
 fn page_tells_that_the_server_is_full() {
     let server = Server::start(&["--max-clients", "12", "--join-timeout", "600"]);
-    let descriptors = server.descriptors();
+    let without_clients = server.descriptors();
     let wire = Wire::to(server.address);
     let alice = Browser::join(wire.address, "alice");
     wire.cut();
-    // Otherwise her place would be free again once the others have taken all that are left.
-    server.wait_for_descriptors(descriptors);
-    let mut others = Vec::new();
-    let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    while server.exchange(request).starts_with("HTTP/1.1 200 ") {
-        others.push(server.connect());
-    }
+    // Until the server hears of the cut, her place is not free for others.
+    server.wait_for_descriptors(without_clients);
+    let others: Vec<_> = (0..12).map(|_| server.connect()).collect();
+    server.wait_for_descriptors(without_clients + others.len());
     wire.mend();
     alice.wait_for_text("status", "Reconnecting: the server is full");
     drop(others);

@@ -2,8 +2,8 @@
 //!
 //! **Invariants**
 //! - Each browser has a driver and a profile of its own.
-//! - Elements are found as assistive technology finds them: by role and accessible name, in the
-//!   browser's own accessibility tree.
+//! - Elements are found as assistive technology finds them: by role and accessible name, as the
+//!   browser itself computes them.
 //! - An element may still be on its way, so every gesture waits for its element.
 //!
 //! It does not know the meaning of a page.
@@ -12,17 +12,18 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::engine::{Driver, Engine};
 use crate::support::PATIENCE;
 
 // Keys without a character (WebDriver, 17.4.2).
 pub const TAB: &str = "\u{E004}";
 pub const ENTER: &str = "\u{E007}";
+pub const SHIFT: &str = "\u{E008}";
 pub const ESCAPE: &str = "\u{E00C}";
 pub const END: &str = "\u{E010}";
 pub const HOME: &str = "\u{E011}";
@@ -45,27 +46,39 @@ const UNAVOIDABLE: [&str; 4] = [
 /// A command may take as long as the gesture that it makes, while no core is free.
 const COMMAND_MAX: Duration = PATIENCE.saturating_mul(2);
 
-const ARGUMENTS: [&str; 12] = [
-    "--headless=new",
-    // Root has no sandbox, and these pages come from the test itself.
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-    // Names of other hosts are never looked up.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    // The browser ends when its driver does, however that ends.
-    "--remote-debugging-pipe",
-    "--lang=en-US",
-    "--window-size=1024,768",
+/// The key under which `WITNESS` keeps errors.
+const ERRORS: &str = "test errors";
+
+/// The key of the milliseconds by which the clock of `WITNESS` goes ahead.
+const AHEAD: &str = "test clock";
+
+/// A script to run before the page's own, described where it stands.
+pub const WITNESS: &str = include_str!("witness.js");
+
+/// Elements that may have a role without saying so.
+const NATIVE: [(&str, &str); 5] = [
+    ("button", "button, summary"),
+    ("textbox", "input, textarea"),
+    ("link", "a[href]"),
+    ("dialog", "dialog"),
+    ("navigation", "nav"),
 ];
 
-/// A headless Chromium that runs until it is dropped. Then its console must hold no error.
+/// Returns the elements that fit a selector and that assistive technology gets to see.
+const VISIBLE: &str = "
+    const [within, selector] = arguments;
+    const modal = [...document.querySelectorAll('dialog:modal')].pop();
+    return [...within.querySelectorAll(selector)].filter((element) =>
+      element.checkVisibility({ visibilityProperty: true })
+        && !element.closest('[aria-hidden=true], [inert]')
+        && (!modal || modal.contains(element)));
+";
+
+/// A browser without a window that runs until it is dropped. Then its console must hold no error.
 pub struct Browser {
-    driver: Child,
+    engine: Engine,
+    /// `None` while the browser is being dropped.
+    driver: Option<Driver>,
     port: u16,
     /// The path of every command, empty until there is a session.
     session: String,
@@ -77,27 +90,28 @@ pub struct Browser {
 pub struct Element(String);
 
 impl Browser {
-    /// Starts a browser. These arguments of Chromium win over those of every browser.
+    /// Starts Chromium. These arguments win over those of every browser.
     pub fn start(arguments: &[&str]) -> Browser {
+        Browser::start_with(Engine::Chromium, arguments)
+    }
+
+    /// Starts a browser of this engine.
+    pub fn start_in(engine: Engine) -> Browser {
+        Browser::start_with(engine, &[])
+    }
+
+    fn start_with(engine: Engine, arguments: &[&str]) -> Browser {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let name =
             format!("browser-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver starts: tests/run installs it");
-        let port = port_told(&mut driver);
-        let mut browser = Browser { driver, port, session: String::new(), profile };
-        let own_profile = format!("--user-data-dir={}", browser.profile.display());
-        let arguments = [&ARGUMENTS, arguments, &[&own_profile]].concat();
-        let wanted = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
+        let driver = engine.start_driver(&profile);
+        let (port, session) = (driver.port, String::new());
+        let mut browser = Browser { engine, driver: Some(driver), port, session, profile };
+        let wanted = engine.capabilities(&browser.profile, arguments);
         let session =
             browser.command("POST", "/session", &json!({"capabilities": {"alwaysMatch": wanted}}));
-        let session = session.expect("Chromium starts");
+        let session = session.unwrap_or_else(|error| panic!("{engine:?} does not start: {error}"));
         browser.session = format!("/session/{}", session["sessionId"].as_str().expect("a session"));
         browser
     }
@@ -108,6 +122,14 @@ impl Browser {
 
     pub fn reload(&self) {
         self.must("/refresh", json!({}));
+    }
+
+    pub fn back(&self) {
+        self.must("/back", json!({}));
+    }
+
+    pub fn forward(&self) {
+        self.must("/forward", json!({}));
     }
 
     pub fn title(&self) -> String {
@@ -130,8 +152,13 @@ impl Browser {
         self.must("/window", json!({"handle": tab}));
     }
 
-    /// Plays a screen of this size, which below 640 px is a phone.
+    /// Plays a screen of this size, which below 640 px is a phone. In Firefox and WebKit this is
+    /// the size of the window, which is at least 500 px wide.
     pub fn resize(&self, width: u32, height: u32) {
+        if self.engine != Engine::Chromium {
+            self.must("/window/rect", json!({"width": width, "height": height}));
+            return;
+        }
         let mobile = width < 640;
         let metrics =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
@@ -149,6 +176,12 @@ impl Browser {
     pub fn tell_network(&self, online: bool) {
         let conditions = json!({"offline": !online, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.devtools("Network.emulateNetworkConditions", conditions);
+    }
+
+    /// Turns the clock of a page with `WITNESS` ahead. Its timers go on as before.
+    pub fn turn_clock(&self, ahead: Duration) {
+        let script = "sessionStorage.setItem(arguments[0], arguments[1]);";
+        self.run(script, json!([AHEAD, ahead.as_millis().to_string()]));
     }
 
     /// Runs a function body in the page. A promise that it returns is waited for.
@@ -177,7 +210,15 @@ impl Browser {
     }
 
     /// Returns the elements with this role and name within another element.
-    pub fn all_in(&self, Element(within): &Element, role: &str, name: &str) -> Vec<Element> {
+    pub fn all_in(&self, within: &Element, role: &str, name: &str) -> Vec<Element> {
+        match self.engine {
+            Engine::Chromium => self.query(within, role, name),
+            Engine::Firefox | Engine::WebKit => self.ask_each(within, role, name),
+        }
+    }
+
+    /// Looks the elements up in Chromium's accessibility tree, by one command.
+    fn query(&self, Element(within): &Element, role: &str, name: &str) -> Vec<Element> {
         // A reference of chromedriver ends in the number by which DevTools call the element, so
         // elements that DevTools find can be named to chromedriver.
         let (page, number) = within.rsplit_once('.').expect("a reference of chromedriver's");
@@ -189,6 +230,26 @@ impl Browser {
             .filter(|node| node["ignored"] == false && fits(&text(&node["name"]["value"]), name))
             .map(|node| Element(format!("{page}.{}", node["backendDOMNodeId"])))
             .collect()
+    }
+
+    /// Asks Firefox or WebKit for role and name of each visible element that may have this role.
+    fn ask_each(&self, within: &Element, role: &str, name: &str) -> Vec<Element> {
+        let native = NATIVE.iter().find(|(native, _)| *native == role).map(|(_, tags)| tags);
+        let selector = format!("{}, [role={role}]", native.unwrap_or(&"[role=none]"));
+        let arguments = json!([within.argument(), selector]);
+        let visible = self.post("/execute/sync", json!({"script": VISIBLE, "args": arguments}));
+        let visible = visible.unwrap_or_default();
+        let elements = visible.as_array().into_iter().flatten().map(element);
+        let fits = |found: &Element| {
+            let (its_role, its_name) = self.role_and_name(found);
+            its_role == role && fits(&its_name, name)
+        };
+        elements.filter(fits).collect()
+    }
+
+    fn role_and_name(&self, Element(id): &Element) -> (String, String) {
+        let told = |what| self.get(&format!("/element/{id}/computed{what}")).unwrap_or_default();
+        (told("role"), told("label"))
     }
 
     /// Returns `true` if an element has this role and name now.
@@ -233,7 +294,7 @@ impl Browser {
         self.act(role, name, "click", &json!({}));
     }
 
-    /// Types at the end of a field.
+    /// Types at the end of a field. Keys such as `SHIFT` are held down until all are typed.
     #[track_caller]
     pub fn enter(&self, role: &str, name: &str, keys: &str) {
         self.act(role, name, "value", &json!({"text": keys}));
@@ -286,13 +347,21 @@ impl Browser {
     pub fn focus(&self) -> (String, String) {
         let active =
             self.command("GET", &self.path("/element/active"), &Value::Null).unwrap_or_default();
-        let Element(id) = element(&active);
-        let told = |what| self.get(&format!("/element/{id}/computed{what}")).unwrap_or_default();
-        (told("role"), told("label"))
+        self.role_and_name(&element(&active))
     }
 
-    /// Returns the new errors in the console, without the unavoidable ones.
+    /// Returns the new errors in the console, without the unavoidable ones. In Firefox and WebKit
+    /// these are the errors in the tab, if its page has `WITNESS`.
     pub fn console_errors(&self) -> Vec<String> {
+        if self.engine != Engine::Chromium {
+            let script = "
+                const errors = JSON.parse(sessionStorage.getItem(arguments[0]) ?? '[]');
+                sessionStorage.removeItem(arguments[0]);
+                return errors;
+            ";
+            let errors = self.post("/execute/sync", json!({"script": script, "args": [ERRORS]}));
+            return errors.unwrap_or_default().as_array().into_iter().flatten().map(text).collect();
+        }
         let entries = self.post("/se/log", json!({"type": "browser"})).unwrap_or_default();
         let entries = entries.as_array().into_iter().flatten();
         let errors =
@@ -359,8 +428,7 @@ impl Drop for Browser {
         }
         let errors = self.console_errors();
         let _ = self.command("DELETE", &self.session, &Value::Null);
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+        drop(self.driver.take());
         // The last of its processes may still write to the folder while it is being removed.
         let start = Instant::now();
         while fs::remove_dir_all(&self.profile).is_err()
@@ -402,15 +470,6 @@ pub fn fits(text: &str, pattern: &str) -> bool {
         rest = behind;
     }
     true
-}
-
-/// Returns the port that a driver reports.
-fn port_told(driver: &mut Child) -> u16 {
-    let lines = BufReader::new(driver.stdout.as_mut().expect("it was piped")).lines();
-    let told = |line: &str| {
-        line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-    };
-    lines.map_while(Result::ok).find_map(|line| told(&line)).expect("a port")
 }
 
 impl Element {

@@ -10,7 +10,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Where the page finds a script of the test.
 const SCRIPT_PATH: &str = "/test-script.js";
@@ -33,8 +33,8 @@ enum State {
     Whole(Vec<Flow>),
     /// Ends new connections.
     Cut,
-    /// Accepts new connections, and forwards nothing.
-    Silent,
+    /// Forwards nothing, and accepts new connections.
+    Silent(Vec<Flow>),
 }
 
 /// One connection through the wire.
@@ -65,49 +65,54 @@ impl Wire {
 
     /// Ends all connections, and each new one.
     pub fn cut(&self) {
-        for flow in self.line.change(State::Cut) {
+        for flow in self.line.state().change(State::Cut) {
             let _ = flow.browser.shutdown(Shutdown::Both);
         }
     }
 
     /// Swallows all bytes of all connections, and of each new one. None of them is ended.
     pub fn swallow(&self) {
-        for flow in self.line.change(State::Silent) {
-            flow.is_swallowed.store(true, Ordering::Release);
-        }
+        let mut state = self.line.state();
+        let flows = state.change(State::Cut);
+        flows.iter().for_each(|flow| flow.is_swallowed.store(true, Ordering::Release));
+        *state = State::Silent(flows);
     }
 
     /// Forwards new connections. After `swallow` this is a NAT that has forgotten its flows.
     pub fn mend(&self) {
-        self.line.change(State::Whole(Vec::new()));
+        self.line.state().change(State::Whole(Vec::new()));
+    }
+}
+
+impl State {
+    /// Returns the flows until now.
+    fn change(&mut self, next: State) -> Vec<Flow> {
+        match std::mem::replace(self, next) {
+            State::Whole(flows) | State::Silent(flows) => flows,
+            State::Cut => Vec::new(),
+        }
     }
 }
 
 impl Line {
-    /// Returns the flows until now.
-    fn change(&self, next: State) -> Vec<Flow> {
-        let mut state = self.state.lock().expect("no thread panicked with it");
-        match std::mem::replace(&mut *state, next) {
-            State::Whole(flows) => flows,
-            State::Cut | State::Silent => Vec::new(),
-        }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panicked with it")
     }
 
     fn accept(self: &Arc<Self>, mut browser: TcpStream) {
-        match &mut *self.state.lock().expect("no thread panicked with it") {
+        let is_swallowed = Arc::default();
+        let flow = Flow { browser: twin(&browser), is_swallowed: Arc::clone(&is_swallowed) };
+        match &mut *self.state() {
             State::Whole(flows) => {
                 // Without a server, new connections are dropped.
                 let Ok(server) = TcpStream::connect(self.server) else { return };
-                let is_swallowed = Arc::default();
-                flows.push(Flow {
-                    browser: twin(&browser),
-                    is_swallowed: Arc::clone(&is_swallowed),
-                });
+                flows.push(flow);
                 let line = Arc::clone(self);
                 std::thread::spawn(move || line.forward(browser, server, is_swallowed));
             }
             State::Cut => {}
-            State::Silent => {
+            State::Silent(flows) => {
+                flows.push(flow);
                 std::thread::spawn(move || io::copy(&mut browser, &mut io::sink()));
             }
         }
