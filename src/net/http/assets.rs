@@ -212,8 +212,8 @@ impl Files {
         }
     }
 
-    /// Returns the version of the page: a digest of the tags of all files, as they are with gzip, so
-    /// nothing is decompressed.
+    /// Returns the version of the page: a digest of the tags of all files. Those are the tags
+    /// of the compressed files, so nothing is decompressed.
     fn version(&self) -> io::Result<File> {
         let mut tags = String::new();
         for asset in &FILES {
