@@ -12,6 +12,7 @@
 
 mod accessibility;
 mod chat;
+mod day;
 mod dialogs;
 mod engine;
 mod engines;
