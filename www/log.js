@@ -102,6 +102,8 @@ export class Log {
 		const find = () => this.#rows.find(({ message }) => message.place === place);
 		if (!find()) this.#show(index - ROWS_STEP / 2, index + ROWS_STEP / 2);
 		const row = find();
+		// The end of a long message may be what the reader searches for.
+		if (place === this.#found) row?.unfold(true);
 		row?.bubble.scrollIntoView({ block: "center" });
 		return row?.element;
 	}

@@ -22,7 +22,7 @@ fn axe_accepts_the_page_from_joining_to_a_conversation() {
     bob.say(json!({"type": "send", "to": "alice", "body": {"not": "a text"}}));
     drop(bob);
     alice.write("gone already?");
-    alice.wait_for_state("gone already?", &["Failed"]);
+    alice.wait_for_state("gone already?", &["Failed", "Waiting"]);
     alice.assert_accessible();
     alice.resize(320, 568);
     alice.assert_accessible();

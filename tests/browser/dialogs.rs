@@ -116,14 +116,15 @@ fn dialog_goes_when_another_tab_takes_the_id() {
 fn alert_is_shown_in_the_dialog_that_covers_the_page() {
     let server = Server::start(&[]);
     let alice = Browser::join(server.address, "alice");
-    alice.devtools(
-        "Browser.setPermission",
-        json!({"permission": {"name": "notifications"}, "setting": "denied"}),
-    );
+    let drop_file = "
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(['x'], 'cat.png'));
+        dispatchEvent(new DragEvent('drop', { dataTransfer, cancelable: true }));
+    ";
     for closes in [false, true] {
         alice.click("button", "Settings");
-        alice.click("switch", "Notify me…");
-        alice.wait_for_text("alert", "Your browser blocks notifications…");
+        alice.run(drop_file, json!([]));
+        alice.wait_for_text("alert", "Pictures and files can’t be sent here yet…");
         let dialog = alice.find("dialog", "Settings");
         assert_eq!(alice.all_in(&dialog, "alert", "…").len(), 1);
         if closes {

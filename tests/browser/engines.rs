@@ -196,6 +196,10 @@ fn back_leads_to_the_list_and_into_the_page_again(engine: Engine) {
     alice.join_as("alice");
     alice.chat_with("bob");
     alice.write("hello");
+    // A window may get its size late.
+    wait_for("entry in the history", || {
+        alice.run("return history.state !== null;", json!([])).as_bool().filter(|there| *there)
+    });
     alice.back();
     alice.find("textbox", "Chat with");
     alice.wait_until_gone("log", "Messages");

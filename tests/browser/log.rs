@@ -122,6 +122,22 @@ fn folded_message_is_copied_and_printed_as_a_whole() {
     assert!(!alice.texts("log").concat().contains("long 31"));
 }
 
+#[test]
+fn search_unfolds_a_long_message() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(server.address, "alice");
+    let mut bob = Client::join(&server, "bob");
+    alice.chat_with("bob");
+    let long = (1..=50).map(|n| format!("long {n}")).collect::<Vec<_>>().join("\n");
+    bob.say(json!({"type": "send", "to": "alice", "body": long}));
+    alice.find("button", "Show all");
+    alice.click("button", "More about this conversation");
+    alice.click("button", "Search in this conversation");
+    alice.press("long 40");
+    alice.wait_for_text("log", "…long 40…");
+    alice.find("button", "Show less");
+}
+
 /// Messages of a conversation that is far longer than the rows of a page.
 const MANY: usize = 10_000;
 
@@ -147,6 +163,7 @@ fn many_messages(server: &Server, many: usize) -> (Browser, Client) {
     alice.wait_for_message(&format!("line {many}"));
     alice.reload();
     alice.wait_for_text("status", "Connected");
+    alice.wait_for_message(&format!("line {many}"));
     alice.wait_for_end();
     (alice, bob)
 }
