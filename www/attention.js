@@ -53,11 +53,11 @@ export class Attention {
 
 	/** @param {IncomingMessage} message */
 	#notify({ peer, body }) {
-		const { conversations, settings } = this.#store.state;
+		const { id, conversations, settings } = this.#store.state;
 		const showsText = settings.notifyText && conversations.get(peer)?.accepted;
 		const text = showsText ? lineOf(body, this.#words.unsupported) : "";
 		// With its tag a notification replaces the last one of the same peer.
-		const options = { body: text, tag: `sotto ${peer}`, icon: "icon-192.png", data: peer };
+		const options = { body: text, tag: `sotto ${id} ${peer}`, icon: "icon-192.png", data: { id, peer } };
 		const title = this.#words.newMessageFrom(peer);
 		const { ready } = navigator.serviceWorker;
 		// The permission may have been taken back.

@@ -8,7 +8,9 @@
  * It does not know the meaning of a message.
  */
 
-const NAME = "sotto";
+import { scoped } from "./scope.js";
+
+const NAME = scoped("sotto");
 const VERSION = 1;
 const STORES = ["conversations", "messages", "mids"];
 
@@ -185,7 +187,7 @@ function lastBefore(store, id, peer, before, count) {
 	/** @type {Message[]} */
 	const found = [];
 	return new Promise((resolve, reject) => {
-		request.onerror = () => reject(request.error);
+		request.onerror = () => reject(request.error ?? aborted());
 		request.onsuccess = () => {
 			const cursor = request.result;
 			if (cursor) found.unshift(bare(cursor.value));
@@ -224,6 +226,11 @@ function done(request) {
 function finished(transaction) {
 	return new Promise((resolve, reject) => {
 		transaction.oncomplete = () => resolve();
-		transaction.onabort = () => reject(transaction.error);
+		transaction.onabort = () => reject(transaction.error ?? aborted());
 	});
+}
+
+/** A transaction that ends without an error can be tried again. */
+function aborted() {
+	return new DOMException("aborted", "AbortError");
 }

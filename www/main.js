@@ -171,9 +171,11 @@ function render() {
 
 /** @param {string} id @param {boolean} take */
 async function prepare(id, take) {
-	if (!(await tab.claim(id, take))) return store.claimedElsewhere(id);
-	// The reader may have left the id meanwhile.
-	if (state.connection === "none") tab.release();
+	const isOurs = await tab.claim(id, take);
+	// The reader may have gone on to another id meanwhile, whose claim it is now.
+	if (id !== state.id) return;
+	if (!isOurs) store.claimedElsewhere(id);
+	else if (state.connection === "none") tab.release();
 	else pump.load(id);
 }
 

@@ -162,7 +162,7 @@ export class Outgoing {
 	withdraw(message) {
 		const { peer, ref, state } = message;
 		// One that is on its way again cannot be called back.
-		if (state !== "waiting" || this.#unanswered.has(ref)) return;
+		if (!["waiting", "sending"].includes(state) || this.#unanswered.has(ref)) return;
 		/** @param {OutgoingMessage} one */
 		const stays = (one) => one !== message;
 		this.#waiting = this.#waiting.filter(stays);

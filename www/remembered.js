@@ -10,6 +10,7 @@
  */
 
 import { normalId } from "./protocol.js";
+import { scoped } from "./scope.js";
 import { SETTINGS_DEFAULT } from "./state.js";
 
 export class Remembered {
@@ -76,7 +77,7 @@ export function randomHex() {
  */
 function recall(storage, name) {
 	try {
-		return globalThis[storage].getItem(name) ?? inTab(storage, name);
+		return globalThis[storage].getItem(scoped(name)) ?? inTab(storage, name);
 	} catch {
 		return inTab(storage, name);
 	}
@@ -91,8 +92,8 @@ function inTab(storage, name) {
 function remember(storage, name, value) {
 	if (recall(storage, name) === value) return;
 	try {
-		if (value) globalThis[storage].setItem(name, value);
-		else globalThis[storage].removeItem(name);
+		if (value) globalThis[storage].setItem(scoped(name), value);
+		else globalThis[storage].removeItem(scoped(name));
 	} catch {
 		const { history } = globalThis;
 		history?.replaceState({ ...history.state, [`${storage} ${name}`]: value }, "");

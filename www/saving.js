@@ -32,6 +32,8 @@ export class SavePump {
 	#loadedId = "";
 	/** @type {Batch | null} */
 	#batch = null;
+	/** A batch of an id that was forgotten meanwhile. @type {Batch | null} */
+	#dropped = null;
 	/** Ends when there is nothing left to keep. */
 	#saving = Promise.resolve();
 
@@ -51,7 +53,8 @@ export class SavePump {
 		let kept;
 		// An id that is loaded again takes the changes of this tab along.
 		do {
-			await this.save();
+			// What another id has to keep may be refused for long; reading goes on.
+			if (!this.#batch || this.#batch.id === id) await this.save();
 			if (isWanted()) kept = await this.#persist(() => this.#history.load(id), isWanted);
 		} while (kept && isWanted() && id === this.#loadedId && store.hasUnsaved);
 		this.#clock.clearTimer(timer);
@@ -71,6 +74,7 @@ export class SavePump {
 
 	/** Leaves nothing of this id. @param {string} id */
 	forget(id) {
+		if (this.#batch?.id === id) this.#dropped = this.#batch;
 		return this.#persist(() => this.#history.forget(id));
 	}
 
@@ -86,7 +90,9 @@ export class SavePump {
 		while ((this.#batch = this.#take())) {
 			const batch = this.#batch;
 			// Only a write shows that writing works again.
-			if ((await this.#persist(() => this.#history.put(batch))) !== null) store.keptAgain();
+			const isWanted = () => batch !== this.#dropped;
+			const put = await this.#persist(() => this.#history.put(batch), isWanted);
+			if (put !== null) store.keptAgain();
 			store.saved(batch);
 		}
 	}
@@ -98,7 +104,8 @@ export class SavePump {
 
 	/** Saves while the page goes, which waits neither for this nor for a batch on its way. */
 	saveNow() {
-		const batch = this.#take();
+		// An older batch that is tried again would undo this one, if it clears conversations.
+		const batch = this.#batch?.cleared.size ? null : this.#take();
 		const put = () => this.#history.put(/** @type {Batch} */ (batch));
 		if (batch) put().catch(() => this.#persist(put)).then(() => this.#store.saved(batch));
 	}

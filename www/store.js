@@ -495,7 +495,8 @@ export class Store {
 	/** @param {"watch" | "block" | "unblock"} type @param {Conversation[]} conversations */
 	#sayIds(type, conversations) {
 		if (this.state.connection !== "joined") return;
-		const peers = conversations.map(({ peer }) => peer);
+		// A bad id, kept by an earlier page, would have the whole line refused.
+		const peers = conversations.map(({ peer }) => peer).filter(isId);
 		for (const ids of this.#outgoing.parts(peers)) this.#outside.say({ type, ids });
 	}
 

@@ -14,7 +14,10 @@
 const WAIT_MS = 3000;
 
 const worker = /** @type {WorkerScope} */ (/** @type {unknown} */ (globalThis));
+const FOLDER = new URL(".", location.href);
 const VERSION_URL = new URL("version", location.href).href;
+/** The beginning of the names of our caches. All pages of the origin see them. */
+const CACHE = `sotto ${FOLDER.pathname}`;
 
 /** Tells of each page by its id whether it was kept. @type {Map<string, boolean>} */
 const pages = new Map();
@@ -32,7 +35,9 @@ worker.addEventListener("notificationclick", (event) => {
 worker.addEventListener("fetch", (event) => {
 	const { request, clientId, resultingClientId } = event;
 	const isKept = pages.get(clientId);
-	if (request.method !== "GET") return;
+	// Below the folder there may be other pages, which are none of ours.
+	const isOurs = new URL(".", request.url).href === FOLDER.href;
+	if (request.method !== "GET" || !isOurs) return;
 	if (request.mode === "navigate") event.respondWith(page(request, resultingClientId));
 	// This worker is stopped and started as the browser likes, and forgets its pages.
 	else if (request.url === VERSION_URL || isKept === undefined) event.respondWith(file(request));
@@ -75,10 +80,11 @@ async function keep(version) {
 	const names = [...new Set(["./", ...named, "icon-unread.svg", "version"])];
 	const responses = await Promise.all(names.map(fresh));
 	if (await responses.at(-1)?.clone().text() !== version) return;
-	const name = `sotto ${version}`;
+	const name = `${CACHE} ${version}`;
 	const cache = await caches.open(name);
 	for (const [index, response] of responses.entries()) await cache.put(names[index], response);
-	const others = (await caches.keys()).filter((other) => other !== name);
+	const isOld = (/** @type {string} */ other) => other !== name && other.startsWith(`${CACHE} `);
+	const others = (await caches.keys()).filter(isOld);
 	await Promise.all(others.map((other) => caches.delete(other)));
 }
 
@@ -89,9 +95,10 @@ async function fresh(name) {
 	return response;
 }
 
-/** Leads to the conversation of a notification. @param {string} peer */
-async function show(peer) {
-	const open = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
-	for (const one of open) one.postMessage(peer);
+/** Leads to the conversation of a notification. @param {{ id: string, peer: string }} conversation */
+async function show(conversation) {
+	const all = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+	const open = all.filter(({ url }) => new URL(".", url).href === FOLDER.href);
+	for (const one of open) one.postMessage(conversation);
 	await (open.length ? open[0].focus() : worker.clients.openWindow("./"));
 }

@@ -9,6 +9,8 @@
  * It does not know the meaning of having an id.
  */
 
+import { scoped } from "./scope.js";
+
 /** A tab that does not answer by then is frozen, and its lock is taken. Others answer in 10 ms. */
 export const ANSWER_MS_MAX = 3000;
 
@@ -18,6 +20,10 @@ const MINE = "mine";
 export class Tab {
 	#outside;
 	#release = () => {};
+	/** The number of the last claim: an earlier one takes no lock any more. */
+	#claims = 0;
+	/** Ends the wait of the last claim. @type {AbortController | null} */
+	#waiting = null;
 
 	/** @param {TabOutside} outside */
 	constructor(outside) {
@@ -30,16 +36,21 @@ export class Tab {
 	 */
 	async claim(id, take) {
 		this.release();
+		const claim = this.#claims;
 		if (!this.#outside.locks) return true;
-		if (take) return this.#hold(id, { steal: true });
-		return (await this.#hold(id, { ifAvailable: true })) || this.#ask(id);
+		if (take) return this.#hold(id, claim, { steal: true });
+		return (await this.#hold(id, claim, { ifAvailable: true })) || this.#ask(id, claim);
 	}
 
-	/** Waits for the lock, until another tab answers that the id is its own. @param {string} id */
-	async #ask(id) {
+	/**
+	 * Waits for the lock, until another tab answers that the id is its own.
+	 * @param {string} id @param {number} claim
+	 */
+	async #ask(id, claim) {
+		if (claim !== this.#claims) return false;
 		const { clock, openChannel } = this.#outside;
-		const waiting = new AbortController();
-		const channel = openChannel(`sotto ${id}`);
+		const waiting = this.#waiting = new AbortController();
+		const channel = openChannel(scoped(`sotto ${id}`));
 		let isAnswered = false;
 		channel.onmessage = ({ data }) => {
 			if (data !== MINE) return;
@@ -48,23 +59,25 @@ export class Tab {
 		};
 		channel.postMessage(WHOSE);
 		clock.setTimer(() => waiting.abort(), ANSWER_MS_MAX);
-		const isHeld = await this.#hold(id, { signal: waiting.signal });
+		const isHeld = await this.#hold(id, claim, { signal: waiting.signal });
 		channel.close();
-		return isHeld || (!isAnswered && this.#hold(id, { steal: true }));
+		const isFrozen = !isHeld && !isAnswered && claim === this.#claims;
+		return isFrozen ? this.#hold(id, claim, { steal: true }) : isHeld;
 	}
 
 	/**
 	 * Resolves to `true` once the lock is held, or if there is no way to have one.
-	 * @param {string} id @param {LockOptions} options @returns {Promise<boolean>}
+	 * @param {string} id @param {number} claim @param {LockOptions} options
+	 * @returns {Promise<boolean>}
 	 */
-	#hold(id, options) {
+	#hold(id, claim, options) {
 		return new Promise((resolve) => {
 			let isHeld = false;
 			/** @param {Lock | null} lock */
 			const hold = (lock) => {
-				isHeld = lock !== null;
+				isHeld = lock !== null && claim === this.#claims;
 				resolve(isHeld);
-				if (!lock) return;
+				if (!isHeld) return;
 				const channel = this.#answerFor(id);
 				return new Promise((free) => {
 					this.#release = () => {
@@ -75,26 +88,28 @@ export class Tab {
 				});
 			};
 			const { locks, lost } = this.#outside;
-			locks?.request(`sotto ${id}`, options, hold).catch(() => {
+			locks?.request(scoped(`sotto ${id}`), options, hold).catch(() => {
 				if (isHeld) {
 					this.release();
 					lost();
 				}
 				// Refused for another reason than another tab, the lock might as well not exist.
-				resolve(!options.signal?.aborted);
+				resolve(claim === this.#claims && !options.signal?.aborted);
 			});
 		});
 	}
 
 	/** Tells tabs that ask, now and later, that the id is ours. @param {string} id */
 	#answerFor(id) {
-		const channel = this.#outside.openChannel(`sotto ${id}`);
+		const channel = this.#outside.openChannel(scoped(`sotto ${id}`));
 		channel.onmessage = ({ data }) => data === WHOSE && channel.postMessage(MINE);
 		channel.postMessage(MINE);
 		return channel;
 	}
 
 	release() {
+		this.#claims += 1;
+		this.#waiting?.abort();
 		this.#release();
 	}
 }

@@ -15,7 +15,8 @@ export class Version {
 		this.#store = store;
 		this.#container = container;
 		container?.addEventListener("message", ({ data }) => {
-			if (store.state.connection !== "replaced") store.choose(data);
+			const { id, connection } = store.state;
+			if (data.id === id && store.wanted && connection !== "replaced") store.choose(data.peer);
 		});
 		// The service worker knows whether this page is one that it has kept.
 		this.#own = ask("version?own");
@@ -24,7 +25,7 @@ export class Version {
 
 	async #register() {
 		const { trustedTypes } = /** @type {{ trustedTypes?: TrustedTypes }} */ (globalThis);
-		const policy = trustedTypes?.createPolicy("sw", { createScriptURL: (url) => url });
+		const policy = trustedTypes?.createPolicy("sw", { createScriptURL: () => "sw.js" });
 		// Where it is refused the page works, but not without a network.
 		await this.#container?.register(policy?.createScriptURL("sw.js") ?? "sw.js").catch(() => {});
 	}

@@ -159,7 +159,12 @@ export class View {
 		const url = this.#linkOf(id);
 		if (!isEmpty || !id || link.textContent === url) return;
 		setText(link, url);
-		drawCode(code, url);
+		// A link below a very long path has no code.
+		try {
+			drawCode(code, url);
+		} catch {
+			code.removeAttribute("d");
+		}
 	}
 
 	/** @param {State} state */

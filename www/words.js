@@ -138,6 +138,7 @@ const ENGLISH = {
 		bad_key: () => "The server didn’t accept this browser’s key. Choose another ID.",
 		id_taken: ({ to }) => `${to} is taken. Choose another ID.`,
 		id_lost: ({ to }) => `${to} is in use by someone else. Try again later. Your messages stay here.`,
+		expired: ({ to }) => `${to} left, or didn’t come back in time`,
 		offline: ({ to }) => `${to} is offline`,
 		slow: ({ to }) => `${to} couldn’t keep up and was disconnected`,
 		full: ({ to }) => `too much is waiting for ${to} already; try again later`,
@@ -293,6 +294,7 @@ const GERMAN = {
 		id_taken: ({ to }) => `${to} ist vergeben. Wähle eine andere ID.`,
 		id_lost: ({ to }) =>
 			`${to} benutzt gerade jemand anders. Versuch es später. Deine Nachrichten bleiben hier.`,
+		expired: ({ to }) => `${to} ist gegangen oder kam nicht rechtzeitig zurück`,
 		offline: ({ to }) => `${to} ist offline`,
 		slow: ({ to }) => `${to} kam nicht nach und wurde getrennt`,
 		full: ({ to }) => `für ${to} wartet schon zu viel; versuch es später`,

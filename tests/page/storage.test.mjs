@@ -143,6 +143,16 @@ test("storage that stays full is reported, and taken up again", async () => {
   assert.deepEqual([store.state.kept, alert(store), acked(store)], [true, undefined, []]);
 });
 
+test("forgotten id is not kept by a save that is tried again", async () => {
+  const { store, database, clock, pump } = await joinedPage();
+  database.failures.push(...Array(3).fill("QuotaExceededError"));
+  store.received([message("bob", "1", "m1")]);
+  await settled();
+  database.failures.length = 0;
+  await Promise.all([pump.forget("alice"), clock.pass(1000)]);
+  assert.deepEqual(bodies(database), []);
+});
+
 test("browser that keeps nothing is reported at once", async () => {
   for (const factory of [undefined, "SecurityError"]) {
     const database = new PlayedDatabase();

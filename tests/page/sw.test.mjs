@@ -72,7 +72,7 @@ function started(files) {
     return (await answer)?.text();
   };
   const kept = () => [...outside.caches.all].map(([name, all]) => [name, all.size]);
-  return { told, ask, kept, files, late: () => timers.splice(0).forEach((call) => call()) };
+  return { told, ask, kept, files, caches: outside.caches, late: () => timers.splice(0).forEach((call) => call()) };
 }
 
 const page = (version) => ({
@@ -86,7 +86,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 test("page is the server's while that answers", async () => {
   const worker = started(page("1"));
   await worker.told("install");
-  assert.deepEqual(worker.kept(), [["sotto 1", 5]]);
+  assert.deepEqual(worker.kept(), [["sotto /chat/ 1", 5]]);
   worker.files[""] = "newer";
   assert.equal(await worker.ask("", { page: "a" }), "newer");
   assert.equal(await worker.ask("main.js", { client: "a" }), undefined);
@@ -139,11 +139,22 @@ test("version is kept as a whole or not at all", async () => {
   await worker.told("install");
   Object.assign(worker.files, page("2"), { "main.js": fails });
   await worker.told("message", "2");
-  assert.deepEqual(worker.kept(), [["sotto 1", 5]]);
+  assert.deepEqual(worker.kept(), [["sotto /chat/ 1", 5]]);
   // The server is replaced while the files come.
   Object.assign(worker.files, page("3"));
   await worker.told("message", "2");
-  assert.deepEqual(worker.kept(), [["sotto 1", 5]]);
+  assert.deepEqual(worker.kept(), [["sotto /chat/ 1", 5]]);
   await worker.told("message", "3");
-  assert.deepEqual(worker.kept(), [["sotto 3", 5]]);
+  assert.deepEqual(worker.kept(), [["sotto /chat/ 3", 5]]);
+});
+
+test("caches and files of other pages of the host are left alone", async () => {
+  const worker = started(page("2"));
+  for (const name of ["sotto / 1", "sotto /chat/ 1", "another app"]) await worker.caches.open(name);
+  await worker.told("install");
+  const names = worker.kept().map(([name]) => name).sort();
+  assert.deepEqual(names, ["another app", "sotto / 1", "sotto /chat/ 2"]);
+  for (const other of ["../app.js", "below/app.js", "../"]) {
+    assert.equal(await worker.ask(other, { page: "a" }), undefined, other);
+  }
 });

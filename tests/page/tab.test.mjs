@@ -131,6 +131,20 @@ test("lock of a frozen page is taken, and the page is told", async () => {
   assert.equal(await first.claim("alice", false), false);
 });
 
+test("claim that was given up takes no lock any more", async () => {
+  const { first, second, third, lost, frozen, clock } = someTabs();
+  await first.claim("alice", false);
+  frozen.add("first");
+  // She changes her mind while the frozen tab is asked.
+  const left = second.claim("alice", false);
+  await settled();
+  second.release();
+  await clock.pass(2 * ANSWER_MS_MAX);
+  assert.deepEqual([await left, lost], [false, []]);
+  first.release();
+  assert.equal(await third.claim("alice", false), true);
+});
+
 test("of two tabs that wait for a lock one has it and tells the other", async () => {
   const { first, second, third, frozen, clock } = someTabs();
   await first.claim("alice", false);

@@ -425,7 +425,7 @@
  *   respondWith: (response: Promise<Response>) => void }} fetch
  */
 
-/** @typedef {{ postMessage: (data: unknown) => void, focus: () => Promise<unknown> }} OpenPage */
+/** @typedef {{ url: string, postMessage: (data: unknown) => void, focus: () => Promise<unknown> }} OpenPage */
 
 /**
  * @typedef {object} WorkerScope

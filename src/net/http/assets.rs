@@ -61,7 +61,7 @@ macro_rules! asset {
 }
 
 /// Every file of `www/`; a test compares this table with the folder.
-pub static FILES: [Asset; 39] = [
+pub static FILES: [Asset; 40] = [
     asset!("index.html", HTML),
     asset!("style.css", CSS),
     asset!("chat.css", CSS),
@@ -80,6 +80,7 @@ pub static FILES: [Asset; 39] = [
     asset!("history.js", JAVASCRIPT),
     asset!("saving.js", JAVASCRIPT),
     asset!("remembered.js", JAVASCRIPT),
+    asset!("scope.js", JAVASCRIPT),
     asset!("tab.js", JAVASCRIPT),
     asset!("back.js", JAVASCRIPT),
     asset!("view.js", JAVASCRIPT),
