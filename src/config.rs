@@ -104,7 +104,7 @@ impl Default for Config {
             ping: Duration::from_secs(25),
             timeout: Duration::from_secs(40),
             join_timeout: Duration::from_secs(10),
-            hold: Duration::from_secs(600),
+            hold: Duration::from_secs(7 * 24 * 60 * 60),
             held: 524_288,
             held_total: 64 << 20,
             owned: 100_000,

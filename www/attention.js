@@ -30,10 +30,11 @@ export class Attention {
 	}
 
 	render() {
+		const { connection, conversations } = this.#store.state;
 		let unread = 0;
-		for (const conversation of this.#store.state.conversations.values()) {
-			unread += conversation.unread;
-		}
+		for (const conversation of conversations.values()) unread += conversation.unread;
+		// The tab that has the id counts them.
+		if (connection === "replaced") unread = 0;
 		if (unread === this.#shownUnread) return;
 		this.#shownUnread = unread;
 		document.title = unread ? `(${unread}) sotto` : "sotto";
@@ -52,21 +53,16 @@ export class Attention {
 
 	/** @param {IncomingMessage} message */
 	#notify({ peer, body }) {
-		const { conversations, settings } = this.#store.state;
+		const { id, conversations, settings } = this.#store.state;
 		const showsText = settings.notifyText && conversations.get(peer)?.accepted;
 		const text = showsText ? lineOf(body, this.#words.unsupported) : "";
-		try {
-			// With its tag a notification replaces the last one of the same peer.
-			const options = { body: text, tag: `sotto ${peer}`, icon: "icon-192.png" };
-			const notification = new Notification(this.#words.newMessageFrom(peer), options);
-			notification.onclick = () => {
-				window.focus();
-				this.#store.choose(peer);
-				notification.close();
-			};
-		} catch {
-			// Some phones have the permission, but not the constructor.
-		}
+		// With its tag a notification replaces the last one of the same peer.
+		const options = { body: text, tag: `sotto ${id} ${peer}`, icon: "icon-192.png", data: { id, peer } };
+		const title = this.#words.newMessageFrom(peer);
+		const { ready } = navigator.serviceWorker;
+		// The permission may have been taken back.
+		ready.then((worker) => worker.showNotification(title, options))
+			.catch(() => this.#store.setNotifying(Notification.permission));
 	}
 
 	#play() {
@@ -83,20 +79,26 @@ export class Attention {
 		tone.stop(audio.currentTime + TONE_SECONDS);
 	}
 
-	/** Browsers have no notifications without a secure context. */
+	/** On a phone only a service worker may notify. It needs a secure context. */
 	get canNotify() {
-		return "Notification" in globalThis && isSecureContext;
+		return "Notification" in globalThis && "serviceWorker" in navigator;
 	}
 
 	get canPlay() {
 		return "AudioContext" in globalThis;
 	}
 
+	/** The permission may have been taken back since the last visit. */
+	checkNotify() {
+		if (!this.#store.state.settings.notify || Notification.permission === "granted") return;
+		this.#store.setNotifying(Notification.permission);
+	}
+
 	/** @param {boolean} on */
 	async turnNotify(on) {
-		const isAllowed = on && (await Notification.requestPermission()) === "granted";
-		this.#store.changeSetting("notify", isAllowed);
-		if (on && !isAllowed) this.#store.setAlert({ code: "not_allowed" });
+		// Until there is an answer nothing is shown, so the switch is off.
+		this.#store.setNotifying(on ? "asked" : "");
+		if (on) this.#store.setNotifying(await Notification.requestPermission());
 	}
 
 	/** @param {boolean} on */

@@ -1,6 +1,9 @@
 /**
- * The browser's Back button: where one pane is shown at a time, it leads from a conversation to the
- * list, too.
+ * The browser's Back button: where one pane is shown at a time, it closes a dialog, and leads from
+ * a conversation to the list.
+ *
+ * **Invariants**
+ * - The browser's history has one entry more exactly while there is something to close.
  *
  * It does not know how the panes look.
  */
@@ -15,21 +18,37 @@ export class BackButton {
 	constructor(store) {
 		this.#store = store;
 		addEventListener("popstate", () => {
-			if (!this.#isGoingBack && store.state.openPeer) store.back();
+			if (!this.#isGoingBack) this.#goBack();
 			this.#isGoingBack = false;
 			this.follow();
 		});
+		// A phone that is turned has another number of panes.
+		this.#onePane.addEventListener("change", () => this.follow());
+		const dialogs = new MutationObserver(() => this.follow());
+		dialogs.observe(document.body, { subtree: true, attributeFilter: ["open"] });
 	}
 
-	/** Makes the browser's history agree with the open conversation. */
+	#goBack() {
+		const dialog = openDialog();
+		if (dialog) dialog.close();
+		else if (this.#store.state.openPeer) this.#store.back();
+	}
+
+	/** Makes the browser's history agree with the page. */
 	follow() {
-		const { openPeer } = this.#store.state;
 		if (this.#isGoingBack) return;
-		if (openPeer && this.#onePane.matches && !history.state) {
-			history.pushState("conversation", "");
-		} else if (!openPeer && history.state) {
+		const isDeep = this.#onePane.matches && (this.#store.state.openPeer || openDialog());
+		const { state } = history;
+		if (isDeep && !state?.isDeep) {
+			history.pushState({ ...state, isDeep: true }, "");
+		} else if (!isDeep && state?.isDeep) {
 			this.#isGoingBack = true;
 			history.back();
 		}
 	}
+}
+
+/** @returns {HTMLDialogElement | null} */
+function openDialog() {
+	return document.querySelector("dialog[open]");
 }

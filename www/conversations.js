@@ -37,12 +37,19 @@ export class Conversations {
 		return this.#state.conversations.get(this.#state.openPeer);
 	}
 
+	/** Returns `true` if the peer has been here: messages came, or arrived. @param {string} peer */
+	hasMet(peer) {
+		const { messages, readTo } = this.#state.conversations.get(peer) ?? newConversation(peer);
+		return readTo > 0 || messages.some(({ mine, state }) => !mine || state === "delivered");
+	}
+
 	/** @param {string} peer */
 	open(peer) {
 		if (peer === this.#state.openPeer) return;
 		this.close();
 		this.#state.openPeer = peer;
 		const conversation = this.#get(peer);
+		conversation.hidden = false;
 		const { unread, seen, messages, earlier } = conversation;
 		if (unread) conversation.newAfter = seen;
 		const forUnread = Math.min(unread + PAGE_MESSAGES / 2, UNREAD_LOADED_MAX);
@@ -80,7 +87,7 @@ export class Conversations {
 		conversation.earlier = earlier;
 		const first = firstPlace(conversation);
 		const older = messages.filter(({ place }) => place < first);
-		conversation.messages.unshift(...this.#withOurs(older));
+		conversation.messages = [...this.#withOurs(older), ...conversation.messages];
 		return true;
 	}
 
@@ -89,14 +96,46 @@ export class Conversations {
 		return stored.map((message) => this.#outside.outgoing.find(message) ?? message);
 	}
 
-	/** @param {Kept["conversations"]} kept */
+	/**
+	 * Takes up kept conversations, with those of this visit behind them.
+	 * @param {Kept["conversations"]} kept
+	 */
 	restore(kept) {
+		const { conversations } = this.#state;
+		const newer = [...conversations.values()];
+		conversations.clear();
 		for (const { tail, ...fields } of kept) {
 			const messages = this.#withOurs(tail);
 			const earlier = messages.length > 0;
 			const conversation = { ...newConversation(fields.peer), ...fields, messages, earlier };
-			this.#state.conversations.set(fields.peer, conversation);
+			conversations.set(fields.peer, conversation);
 		}
+		for (const conversation of newer) {
+			const older = conversations.get(conversation.peer);
+			if (older) takeUp(conversation, older);
+			conversations.delete(conversation.peer);
+			conversations.set(conversation.peer, conversation);
+		}
+		while (conversations.size > CONVERSATIONS_MAX) this.#dropLeastRecent();
+	}
+
+	/** Leaves out arrived messages that were kept before. @param {Set<string>} mids */
+	drop(mids) {
+		if (!mids.size) return;
+		for (const conversation of this.#state.conversations.values()) {
+			conversation.messages = conversation.messages.filter((message) => {
+				if (message.mine || !mids.has(message.mid)) return true;
+				this.#outside.unsaved.drop(message);
+				conversation.unread = Math.max(0, conversation.unread - 1);
+				return false;
+			});
+		}
+	}
+
+	/** Opens a conversation again that was restored. @param {string} peer */
+	reopen(peer) {
+		this.#state.openPeer = "";
+		this.open(peer);
 	}
 
 	/**
@@ -108,6 +147,7 @@ export class Conversations {
 		const { conversations, openPeer, visible, kept } = this.#state;
 		const conversation = this.#get(peer);
 		const lastPlace = conversation.messages.at(-1)?.place ?? 0;
+		conversation.hidden = false;
 		message.place = conversation.last = this.#nextPlace(conversation);
 		conversation.messages.push(message);
 		if (conversation.messages.length > MESSAGES_MAX) {
@@ -149,6 +189,13 @@ export class Conversations {
 		return true;
 	}
 
+	/** Returns the id in the list that differs from this one by case only. @param {string} peer */
+	alike(peer) {
+		const all = this.#state.conversations;
+		const lower = peer.toLowerCase();
+		return all.has(peer) ? "" : [...all.keys()].find((one) => one.toLowerCase() === lower) ?? "";
+	}
+
 	/** @param {string} peer */
 	#get(peer) {
 		return this.#state.conversations.get(peer) ?? this.#create(peer);
@@ -168,14 +215,31 @@ export class Conversations {
 
 	/** Strangers go first, so they cannot push out a peer that we have written to. */
 	#dropLeastRecent() {
-		const { conversations, openPeer, connection } = this.#state;
+		const { conversations, openPeer } = this.#state;
 		const candidates = [...conversations.values()].filter(({ peer }) => peer !== openPeer);
 		const dropped = candidates.find(({ accepted, blocked }) => !accepted && !blocked)
 			?? candidates.find(({ blocked }) => !blocked) ?? candidates[0];
-		const { peer } = dropped;
-		this.#forgetMessages(dropped);
-		conversations.delete(peer);
-		if (connection === "joined") this.#outside.say({ type: "unwatch", ids: [peer] });
+		this.#drop(dropped);
+	}
+
+	/** @param {Conversation} conversation */
+	#drop(conversation) {
+		const { peer } = conversation;
+		this.#forgetMessages(conversation);
+		this.#state.conversations.delete(peer);
+		if (this.#state.connection === "joined") this.#outside.say({ type: "unwatch", ids: [peer] });
+	}
+
+	/**
+	 * Deletes the open conversation. A blocked peer has to stay in the list, and is hidden there.
+	 * @param {Conversation} conversation
+	 */
+	remove(conversation) {
+		this.close();
+		if (!conversation.blocked) return this.#drop(conversation);
+		conversation.hidden = true;
+		conversation.draft = "";
+		this.clear(conversation);
 	}
 
 	/** @param {Conversation} conversation */
@@ -203,4 +267,23 @@ export class Conversations {
 /** @param {Conversation} conversation */
 function firstPlace({ messages }) {
 	return messages[0]?.place ?? Infinity;
+}
+
+/**
+ * Joins a conversation of this visit with its kept part.
+ * @param {Conversation} conversation @param {Conversation} older
+ */
+function takeUp(conversation, older) {
+	const { messages, last, seen, readTo, draft, accepted, blocked } = conversation;
+	Object.assign(conversation, {
+		messages: messages.length ? messages : older.messages,
+		earlier: older.earlier,
+		last: Math.max(last, older.last),
+		unread: conversation.unread + older.unread,
+		seen: Math.max(seen, older.seen),
+		readTo: Math.max(readTo, older.readTo),
+		draft: draft || older.draft,
+		accepted: accepted || older.accepted,
+		blocked: blocked || older.blocked,
+	});
 }

@@ -1,18 +1,18 @@
 /**
- * Days and times in `<time>` elements, as the reader's language writes them.
+ * Days and times in `<time>` elements, as the reader's language writes them, also where the page
+ * speaks another one.
  */
 
 import { make } from "./dom.js";
 import { isSameDay } from "./text.js";
 
-const DAY_MS = 86_400_000;
-
 /** A day of this age is shown with its year. */
-const YEAR_SHOWN_MS = 300 * DAY_MS;
+const YEAR_SHOWN_MS = 300 * 86_400_000;
 
 export class Dates {
 	#words;
 	#now;
+	#language;
 	#clock;
 	#weekday;
 	#full;
@@ -23,28 +23,36 @@ export class Dates {
 	 * @param {() => number} now milliseconds since 1970, as all times here
 	 */
 	constructor(words, languages, now) {
-		const { language } = words;
-		// The reader's own region, if its language is the one that the page speaks.
-		const regions = languages.filter((tag) => tag.toLowerCase().split("-")[0] === language);
+		const known = [...languages.filter(isKnown), words.language];
 		/** @param {Intl.DateTimeFormatOptions} options */
-		const format = (options) => new Intl.DateTimeFormat([...regions, language], options);
+		const format = (options) => new Intl.DateTimeFormat(known, options);
 		this.#words = words;
 		this.#now = now;
-		this.#clock = format({ hour: "2-digit", minute: "2-digit" });
+		this.#clock = format({ timeStyle: "short" });
 		this.#weekday = format({ weekday: "long", day: "numeric", month: "long" });
-		this.#full = format({ day: "numeric", month: "long", year: "numeric" });
-		this.#short = format({ day: "2-digit", month: "2-digit", year: "2-digit" });
+		this.#full = format({ dateStyle: "long" });
+		this.#short = format({ dateStyle: "short" });
+		({ locale: this.#language } = this.#clock.resolvedOptions());
+	}
+
+	/** The day that is called "Today" now. */
+	get today() {
+		return new Date(this.#now()).toDateString();
 	}
 
 	/** @param {number} at */
 	time(at) {
 		const time = this.#clock.format(at);
-		return timeElement(at, time, `${this.#full.format(at)}, ${time}`);
+		return this.#element(at, time, `${this.#full.format(at)}, ${time}`);
 	}
 
 	/** @param {number} at */
 	day(at) {
-		return timeElement(at, this.#dayText(at), this.#full.format(at));
+		const name = this.#name(at);
+		const format = this.#now() - at < YEAR_SHOWN_MS ? this.#weekday : this.#full;
+		const element = this.#element(at, name || format.format(at), this.#full.format(at));
+		if (name) element.lang = this.#words.language;
+		return element;
 	}
 
 	/** Returns the time for today, otherwise the day. @param {number} at */
@@ -52,19 +60,30 @@ export class Dates {
 		return (isSameDay(at, this.#now()) ? this.#clock : this.#short).format(at);
 	}
 
-	/** @param {number} at */
-	#dayText(at) {
+	/** Returns the word for this day, if it has one. @param {number} at */
+	#name(at) {
 		const now = this.#now();
+		// By the calendar: where clocks change, a day has 23 or 25 hours.
+		const yesterday = new Date(now).setDate(new Date(now).getDate() - 1);
 		if (isSameDay(at, now)) return this.#words.today;
-		if (isSameDay(at, now - DAY_MS)) return this.#words.yesterday;
-		return (now - at < YEAR_SHOWN_MS ? this.#weekday : this.#full).format(at);
+		return isSameDay(at, yesterday) ? this.#words.yesterday : "";
+	}
+
+	/** @param {number} at @param {string} text @param {string} title */
+	#element(at, text, title) {
+		const time = make("time", "", text);
+		time.lang = this.#language;
+		time.dateTime = new Date(at).toISOString();
+		time.title = title;
+		return time;
 	}
 }
 
-/** @param {number} at @param {string} text @param {string} title */
-function timeElement(at, text, title) {
-	const time = make("time", "", text);
-	time.dateTime = new Date(at).toISOString();
-	time.title = title;
-	return time;
+/** Some systems make up tags that no browser can read: "en-US@posix". @param {string} tag */
+function isKnown(tag) {
+	try {
+		return Intl.DateTimeFormat.supportedLocalesOf(tag).length > 0;
+	} catch {
+		return false;
+	}
 }

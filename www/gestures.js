@@ -14,9 +14,19 @@ const COPIED_MS = 2000;
 
 /** @param {GesturesOutside} outside */
 export function bindGestures(outside) {
-	const { ui, store, actions, open, toEnd } = outside;
+	const { ui, store, actions, open, choose, typed, log } = outside;
 	onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
-	onSubmit(ui.openForm, () => open(ui.chatWith.value));
+	onClick(ui.cancelJoin, () => store.cancelJoin());
+	onClick(ui.tryAgain, () => store.join(store.state.id));
+	onSubmit(ui.openForm, () => {
+		// The id may be another one than the reader has in mind.
+		if (ui.alike.hidden) open(ui.chatWith.value);
+		else ui.openKnown.focus();
+	});
+	ui.chatWith.addEventListener("input", typed);
+	onClick(ui.openKnown, () => choose(store.alike(ui.chatWith.value)));
+	onClick(ui.openTyped, () => open(ui.chatWith.value));
+	onClick(ui.reload, () => location.reload());
 	onClick(ui.dismiss, () => store.setAlert(null));
 	onClick(ui.back, () => store.back());
 	onClick(ui.accept, () => store.accept());
@@ -25,16 +35,53 @@ export function bindGestures(outside) {
 	onClick(ui.useHere, actions.useHere);
 	onClick(ui.useAnotherHere, () => store.leave());
 	onClick(ui.below, () => {
-		toEnd();
+		log.toEnd();
 		ui.message.focus();
 	});
-	ui.conversation.addEventListener("keydown", (event) => {
-		if (event.key === "Escape" && !isComposing(event)) store.back();
-	});
+	bindKeys(outside);
+	bindSearch(outside);
 	bindComposer(outside);
 	bindDialogs(outside, createAsk(ui));
 	bindSettings(outside);
 	bindLink(outside);
+	bindFiles(outside);
+}
+
+/** @param {GesturesOutside} outside */
+function bindKeys({ ui, store, log }) {
+	ui.conversation.addEventListener("keydown", (event) => {
+		const { key, target, ctrlKey, metaKey, shiftKey, altKey } = event;
+		// A field has these keys for its text, but an empty one has no use for them.
+		const isWriting = target instanceof HTMLInputElement || target === ui.message && ui.message.value;
+		const isPlain = !(ctrlKey || metaKey || shiftKey || altKey);
+		if (isComposing(event)) return;
+		if (key === "Escape" && store.state.search) store.setSearch(false);
+		else if (key === "Escape") store.back();
+		else if (key === "Home" && isPlain && !isWriting) log.toStart();
+		else if (key === "End" && isPlain && !isWriting) log.toEnd();
+		else return;
+		event.preventDefault();
+	});
+	// The printer gets what has been loaded, so the rest is loaded first.
+	addEventListener("keydown", (event) => {
+		const isPrint = event.key === "p" && (event.ctrlKey || event.metaKey);
+		if (!isPrint || !store.current?.earlier) return;
+		event.preventDefault();
+		log.print();
+	});
+}
+
+/** @param {GesturesOutside} outside */
+function bindSearch({ ui, store }) {
+	onClick(ui.search, () => {
+		ui.about.close();
+		store.setSearch(true);
+	});
+	ui.searchText.addEventListener("input", () => store.find(ui.searchText.value));
+	onSubmit(ui.searchBar, () => store.findNext());
+	onClick(ui.earlierMatch, () => store.findNext());
+	onClick(ui.laterMatch, () => store.findNext(1));
+	onClick(ui.endSearch, () => store.setSearch(false));
 }
 
 /** @param {GesturesOutside} outside */
@@ -62,6 +109,12 @@ function bindDialogs({ ui, store, words, actions }, ask) {
 			store.clear();
 			ui.message.focus();
 		});
+	});
+	onClick(ui.remove, () => {
+		const { openPeer } = store.state;
+		const more = store.current?.blocked ? ` ${words.staysBlocked(openPeer)}` : "";
+		ui.about.close();
+		ask(words.removeAsk(openPeer) + more, () => store.remove());
 	});
 	onClick(ui.aboutBlock, () => {
 		ui.about.close();
@@ -95,15 +148,45 @@ function bindSettings({ ui, store, actions: { notify, sound } }) {
 
 /** @param {GesturesOutside} outside */
 function bindLink({ ui, words, actions: { copyLink, share }, announce }) {
+	/** @param {HTMLElement} button */
+	const copyFrom = (button) => onClick(button, async () => {
+		await copyLink?.();
+		announce(words.copied);
+		button.dataset.tip = words.copied;
+		setTimeout(() => delete button.dataset.tip, COPIED_MS);
+	});
+	// With thumbs one shares, with a keyboard one pastes.
+	const invite = share && (usesTouch() || !copyLink) ? share : undefined;
 	ui.copyLink.hidden = !copyLink;
 	ui.share.hidden = !share;
+	ui.invite.hidden = !copyLink && !share;
+	ui.invite.textContent = invite ? words.share : words.copyLink;
+	copyFrom(ui.copyLink);
 	if (share) onClick(ui.share, share);
-	if (!copyLink) return;
-	onClick(ui.copyLink, async () => {
-		await copyLink();
-		announce(words.copied);
-		ui.copyLink.dataset.tip = words.copied;
-		setTimeout(() => delete ui.copyLink.dataset.tip, COPIED_MS);
+	if (invite) onClick(ui.invite, invite);
+	else copyFrom(ui.invite);
+}
+
+/**
+ * Catches files, which a browser would open in place of the page.
+ * @param {GesturesOutside} outside
+ */
+function bindFiles({ store }) {
+	/** @param {DragEvent} event */
+	const catchDrag = (event) => {
+		const { target, dataTransfer, type } = event;
+		const isFile = dataTransfer?.types.includes("Files");
+		// A field takes text, and knows what to do with it.
+		if (!isFile && target instanceof Element && target.matches("input, textarea")) return;
+		event.preventDefault();
+		if (isFile && type === "drop") store.setAlert({ code: "no_files" });
+	};
+	addEventListener("dragover", catchDrag);
+	addEventListener("drop", catchDrag);
+	addEventListener("paste", ({ clipboardData }) => {
+		// An office copies text as a picture, too.
+		const isText = clipboardData?.types.includes("text/plain");
+		if (clipboardData?.files.length && !isText) store.setAlert({ code: "no_files" });
 	});
 }
 

@@ -3,113 +3,166 @@
  *
  * **Invariants**
  * - A batch is kept as a whole or not at all, and every later look-up sees it.
+ * - The database is open, being opened, or opened by the next transaction.
  *
  * It does not know the meaning of a message.
  */
 
-const NAME = "sotto";
+import { scoped } from "./scope.js";
+
+const NAME = scoped("sotto");
 const VERSION = 1;
 const STORES = ["conversations", "messages", "mids"];
 
 /** States that may still change. */
-const OPEN_STATES = ["sending", "sent", "doubtful"];
-
-/**
- * Opens the storage. Rejects if the browser keeps nothing.
- * @param {IDBFactory} indexedDB @param {number} midsMax the most mids that are kept of one id
- */
-export async function openHistory(indexedDB, midsMax) {
-	const opening = indexedDB.open(NAME, VERSION);
-	opening.onupgradeneeded = () => createStores(opening.result);
-	/** @type {Promise<never>} */
-	const blocked = new Promise((_, reject) => {
-		// A tab with an older page has the database open. This tab works without it.
-		opening.onblocked = () => reject(new Error("blocked"));
-	});
-	const database = await Promise.race([done(opening), blocked]);
-	// Another tab wants to delete the database, or has a newer page.
-	database.onversionchange = () => database.close();
-	return new MessageHistory(database, midsMax);
-}
+const OPEN_STATES = ["sending", "waiting", "sent", "doubtful"];
 
 export class MessageHistory {
-	#database;
+	#factory;
 	#midsMax;
+	/** @type {IDBDatabase | null} */
+	#database = null;
+	/** One attempt at a time, however long it takes. @type {Promise<IDBDatabase> | null} */
+	#opening = null;
+	/** The number of the last kept mid, by id. @type {Map<string, number>} */
+	#numbers = new Map();
 
-	/** @param {IDBDatabase} database @param {number} midsMax */
-	constructor(database, midsMax) {
-		this.#database = database;
+	/**
+	 * @param {() => IDBFactory | undefined} factory returns nothing where the browser keeps nothing
+	 * @param {number} midsMax the most mids that are kept of one id
+	 */
+	constructor(factory, midsMax) {
+		this.#factory = factory;
 		this.#midsMax = midsMax;
 	}
 
+	async #open() {
+		this.#opening ??= openDatabase(this.#factory()).finally(() => (this.#opening = null));
+		const database = await this.#opening;
+		this.#database = database;
+		// The browser has closed it. Or another tab wants to delete it, or has a newer page.
+		database.onclose = database.onversionchange = () => this.#close(database);
+		return database;
+	}
+
+	/** Closes the database, so that the next transaction opens it again. @param {IDBDatabase} old */
+	#close(old) {
+		old.close();
+		if (this.#database === old) this.#database = null;
+	}
+
+	/**
+	 * Resolves to the result of one transaction. After a failure the database is opened again: the
+	 * browser may have closed it without a word, as WebKit does in the background.
+	 * @template Result @param {IDBTransactionMode} mode @param {IDBTransactionDurability} durability
+	 * @param {(transaction: IDBTransaction, stores: IDBObjectStore[]) => Promise<Result>} work
+	 */
+	async #transact(mode, durability, work) {
+		// Nothing is waited for while the page goes.
+		const database = this.#database ?? (await this.#open());
+		/** @type {IDBTransaction | undefined} */
+		let started;
+		try {
+			const transaction = (started = database.transaction(STORES, mode, { durability }));
+			return await work(transaction, STORES.map((name) => transaction.objectStore(name)));
+		} catch (error) {
+			abort(started);
+			this.#close(database);
+			throw error;
+		}
+	}
+
 	/** @param {string} id @returns {Promise<Kept>} */
-	async load(id) {
-		const transaction = this.#database.transaction(STORES);
-		const [conversations, messages, mids] = STORES.map((name) => transaction.objectStore(name));
-		/** @type {[KeptConversation[], OutgoingMessage[], { mid: string }[]]} */
-		const [rows, open, known] = await Promise.all([
-			done(conversations.getAll(startingWith(id))),
-			done(messages.index("open").getAll(id)),
-			done(mids.getAll(startingWith(id))),
-		]);
-		const kept = await Promise.all(rows.map(async (row) => {
-			return { ...keptFields(row), tail: await lastBefore(messages, id, row.peer, Infinity, 1) };
-		}));
-		kept.sort((a, b) => a.last - b.last);
-		open.sort((a, b) => a.place - b.place);
-		return { conversations: kept, open: open.map(bare), mids: known.map(({ mid }) => mid) };
+	load(id) {
+		return this.#transact("readonly", "default", async (_, [conversations, messages, mids]) => {
+			/** @type {[KeptConversation[], OutgoingMessage[], { mid: string, number: number }[]]} */
+			const [rows, open, known] = await Promise.all([
+				done(conversations.getAll(startingWith(id))),
+				done(messages.index("open").getAll(id)),
+				done(mids.getAll(startingWith(id))),
+			]);
+			const kept = await Promise.all(rows.map(async (row) => {
+				return { ...keptFields(row), tail: await lastBefore(messages, id, row.peer, Infinity, 1) };
+			}));
+			kept.sort((a, b) => a.last - b.last);
+			open.sort((a, b) => a.place - b.place);
+			this.#numbers.set(id, known.at(-1)?.number ?? 0);
+			return { conversations: kept, open: open.map(bare), mids: known.map(({ mid }) => mid) };
+		});
 	}
 
 	/**
 	 * Returns the last messages before a place, and whether there are even older ones.
 	 * @param {string} id @param {string} peer @param {number} before @param {number} count
 	 */
-	async page(id, peer, before, count) {
-		const messages = this.#database.transaction("messages").objectStore("messages");
-		const found = await lastBefore(messages, id, peer, before, count + 1);
-		return { messages: found.slice(-count), earlier: found.length > count };
+	page(id, peer, before, count) {
+		return this.#transact("readonly", "default", async (_, [, messages]) => {
+			const found = await lastBefore(messages, id, peer, before, count + 1);
+			return { messages: found.slice(-count), earlier: found.length > count };
+		});
 	}
 
-	/** @param {Batch} batch */
-	async put(batch) {
+	/** @param {Batch} batch of an id that was loaded */
+	put(batch) {
 		const { id, cleared } = batch;
-		const transaction = this.#database.transaction(STORES, "readwrite");
-		const [conversations, messages, mids] = STORES.map((name) => transaction.objectStore(name));
-		for (const peer of cleared) {
-			messages.delete(startingWith(id, peer));
-			conversations.delete([id, peer]);
-		}
-		for (const message of batch.messages) {
-			const open = OPEN_STATES.includes(message.state) ? { open: id } : {};
-			messages.put({ ...message, id, ...open });
-		}
-		for (const conversation of batch.conversations) {
-			conversations.put({ ...keptFields(conversation), id });
-		}
-		await this.#putMids(mids, id, batch.mids);
-		// A transaction that is committed now is kept even if the page goes at once.
-		transaction.commit();
-		await finished(transaction);
+		// Kept means written to the disk: a message told as delivered has to survive a crash. A draft
+		// or a place of reading may be lost with the last seconds.
+		const durability = batch.messages.size + batch.acks.size ? "strict" : "relaxed";
+		return this.#transact("readwrite", durability, async (transaction, stores) => {
+			const [conversations, messages, mids] = stores;
+			for (const peer of cleared) {
+				messages.delete(startingWith(id, peer));
+				conversations.delete([id, peer]);
+			}
+			for (const message of batch.messages) {
+				const open = OPEN_STATES.includes(message.state) ? { open: id } : {};
+				messages.put({ ...message, id, ...open });
+			}
+			for (const conversation of batch.conversations) {
+				conversations.put({ ...keptFields(conversation), id });
+			}
+			this.#putMids(mids, id, batch.mids);
+			// A transaction that is committed now is kept even if the page goes at once.
+			transaction.commit();
+			await finished(transaction);
+		});
 	}
 
 	/** @param {IDBObjectStore} store @param {string} id @param {string[]} mids */
-	async #putMids(store, id, mids) {
+	#putMids(store, id, mids) {
 		if (!mids.length) return;
-		const cursor = await done(store.openKeyCursor(startingWith(id), "prev"));
-		let number = 0;
-		if (cursor) [, number] = /** @type {[string, number]} */ (cursor.key);
+		let number = this.#numbers.get(id) ?? 0;
 		for (const mid of mids) {
 			number += 1;
 			store.put({ id, number, mid });
 		}
+		this.#numbers.set(id, number);
 		store.delete(IDBKeyRange.bound([id], [id, number - this.#midsMax]));
 	}
 
 	/** Leaves nothing of this id. @param {string} id */
-	async forget(id) {
-		const transaction = this.#database.transaction(STORES, "readwrite");
-		for (const name of STORES) transaction.objectStore(name).delete(startingWith(id));
-		await finished(transaction);
+	forget(id) {
+		return this.#transact("readwrite", "strict", async (transaction, stores) => {
+			for (const store of stores) store.delete(startingWith(id));
+			await finished(transaction);
+		});
+	}
+}
+
+/** @param {IDBFactory} [factory] */
+async function openDatabase(factory) {
+	if (!factory) throw new TypeError("no storage");
+	const opening = factory.open(NAME, VERSION);
+	opening.onupgradeneeded = () => createStores(opening.result);
+	return done(opening);
+}
+
+/** Leaves no half of a batch behind. @param {IDBTransaction} [transaction] */
+function abort(transaction) {
+	try {
+		transaction?.abort();
+	} catch {
+		// It has ended already.
 	}
 }
 
@@ -129,11 +182,12 @@ function createStores(database) {
  */
 function lastBefore(store, id, peer, before, count) {
 	const range = IDBKeyRange.bound([id, peer], [id, peer, before], false, true);
+	if (count === Infinity) return done(store.getAll(range)).then((found) => found.map(bare));
 	const request = store.openCursor(range, "prev");
 	/** @type {Message[]} */
 	const found = [];
 	return new Promise((resolve, reject) => {
-		request.onerror = () => reject(request.error);
+		request.onerror = () => reject(request.error ?? aborted());
 		request.onsuccess = () => {
 			const cursor = request.result;
 			if (cursor) found.unshift(bare(cursor.value));
@@ -156,8 +210,8 @@ function bare(message) {
 }
 
 /** @param {KeptConversation} conversation @returns {KeptConversation} */
-function keptFields({ peer, last, unread, seen, readTo, draft, accepted, blocked }) {
-	return { peer, last, unread, seen, readTo, draft, accepted, blocked };
+function keptFields({ peer, last, unread, seen, readTo, draft, accepted, blocked, hidden }) {
+	return { peer, last, unread, seen, readTo, draft, accepted, blocked, hidden };
 }
 
 /** @template Result @param {IDBRequest<Result>} request @returns {Promise<Result>} */
@@ -172,6 +226,11 @@ function done(request) {
 function finished(transaction) {
 	return new Promise((resolve, reject) => {
 		transaction.oncomplete = () => resolve();
-		transaction.onabort = () => reject(transaction.error);
+		transaction.onabort = () => reject(transaction.error ?? aborted());
 	});
+}
+
+/** A transaction that ends without an error can be tried again. */
+function aborted() {
+	return new DOMException("aborted", "AbortError");
 }

@@ -43,7 +43,9 @@ export class Identity {
 	/** @param {Connection} connection @param {string} [id] */
 	enter(connection, id = this.#state.id) {
 		const ready = connection === "joined";
-		Object.assign(this.#state, { connection, id, ready, outage: "", quiet: false });
+		// A refusal does not make an id a stranger's.
+		const ours = ready || connection === "lost" || (this.#state.ours && id === this.#state.id);
+		Object.assign(this.#state, { connection, id, ours, ready, outage: "", quiet: false });
 	}
 
 	/** Returns `true` if the storage still has to answer for this id. @param {string} id */
@@ -63,6 +65,7 @@ export class Identity {
 		const wasJoined = state.connection === "joined";
 		// A failed attempt does not replace the reason for the loss.
 		if (outage || wasJoined) state.outage = outage ?? "";
+		else if (state.connection === "joining") state.outage ||= "unreachable";
 		// If the browser reports no network, the loss is certain and shown at once.
 		if (wasJoined && state.online) this.#startQuietPeriod();
 		if (state.connection !== "joining") state.connection = "lost";

@@ -6,7 +6,9 @@
  */
 
 import { make, onClick, setText } from "./dom.js";
+import { standing } from "./state.js";
 import { hueOf, initialOf, lineOf } from "./text.js";
+import { reasonText } from "./words.js";
 
 export class List {
 	#list;
@@ -20,13 +22,16 @@ export class List {
 		this.#outside = outside;
 	}
 
-	/** @param {Conversation[]} conversations in their order @param {Conversation} [current] */
-	render(conversations, current) {
+	/**
+	 * @param {Conversation[]} conversations in their order @param {Conversation | undefined} current
+	 * @param {Map<string, Reason>} doubts
+	 */
+	render(conversations, current, doubts) {
 		const focused = document.activeElement;
 		const list = this.#list;
 		conversations.forEach((conversation, index) => {
 			const item = this.#itemOf(conversation.peer);
-			item.render(conversation, conversation === current);
+			item.render(conversation, conversation === current, doubts.get(conversation.peer));
 			const there = list.children[index] ?? null;
 			if (there !== item.element) list.insertBefore(item.element, there);
 		});
@@ -58,6 +63,7 @@ class Item {
 	#line = make("span", "line");
 	#time = make("span", "time");
 	#unread = make("span", "unread");
+	#doubt = make("span", "doubt");
 
 	/** @param {string} peer @param {ListOutside} outside */
 	constructor(peer, outside) {
@@ -66,22 +72,26 @@ class Item {
 		avatar.setAttribute("aria-hidden", "true");
 		avatar.style.setProperty("--hue", String(hueOf(peer)));
 		const name = make("bdi", "peer", peer);
-		const parts = [name, avatar, this.#presence, this.#line, this.#time, this.#unread];
+		const parts = [name, avatar, this.#doubt, this.#presence, this.#line, this.#time,
+			this.#unread];
 		// The spaces separate the words of the button's accessible name.
 		this.button = make("button", "", ...parts.flatMap((part) => [part, " "]));
 		this.element = make("li", "", this.button);
 		onClick(this.button, () => outside.choose(peer));
 	}
 
-	/** @param {Conversation} conversation @param {boolean} isCurrent */
-	render(conversation, isCurrent) {
-		const { presence, typing, unread, messages } = conversation;
+	/** @param {Conversation} conversation @param {boolean} isCurrent @param {Reason} [doubt] */
+	render(conversation, isCurrent, doubt) {
+		const { typing, unread, messages } = conversation;
 		const { words, dates } = this.#outside;
 		const last = messages.at(-1);
 		this.button.setAttribute("aria-current", String(isCurrent));
-		setText(this.#presence, presence && words[presence], presence);
+		// That the peer is typing has a line of its own.
+		const shown = standing({ ...conversation, typing: 0 });
+		setText(this.#presence, shown && words[shown], shown);
 		setText(this.#time, last ? dates.brief(last.at) : "");
 		setText(this.#line, this.#lineText(conversation, isCurrent), typing ? "typing" : "");
+		setText(this.#doubt, doubt ? reasonText(words, doubt) : "");
 		setText(this.#unread, unread ? words.unread(unread) : "");
 	}
 
@@ -89,10 +99,11 @@ class Item {
 	#lineText({ typing, draft, accepted, blocked, messages }, isCurrent) {
 		const { words } = this.#outside;
 		const last = messages.at(-1);
+		if (blocked) return "";
 		if (typing) return words.typing;
 		if (draft && !isCurrent) return `${words.draft} ${lineOf(draft, "")}`;
 		if (!last) return "";
-		if (!accepted && !blocked) return words.request;
+		if (!accepted) return words.request;
 		const text = lineOf(last.body, words.unsupported);
 		return last.mine ? `${words.you} ${text}` : text;
 	}

@@ -9,7 +9,7 @@
  * It does not know the rest of the page.
  */
 
-import { setText } from "./dom.js";
+import { make, setText } from "./dom.js";
 import { Row } from "./row.js";
 
 /** Rows that are added at once. */
@@ -38,6 +38,15 @@ export class Log {
 	#linksWork = false;
 	/** @type {number | undefined} */
 	#newAfter;
+	#today = "";
+	/** The place of the last message when it was looked at last. */
+	#lastPlace = 0;
+	/** The place of the message that the reader has jumped to. @type {number | undefined} */
+	#found;
+	/** All messages are being loaded, for this. @type {"" | "start" | "paper"} */
+	#waitsFor = "";
+	/** The place in view before the conversation is printed, or 0 for the end. */
+	#printedAt = 0;
 
 	/** @param {HTMLElement} log @param {HTMLElement} button to the end @param {LogOutside} outside */
 	constructor(log, button, outside) {
@@ -45,13 +54,17 @@ export class Log {
 		this.#button = button;
 		this.#outside = outside;
 		log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+		document.addEventListener("copy", (event) => this.#copy(event));
+		addEventListener("beforeprint", () => this.#fill());
+		addEventListener("afterprint", () => this.#empty());
 		new ResizeObserver(() => this.#isFollowing && this.toEnd()).observe(log);
 	}
 
-	/** @param {Conversation} [next] */
-	render(next) {
+	/** @param {Conversation} [next] @param {number} [found] the place of a message to jump to */
+	render(next, found) {
 		// The first rows wait for messages that are being loaded, which decide where they begin.
 		const isOther = next !== this.#conversation || next?.accepted !== this.#linksWork;
+		if (next?.peer !== this.#conversation?.peer) this.#waitsFor = "";
 		if (isOther) this.#reset(next?.loading ? undefined : next);
 		const conversation = this.#conversation;
 		if (!conversation) return;
@@ -59,15 +72,90 @@ export class Log {
 		this.#dropForgotten(messages);
 		const isFirst = this.#rows.length === 0;
 		const last = messages.at(-1);
-		const isOwn = last?.mine && last.place > (this.#rows.at(-1)?.message.place ?? 0);
+		const isOwn = last?.mine && last.place > this.#lastPlace;
+		this.#lastPlace = last?.place ?? 0;
 		const follows = isOwn || this.#stillFollows();
 		if (isFirst) this.#begin(conversation);
 		else if (follows) this.#grow(conversation);
-		if (this.#newAfter !== newAfter) this.#moveNew(conversation);
+		const { today } = this.#outside.dates;
+		if (this.#newAfter !== newAfter || this.#today !== today) this.#renderHeads(conversation);
+		this.#today = today;
 		this.#renderNotes();
 		if (isFirst) this.#toNew();
 		else if (follows) this.toEnd();
+		if (found !== this.#found) this.#jump(found);
+		this.#goOn();
 		this.#scrolled();
+	}
+
+	/** @param {number} [found] */
+	#jump(found) {
+		this.#found = found;
+		this.#log.querySelector(".found")?.classList.remove("found");
+		if (found) this.#reveal(found)?.classList.add("found");
+	}
+
+	/** Scrolls to a message, and returns its row. @param {number} place */
+	#reveal(place) {
+		const { messages = [] } = this.#conversation ?? {};
+		const index = messages.findIndex((message) => message.place === place);
+		const find = () => this.#rows.find(({ message }) => message.place === place);
+		if (!find()) this.#show(index - ROWS_STEP / 2, index + ROWS_STEP / 2);
+		const row = find();
+		// The end of a long message may be what the reader searches for.
+		if (place === this.#found) row?.unfold(true);
+		row?.bubble.scrollIntoView({ block: "center" });
+		return row?.element;
+	}
+
+	/** Shows only these messages. @param {number} from @param {number} to */
+	#show(from, to) {
+		const { messages = [] } = this.#conversation ?? {};
+		this.#reset(this.#conversation);
+		this.#insert(messages, from, Math.min(messages.length, to));
+		this.#renderNotes();
+	}
+
+	/** Shows the first message. It may have to be loaded, with all others behind it. */
+	toStart() {
+		this.#waitsFor = "start";
+		this.#goOn();
+	}
+
+	/** Prints all messages, also those that have to be loaded. */
+	print() {
+		this.#waitsFor = "paper";
+		this.#goOn();
+	}
+
+	/** Does the thing that waits for all messages, if they are there. */
+	#goOn() {
+		const waitsFor = this.#waitsFor;
+		if (!waitsFor) return;
+		if (this.#conversation?.earlier) return this.#outside.loadEarlier(Infinity);
+		this.#waitsFor = "";
+		if (waitsFor === "paper") return print();
+		this.#show(0, ROWS_STEP);
+		this.#log.scrollTop = 0;
+		this.#scrolled();
+	}
+
+	/** Gives the printer a row of each message in memory. */
+	#fill() {
+		if (!this.#rows.length) return;
+		const { messages = [], earlier } = this.#conversation ?? {};
+		this.#printedAt = this.#isFollowing ? 0 : this.#firstInView().message.place;
+		this.#show(0, messages.length);
+		for (const row of this.#rows) row.unfold(true);
+		if (earlier) this.#log.prepend(make("p", "day", this.#outside.words.notAll));
+	}
+
+	/** Leaves the rows that the reader saw before. */
+	#empty() {
+		const { messages = [] } = this.#conversation ?? {};
+		this.#show(messages.length - ROWS_STEP, messages.length);
+		if (this.#printedAt) this.#reveal(this.#printedAt);
+		else this.toEnd();
 	}
 
 	/** @param {Conversation} [next] */
@@ -88,8 +176,11 @@ export class Log {
 		this.#rows.shift()?.element.remove();
 	}
 
-	/** The reader has answered new messages, or looked away. @param {Conversation} conversation */
-	#moveNew({ messages, newAfter }) {
+	/**
+	 * Follows the reader, who has answered new messages or looked away, and the clock.
+	 * @param {Conversation} conversation
+	 */
+	#renderHeads({ messages, newAfter }) {
 		this.#newAfter = newAfter;
 		const first = this.#firstIndex(messages);
 		this.#rows.forEach((row, index) => row.renderHead(messages[first + index - 1], newAfter));
@@ -112,8 +203,7 @@ export class Log {
 		const from = this.#nextIndex(messages);
 		// Only the last part of a flood is laid out.
 		if (messages.length - from > ROWS_MAX) {
-			this.#reset(conversation);
-			this.#insert(messages, messages.length - ROWS_STEP, messages.length);
+			this.#show(messages.length - ROWS_STEP, messages.length);
 		} else {
 			this.#insert(messages, from, messages.length);
 			while (this.#rows.length > ROWS_MAX) this.#dropFirst();
@@ -127,21 +217,25 @@ export class Log {
 	#growAround({ messages, earlier }) {
 		const first = this.#firstIndex(messages);
 		const next = this.#nextIndex(messages);
-		if (this.#log.scrollTop < NEAR_PX && first > 0) {
+		const isNearTop = this.#log.scrollTop < NEAR_PX;
+		const isNearEnd = this.#pxBelow() < NEAR_PX;
+		// On paper, as on a huge screen, all rows are near: the two ends would take turns.
+		if (isNearTop && isNearEnd && this.#rows.length >= ROWS_MAX) return false;
+		if (isNearTop && first > 0) {
 			this.#keepView(() => {
 				this.#insert(messages, first - ROWS_STEP, first);
 				while (this.#rows.length > ROWS_MAX) this.#rows.pop()?.element.remove();
 			});
 			return true;
 		}
-		if (this.#pxBelow() < NEAR_PX && next < messages.length) {
+		if (isNearEnd && next < messages.length) {
 			this.#keepView(() => {
 				this.#insert(messages, next, Math.min(messages.length, next + ROWS_STEP));
 				while (this.#rows.length > ROWS_MAX) this.#dropFirst();
 			});
 			return true;
 		}
-		if (this.#log.scrollTop < NEAR_PX && earlier) this.#outside.loadEarlier();
+		if (isNearTop && earlier) this.#outside.loadEarlier();
 		return false;
 	}
 
@@ -167,6 +261,7 @@ export class Log {
 		for (let index = Math.max(0, from); index < to; index += 1) {
 			const row = new Row(messages[index], this.#linksWork, this.#outside);
 			row.renderHead(messages[index - 1], this.#newAfter);
+			row.element.classList.toggle("found", row.message.place === this.#found);
 			made.push(row);
 		}
 		const elements = made.map(({ element }) => element);
@@ -187,13 +282,17 @@ export class Log {
 	 * @param {() => void} change
 	 */
 	#keepView(change) {
-		const edge = this.#log.getBoundingClientRect().top;
-		const row = this.#rows.find(({ bubble }) => bubble.getBoundingClientRect().bottom > edge)
-			?? this.#rows[0];
+		const row = this.#firstInView();
 		const top = () => row.bubble.getBoundingClientRect().top;
 		const before = top();
 		change();
 		this.#log.scrollTop += top() - before;
+	}
+
+	#firstInView() {
+		const edge = this.#log.getBoundingClientRect().top;
+		return this.#rows.find(({ bubble }) => bubble.getBoundingClientRect().bottom > edge)
+			?? this.#rows[0];
 	}
 
 	#renderNotes() {
@@ -214,9 +313,7 @@ export class Log {
 	toEnd() {
 		const messages = this.#conversation?.messages ?? [];
 		if (this.#rows.length && this.#nextIndex(messages) < messages.length) {
-			this.#reset(this.#conversation);
-			this.#insert(messages, messages.length - ROWS_STEP, messages.length);
-			this.#renderNotes();
+			this.#show(messages.length - ROWS_STEP, messages.length);
 		}
 		this.#log.scrollTop = this.#log.scrollHeight;
 		this.#isFollowing = true;
@@ -234,13 +331,36 @@ export class Log {
 		const last = this.#rows.findLast(({ bubble }) => bubble.getBoundingClientRect().top < edge);
 		if (last) this.#outside.seen(last.message);
 		const { unread } = conversation;
-		this.#button.hidden = this.#isFollowing || !unread;
-		setText(this.#button, unread ? this.#outside.words.newMessages(unread) : "");
+		const { words } = this.#outside;
+		this.#button.hidden = this.#isFollowing;
+		setText(this.#button, unread ? words.newMessages(unread) : words.toEnd);
 	}
 
 	/** The reader may have scrolled a moment ago, which the browser has not reported yet. */
 	#stillFollows() {
 		return this.#isFollowing && (this.#pxBelow() < END_PX || this.#log.scrollTop >= this.#lastTop);
+	}
+
+	/**
+	 * Copies several messages with name and time, and one as its text.
+	 * @param {ClipboardEvent} event
+	 */
+	#copy(event) {
+		const selection = getSelection();
+		const { target, clipboardData } = event;
+		const isField = target instanceof Element && target.matches("input, textarea");
+		if (!selection || !clipboardData || isField) return;
+		const { me, dates } = this.#outside;
+		const ranges = Array.from({ length: selection.rangeCount }, (_, n) => selection.getRangeAt(n));
+		const copied = this.#rows.map((row) => ({ row, text: row.textIn(ranges) }))
+			.filter(({ text }) => text);
+		if (!copied.length) return;
+		const texts = copied.length === 1 ? [copied[0].text] : copied.map(({ row, text }) => {
+			const { mine, peer, at } = row.message;
+			return `${mine ? me() : peer}, ${dates.time(at).textContent}: ${text}`;
+		});
+		clipboardData.setData("text/plain", texts.join("\n\n"));
+		event.preventDefault();
 	}
 
 	#isAtEnd() {

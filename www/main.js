@@ -10,12 +10,13 @@
 import { Attention } from "./attention.js";
 import { BackButton } from "./back.js";
 import { findElements } from "./dom.js";
-import { openHistory } from "./history.js";
+import { MessageHistory } from "./history.js";
 import { randomHex, Remembered } from "./remembered.js";
 import { SavePump } from "./saving.js";
 import { Delay, Socket, socketUrl, SUBPROTOCOL } from "./socket.js";
 import { KNOWN_MAX, Store } from "./store.js";
 import { Tab } from "./tab.js";
+import { Version } from "./version.js";
 import { View } from "./view.js";
 import { chooseWords } from "./words.js";
 
@@ -49,16 +50,23 @@ const socket = new Socket({
 	opened: () => store.opened(),
 	received: (lines) => store.received(lines),
 	closed,
+	awaitsAnswer: () => store.awaitsAnswer,
 	probe: () => store.probe(),
 });
 
-const tab = new Tab(navigator.locks, () => store.replaced(), clock);
+const tab = new Tab({
+	locks: navigator.locks,
+	openChannel: (name) => new BroadcastChannel(name),
+	lost: () => store.replaced(),
+	clock,
+});
 const back = new BackButton(store);
+const version = new Version(store, navigator.serviceWorker);
 const attention = new Attention(store, words, findElements().icon);
 
-/** Resolves to `null` where the browser keeps nothing. */
-const opening = openHistory(globalThis.indexedDB, KNOWN_MAX).catch(() => null);
-const pump = new SavePump(store, opening);
+// A browser that keeps no cookies keeps nothing else either, but may only say so late.
+const databases = () => (navigator.cookieEnabled ? globalThis.indexedDB : undefined);
+const pump = new SavePump(store, new MessageHistory(databases, KNOWN_MAX), clock);
 
 const view = new View({
 	store,
@@ -67,6 +75,7 @@ const view = new View({
 	actions: {
 		useHere: () => store.resume(state.id, true),
 		forget,
+		linkOf,
 		copyLink: navigator.clipboard && copyLink,
 		share: "share" in navigator ? share : undefined,
 		notify: attention.canNotify ? (on) => attention.turnNotify(on) : undefined,
@@ -91,24 +100,39 @@ addEventListener("offline", () => {
 	socket.giveUp();
 });
 
-// A page from the back-forward cache has most likely lost its connection.
-addEventListener("pageshow", ({ persisted }) => persisted && socket.wake());
+/** The page had an id, or was about to, when it went. */
+let wasWanted = false;
 
-document.addEventListener("visibilitychange", () => {
-	store.setVisible(!document.hidden);
-	if (!document.hidden) socket.wake();
+// In the back-forward cache the page cannot answer for the id, so another tab may take it.
+addEventListener("pagehide", ({ persisted }) => {
+	wasWanted = store.wanted;
+	pump.saveNow();
+	tab.release();
+	// Peers would take us for present.
+	if (persisted) socket.stop();
 });
 
-addEventListener("pagehide", () => pump.saveNow());
+addEventListener("pageshow", ({ persisted }) => {
+	if (persisted && wasWanted) store.resume(state.id);
+});
+
+document.addEventListener("visibilitychange", () => {
+	look();
+	if (!document.hidden) socket.wake();
+});
+addEventListener("focus", look);
+addEventListener("blur", look);
+
 addEventListener("hashchange", takeInvite);
 
 const { peer, id } = remembered;
 if (peer) openFirst = () => store.choose(peer);
-takeInvite();
 // First of all: without an id, none would be remembered.
 if (id) store.resume(id);
+takeInvite();
 store.setOnline(navigator.onLine);
-store.setVisible(!document.hidden);
+look();
+if (attention.canNotify) attention.checkNotify();
 
 /** Renders once, however often the store changes in a row. @param {IncomingMessage[]} arrived */
 function changed(arrived) {
@@ -118,17 +142,27 @@ function changed(arrived) {
 	if (state.connection === "none" || state.connection === "replaced") tab.release();
 	remembered.update(state);
 	pump.save();
+	version.follow();
 	attention.arrived(arrived);
 	view.arrived(arrived);
 	if (!renderingIsDue) queueMicrotask(render);
 	renderingIsDue = true;
 }
 
+/** A window in view may lie beside the one that its reader works in. */
+function look() {
+	store.setVisible(!document.hidden && document.hasFocus());
+}
+
 function render() {
 	renderingIsDue = false;
-	if (openFirst && store.wanted) {
-		openFirst();
+	const { connection, ready, invite } = state;
+	// An id may be refused until it is joined, and its conversations go with it. The last
+	// conversation can be read meanwhile; an invitation waits.
+	if (openFirst && (connection === "joined" || (connection === "lost" && ready && !invite))) {
+		const open = openFirst;
 		openFirst = null;
+		open();
 	}
 	view.render();
 	attention.render();
@@ -137,16 +171,18 @@ function render() {
 
 /** @param {string} id @param {boolean} take */
 async function prepare(id, take) {
-	if (!(await tab.claim(id, take))) return store.claimedElsewhere(id);
-	const kept = await opening;
-	store.restored(id, await kept?.load(id).catch(() => undefined));
+	const isOurs = await tab.claim(id, take);
+	// The reader may have gone on to another id meanwhile, whose claim it is now.
+	if (id !== state.id) return;
+	if (!isOurs) store.claimedElsewhere(id);
+	else if (state.connection === "none") tab.release();
+	else pump.load(id);
 }
 
 /** @param {string} peer @param {number} before @param {number} count */
 async function load(peer, before, count) {
 	const { id } = state;
-	const kept = await opening;
-	const page = await kept?.page(id, peer, before, count).catch(() => undefined);
+	const page = await pump.page(id, peer, before, count);
 	if (id === state.id) store.loaded(peer, page?.messages ?? [], page?.earlier ?? false);
 }
 
@@ -165,10 +201,13 @@ async function explain() {
 function takeInvite() {
 	const [, encoded] = /^#to=(.+)$/.exec(location.hash) ?? [];
 	if (!encoded) return;
-	openFirst = () => store.open(decoded(encoded));
-	// A page that is loaded again opens the last conversation.
-	history.replaceState(history.state, "", location.pathname);
-	if (store.wanted) render();
+	const invite = decoded(encoded);
+	openFirst = () => {
+		// Until now it survives a reload. From now on that opens the last conversation.
+		history.replaceState(history.state, "", location.pathname);
+		store.open(invite);
+	};
+	store.invited(invite);
 }
 
 /** @param {string} text percent-encoded, unless a person has typed it */
@@ -180,17 +219,18 @@ function decoded(text) {
 	}
 }
 
-function inviteLink() {
-	return `${location.origin}${location.pathname}#to=${encodeURIComponent(state.id)}`;
+/** @param {string} id */
+function linkOf(id) {
+	return `${location.origin}${location.pathname}#to=${encodeURIComponent(id)}`;
 }
 
 async function copyLink() {
-	const copying = navigator.clipboard.writeText(inviteLink());
+	const copying = navigator.clipboard.writeText(linkOf(state.id));
 	await copying.catch(() => store.setAlert({ code: "not_copied" }));
 }
 
 function share() {
-	navigator.share({ title: "sotto", url: inviteLink() }).catch(() => {});
+	navigator.share({ title: "sotto", url: linkOf(state.id) }).catch(() => {});
 }
 
 /** Leaves nothing of our id in the browser, and the id itself to others. */
@@ -198,6 +238,5 @@ async function forget() {
 	const { id } = state;
 	store.giveUp();
 	remembered.forgetKey(id);
-	const kept = await opening;
-	await kept?.forget(id).catch(() => {});
+	await pump.forget(id);
 }

@@ -2,9 +2,10 @@
  * The messages we wrote, until their fate is known: delivered or failed.
  *
  * **Invariants**
- * - A message is "sending" exactly while it is in `#unanswered` (the server may have it),
- *   `#waiting` (not said yet) or `#parked` (refused, because its peer is not back yet).
+ * - A message is "sending" or "waiting" exactly while it is in `#unanswered` (the server may have
+ *   it), `#waiting` (not said yet) or `#parked` (its peer is not back yet).
  * - A message is "sent" or "doubtful" exactly while it is in `#sent`.
+ * - A message that waits for its peer is said when the peer is back, and after each `join`.
  * - Messages to a peer go to the server in the order in which they were written.
  *
  * It does not know conversations, the socket or the storage.
@@ -33,7 +34,7 @@ export class Outgoing {
 	 * @type {Set<OutgoingMessage>}
 	 */
 	#mayReturn = new Set();
-	/** Refused until the peer is back, by peer. @type {Map<string, OutgoingMessage[]>} */
+	/** Refused or expired, until the peer is back; by peer. @type {Map<string, OutgoingMessage[]>} */
 	#parked = new Map();
 	/** Taken by the server, by mid. @type {BoundedMap<string, OutgoingMessage>} */
 	#sent = new BoundedMap(SENT_MAX);
@@ -43,6 +44,8 @@ export class Outgoing {
 	 */
 	#early = new BoundedMap(SENDS_MAX);
 	#joined = false;
+	/** The server knows nothing of an earlier visit. */
+	#isForgotten = false;
 	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
 
 	/** @param {OutgoingOutside} outside */
@@ -66,11 +69,16 @@ export class Outgoing {
 
 	/** @param {OutgoingMessage[]} messages without a fate, in the order in which they were written */
 	restore(messages) {
+		/** @type {OutgoingMessage[]} */
+		const unsaid = [];
 		for (const message of messages) {
-			if (message.state !== "sending") this.#sent.set(message.mid ?? "", message);
-			else if (message.said) this.#unanswered.set(message.ref, message);
-			else this.#waiting.push(message);
+			if (this.#isForgotten && message.said) this.#doubt(message);
+			const { state, ref, mid = "" } = message;
+			if (state === "sent" || state === "doubtful") this.#sent.set(mid, message);
+			else if (state !== "failed" && message.said) this.#unanswered.set(ref, message);
+			else if (state !== "failed") unsaid.push(message);
 		}
+		this.#waiting = [...unsaid, ...this.#waiting];
 	}
 
 	/**
@@ -80,28 +88,37 @@ export class Outgoing {
 	connected({ resumed, max_message }) {
 		this.#joined = true;
 		this.#messageBytesMax = max_message;
+		// The peers may have been back while we were not here.
+		for (const peer of [...this.#parked.keys()]) this.#unpark(peer);
 		if (resumed) return false;
+		this.#isForgotten = true;
 		const sent = [...this.#sent.values()];
 		const mayBeLost = sent.some(({ state }) => state === "sent") || this.#unanswered.size > 0;
-		for (const message of sent) this.#update(message, { state: "doubtful" });
-		// Repeated unasked, they might be shown twice: the server does not know their refs any more.
-		for (const message of this.#unanswered.values()) {
-			this.#update(message, { state: "failed", reason: { code: "forgotten" } });
-		}
+		for (const message of [...sent, ...this.#unanswered.values()]) this.#doubt(message);
 		this.#unanswered.clear();
 		this.#early.clear();
 		for (const message of this.#waiting) this.#mayReturn.add(message);
 		return mayBeLost;
 	}
 
+	/**
+	 * The server has forgotten a message. Repeated unasked, one that was not answered might be shown
+	 * twice: the server does not know its ref any more.
+	 * @param {OutgoingMessage} message
+	 */
+	#doubt(message) {
+		const isSent = message.state === "sent" || message.state === "doubtful";
+		const failed = { state: /** @type {const} */ ("failed"), reason: { code: "forgotten" } };
+		this.#update(message, isSent ? { state: "doubtful" } : failed);
+	}
+
 	/** A peer that has not returned by now is offline. */
 	endReturnGrace() {
 		this.#mayReturn.clear();
-		for (const [to, messages] of this.#parked) {
-			const reason = { code: "offline", to };
-			for (const message of messages) this.#update(message, { state: "failed", reason });
+		for (const [to, messages] of [...this.#parked]) {
+			this.#parked.delete(to);
+			for (const message of messages) this.#miss(message, { code: "offline", to });
 		}
-		this.#parked.clear();
 	}
 
 	/** @param {string} peer */
@@ -114,17 +131,56 @@ export class Outgoing {
 	#unpark(peer) {
 		const messages = this.#parked.get(peer) ?? [];
 		this.#parked.delete(peer);
-		for (const message of messages) {
-			this.#update(message, { ref: this.#outside.newRef(), said: false });
-		}
+		for (const message of messages) this.#update(message, { ref: this.#outside.newRef() });
 		this.#waiting = [...messages, ...this.#waiting];
 	}
 
-	/** @param {OutgoingMessage} message */
+	/** Keeps a message until its peer is back. @param {OutgoingMessage} message */
 	#park(message) {
-		const parked = this.#parked.get(message.peer);
-		if (parked) parked.push(message);
-		else this.#parked.set(message.peer, [message]);
+		if (message.cleared) return;
+		this.#update(message, { said: false });
+		const parked = [...(this.#parked.get(message.peer) ?? []), message];
+		// Its refusal may come after a later message was written.
+		this.#parked.set(message.peer, parked.sort((a, b) => a.place - b.place));
+	}
+
+	/**
+	 * The peer is not there for a message, which waits if the peer is expected.
+	 * @param {OutgoingMessage} message @param {Reason} reason
+	 */
+	#miss(message, reason) {
+		const { peer, state } = message;
+		if (state === "waiting" || this.#parked.has(peer) || this.#outside.isExpected(peer)) {
+			this.#update(message, { state: "waiting" });
+			this.#park(message);
+		} else {
+			this.#update(message, { state: "failed", reason });
+		}
+	}
+
+	/** The writer has thought better of a message that waits. @param {OutgoingMessage} message */
+	withdraw(message) {
+		const { peer, ref, state } = message;
+		// One that is on its way again cannot be called back.
+		if (!["waiting", "sending"].includes(state) || this.#unanswered.has(ref)) return;
+		/** @param {OutgoingMessage} one */
+		const stays = (one) => one !== message;
+		this.#waiting = this.#waiting.filter(stays);
+		const parked = (this.#parked.get(peer) ?? []).filter(stays);
+		if (parked.length) this.#parked.set(peer, parked);
+		else this.#parked.delete(peer);
+		this.#update(message, { state: "withdrawn" });
+	}
+
+	/** Withdraws all messages that wait for a peer. @param {string} peer */
+	withdrawAll(peer) {
+		const waiting = [...this.#waiting, ...(this.#parked.get(peer) ?? [])];
+		for (const message of waiting) if (message.peer === peer) this.withdraw(message);
+	}
+
+	/** Returns `true` if the server has to answer a message. */
+	get awaitsAnswer() {
+		return this.#unanswered.size > 0;
 	}
 
 	repeatUnanswered() {
@@ -134,7 +190,6 @@ export class Outgoing {
 
 	disconnected() {
 		this.#joined = false;
-		for (const peer of [...this.#parked.keys()]) this.#unpark(peer);
 	}
 
 	/** @param {SentLine} line */
@@ -154,17 +209,20 @@ export class Outgoing {
 		this.#applyFate(from, mids, { state: "delivered" });
 	}
 
-	/** @param {ExpiredLine} line */
+	/** An expired message has not arrived, so it may go again. @param {ExpiredLine} line */
 	expired({ to, mids }) {
-		this.#applyFate(to, mids, { state: "failed", reason: { code: "expired", to } });
+		this.#applyFate(to, mids, { state: "waiting" });
+		this.#sayWaiting();
 	}
 
 	/** @param {string} ref @param {Outcome} outcome */
 	#answer(ref, outcome) {
 		const message = this.#unanswered.get(ref);
 		this.#unanswered.delete(ref);
-		if (message && this.#mayReturn.has(message) && outcome.reason?.code === "offline") {
-			this.#park(message);
+		const { reason } = outcome;
+		if (message && reason?.code === "offline") {
+			if (this.#mayReturn.has(message)) this.#park(message);
+			else this.#miss(message, reason);
 		} else if (message) {
 			this.#update(message, outcome);
 			if (message.state === "sent") this.#noteSent(message);
@@ -194,10 +252,13 @@ export class Outgoing {
 			if (message?.peer === peer) {
 				this.#sent.delete(mid);
 				this.#update(message, fate);
+				if (fate.state === "waiting") this.#park(message);
 			} else if (isAwaited && !message) {
 				this.#early.set(mid, { peer, fate });
 			}
 		}
+		// If we were away, the peer may be back already.
+		if (fate.state === "waiting" && this.#outside.isOnline(peer)) this.#unpark(peer);
 	}
 
 	#sayWaiting() {
@@ -206,7 +267,9 @@ export class Outgoing {
 			if (!message) return;
 			// Written before `joined`, it may be longer than the server takes, and end each connection.
 			const bytes = this.bytesLeft(message);
-			if (this.#parked.has(message.peer)) {
+			const parked = this.#parked.get(message.peer);
+			if (parked) {
+				this.#update(message, { state: parked[0].state });
 				this.#park(message);
 			} else if (bytes < 0) {
 				this.#update(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
@@ -236,7 +299,17 @@ export class Outgoing {
 		const maps = [this.#unanswered, this.#mayReturn, this.#parked, this.#sent, this.#early];
 		for (const map of maps) map.clear();
 		this.#waiting = [];
-		this.#joined = false;
+		this.#joined = this.#isForgotten = false;
+	}
+
+	/**
+	 * Returns `true` if an arrived message is one of those to this peer.
+	 * @param {string} peer @param {string} mid @param {unknown} body
+	 */
+	isOurs(peer, mid, body) {
+		if (this.#sent.get(mid)?.peer === peer) return true;
+		// It may come before its answer, which has the mid.
+		return [...this.#unanswered.values()].some((one) => one.peer === peer && one.body === body);
 	}
 
 	/**

@@ -46,7 +46,7 @@ export function normalId(text) {
 
 /** @param {string} id */
 export function isId(id) {
-	return ID.test(id) && byteLength(id) <= ID_BYTES_MAX;
+	return id === id.normalize("NFC") && ID.test(id) && byteLength(id) <= ID_BYTES_MAX;
 }
 
 /** @param {{ peer: string, body: unknown, ref: string }} message @returns {SendLine} */

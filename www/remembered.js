@@ -2,25 +2,29 @@
  * The memory of the browser between visits: ids, their keys, settings, the open conversation.
  *
  * **Invariants**
- * - Where the browser refuses, everything works, but for this visit only.
+ * - Where the browser refuses, everything works, but in this tab only. There the values are in the
+ *   entry of the tab's history, so the page that is loaded again has them.
+ * - An id that was ours is remembered until its owner leaves it, also while the server refuses it.
  *
  * It does not know messages.
  */
 
+import { normalId } from "./protocol.js";
+import { scoped } from "./scope.js";
 import { SETTINGS_DEFAULT } from "./state.js";
 
 export class Remembered {
-	/** Keys by id, also where the browser refuses. @type {Map<string, string>} */
+	/** Keys by id, also those that are not remembered yet. @type {Map<string, string>} */
 	#keys = new Map();
 
 	/** Returns the id of the last visit. A tab that is loaded again goes on under its own. */
 	get id() {
-		return recall("sessionStorage", "id") || recall("localStorage", "id");
+		return normalId(recall("sessionStorage", "id") || recall("localStorage", "id"));
 	}
 
 	/** Returns the peer of the conversation that was open in this tab. */
 	get peer() {
-		return recall("sessionStorage", "peer");
+		return normalId(recall("sessionStorage", "peer"));
 	}
 
 	/** @returns {Partial<Settings>} */
@@ -48,13 +52,15 @@ export class Remembered {
 	/** @param {State} state */
 	update({ connection, id, openPeer, settings }) {
 		const isJoined = connection === "joined";
-		remember("localStorage", "settings", JSON.stringify(settings));
+		const all = JSON.stringify(settings);
+		remember("localStorage", "settings", all === JSON.stringify(SETTINGS_DEFAULT) ? "" : all);
 		// An id that was never ours is not remembered.
 		if (isJoined) remember("localStorage", `key ${id}`, this.keyOf(id));
-		if (!isJoined && connection !== "none") return;
-		const ours = isJoined ? id : "";
-		remember("localStorage", "id", ours);
-		remember("sessionStorage", "id", ours);
+		// Another id, or none after a refusal, is just a try.
+		const hasLeft = connection === "none" && !id;
+		if (!isJoined && !hasLeft) return;
+		remember("localStorage", "id", id);
+		remember("sessionStorage", "id", id);
 		remember("sessionStorage", "peer", openPeer);
 	}
 }
@@ -65,22 +71,31 @@ export function randomHex() {
 	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {"localStorage" | "sessionStorage"} storage @param {string} name */
+/**
+ * Returns a value of the storage, or else of this tab's history.
+ * @param {"localStorage" | "sessionStorage"} storage @param {string} name
+ */
 function recall(storage, name) {
 	try {
-		return globalThis[storage].getItem(name) ?? "";
+		return globalThis[storage].getItem(scoped(name)) ?? inTab(storage, name);
 	} catch {
-		return "";
+		return inTab(storage, name);
 	}
+}
+
+/** @param {string} storage @param {string} name @returns {string} */
+function inTab(storage, name) {
+	return globalThis.history?.state?.[`${storage} ${name}`] ?? "";
 }
 
 /** @param {"localStorage" | "sessionStorage"} storage @param {string} name @param {string} value */
 function remember(storage, name, value) {
+	if (recall(storage, name) === value) return;
 	try {
-		if (recall(storage, name) === value) return;
-		if (value) globalThis[storage].setItem(name, value);
-		else globalThis[storage].removeItem(name);
+		if (value) globalThis[storage].setItem(scoped(name), value);
+		else globalThis[storage].removeItem(scoped(name));
 	} catch {
-		// The store has it.
+		const { history } = globalThis;
+		history?.replaceState({ ...history.state, [`${storage} ${name}`]: value }, "");
 	}
 }

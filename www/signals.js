@@ -3,6 +3,7 @@
  *
  * **Invariants**
  * - Strangers and blocked peers learn nothing about us, and no peer learns it against a setting.
+ * - We tell ourselves nothing.
  * - Without a connection no peer is shown as present or typing.
  *
  * It does not know the fates of messages.
@@ -25,9 +26,10 @@ export class Signals {
 	}
 
 	/** @param {Conversation} conversation @param {"read" | "typing"} setting */
-	#mayTell({ accepted, blocked }, setting) {
-		const { settings, connection } = this.#state;
-		return settings[setting] && accepted && !blocked && connection === "joined";
+	#mayTell({ peer, accepted, blocked }, setting) {
+		const { settings, connection, id } = this.#state;
+		const isOther = accepted && !blocked && peer !== id;
+		return settings[setting] && isOther && connection === "joined";
 	}
 
 	/** @param {Conversation} conversation */

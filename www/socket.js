@@ -4,6 +4,7 @@
  * **Invariants**
  * - Between `start` and `stop` there is one WebSocket, or one delay that leads to the next.
  *   Otherwise there is neither.
+ * - While there is a WebSocket one timer runs: it ends the wait for an answer, or the silence.
  *
  * It does not know the DOM, or the meaning of a line, so its caller decides when to stop trying.
  */
@@ -16,8 +17,16 @@ export const DELAY_MS_FIRST = 500;
 /** No delay is longer: a person may be looking at the page and waiting. */
 export const DELAY_MS_MAX = 20_000;
 
-/** An attempt without a connection by then, and a connection without an answer, is given up. */
-export const ANSWER_MS_MAX = 5000;
+/**
+ * An attempt without a connection by then, and a connection that is silent for this long while an
+ * answer is awaited, is given up. Doubled with each one given up, until all answers have come: the
+ * server may read a fast client 10 s late, and 64 KiB take 26 s over 20 kbit/s.
+ */
+export const ANSWER_MS_FIRST = 5000;
+export const ANSWER_MS_MAX = 80_000;
+
+/** A connection that was silent for this long is probed: a person may be waiting for messages. */
+export const SILENCE_MS_MAX = 30_000;
 
 export const SUBPROTOCOL = "sotto.v1";
 
@@ -73,8 +82,11 @@ export class Socket {
 	/** @type {WebSocket | null} */
 	#webSocket = null;
 	#isOpen = false;
-	/** Runs while an answer is waited for. @type {number | undefined} */
-	#answerTimer;
+	/** @type {number | undefined} */
+	#timer;
+	#isAwaiting = false;
+	/** WebSockets given up in a row. */
+	#givenUp = 0;
 
 	/** @param {SocketOutside} outside */
 	constructor(outside) {
@@ -90,6 +102,7 @@ export class Socket {
 	stop() {
 		const { delay } = this.#outside;
 		this.#started = false;
+		this.#givenUp = 0;
 		delay.cancel();
 		delay.reset();
 		this.#release();
@@ -98,6 +111,8 @@ export class Socket {
 	/** @param {ClientLine} line */
 	say(line) {
 		this.#webSocket?.send(JSON.stringify(line));
+		// Further lines give the first one no more time.
+		if (!this.#isAwaiting && this.#outside.awaitsAnswer()) this.#listen();
 	}
 
 	#open() {
@@ -106,15 +121,16 @@ export class Socket {
 		this.#webSocket = webSocket;
 		webSocket.onopen = () => {
 			this.#isOpen = true;
-			this.#answered();
 			opened();
+			this.#listen();
 		};
 		webSocket.onmessage = ({ data }) => {
-			this.#answered();
 			received(parseLines(data));
+			if (this.#webSocket) this.#listen();
+			if (!this.#isAwaiting) this.#givenUp = 0;
 		};
 		webSocket.onclose = ({ code }) => this.#lost(code);
-		this.#awaitAnswer();
+		this.#listen();
 	}
 
 	/** @param {number} code the close code @param {boolean} [long] before the next attempt */
@@ -133,8 +149,8 @@ export class Socket {
 
 	/** Lets go of the WebSocket: its end may come late, and must not be taken for its successor's. */
 	#release() {
-		this.#answered();
-		this.#isOpen = false;
+		this.#outside.clock.clearTimer(this.#timer);
+		this.#isOpen = this.#isAwaiting = false;
 		const webSocket = this.#webSocket;
 		if (!webSocket) return;
 		webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
@@ -142,26 +158,34 @@ export class Socket {
 		this.#webSocket = null;
 	}
 
-	#awaitAnswer() {
-		this.#answered();
-		this.#answerTimer = this.#outside.clock.setTimer(() => {
-			this.#lost(CLOSE_BROKEN);
-			this.#outside.delay.skip();
-		}, ANSWER_MS_MAX);
+	/** Begins to wait for the next text of the server. */
+	#listen() {
+		const { clock, awaitsAnswer, probe } = this.#outside;
+		clock.clearTimer(this.#timer);
+		this.#isAwaiting = !this.#isOpen || awaitsAnswer();
+		const [call, ms] = this.#isAwaiting
+			? [() => this.#abandon(), this.#answerMs]
+			: [probe, SILENCE_MS_MAX];
+		this.#timer = clock.setTimer(call, ms);
 	}
 
-	#answered() {
-		this.#outside.clock.clearTimer(this.#answerTimer);
+	get #answerMs() {
+		// A person may be waiting for an attempt.
+		const max = this.#isOpen ? ANSWER_MS_MAX : DELAY_MS_MAX;
+		return Math.min(max, ANSWER_MS_FIRST * 2 ** this.#givenUp);
+	}
+
+	#abandon() {
+		this.#givenUp += 1;
+		this.#lost(CLOSE_BROKEN);
+		this.#outside.delay.skip();
 	}
 
 	/** A person looks, or the network is back: ends a delay, or finds out a dead connection. */
 	wake() {
-		if (this.#isOpen) {
-			this.#outside.probe();
-			this.#awaitAnswer();
-		} else {
-			this.#outside.delay.skip();
-		}
+		if (!this.#isOpen) this.#outside.delay.skip();
+		// One that is awaited already finds it out, too.
+		else if (!this.#isAwaiting) this.#outside.probe();
 	}
 
 	/**

@@ -15,9 +15,10 @@ export const SETTINGS_DEFAULT = {
 /** @param {Partial<Settings>} [settings] @returns {State} */
 export function newState(settings) {
 	return {
-		connection: "none", id: "", ready: false, outage: "", quiet: false,
+		connection: "none", id: "", ours: false, ready: false, outage: "", quiet: false,
 		openPeer: "", conversations: new Map(),
-		kept: true, alert: null, online: true, visible: true,
+		search: null, outdated: false, notifying: "",
+		kept: true, invite: "", alert: null, online: true, visible: true,
 		settings: { ...SETTINGS_DEFAULT, ...settings },
 	};
 }
@@ -27,5 +28,18 @@ export function newConversation(peer) {
 	return {
 		peer, messages: [], earlier: false, loading: false, last: 0, unread: 0, seen: 0, readTo: 0,
 		presence: "", typing: 0, typedAt: 0, draft: "", accepted: false, blocked: false,
+		hidden: false,
 	};
+}
+
+/**
+ * Returns the word for a peer's presence: "nobody" if there is no sign that the id was ever taken.
+ * The server gives a mid to messages for an id that is here or held, and to no others.
+ * @param {Conversation} conversation
+ */
+export function standing({ blocked, typing, presence, messages, readTo }) {
+	if (blocked) return "isBlocked";
+	if (typing) return "typing";
+	const isNobody = presence === "away" && !readTo && !messages.some(({ mid }) => mid);
+	return isNobody ? "nobody" : presence;
 }

@@ -15,8 +15,9 @@ import { Conversations } from "./conversations.js";
 import { Identity } from "./identity.js";
 import { Outgoing, RETURN_GRACE_MS } from "./outgoing.js";
 import { CLOSE_REPLACED, isId, normalId } from "./protocol.js";
+import { Search } from "./search.js";
 import { Signals } from "./signals.js";
-import { newState } from "./state.js";
+import { newState, SETTINGS_DEFAULT } from "./state.js";
 import { Unsaved } from "./unsaved.js";
 
 /**
@@ -35,9 +36,17 @@ export class Store {
 	#identity;
 	#conversations;
 	#signals;
+	#search;
 	/** @type {BoundedMap<string, true>} */
 	#known = new BoundedMap(KNOWN_MAX);
 	#joins = 0;
+	#isProbing = false;
+	/** The server has forgotten an id that was ours, and others. */
+	#hasRestarted = false;
+	/** The storage has answered, so the conversations here are those that are kept. */
+	#isLoaded = false;
+	/** The server's last one. @type {JoinedLine} */
+	#joinedLine = { type: "joined", resumed: false, max_message: 0 };
 	/** Stands in lines that are only measured. */
 	#anyRef;
 
@@ -47,15 +56,25 @@ export class Store {
 		this.#outside = outside;
 		this.#anyRef = outside.newRef();
 		this.state = newState(outside.settings);
-		this.#outgoing = new Outgoing({ ...outside, unsaved });
+		const { conversations } = this.state;
+		this.#outgoing = new Outgoing({
+			...outside,
+			unsaved,
+			isOnline: (peer) => conversations.get(peer)?.presence === "online",
+			// Peers of an earlier day come back to a server that was restarted, each in their time.
+			/** @param {string} peer @returns {boolean} */
+			isExpected: (peer) => this.#hasRestarted && this.#conversations.hasMet(peer),
+		});
 		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
 		this.#identity = new Identity(this.state, parts);
 		this.#conversations = new Conversations(this.state, parts);
+		this.#search = new Search(this.state, this.#conversations);
 		this.#signals = new Signals(this.state, parts);
 	}
 
 	/** @param {IncomingMessage[]} arrived */
 	#changed(arrived = []) {
+		this.#search.follow();
 		this.#outside.changed(arrived);
 	}
 
@@ -77,31 +96,43 @@ export class Store {
 		// After a refusal the same id finds its conversations again. Another one must not.
 		if (id !== this.state.id) this.#forget();
 		this.#identity.enter(connection, id);
+		this.#disconnected();
 		this.setAlert(null);
 		this.#outside.prepare(id, take);
 	}
 
+	/** The storage has not answered yet: goes on without it, until it does. @param {string} id */
+	goOn(id) {
+		if (!this.#identity.isPreparing(id)) return;
+		this.#identity.prepared();
+		this.#changed();
+	}
+
 	/**
-	 * Takes up the kept messages, if the browser keeps any.
+	 * Takes up the kept messages, if the browser keeps any. They may come late.
 	 * @param {string} id @param {Kept} [kept]
 	 */
 	restored(id, kept) {
-		if (!this.#identity.isPreparing(id)) return;
+		if (id !== this.state.id || !(this.#identity.isPreparing(id) || this.wanted)) return;
 		this.state.kept = Boolean(kept);
+		this.#warn("unkept", kept ? null : {});
 		if (kept) this.#restore(kept);
-		else this.state.alert = { code: "unkept" };
 		this.#identity.prepared();
 		this.#changed();
 	}
 
 	/** @param {Kept} kept */
 	#restore({ conversations, open, mids }) {
-		const { openPeer } = this.state;
-		this.#forget();
+		const { openPeer, connection } = this.state;
+		// Another tab may have written since then.
+		if (this.#isLoaded) this.#forget();
+		this.#isLoaded = true;
 		this.#outgoing.restore(open);
+		this.#conversations.drop(new Set(mids.filter((mid) => this.#known.has(mid))));
 		for (const mid of mids) this.#known.set(mid, true);
 		this.#conversations.restore(conversations);
-		if (openPeer) this.#conversations.open(openPeer);
+		if (openPeer) this.#conversations.reopen(openPeer);
+		if (connection === "joined") this.#begun({ ...this.#joinedLine, resumed: true });
 	}
 
 	/** Another tab has the id, and we did not take it. @param {string} id */
@@ -117,6 +148,12 @@ export class Store {
 		this.#changed();
 	}
 
+	/** The reader waits for the server no longer. The id stays in its field, to be edited. */
+	cancelJoin() {
+		if (this.state.connection === "joining") this.#identity.enter("none");
+		this.#changed();
+	}
+
 	/** Shows the join screen. The id stays ours for a while, and its messages are kept. */
 	leave() {
 		this.#forget();
@@ -127,6 +164,7 @@ export class Store {
 	/** Gives the id up, with all that the server holds for it. */
 	giveUp() {
 		if (this.state.connection === "joined") this.#outside.say({ type: "leave" });
+		Object.assign(this.state.settings, SETTINGS_DEFAULT);
 		this.leave();
 	}
 
@@ -134,6 +172,7 @@ export class Store {
 	#forget() {
 		for (const part of [this.#conversations, this.#outgoing, this.#unsaved]) part.forget();
 		this.#known.clear();
+		this.#isLoaded = this.#hasRestarted = false;
 	}
 
 	// ---- gestures and browser events
@@ -143,11 +182,24 @@ export class Store {
 		return this.#conversations.current;
 	}
 
+	/** Returns the id in the list that a typed one differs from by case only. @param {string} text */
+	alike(text) {
+		return this.#conversations.alike(normalId(text));
+	}
+
+	/** Shows whose invite link was opened, until its conversation is. @param {string} text */
+	invited(text) {
+		const peer = normalId(text);
+		this.state.invite = isId(peer) ? peer : "";
+		this.#changed();
+	}
+
 	/** Opens any conversation. Returns `false` if the text is no id. @param {string} text */
 	open(text) {
 		const peer = normalId(text);
 		// The server refuses a whole `watch` for one bad id, so none may get into the list.
 		const isPossible = isId(peer);
+		this.state.invite = "";
 		this.#warn("bad_id", isPossible ? null : { to: peer });
 		if (isPossible) this.#conversations.open(peer);
 		// A peer that the reader looks for is no stranger.
@@ -176,8 +228,28 @@ export class Store {
 		this.#changed();
 	}
 
-	loadEarlier() {
-		this.#conversations.loadEarlier();
+	/** @param {number} [count] */
+	loadEarlier(count) {
+		this.#conversations.loadEarlier(count);
+	}
+
+	/** @param {boolean} open */
+	setSearch(open) {
+		if (open) this.#search.open();
+		else this.#search.close();
+		this.#changed();
+	}
+
+	/** @param {string} text */
+	find(text) {
+		this.#search.find(text);
+		this.#changed();
+	}
+
+	/** Goes to the match before, or with 1 to the one behind. @param {number} [step] */
+	findNext(step) {
+		this.#search.move(step);
+		this.#changed();
 	}
 
 	/**
@@ -229,7 +301,7 @@ export class Store {
 		return this.#outgoing.bytesLeft({ peer, body, ref: this.#anyRef });
 	}
 
-	/** @param {OutgoingMessage} message one that failed, or may be lost */
+	/** @param {OutgoingMessage} message one that failed, may be lost, or was withdrawn */
 	retry(message) {
 		message.state = "sending";
 		message.ref = this.#outside.newRef();
@@ -237,6 +309,12 @@ export class Store {
 		message.said = false;
 		this.#unsaved.addMessage(message);
 		this.#outgoing.add(message);
+		this.#changed();
+	}
+
+	/** @param {OutgoingMessage} message one that waits for its peer */
+	withdraw(message) {
+		this.#outgoing.withdraw(message);
 		this.#changed();
 	}
 
@@ -254,6 +332,8 @@ export class Store {
 		const { current } = this;
 		if (!current) return;
 		current.blocked = blocked;
+		// Otherwise they would go once the peer is back.
+		if (blocked) this.#outgoing.withdrawAll(current.peer);
 		this.#unsaved.addConversation(current);
 		this.#sayIds(blocked ? "block" : "unblock", [current]);
 		this.#changed();
@@ -264,9 +344,27 @@ export class Store {
 		this.#changed();
 	}
 
+	/** Deletes the open conversation. */
+	remove() {
+		if (this.current) this.#conversations.remove(this.current);
+		this.#changed();
+	}
+
 	/** @param {keyof Settings} name @param {boolean} on */
 	changeSetting(name, on) {
 		this.state.settings[name] = on;
+		this.#changed();
+	}
+
+	/** @param {State["notifying"]} notifying */
+	setNotifying(notifying) {
+		this.state.notifying = notifying;
+		this.changeSetting("notify", notifying === "granted");
+	}
+
+	/** The server has a newer page. */
+	setOutdated() {
+		this.state.outdated = true;
 		this.#changed();
 	}
 
@@ -311,7 +409,15 @@ export class Store {
 	/** Says a line that the server answers at any time. */
 	probe() {
 		const { connection, id } = this.state;
-		if (connection === "joined") this.#outside.say({ type: "watch", ids: [id] });
+		if (connection !== "joined") return;
+		this.#isProbing = true;
+		this.#outside.say({ type: "watch", ids: [id] });
+	}
+
+	/** Returns `true` if the server has to answer: our `join`, a message or a probe. */
+	get awaitsAnswer() {
+		const isJoined = this.state.connection === "joined";
+		return !isJoined || this.#isProbing || this.#outgoing.awaitsAnswer;
 	}
 
 	/** @param {number} code of the close */
@@ -329,6 +435,7 @@ export class Store {
 	}
 
 	#disconnected() {
+		this.#isProbing = false;
 		this.#outgoing.disconnected();
 		this.#signals.disconnected();
 	}
@@ -358,10 +465,17 @@ export class Store {
 
 	/** @param {JoinedLine} line */
 	#joined(line) {
+		if (this.state.ours && !line.resumed) this.#hasRestarted = true;
 		this.#identity.enter("joined");
-		if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
+		this.#joinedLine = line;
 		this.#startReturnGrace();
 		this.#signals.connected();
+		this.#begun(line);
+	}
+
+	/** The server hears of our conversations. @param {JoinedLine} line */
+	#begun(line) {
+		if (this.#outgoing.connected(line)) this.state.alert = { code: "forgotten_all" };
 		const conversations = [...this.state.conversations.values()];
 		this.#sayIds("watch", conversations);
 		// The server forgets blocks with the id.
@@ -381,7 +495,8 @@ export class Store {
 	/** @param {"watch" | "block" | "unblock"} type @param {Conversation[]} conversations */
 	#sayIds(type, conversations) {
 		if (this.state.connection !== "joined") return;
-		const peers = conversations.map(({ peer }) => peer);
+		// A bad id, kept by an earlier page, would have the whole line refused.
+		const peers = conversations.map(({ peer }) => peer).filter(isId);
 		for (const ids of this.#outgoing.parts(peers)) this.#outside.say({ type, ids });
 	}
 
@@ -395,6 +510,8 @@ export class Store {
 		this.#unsaved.addAck(peer, mid);
 		if (isKnown) return undefined;
 		this.#unsaved.addMid(mid);
+		// A note to ourselves is in its conversation since it was written.
+		if (peer === this.state.id && this.#outgoing.isOurs(peer, mid, body)) return undefined;
 		return this.#conversations.append({
 			peer, place: 0, mine: false, body, at, state: "received", mid,
 		});
@@ -402,6 +519,7 @@ export class Store {
 
 	/** @param {PresenceLine} line */
 	#presence(line) {
+		if (line.id === this.state.id) this.#isProbing = false;
 		const conversation = this.#signals.presence(line);
 		if (!conversation) return;
 		this.#outgoing.peerReturned(line.id);
@@ -411,7 +529,8 @@ export class Store {
 	/** @param {ErrorLine} line */
 	#refused(line) {
 		if (this.#outgoing.refused(line)) return;
-		const { code, to = this.state.id, text } = line;
+		const { to = this.state.id, text } = line;
+		const code = line.code === "id_taken" && this.state.ours ? "id_lost" : line.code;
 		this.state.alert = { code, to, text };
 		// Before `joined` only `join` is said, so it was refused.
 		if (this.state.connection !== "joined") this.#identity.enter("none");
@@ -424,7 +543,14 @@ export class Store {
 		return this.#unsaved.take(this.state.id);
 	}
 
-	/** Acknowledges the messages of a batch: it is kept, or cannot be. @param {Batch} batch */
+	get hasUnsaved() {
+		return !this.#unsaved.isEmpty;
+	}
+
+	/**
+	 * Acknowledges the messages of a batch: it is kept, or cannot be.
+	 * @param {Pick<Batch, "id" | "acks">} batch
+	 */
 	saved({ id, acks }) {
 		if (this.state.connection !== "joined" || id !== this.state.id) return;
 		for (const [to, all] of acks) {
@@ -434,10 +560,23 @@ export class Store {
 		}
 	}
 
-	/** The browser keeps nothing any more. */
+	/** Acknowledges the messages that wait for the storage, and leaves them waiting. */
+	acknowledge() {
+		this.saved({ id: this.state.id, acks: this.#unsaved.takeAcks() });
+	}
+
+	/** The storage does not come back, at least not soon. */
 	unkept() {
 		if (!this.state.kept) return;
 		this.state.kept = false;
 		this.setAlert({ code: "unkept" });
+	}
+
+	/** The storage is back. */
+	keptAgain() {
+		if (this.state.kept) return;
+		this.state.kept = true;
+		this.#warn("unkept", null);
+		this.#changed();
 	}
 }

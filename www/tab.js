@@ -2,27 +2,32 @@
  * The tab of this browser that has an id, by Web Locks (W3C). They need a secure context. Without
  * them each tab believes that it has the id, and the server tells the earlier one otherwise.
  *
+ * **Invariants**
+ * - The tab that has an id answers for it on a channel. So a lock alone is not taken for a tab: a
+ *   page on its way out holds it for a moment, and a frozen one for as long as the browser likes.
+ *
  * It does not know the meaning of having an id.
  */
 
-/** A page that is loaded again may meet the lock of its former self for a moment. */
-const WAIT_MS = 300;
+import { scoped } from "./scope.js";
+
+/** A tab that does not answer by then is frozen, and its lock is taken. Others answer in 10 ms. */
+export const ANSWER_MS_MAX = 3000;
+
+const WHOSE = "whose";
+const MINE = "mine";
 
 export class Tab {
-	#locks;
-	#lost;
-	#clock;
+	#outside;
 	#release = () => {};
+	/** The number of the last claim: an earlier one takes no lock any more. */
+	#claims = 0;
+	/** Ends the wait of the last claim. @type {AbortController | null} */
+	#waiting = null;
 
-	/**
-	 * @param {LockManager | undefined} locks
-	 * @param {() => void} lost is called when another tab has taken the id
-	 * @param {Clock} clock
-	 */
-	constructor(locks, lost, clock) {
-		this.#locks = locks;
-		this.#lost = lost;
-		this.#clock = clock;
+	/** @param {TabOutside} outside */
+	constructor(outside) {
+		this.#outside = outside;
 	}
 
 	/**
@@ -31,49 +36,80 @@ export class Tab {
 	 */
 	async claim(id, take) {
 		this.release();
-		if (!this.#locks) return true;
-		if (take) return this.#hold(id, { steal: true });
-		// A free lock is granted however slow the machine is; only a lock in use is waited for.
-		return (await this.#hold(id, { ifAvailable: true })) || this.#wait(id);
+		const claim = this.#claims;
+		if (!this.#outside.locks) return true;
+		if (take) return this.#hold(id, claim, { steal: true });
+		return (await this.#hold(id, claim, { ifAvailable: true })) || this.#ask(id, claim);
 	}
 
-	/** @param {string} id */
-	async #wait(id) {
-		const waiting = new AbortController();
-		const timer = this.#clock.setTimer(() => waiting.abort(), WAIT_MS);
-		const isHeld = await this.#hold(id, { signal: waiting.signal });
-		this.#clock.clearTimer(timer);
-		return isHeld;
+	/**
+	 * Waits for the lock, until another tab answers that the id is its own.
+	 * @param {string} id @param {number} claim
+	 */
+	async #ask(id, claim) {
+		if (claim !== this.#claims) return false;
+		const { clock, openChannel } = this.#outside;
+		const waiting = this.#waiting = new AbortController();
+		const channel = openChannel(scoped(`sotto ${id}`));
+		let isAnswered = false;
+		channel.onmessage = ({ data }) => {
+			if (data !== MINE) return;
+			isAnswered = true;
+			waiting.abort();
+		};
+		channel.postMessage(WHOSE);
+		clock.setTimer(() => waiting.abort(), ANSWER_MS_MAX);
+		const isHeld = await this.#hold(id, claim, { signal: waiting.signal });
+		channel.close();
+		const isFrozen = !isHeld && !isAnswered && claim === this.#claims;
+		return isFrozen ? this.#hold(id, claim, { steal: true }) : isHeld;
 	}
 
 	/**
 	 * Resolves to `true` once the lock is held, or if there is no way to have one.
-	 * @param {string} id @param {LockOptions} options @returns {Promise<boolean>}
+	 * @param {string} id @param {number} claim @param {LockOptions} options
+	 * @returns {Promise<boolean>}
 	 */
-	#hold(id, options) {
+	#hold(id, claim, options) {
 		return new Promise((resolve) => {
 			let isHeld = false;
 			/** @param {Lock | null} lock */
 			const hold = (lock) => {
-				isHeld = lock !== null;
+				isHeld = lock !== null && claim === this.#claims;
 				resolve(isHeld);
-				if (!lock) return;
+				if (!isHeld) return;
+				const channel = this.#answerFor(id);
 				return new Promise((free) => {
 					this.#release = () => {
 						isHeld = false;
+						channel.close();
 						free(null);
 					};
 				});
 			};
-			this.#locks?.request(`sotto ${id}`, options, hold).catch(() => {
-				if (isHeld) this.#lost();
+			const { locks, lost } = this.#outside;
+			locks?.request(scoped(`sotto ${id}`), options, hold).catch(() => {
+				if (isHeld) {
+					this.release();
+					lost();
+				}
 				// Refused for another reason than another tab, the lock might as well not exist.
-				resolve(!options.signal?.aborted);
+				resolve(claim === this.#claims && !options.signal?.aborted);
 			});
 		});
 	}
 
+	/** Tells tabs that ask, now and later, that the id is ours. @param {string} id */
+	#answerFor(id) {
+		const channel = this.#outside.openChannel(scoped(`sotto ${id}`));
+		channel.onmessage = ({ data }) => data === WHOSE && channel.postMessage(MINE);
+		channel.postMessage(MINE);
+		return channel;
+	}
+
 	release() {
+		this.#claims += 1;
+		this.#waiting?.abort();
 		this.#release();
 	}
 }

@@ -4,14 +4,22 @@
  * It does not know the DOM, or the author of the text.
  */
 
+import { isForged } from "./skeleton.js";
+
 /** Links with these schemes are clickable. Others can harm the reader, as `javascript:` does. */
 const LINK_PROTOCOLS = ["http:", "https:", "mailto:"];
 
-/** Ends at white space, quotes, and characters that turn text around to disguise its target. */
-const LINK = /\b(?:https?:\/\/|mailto:)[^\s<>"\p{Bidi_Control}]+/giu;
+/** A link ends at these, or at a character that turns text around to disguise its target. */
+const STOP = String.raw`[^\s<>"“”«»\x60。｡．、，！？；：「」『』（）【】《》〈〉\p{Bidi_Control}]`;
+
+/** Addresses with a scheme, those that begin with `www.`, and those of e-mail. */
+const LINK = new RegExp(
+	String.raw`\b(?:https?://|mailto:)${STOP}+|(?<![\w./@-])www\.${STOP}+`
+	+ String.raw`|(?<![\w.+/-])[\w.+-]{1,64}@(?:[a-z\d-]{1,63}\.){1,9}[a-z]{2,24}(?![\w-])`, "giu",
+);
 
 /** Punctuation of the sentence around the link. */
-const LINK_END = /[.,;:!?'*_~’”»›。，]+$/u;
+const LINK_END = ".,;:!?'*_~’›";
 
 const FLAG = String.raw`\p{RI}\p{RI}`;
 const KEYCAP = String.raw`[\d#*]\ufe0f?\u20e3`;
@@ -22,22 +30,26 @@ const EMOJI_ONLY = new RegExp(
 	String.raw`^(?:\s*(?:${FLAG}|${KEYCAP}|(?![\d#*])${EMOJI}(?:\u200d${EMOJI})*)){1,6}\s*$`, "u",
 );
 
+/** The lines of a message that are shown at first: two screens of a phone. */
+const LINES_SHOWN = 30;
+
 /** The longest line, in the list or read out by a screen reader. */
 const LINE_CHARACTERS = 200;
 
 /**
- * Divides a text into plain parts and links, which together are the text.
- * @param {string} text @returns {{ text: string, href?: string }[]}
+ * Divides a text into plain parts and links, which together are the text. `host` is the true host
+ * of a link that looks like another one.
+ * @param {string} text @returns {{ text: string, href?: string, host?: string }[]}
  */
 export function partsOf(text) {
 	const parts = [];
 	let end = 0;
 	for (const { 0: match, index } of text.matchAll(LINK)) {
 		const shown = trimLink(match);
-		const href = linkTarget(shown);
-		if (!href) continue;
+		const link = linkOf(shown);
+		if (!link) continue;
 		if (index > end) parts.push({ text: text.slice(end, index) });
-		parts.push({ text: shown, href });
+		parts.push({ text: shown, ...link });
 		end = index + shown.length;
 	}
 	if (end < text.length) parts.push({ text: text.slice(end) });
@@ -49,22 +61,34 @@ export function partsOf(text) {
  * @param {string} link
  */
 function trimLink(link) {
-	for (;;) {
-		const shorter = link.replace(LINK_END, "");
-		const closed = shorter.split(")").length;
-		if (!shorter.endsWith(")") || closed <= shorter.split("(").length) return shorter;
-		link = shorter.slice(0, -1);
+	/** @type {Record<string, number>} */
+	const unopened = {};
+	for (const [open, close] of ["()", "[]", "{}"]) {
+		unopened[close] = link.split(close).length - link.split(open).length;
 	}
+	for (let end = link.length; end; end -= 1) {
+		const last = link[end - 1];
+		if (unopened[last] > 0) unopened[last] -= 1;
+		else if (!LINK_END.includes(last)) return link.slice(0, end);
+	}
+	return "";
 }
 
-/** Returns the URL, or an empty text if this is no link. @param {string} link */
-function linkTarget(link) {
+/** Returns the target, if this is a link. @param {string} shown */
+function linkOf(shown) {
+	const isMail = /^(?!.*:)[^/]+@/.test(shown);
+	const isBare = !isMail && /^www\./i.test(shown);
 	try {
-		const url = new URL(link);
-		const target = url.protocol === "mailto:" ? url.pathname : url.hostname;
-		return LINK_PROTOCOLS.includes(url.protocol) && target ? url.href : "";
+		const url = new URL((isMail ? "mailto:" : isBare ? "https://" : "") + shown);
+		const { protocol, hostname, pathname, username } = url;
+		const target = protocol === "mailto:" ? pathname : hostname;
+		if (!LINK_PROTOCOLS.includes(protocol) || !target) return undefined;
+		if (isBare && hostname.split(".").length < 3) return undefined;
+		// What stands before an @ in an address is no host, but may look like one.
+		const [, host] = /^(?:\w+:\/\/)?([^/?#:]*)/.exec(shown) ?? [];
+		return { href: url.href, ...((username || isForged(host)) && { host: hostname }) };
 	} catch {
-		return "";
+		return undefined;
 	}
 }
 
@@ -82,6 +106,16 @@ export function lineOf(body, unsupported) {
 	const line = body.slice(0, LINE_CHARACTERS + 1).replace(/\s+/gu, " ").trim();
 	if (line.length <= LINE_CHARACTERS) return line;
 	return `${line.slice(0, LINE_CHARACTERS).toWellFormed?.() ?? line}…`;
+}
+
+/** Returns how much of a text is shown at first, in lines of 60 characters. @param {string} text */
+export function shownLength(text) {
+	let end = 0;
+	for (let line = 0; line < LINES_SHOWN && end < text.length; line += 1) {
+		const [shown] = /^[^\n]{0,60}\n?/u.exec(text.slice(end, end + 130)) ?? [""];
+		end += shown.length;
+	}
+	return end;
 }
 
 /** Returns the character for an id's avatar. @param {string} id */

@@ -8,12 +8,18 @@
  * It does not know the storage.
  */
 
+/** The most messages and mids that wait for a storage that does not answer. */
+export const WAITING_MAX = 65536;
+
 export class Unsaved {
 	#changes = noChanges();
 
 	/** @param {Message} message */
 	addMessage(message) {
-		if (!message.cleared) this.#changes.messages.add(message);
+		const { messages } = this.#changes;
+		if (!message.cleared) messages.add(message);
+		const [oldest] = messages;
+		if (messages.size > WAITING_MAX) messages.delete(oldest);
 	}
 
 	/** @param {Conversation} conversation */
@@ -23,7 +29,9 @@ export class Unsaved {
 
 	/** @param {string} mid */
 	addMid(mid) {
-		this.#changes.mids.push(mid);
+		const { mids } = this.#changes;
+		mids.push(mid);
+		if (mids.length > WAITING_MAX) mids.shift();
 	}
 
 	/** @param {string} peer @param {string} mid */
@@ -39,7 +47,14 @@ export class Unsaved {
 		const { messages, conversations, cleared } = this.#changes;
 		cleared.add(conversation.peer);
 		conversations.delete(conversation);
-		for (const message of conversation.messages) messages.delete(message);
+		for (const message of messages) {
+			if (message.peer === conversation.peer) messages.delete(message);
+		}
+	}
+
+	/** Leaves out a message that is kept already. @param {Message} message */
+	drop(message) {
+		this.#changes.messages.delete(message);
 	}
 
 	/** Leaves arrived messages to the tab that has the id now: the server repeats them there. */
@@ -48,13 +63,24 @@ export class Unsaved {
 		this.#changes = { ...noChanges(), messages: new Set(ours) };
 	}
 
+	get isEmpty() {
+		const { messages, conversations, cleared, acks } = this.#changes;
+		return messages.size + conversations.size + cleared.size + acks.size === 0;
+	}
+
 	/** Takes the changes, if there are any. @param {string} id @returns {Batch | null} */
 	take(id) {
+		if (this.isEmpty) return null;
 		const batch = { id, ...this.#changes };
-		const { messages, conversations, cleared, acks } = batch;
-		if (!(messages.size + conversations.size + cleared.size + acks.size)) return null;
 		this.forget();
 		return batch;
+	}
+
+	/** Takes the acknowledgements only: the other changes go on waiting for the storage. */
+	takeAcks() {
+		const { acks } = this.#changes;
+		this.#changes.acks = new Map();
+		return acks;
 	}
 
 	forget() {

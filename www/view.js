@@ -13,14 +13,24 @@ import { findElements, isShown, make, setText, usesTouch } from "./dom.js";
 import { bindGestures } from "./gestures.js";
 import { List } from "./list.js";
 import { Log } from "./log.js";
+import { normalId } from "./protocol.js";
+import { qrMatrix } from "./qr.js";
+import { doubtsOf } from "./skeleton.js";
+import { standing } from "./state.js";
 import { lineOf } from "./text.js";
 import { reasonText } from "./words.js";
 
 /** The bytes left are shown below this number. */
 const BYTES_LEFT_SHOWN = 1000;
 
+/** The field grows to six lines, and no screen has more characters in them. */
+const COPIED_CHARACTERS = 1500;
+
 /** The most messages that are read out when many come together. */
 const ANNOUNCED_MAX = 5;
+
+/** The calendar is looked at this often: after midnight "Today" is wrong no longer than this. */
+const DAY_MS_CHECKED = 60_000;
 
 export class View {
 	#store;
@@ -33,10 +43,12 @@ export class View {
 	#shownPeer = "";
 	/** The composer is focused once it is there. */
 	#focusComposer = false;
+	#linkOf;
 
 	/** @param {ViewOutside} outside */
 	constructor({ store, words, languages, actions }) {
 		const ui = this.#ui;
+		this.#linkOf = actions.linkOf;
 		const dates = new Dates(words, languages, Date.now);
 		this.#store = store;
 		this.#words = words;
@@ -44,18 +56,34 @@ export class View {
 		this.#log = new Log(ui.log, ui.below, {
 			words,
 			dates,
+			me: () => store.state.id,
 			seen: (message) => store.seen(message),
-			loadEarlier: () => store.loadEarlier(),
+			loadEarlier: (count) => store.loadEarlier(count),
 			retry(message) {
 				store.retry(message);
 				ui.message.focus();
 			},
+			withdraw(message) {
+				store.withdraw(message);
+				ui.message.focus();
+			},
 		});
+		let { today } = dates;
+		// No timer for midnight: the clock may jump, and a computer may sleep.
+		setInterval(() => {
+			if (today === dates.today) return;
+			({ today } = dates);
+			this.render();
+		}, DAY_MS_CHECKED);
 		fillWords(words, words.language);
+		// A notice comes back from a dialog that is closed. The event does not bubble.
+		addEventListener("close", () => this.#placeNotice(), true);
 		bindGestures({
 			ui, store, words, actions,
 			open: (text) => this.#open(text),
-			toEnd: () => this.#log.toEnd(),
+			choose: (peer) => this.#choose(peer),
+			typed: () => this.#renderAlike(),
+			log: this.#log,
 			announce: (text) => this.#announce(text),
 		});
 	}
@@ -64,14 +92,28 @@ export class View {
 	#open(text) {
 		// A refused text stays, to be edited.
 		if (!this.#store.open(text)) return;
-		this.#ui.chatWith.value = "";
-		this.#focusComposer = true;
+		this.#goFromField();
 	}
 
 	/** @param {string} peer */
 	#choose(peer) {
 		this.#store.choose(peer);
+		this.#goFromField();
+	}
+
+	#goFromField() {
+		this.#ui.chatWith.value = "";
 		this.#focusComposer = true;
+	}
+
+	/** Suggests a known id that differs from the typed one by case only. */
+	#renderAlike() {
+		const { alike, alikeText, openKnown, openTyped, chatWith } = this.#ui;
+		const known = this.#store.alike(chatWith.value);
+		alike.hidden = !known;
+		setText(alikeText, known && this.#words.alike(known));
+		setText(openKnown, this.#words.openPeer(known));
+		setText(openTyped, this.#words.openPeer(normalId(chatWith.value)));
 	}
 
 	render() {
@@ -79,40 +121,79 @@ export class View {
 		const { state, current } = this.#store;
 		const ui = this.#ui;
 		const words = this.#words;
-		const conversations = [...state.conversations.values()].reverse();
+		const all = [...state.conversations.values()].reverse();
+		const conversations = all.filter(({ hidden }) => !hidden);
+		ui.newer.hidden = !state.outdated;
 		ui.notice.hidden = !state.alert;
 		setText(ui.alert, state.alert ? reasonText(words, state.alert) : "");
+		this.#placeNotice();
 		setText(ui.me, state.id);
 		setText(ui.status, statusText(words, state), statusLook(state));
 		setText(ui.joinStatus, joinText(words, state));
-		this.#list.render(conversations, current);
-		ui.listEmpty.hidden = conversations.length > 0;
+		const doubts = doubtsOf(conversations, state.id);
+		const doubt = current && doubts.get(current.peer);
+		ui.doubt.hidden = !doubt;
+		setText(ui.doubt, doubt ? reasonText(words, doubt) : "");
+		this.#list.render(conversations, current, doubts);
+		this.#renderInvite(state, conversations.length === 0);
+		this.#renderAlike();
 		this.#renderSettings(state);
 		this.#renderScreen(state);
 		this.#renderConversation(state.connection === "replaced" ? undefined : current);
 		this.#takeFocus(focused);
 	}
 
+	/** Keeps the notice within reach: a dialog makes the page behind it inert. */
+	#placeNotice() {
+		const { notice } = this.#ui;
+		const place = document.querySelector("dialog[open]") ?? document.querySelector("main");
+		if (notice.parentElement !== place) place?.prepend(notice);
+	}
+
+	/** @param {State} state @param {boolean} isEmpty */
+	#renderInvite({ id, invite }, isEmpty) {
+		const { invited, link, code, listEmpty } = this.#ui;
+		invited.hidden = !invite;
+		setText(invited, invite && this.#words.invited(invite));
+		listEmpty.hidden = !isEmpty;
+		const url = this.#linkOf(id);
+		if (!isEmpty || !id || link.textContent === url) return;
+		setText(link, url);
+		// A link below a very long path has no code.
+		try {
+			drawCode(code, url);
+		} catch {
+			code.removeAttribute("d");
+		}
+	}
+
 	/** @param {State} state */
-	#renderSettings({ settings, kept }) {
+	#renderSettings({ settings, kept, notifying }) {
 		const ui = this.#ui;
 		for (const name of /** @type {(keyof Settings)[]} */ (Object.keys(settings))) {
 			ui[name].checked = settings[name];
 		}
 		ui.notifyText.disabled = !settings.notify;
+		const why = this.#words.notifying[notifying];
+		ui.notifyWhy.hidden = !why;
+		setText(ui.notifyWhy, why);
 		setText(ui.keptText, kept ? this.#words.keptHere : this.#words.reasons.unkept({ code: "" }));
 	}
 
 	/** @param {State} state */
-	#renderScreen({ connection, id }) {
+	#renderScreen({ connection, id, ours }) {
 		const ui = this.#ui;
 		const isJoin = connection === "none" || connection === "joining";
 		const isElsewhere = connection === "replaced";
+		ui.cancelJoin.hidden = connection !== "joining";
+		ui.tryAgain.hidden = !(connection === "none" && ours);
 		ui.elsewhere.hidden = !isElsewhere;
+		if (isElsewhere) closeDialogs();
 		setText(ui.elsewhereText, this.#words.elsewhereMore(id));
 		ui.chat.classList.toggle("away", isElsewhere);
 		if (isJoin === this.#joinShown) return;
 		this.#joinShown = isJoin;
+		closeDialogs();
 		ui.joinScreen.hidden = !isJoin;
 		ui.chat.hidden = isJoin;
 		// A refused id stays, to be edited.
@@ -128,16 +209,23 @@ export class View {
 		// Where there is no room for both, the list gives way.
 		ui.chat.classList.toggle("conversing", Boolean(conversation));
 		if (conversation) this.#renderFrame(conversation);
-		this.#log.render(conversation);
+		const { search } = this.#store.state;
+		const isNew = search && ui.searchBar.hidden;
+		ui.searchBar.hidden = !search;
+		if (isNew) ui.searchText.value = "";
+		if (isNew) ui.searchText.focus();
+		setText(ui.matches, search?.text ? this.#words.matches(search.at + 1, search.places.length) : "");
+		this.#log.render(conversation, search?.places[search.at]);
 	}
 
 	/** Shows everything around the messages. @param {Conversation} conversation */
-	#renderFrame({ peer, typing, presence, accepted, blocked, messages, draft }) {
+	#renderFrame(conversation) {
+		const { peer, accepted, blocked, messages, draft } = conversation;
 		const ui = this.#ui;
 		const words = this.#words;
 		setText(ui.peer, peer);
 		setText(ui.aboutPeer, peer);
-		const shown = typing ? "typing" : presence;
+		const shown = standing(conversation);
 		setText(ui.presence, shown && words[shown], shown);
 		setText(ui.strangerText, words.stranger(peer));
 		setText(ui.blockedText, words.blocked(peer));
@@ -147,7 +235,7 @@ export class View {
 		ui.composer.hidden = blocked;
 		// To set even the same text again would move the cursor.
 		if (ui.message.value !== draft) ui.message.value = draft;
-		growComposer(ui.message);
+		ui.grown.dataset.text = draft.slice(0, COPIED_CHARACTERS);
 		const left = draft ? this.#store.bytesLeft() : BYTES_LEFT_SHOWN;
 		setText(ui.counter, counterText(words, left), left < 0 ? "over" : "");
 	}
@@ -155,6 +243,8 @@ export class View {
 	/** Moves the focus on, also if its element went. @param {Element | null} focused until now */
 	#takeFocus(focused) {
 		const { openPeer, conversations } = this.#store.state;
+		// A question about one conversation is not asked over another one.
+		if (openPeer !== this.#shownPeer) closeDialogs();
 		const isLost = focused !== document.body && !isShown(focused);
 		const left = openPeer ? "" : this.#shownPeer;
 		if (isLost && left && conversations.has(left)) this.#list.focus(left);
@@ -165,9 +255,9 @@ export class View {
 
 	/** Focuses where the reader goes on. On a phone a field would bring the keyboard over the log. */
 	#goOn() {
-		const { log, message, unblock, useHere, openSettings, chatWith, ownId } = this.#ui;
+		const { peer, me, message, unblock, useHere, chatWith, ownId } = this.#ui;
 		const choice = usesTouch()
-			? [log, useHere, openSettings, ownId]
+			? [peer, useHere, me, ownId]
 			: [message, unblock, useHere, chatWith, ownId];
 		choice.find(isShown)?.focus();
 	}
@@ -208,11 +298,19 @@ function counterText(words, left) {
 	return left < 0 ? words.bytesOver(-left) : words.bytesLeft(left);
 }
 
-/** Grows the field in browsers that do not do so themselves. @param {HTMLElement} field */
-function growComposer(field) {
-	if (CSS.supports("field-sizing", "content")) return;
-	field.style.height = "auto";
-	field.style.height = `${field.scrollHeight + 2}px`;
+function closeDialogs() {
+	for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+}
+
+/**
+ * Draws a QR code: a unit for each module, and four around them, without which it is not found.
+ * @param {Element} path @param {string} text
+ */
+function drawCode(path, text) {
+	const rows = qrMatrix(text);
+	const squares = rows.map((row, y) => row.map((isDark, x) => (isDark ? `M${x} ${y}h1v1h-1z` : "")));
+	path.setAttribute("d", squares.flat().join(""));
+	path.parentElement?.setAttribute("viewBox", `-4 -4 ${rows.length + 8} ${rows.length + 8}`);
 }
 
 /** @param {Words} words @param {State} state */

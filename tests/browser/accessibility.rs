@@ -22,7 +22,7 @@ fn axe_accepts_the_page_from_joining_to_a_conversation() {
     bob.say(json!({"type": "send", "to": "alice", "body": {"not": "a text"}}));
     drop(bob);
     alice.write("gone already?");
-    alice.wait_for_state("gone already?", &["Failed"]);
+    alice.wait_for_state("gone already?", &["Failed", "Waiting"]);
     alice.assert_accessible();
     alice.resize(320, 568);
     alice.assert_accessible();
@@ -36,6 +36,25 @@ fn axe_accepts_a_request_of_a_stranger() {
         .say(json!({"type": "send", "to": "alice", "body": "do you know me?"}));
     alice.open("bob…");
     alice.find("button", "Accept");
+    alice.assert_accessible();
+}
+
+#[test]
+fn axe_accepts_an_invitation_a_suggestion_and_a_blocked_peer() {
+    let server = Server::start(&[]);
+    let alice = Browser::start(&[]);
+    alice.go(&format!("{}#to=bob", home(server.address)));
+    alice.wait_for_text("paragraph", "bob invites you…");
+    alice.assert_accessible();
+    alice.join_as("alice");
+    alice.enter("textbox", "Chat with", "Bob");
+    alice.find("button", "Open Bob");
+    alice.assert_accessible();
+    alice.click("button", "More…");
+    alice.find("dialog", "bob");
+    alice.assert_accessible();
+    alice.click("button", "Block");
+    alice.find("button", "Unblock");
     alice.assert_accessible();
 }
 

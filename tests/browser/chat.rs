@@ -181,3 +181,28 @@ fn german_reader_gets_a_german_page() {
     reader.wait_until_gone("button", "Join");
     assert!(!reader.has("textbox", "Your ID"));
 }
+
+#[test]
+fn window_without_the_focus_reads_nothing() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(server.address, "alice");
+    let mut bob = Client::join(&server, "bob");
+    alice.chat_with("bob");
+    alice.write("hello");
+    // A window beside it gets the focus, and this one stays in view.
+    let focus = |has: bool| {
+        let script = "
+            const [has] = arguments;
+            document.hasFocus = () => has;
+            dispatchEvent(new Event(has ? 'focus' : 'blur'));
+        ";
+        alice.run(script, json!([has]));
+    };
+    focus(false);
+    bob.say(json!({"type": "send", "to": "alice", "body": "are you there?"}));
+    wait_for("count in the title", || alice.title().starts_with("(1) ").then_some(()));
+    alice.wait_for_message("are you there?");
+    assert!(alice.title().starts_with("(1) "), "the message does not count as read");
+    focus(true);
+    wait_for("end of the count", || (!alice.title().starts_with('(')).then_some(()));
+}

@@ -1,10 +1,10 @@
-//! The page in a real browser: Chromium, driven over WebDriver. One module per topic, one behaviour
-//! per test.
+//! The page in real browsers, driven over WebDriver: the main path in Chromium, Firefox and WebKit,
+//! everything else in Chromium. One module per topic, one behaviour per test.
 //!
 //! **Invariants**
 //! - Each browser has a profile of its own, so it is one person. A second tab is the same person.
-//! - After every test the browser's console holds no error. A failed test leaves a picture of each
-//!   browser.
+//! - After every test the browser's console holds no error, as far as its engine tells. A failed
+//!   test leaves a picture of each browser.
 //! - No test starts more than two browsers, and no more tests run at once than there are cores, so
 //!   memory needs no other limit.
 //!
@@ -12,9 +12,15 @@
 
 mod accessibility;
 mod chat;
+mod day;
+mod dialogs;
+mod engine;
+mod engines;
 #[cfg(feature = "tls")]
 mod https;
+mod invitation;
 mod layout;
+mod log;
 mod page;
 mod strangers;
 #[path = "../it/support.rs"]
@@ -24,3 +30,4 @@ mod tabs;
 mod trouble;
 mod webdriver;
 mod wire;
+mod worker;

@@ -108,7 +108,7 @@ impl Browser {
     pub fn beside(&self, body: &str) -> String {
         let script = "
             let part = found()?.parentElement;
-            const isState = /Sending|Sent|Delivered|Read|Failed/;
+            const isState = /Sending|Waiting|Withdrawn|Sent|Delivered|Read|Failed/;
             while (part && part !== log && !isState.test(part.textContent)) {
               part = part.parentElement;
             }
@@ -159,6 +159,23 @@ impl Browser {
     fn in_log(&self, script: &str, body: &str) -> Value {
         let log: Element = self.find("log", "Messages");
         self.run(&format!("{IN_LOG}{script}"), json!([log.argument(), body]))
+    }
+
+    /// Returns the left, top, right and bottom of an element on the screen, in pixels.
+    #[track_caller]
+    pub fn place_of(&self, role: &str, name: &str) -> [f64; 4] {
+        let script = "
+            const { left, top, right, bottom } = arguments[0].getBoundingClientRect();
+            return [left, top, right, bottom];
+        ";
+        let place = self.run(script, json!([self.find(role, name).argument()]));
+        std::array::from_fn(|side| place[side].as_f64().expect("a number"))
+    }
+
+    #[track_caller]
+    pub fn height_of(&self, role: &str, name: &str) -> f64 {
+        let [_, top, _, bottom] = self.place_of(role, name);
+        bottom - top
     }
 
     /// Asserts that nothing is wider than the screen.

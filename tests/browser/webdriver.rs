@@ -2,8 +2,8 @@
 //!
 //! **Invariants**
 //! - Each browser has a driver and a profile of its own.
-//! - Elements are found as assistive technology finds them: by role and accessible name, in the
-//!   browser's own accessibility tree.
+//! - Elements are found as assistive technology finds them: by role and accessible name, as the
+//!   browser itself computes them.
 //! - An element may still be on its way, so every gesture waits for its element.
 //!
 //! It does not know the meaning of a page.
@@ -12,18 +12,21 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::engine::{Driver, Engine};
 use crate::support::PATIENCE;
 
 // Keys without a character (WebDriver, 17.4.2).
 pub const TAB: &str = "\u{E004}";
 pub const ENTER: &str = "\u{E007}";
+pub const SHIFT: &str = "\u{E008}";
 pub const ESCAPE: &str = "\u{E00C}";
+pub const END: &str = "\u{E010}";
+pub const HOME: &str = "\u{E011}";
 
 /// The name of an element reference in JSON (WebDriver, 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -33,8 +36,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Errors in the console that no page can prevent: a server was out of reach or full, which the
 /// page itself shows, and a header for secure contexts came without one.
-const UNAVOIDABLE: [&str; 4] = [
+const UNAVOIDABLE: [&str; 5] = [
     "WebSocket connection to ",
+    // The script of the service worker, which is asked for once the page is there.
+    "network - An unknown error occurred when fetching the script.",
     "Failed to load resource: net::ERR_",
     "/readyz - Failed to load resource: the server responded with a status of 503",
     "The Cross-Origin-Opener-Policy header has been ignored",
@@ -43,27 +48,39 @@ const UNAVOIDABLE: [&str; 4] = [
 /// A command may take as long as the gesture that it makes, while no core is free.
 const COMMAND_MAX: Duration = PATIENCE.saturating_mul(2);
 
-const ARGUMENTS: [&str; 12] = [
-    "--headless=new",
-    // Root has no sandbox, and these pages come from the test itself.
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-    // Names of other hosts are never looked up.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    // The browser ends when its driver does, however that ends.
-    "--remote-debugging-pipe",
-    "--lang=en-US",
-    "--window-size=1024,768",
+/// The key under which `WITNESS` keeps errors.
+const ERRORS: &str = "test errors";
+
+/// The key of the milliseconds by which the clock of `WITNESS` goes ahead.
+const AHEAD: &str = "test clock";
+
+/// A script to run before the page's own, described where it stands.
+pub const WITNESS: &str = include_str!("witness.js");
+
+/// Elements that may have a role without saying so.
+const NATIVE: [(&str, &str); 5] = [
+    ("button", "button, summary"),
+    ("textbox", "input, textarea"),
+    ("link", "a[href]"),
+    ("dialog", "dialog"),
+    ("navigation", "nav"),
 ];
 
-/// A headless Chromium that runs until it is dropped. Then its console must hold no error.
+/// Returns the elements that fit a selector and that assistive technology gets to see.
+const VISIBLE: &str = "
+    const [within, selector] = arguments;
+    const modal = [...document.querySelectorAll('dialog:modal')].pop();
+    return [...within.querySelectorAll(selector)].filter((element) =>
+      element.checkVisibility({ visibilityProperty: true })
+        && !element.closest('[aria-hidden=true], [inert]')
+        && (!modal || modal.contains(element)));
+";
+
+/// A browser without a window that runs until it is dropped. Then its console must hold no error.
 pub struct Browser {
-    driver: Child,
+    engine: Engine,
+    /// `None` while the browser is being dropped.
+    driver: Option<Driver>,
     port: u16,
     /// The path of every command, empty until there is a session.
     session: String,
@@ -75,27 +92,28 @@ pub struct Browser {
 pub struct Element(String);
 
 impl Browser {
-    /// Starts a browser. These arguments of Chromium win over those of every browser.
+    /// Starts Chromium. These arguments win over those of every browser.
     pub fn start(arguments: &[&str]) -> Browser {
+        Browser::start_with(Engine::Chromium, arguments)
+    }
+
+    /// Starts a browser of this engine.
+    pub fn start_in(engine: Engine) -> Browser {
+        Browser::start_with(engine, &[])
+    }
+
+    fn start_with(engine: Engine, arguments: &[&str]) -> Browser {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let name =
             format!("browser-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver starts: tests/run installs it");
-        let port = port_told(&mut driver);
-        let mut browser = Browser { driver, port, session: String::new(), profile };
-        let own_profile = format!("--user-data-dir={}", browser.profile.display());
-        let arguments = [&ARGUMENTS, arguments, &[&own_profile]].concat();
-        let wanted = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
+        let driver = engine.start_driver(&profile);
+        let (port, session) = (driver.port, String::new());
+        let mut browser = Browser { engine, driver: Some(driver), port, session, profile };
+        let wanted = engine.capabilities(&browser.profile, arguments);
         let session =
             browser.command("POST", "/session", &json!({"capabilities": {"alwaysMatch": wanted}}));
-        let session = session.expect("Chromium starts");
+        let session = session.unwrap_or_else(|error| panic!("{engine:?} does not start: {error}"));
         browser.session = format!("/session/{}", session["sessionId"].as_str().expect("a session"));
         browser
     }
@@ -106,6 +124,14 @@ impl Browser {
 
     pub fn reload(&self) {
         self.must("/refresh", json!({}));
+    }
+
+    pub fn back(&self) {
+        self.must("/back", json!({}));
+    }
+
+    pub fn forward(&self) {
+        self.must("/forward", json!({}));
     }
 
     pub fn title(&self) -> String {
@@ -128,8 +154,13 @@ impl Browser {
         self.must("/window", json!({"handle": tab}));
     }
 
-    /// Plays a screen of this size, which below 640 px is a phone.
+    /// Plays a screen of this size, which below 640 px is a phone. In Firefox and WebKit this is
+    /// the size of the window, which is at least 500 px wide.
     pub fn resize(&self, width: u32, height: u32) {
+        if self.engine != Engine::Chromium {
+            self.must("/window/rect", json!({"width": width, "height": height}));
+            return;
+        }
         let mobile = width < 640;
         let metrics =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
@@ -149,6 +180,12 @@ impl Browser {
         self.devtools("Network.emulateNetworkConditions", conditions);
     }
 
+    /// Turns the clock of a page with `WITNESS` ahead. Its timers go on as before.
+    pub fn turn_clock(&self, ahead: Duration) {
+        let script = "sessionStorage.setItem(arguments[0], arguments[1]);";
+        self.run(script, json!([AHEAD, ahead.as_millis().to_string()]));
+    }
+
     /// Runs a function body in the page. A promise that it returns is waited for.
     pub fn run(&self, script: &str, arguments: Value) -> Value {
         self.must("/execute/sync", json!({"script": script, "args": arguments}))
@@ -157,6 +194,12 @@ impl Browser {
     /// Gives a command of Chromium's own, where WebDriver has none.
     pub fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.must("/goog/cdp/execute", json!({"cmd": command, "params": parameters}))
+    }
+
+    /// Ends the tab's process, as a phone does that is short of memory.
+    pub fn crash_tab(&self) {
+        let crash = json!({"cmd": "Page.crash", "params": {}});
+        assert!(self.post("/goog/cdp/execute", crash).is_err(), "the tab goes on");
     }
 
     /// Returns the elements with this role and name, in the order of the page. In a name, `…`
@@ -169,7 +212,15 @@ impl Browser {
     }
 
     /// Returns the elements with this role and name within another element.
-    pub fn all_in(&self, Element(within): &Element, role: &str, name: &str) -> Vec<Element> {
+    pub fn all_in(&self, within: &Element, role: &str, name: &str) -> Vec<Element> {
+        match self.engine {
+            Engine::Chromium => self.query(within, role, name),
+            Engine::Firefox | Engine::WebKit => self.ask_each(within, role, name),
+        }
+    }
+
+    /// Looks the elements up in Chromium's accessibility tree, by one command.
+    fn query(&self, Element(within): &Element, role: &str, name: &str) -> Vec<Element> {
         // A reference of chromedriver ends in the number by which DevTools call the element, so
         // elements that DevTools find can be named to chromedriver.
         let (page, number) = within.rsplit_once('.').expect("a reference of chromedriver's");
@@ -181,6 +232,26 @@ impl Browser {
             .filter(|node| node["ignored"] == false && fits(&text(&node["name"]["value"]), name))
             .map(|node| Element(format!("{page}.{}", node["backendDOMNodeId"])))
             .collect()
+    }
+
+    /// Asks Firefox or WebKit for role and name of each visible element that may have this role.
+    fn ask_each(&self, within: &Element, role: &str, name: &str) -> Vec<Element> {
+        let native = NATIVE.iter().find(|(native, _)| *native == role).map(|(_, tags)| tags);
+        let selector = format!("{}, [role={role}]", native.unwrap_or(&"[role=none]"));
+        let arguments = json!([within.argument(), selector]);
+        let visible = self.post("/execute/sync", json!({"script": VISIBLE, "args": arguments}));
+        let visible = visible.unwrap_or_default();
+        let elements = visible.as_array().into_iter().flatten().map(element);
+        let fits = |found: &Element| {
+            let (its_role, its_name) = self.role_and_name(found);
+            its_role == role && fits(&its_name, name)
+        };
+        elements.filter(fits).collect()
+    }
+
+    fn role_and_name(&self, Element(id): &Element) -> (String, String) {
+        let told = |what| self.get(&format!("/element/{id}/computed{what}")).unwrap_or_default();
+        (told("role"), told("label"))
     }
 
     /// Returns `true` if an element has this role and name now.
@@ -225,7 +296,7 @@ impl Browser {
         self.act(role, name, "click", &json!({}));
     }
 
-    /// Types at the end of a field.
+    /// Types at the end of a field. Keys such as `SHIFT` are held down until all are typed.
     #[track_caller]
     pub fn enter(&self, role: &str, name: &str, keys: &str) {
         self.act(role, name, "value", &json!({"text": keys}));
@@ -278,13 +349,21 @@ impl Browser {
     pub fn focus(&self) -> (String, String) {
         let active =
             self.command("GET", &self.path("/element/active"), &Value::Null).unwrap_or_default();
-        let Element(id) = element(&active);
-        let told = |what| self.get(&format!("/element/{id}/computed{what}")).unwrap_or_default();
-        (told("role"), told("label"))
+        self.role_and_name(&element(&active))
     }
 
-    /// Returns the new errors in the console, without the unavoidable ones.
+    /// Returns the new errors in the console, without the unavoidable ones. In Firefox and WebKit
+    /// these are the errors in the tab, if its page has `WITNESS`.
     pub fn console_errors(&self) -> Vec<String> {
+        if self.engine != Engine::Chromium {
+            let script = "
+                const errors = JSON.parse(sessionStorage.getItem(arguments[0]) ?? '[]');
+                sessionStorage.removeItem(arguments[0]);
+                return errors;
+            ";
+            let errors = self.post("/execute/sync", json!({"script": script, "args": [ERRORS]}));
+            return errors.unwrap_or_default().as_array().into_iter().flatten().map(text).collect();
+        }
         let entries = self.post("/se/log", json!({"type": "browser"})).unwrap_or_default();
         let entries = entries.as_array().into_iter().flatten();
         let errors =
@@ -351,8 +430,7 @@ impl Drop for Browser {
         }
         let errors = self.console_errors();
         let _ = self.command("DELETE", &self.session, &Value::Null);
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+        drop(self.driver.take());
         // The last of its processes may still write to the folder while it is being removed.
         let start = Instant::now();
         while fs::remove_dir_all(&self.profile).is_err()
@@ -394,15 +472,6 @@ pub fn fits(text: &str, pattern: &str) -> bool {
         rest = behind;
     }
     true
-}
-
-/// Returns the port that a driver reports.
-fn port_told(driver: &mut Child) -> u16 {
-    let lines = BufReader::new(driver.stdout.as_mut().expect("it was piped")).lines();
-    let told = |line: &str| {
-        line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-    };
-    lines.map_while(Result::ok).find_map(|line| told(&line)).expect("a port")
 }
 
 impl Element {

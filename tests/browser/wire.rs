@@ -1,49 +1,142 @@
-//! A wire from a browser to the server that a test can cut. The browser's own means of playing a
-//! lost network leave WebSockets alone.
+//! A wire from a browser to the server that a test can cut, or that swallows bytes without a word.
+//! The browser's own means of playing a lost network leave WebSockets alone.
+//!
+//! **Invariants**
+//! - A flow, once cut or swallowed, stays so: mending the wire helps new connections only.
+//! - Swallowed bytes have left their sender, and neither end is told that the other has ended.
+//!
+//! It knows of HTTP as much as it takes to put a script before the page's own.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Where the page finds a script of the test.
+const SCRIPT_PATH: &str = "/test-script.js";
 
 /// Forwards connections to its address. Its threads end with the test program.
 pub struct Wire {
     pub address: SocketAddr,
-    /// The browser's ends of the connections, or `None` while the wire is cut.
-    whole: Arc<Mutex<Option<Vec<TcpStream>>>>,
+    line: Arc<Line>,
+}
+
+struct Line {
+    server: SocketAddr,
+    /// Runs before the page's own scripts, unless it is empty.
+    script: String,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// Forwards these flows and new ones.
+    Whole(Vec<Flow>),
+    /// Ends new connections.
+    Cut,
+    /// Forwards nothing, and accepts new connections.
+    Silent(Vec<Flow>),
+}
+
+/// One connection through the wire.
+struct Flow {
+    browser: TcpStream,
+    is_swallowed: Arc<AtomicBool>,
 }
 
 impl Wire {
     pub fn to(server: SocketAddr) -> Wire {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let whole = Arc::new(Mutex::new(Some(Vec::new())));
-        let ends = Arc::clone(&whole);
-        std::thread::spawn(move || {
-            for browser in listener.incoming().map_while(io::Result::ok) {
-                // While the wire is cut, or there is no server, new connections are dropped.
-                if let Some(ends) = ends.lock().expect("no thread panicked with it").as_mut()
-                    && let Ok(server) = TcpStream::connect(server)
-                {
-                    ends.push(twin(&browser));
-                    let [from, to] = [twin(&browser), twin(&server)];
-                    std::thread::spawn(move || pass_on(from, to));
-                    std::thread::spawn(move || pass_on(server, browser));
-                }
-            }
-        });
-        Wire { address, whole }
+        Wire::with_script(server, "")
     }
 
+    /// Like `to`. This script runs in each page before the page's own, in every engine.
+    pub fn with_script(server: SocketAddr, script: &str) -> Wire {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let state = Mutex::new(State::Whole(Vec::new()));
+        let line = Arc::new(Line { server, script: script.to_owned(), state });
+        let accepting = Arc::clone(&line);
+        std::thread::spawn(move || {
+            for browser in listener.incoming().map_while(io::Result::ok) {
+                accepting.accept(browser);
+            }
+        });
+        Wire { address, line }
+    }
+
+    /// Ends all connections, and each new one.
     pub fn cut(&self) {
-        for end in
-            self.whole.lock().expect("no thread panicked with it").take().into_iter().flatten()
-        {
-            let _ = end.shutdown(Shutdown::Both);
+        for flow in self.line.state().change(State::Cut) {
+            let _ = flow.browser.shutdown(Shutdown::Both);
         }
     }
 
+    /// Swallows all bytes of all connections, and of each new one. None of them is ended.
+    pub fn swallow(&self) {
+        let mut state = self.line.state();
+        let flows = state.change(State::Cut);
+        flows.iter().for_each(|flow| flow.is_swallowed.store(true, Ordering::Release));
+        *state = State::Silent(flows);
+    }
+
+    /// Forwards new connections. After `swallow` this is a NAT that has forgotten its flows.
     pub fn mend(&self) {
-        *self.whole.lock().expect("no thread panicked with it") = Some(Vec::new());
+        self.line.state().change(State::Whole(Vec::new()));
+    }
+}
+
+impl State {
+    /// Returns the flows until now.
+    fn change(&mut self, next: State) -> Vec<Flow> {
+        match std::mem::replace(self, next) {
+            State::Whole(flows) | State::Silent(flows) => flows,
+            State::Cut => Vec::new(),
+        }
+    }
+}
+
+impl Line {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panicked with it")
+    }
+
+    fn accept(self: &Arc<Self>, mut browser: TcpStream) {
+        let is_swallowed = Arc::default();
+        let flow = Flow { browser: twin(&browser), is_swallowed: Arc::clone(&is_swallowed) };
+        match &mut *self.state() {
+            State::Whole(flows) => {
+                // Without a server, new connections are dropped.
+                let Ok(server) = TcpStream::connect(self.server) else { return };
+                flows.push(flow);
+                let line = Arc::clone(self);
+                std::thread::spawn(move || line.forward(browser, server, is_swallowed));
+            }
+            State::Cut => {}
+            State::Silent(flows) => {
+                flows.push(flow);
+                std::thread::spawn(move || io::copy(&mut browser, &mut io::sink()));
+            }
+        }
+    }
+
+    /// Forwards a connection, and puts the script into the page if it is asked for here.
+    fn forward(&self, browser: TcpStream, mut server: TcpStream, is_swallowed: Arc<AtomicBool>) {
+        if !self.script.is_empty() {
+            let Some((path, head)) = read_request(&browser) else { return };
+            let page = match &*path {
+                SCRIPT_PATH => Some(answer("text/javascript", &self.script)),
+                _ if server.write_all(head.as_bytes()).is_err() => return,
+                "/" => Some(with_script(&server)),
+                _ => None,
+            };
+            if let Some(page) = page {
+                let _ = twin(&browser).write_all(&page);
+                let _ = browser.shutdown(Shutdown::Both);
+                return;
+            }
+        }
+        let (from, to, twin_flag) = (twin(&browser), twin(&server), Arc::clone(&is_swallowed));
+        std::thread::spawn(move || pass_on(from, to, &twin_flag));
+        pass_on(server, browser, &is_swallowed);
     }
 }
 
@@ -51,9 +144,62 @@ fn twin(stream: &TcpStream) -> TcpStream {
     stream.try_clone().expect("a free descriptor")
 }
 
-fn pass_on(mut from: TcpStream, mut to: TcpStream) {
-    let _ = io::copy(&mut from, &mut to);
-    // Either end ends the other.
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
+fn pass_on(mut from: TcpStream, mut to: TcpStream, is_swallowed: &AtomicBool) {
+    let mut bytes = [0; 16 << 10];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if !is_swallowed.load(Ordering::Acquire) && to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    // Either end ends the other. The thread of the other direction keeps a swallowed one open.
+    if !is_swallowed.load(Ordering::Acquire) {
+        let _ = from.shutdown(Shutdown::Both);
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
+
+/// Reads the head of a request. Returns its path, and the head as it is passed on: asking for the
+/// whole answer as plain text, and for the end of the connection behind it.
+fn read_request(mut browser: &TcpStream) -> Option<(String, String)> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        browser.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let path = head.split(' ').nth(1)?.to_owned();
+    let is_upgrade = head.to_lowercase().contains("\r\nupgrade:");
+    let is_kept = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default().to_lowercase();
+        is_upgrade || !["connection", "accept-encoding", "if-none-match"].contains(&&*name)
+    };
+    let mut lines: Vec<&str> = head.trim_end().split("\r\n").filter(is_kept).collect();
+    lines.extend((!is_upgrade).then_some("Connection: close"));
+    Some((path, lines.join("\r\n") + "\r\n\r\n"))
+}
+
+/// Reads the answer with the page to its end, and returns it with the script before all others.
+fn with_script(server: &TcpStream) -> Vec<u8> {
+    let mut server = BufReader::new(server);
+    let (mut head, mut page) = (String::new(), String::new());
+    while !head.ends_with("\r\n\r\n") {
+        let mut line = String::new();
+        match server.read_line(&mut line) {
+            Ok(1..) if line.to_lowercase().starts_with("content-length:") => {}
+            Ok(1..) => head += &line,
+            _ => return Vec::new(),
+        }
+    }
+    let _ = server.read_to_string(&mut page);
+    let script = format!("<head><script src=\"{SCRIPT_PATH}\"></script>");
+    let page = page.replacen("<head>", &script, 1);
+    let length = format!("\r\nContent-Length: {}\r\n\r\n", page.len());
+    (head.trim_end().to_owned() + &length + &page).into_bytes()
+}
+
+fn answer(kind: &str, text: &str) -> Vec<u8> {
+    let length = text.len();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
+    (head + "Cache-Control: no-store\r\nConnection: close\r\n\r\n" + text).into_bytes()
 }

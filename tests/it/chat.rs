@@ -30,7 +30,7 @@ fn join_is_answered_with_the_limits_of_the_server() {
     let server = Server::start(&["--max-message", "1000"]);
     let mut client = Client::connect(&server);
     client.say_text("{\"type\":\"join\",\"id\":\"संजय\",\"key\":\"0123456789abcdef\"}");
-    let expected = json!({"type": "joined", "id": "संजय", "resumed": false, "held": 0, "max_message": 1000, "hold": 600});
+    let expected = json!({"type": "joined", "id": "संजय", "resumed": false, "held": 0, "max_message": 1000, "hold": 604_800});
     assert_eq!(client.hear(), expected);
 }
 

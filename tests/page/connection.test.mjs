@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 import {
-  JOINED, RESUMED, NOTHING_KEPT, freshStore, joinedStore, writeTo, message, online, saidOf,
+  JOINED, RESUMED, NOTHING_KEPT, freshStore, joinedStore, writeTo, message, online, saidOf, sent,
 } from "./played_store.mjs";
 
 const { QUIET_MS } = await load("identity.js");
@@ -120,4 +120,33 @@ test("probe is answered, and is said only once joined", () => {
   assert.deepEqual(store.said(), [{ type: "watch", ids: ["alice"] }]);
   store.received([online("alice")]);
   assert.equal(store.state.conversations.size, 0);
+});
+
+test("nobody is present for an id that is taken up again", () => {
+  const store = joinedStore({ kept: null });
+  store.open("bob");
+  store.received([online("bob")]);
+  store.resume("alice");
+  assert.equal(store.current.presence, "");
+});
+
+test("answer is awaited for a join, a message and a probe", () => {
+  const store = freshStore();
+  store.join("alice");
+  store.opened();
+  assert.equal(store.awaitsAnswer, true);
+  store.received([JOINED]);
+  assert.equal(store.awaitsAnswer, false);
+  writeTo(store, "bob", "hello");
+  assert.equal(store.awaitsAnswer, true);
+  store.received([sent("ref 1", "1")]);
+  assert.equal(store.awaitsAnswer, false);
+  for (const end of [() => store.received([online("alice")]), () => store.closed(1006)]) {
+    store.probe();
+    store.received([online("bob")]);
+    assert.equal(store.awaitsAnswer, true);
+    end();
+    store.received([RESUMED]);
+    assert.equal(store.awaitsAnswer, false);
+  }
 });

@@ -5,9 +5,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
-import { JOINED, joinedStore, writeTo, message, states, saidOf } from "./played_store.mjs";
+import {
+  JOINED, joinedStore, writeTo, message, offline, online, sent, signal, states, saidOf,
+} from "./played_store.mjs";
 
 const { CONVERSATIONS_MAX, MESSAGES_MAX } = await load("conversations.js");
+const { standing } = await load("state.js");
 
 test("stranger's message starts a conversation, but opens none", () => {
   const store = joinedStore();
@@ -115,6 +118,74 @@ test("impossible peer is refused, and never watched", () => {
   assert.deepEqual(store.state.alert, { code: "bad_id", to: "not an id" });
   assert.equal(store.state.conversations.size, 0);
   assert.deepEqual(store.said(), []);
+});
+
+test("typed id is alike to a known one that differs by case only", () => {
+  const store = joinedStore();
+  for (const peer of ["bob", "Zo\u00eb"]) store.open(peer);
+  assert.equal(store.alike(" Bob "), "bob");
+  assert.equal(store.alike("ZOE\u0308"), "Zo\u00eb");
+  for (const typed of ["bob", "bobby", "", "not an id"]) assert.equal(store.alike(typed), "", typed);
+  store.open("Bob");
+  assert.equal(store.alike("Bob"), "");
+});
+
+test("deleted conversation is no longer kept, listed or watched", () => {
+  const store = joinedStore({ keeps: false });
+  writeTo(store, "bob", "hello");
+  store.takeUnsaved();
+  store.said();
+  store.remove();
+  assert.equal(store.current, undefined);
+  assert.equal(store.state.conversations.size, 0);
+  assert.deepEqual(store.said(), [{ type: "unwatch", ids: ["bob"] }]);
+  const { cleared, conversations, messages } = store.takeUnsaved();
+  assert.deepEqual([[...cleared], conversations.size, messages.size], [["bob"], 0, 0]);
+  store.remove();
+});
+
+test("deleted conversation of a blocked peer is hidden until opened", () => {
+  const store = joinedStore({ keeps: false });
+  writeTo(store, "bob", "hello");
+  store.draft("half a thou");
+  store.block(true);
+  store.said();
+  store.remove();
+  const bob = store.state.conversations.get("bob");
+  assert.deepEqual([bob.hidden, bob.blocked, bob.draft, bob.messages], [true, true, "", []]);
+  assert.equal(store.takeUnsaved().conversations.has(bob), true);
+  assert.deepEqual(store.said(), []);
+  store.open("bob");
+  assert.deepEqual([bob.hidden, bob.blocked], [false, true]);
+});
+
+test("message taken before a block shows a deleted conversation again", () => {
+  const store = joinedStore();
+  store.open("bob");
+  store.block(true);
+  store.remove();
+  store.received([message("bob", "sent before")]);
+  assert.equal(store.state.conversations.get("bob").hidden, false);
+});
+
+test("peer without any sign of its existence stands as nobody", () => {
+  const store = joinedStore();
+  const stands = () => standing(store.current);
+  writeTo(store, "bob", "anybody?");
+  const [{ ref }] = saidOf(store, "send");
+  assert.equal(stands(), "");
+  store.received([online("bob", false)]);
+  assert.equal(stands(), "nobody");
+  store.received([offline(ref, "bob")]);
+  assert.equal(stands(), "nobody");
+  store.draft("and now?");
+  store.write();
+  store.received([sent(saidOf(store, "send")[0].ref, "mid")]);
+  assert.equal(stands(), "away", "the server holds the message for bob");
+  store.received([online("bob"), signal("bob", { typing: true })]);
+  assert.equal(stands(), "typing");
+  store.block(true);
+  assert.equal(stands(), "isBlocked");
 });
 
 test("oldest messages of a conversation are forgotten", () => {

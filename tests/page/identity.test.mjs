@@ -68,6 +68,52 @@ for (const code of ["id_taken", "bad_id", "bad_key"]) {
   });
 }
 
+test("id that was ours and is refused can be tried again", () => {
+  for (const earlier of ["in this visit", "in an earlier visit"]) {
+    const store = earlier === "in this visit" ? joinedStore() : freshStore();
+    if (earlier === "in this visit") store.closed(1006);
+    else store.resume("alice");
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      store.opened();
+      store.received([{ type: "error", code: "id_taken", text: "no" }]);
+      const { connection, id, ours, alert } = store.state;
+      assert.deepEqual([connection, id, ours, alert.code], ["none", "alice", true, "id_lost"], earlier);
+      store.join("alice");
+      assert.equal(store.wanted, true);
+    }
+    store.received([JOINED]);
+    assert.equal(store.state.connection, "joined");
+  }
+});
+
+test("id of another is not ours, also after our own", () => {
+  const store = joinedStore();
+  store.leave();
+  for (const id of ["alice", "carol"]) {
+    store.join(id);
+    store.received([{ type: "error", code: "id_taken", text: "no" }]);
+    assert.deepEqual([store.state.ours, store.state.alert.code], [false, "id_taken"]);
+  }
+});
+
+test("reader who waits for the server hears so and can give up", () => {
+  const store = freshStore();
+  store.join("alice");
+  assert.equal(store.state.outage, "");
+  store.closed(1006);
+  assert.deepEqual([store.state.connection, store.state.outage], ["joining", "unreachable"]);
+  store.setOutage("full");
+  store.closed(1006);
+  assert.equal(store.state.outage, "full");
+  store.cancelJoin();
+  const { connection, id, outage } = store.state;
+  assert.deepEqual([connection, id, outage, store.wanted], ["none", "alice", "", false]);
+  store.join("alice2");
+  store.received([JOINED]);
+  store.cancelJoin();
+  assert.equal(store.state.connection, "joined");
+});
+
 test("refused id finds its conversations again, another does not", () => {
   const store = joinedStore();
   store.open("bob");
@@ -79,6 +125,32 @@ test("refused id finds its conversations again, another does not", () => {
   store.received([{ type: "error", code: "id_taken", text: "no" }]);
   store.join("carol");
   assert.equal(store.state.conversations.size, 0);
+});
+
+test("inviter is known until its conversation is opened", () => {
+  const store = freshStore();
+  store.invited(" bo\u0308b ");
+  assert.equal(store.state.invite, "b\u00f6b");
+  store.join("alice");
+  store.received([{ type: "error", code: "id_taken", text: "no" }]);
+  assert.equal(store.state.invite, "b\u00f6b");
+  store.join("carol");
+  store.received([JOINED]);
+  store.open("b\u00f6b");
+  assert.equal(store.state.invite, "");
+  store.invited("<b>no id</b>");
+  assert.equal(store.state.invite, "");
+});
+
+test("settings go with an id that is given up, and no other way", () => {
+  const store = joinedStore();
+  for (const name of ["sound", "read"]) store.changeSetting(name, name === "sound");
+  store.leave();
+  assert.deepEqual([store.state.settings.sound, store.state.settings.read], [true, false]);
+  store.join("alice");
+  store.received([JOINED]);
+  store.giveUp();
+  assert.deepEqual([store.state.settings.sound, store.state.settings.read], [false, true]);
 });
 
 test("id that is given up leaves nothing behind", () => {

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 import {
-  JOINED, RESUMED, joinedStore, message, reconnect, states, saidOf,
+  JOINED, RESUMED, joinedStore, writeTo, message, reconnect, sent, delivered, states, saidOf,
 } from "./played_store.mjs";
 
 const { KNOWN_MAX } = await load("store.js");
@@ -81,3 +81,31 @@ for (const max_message of [512, 4096, 65536]) {
     assert.deepEqual(lines.flatMap((line) => line.mids ?? []), mids);
   });
 }
+
+test("note to ourselves is shown once, whatever comes first", () => {
+  const arrival = message("alice", "note", "1");
+  for (const lines of [[sent("ref 1", "1"), arrival], [arrival, sent("ref 1", "1")]]) {
+    const store = joinedStore();
+    writeTo(store, "alice", "note");
+    store.received(lines);
+    assert.deepEqual(saidOf(store, "ack"), [{ type: "ack", to: "alice", mids: ["1"] }]);
+    store.received([delivered("alice", "1"), arrival]);
+    assert.deepEqual(states(store), [["note", "delivered"]]);
+    assert.deepEqual([store.current.unread, store.outside.arrived], [0, []]);
+  }
+});
+
+test("note of a visit that was not kept is shown", () => {
+  const store = joinedStore();
+  store.received([message("alice", "note", "1")]);
+  store.open("alice");
+  assert.deepEqual(states(store), [["note", "received"]]);
+});
+
+test("we do not tell ourselves that we type or read", () => {
+  const store = joinedStore();
+  store.received([message("alice", "note", "1")]);
+  writeTo(store, "alice", "another");
+  store.seen(store.current.messages[0]);
+  assert.deepEqual(saidOf(store, "signal"), []);
+});

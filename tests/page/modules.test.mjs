@@ -8,7 +8,8 @@ import { test } from "node:test";
 
 const www = new URL("../../www/", import.meta.url);
 const read = (file) => readFileSync(new URL(file, www), "utf8");
-const modules = readdirSync(www).filter((file) => file.endsWith(".js"));
+// The service worker is no part of the page.
+const modules = readdirSync(www).filter((file) => file.endsWith(".js") && file !== "sw.js");
 const matches = (text, pattern) => [...text.matchAll(pattern)].map(([, name]) => name);
 
 test("every module but the first is preloaded once", () => {
@@ -37,6 +38,7 @@ test("every element with an id has its type in types.js", () => {
   const typesByTag = {
     link: "HTMLLinkElement", input: "HTMLInputElement", textarea: "HTMLTextAreaElement",
     form: "HTMLFormElement", dialog: "HTMLDialogElement", button: "HTMLButtonElement",
+    path: "SVGPathElement",
   };
   const there = {};
   for (const [, tag, id] of read("index.html").matchAll(/<(\w+)[^>]* id="(\w+)"/g)) {

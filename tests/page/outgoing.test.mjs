@@ -139,7 +139,7 @@ test("fate that comes before its answer is applied", () => {
   store.received([sent("ref 1", "11"), sent("ref 2", "22"), sent("ref 3", "33")]);
   assert.deepEqual(states(store), [["3", "sent"]], "bob cannot tell of what went to carol");
   store.open("bob");
-  assert.deepEqual(states(store), [["1", "delivered"], ["2", "failed"]]);
+  assert.deepEqual(states(store), [["1", "delivered"], ["2", "waiting"]]);
 });
 
 test("fates of unknown mids wait for unanswered messages only", () => {
@@ -168,19 +168,201 @@ test("only its recipient can tell the fate of a message", () => {
   assert.deepEqual(states(store), [["hi", "received"], ["hello", "sent"]]);
 });
 
-test("expired message has failed, and goes again as a new one", () => {
+/** Returns a store whose messages to bob have expired. Bob is away. */
+function expiredMessages(...texts) {
   const store = joinedStore();
-  writeTo(store, "bob", "hello");
-  store.received([sent("ref 1", "1"), expired("bob", "1")]);
-  const [failed] = store.current.messages;
-  assert.deepEqual(
-    [failed.state, failed.reason.code, failed.reason.to],
-    ["failed", "expired", "bob"],
-  );
-  store.retry(failed);
+  for (const text of texts) writeTo(store, "bob", text);
+  store.received(texts.map((_, index) => sent(`ref ${index + 1}`, String(index + 1))));
+  store.received([online("bob", false), expired("bob", ...texts.map((_, index) => `${index + 1}`))]);
+  store.said();
+  return store;
+}
+
+test("expired messages wait, and go once, in order, with their peer", () => {
+  const store = expiredMessages("1", "2");
+  assert.deepEqual(states(store), [["1", "waiting"], ["2", "waiting"]]);
+  writeTo(store, "bob", "3");
+  assert.deepEqual(states(store)[2], ["3", "waiting"]);
+  assert.deepEqual(saidOf(store, "send"), []);
+  store.received([online("bob")]);
+  const sends = saidOf(store, "send");
+  assert.deepEqual(sends.map(({ body }) => body), ["1", "2", "3"]);
+  assert.ok(!sends.some(({ ref }) => ["ref 1", "ref 2"].includes(ref)), "a ref is never used twice");
+  store.received(sends.map(({ ref }, index) => sent(ref, `again ${index}`)));
+  store.received([expired("bob", "1"), online("bob", false), online("bob")]);
+  assert.deepEqual(states(store), [["1", "sent"], ["2", "sent"], ["3", "sent"]]);
+  assert.deepEqual(saidOf(store, "send"), []);
+});
+
+test("message that expires again waits again", () => {
+  const store = expiredMessages("1");
+  store.received([online("bob")]);
+  const [{ ref }] = saidOf(store, "send");
+  store.received([sent(ref, "2"), online("bob", false), expired("bob", "2")]);
+  assert.deepEqual(states(store), [["1", "waiting"]]);
+  store.received([online("bob")]);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["1"]);
+});
+
+test("message whose peer was back before it expired goes at once", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  store.received([sent("ref 1", "1")]);
+  reconnect(store, RESUMED, online("bob"), expired("bob", "1"));
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["1"]);
+  const { ref } = store.current.messages[0];
+  store.received([offline(ref, "bob")]);
+  assert.deepEqual(states(store), [["1", "waiting"]]);
+  assert.deepEqual(saidOf(store, "send"), [], "not again until bob is back");
+});
+
+test("message that expired before its answer came goes at once", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  reconnect(store, RESUMED, online("bob"), expired("bob", "1"), sent("ref 1", "1"));
   assert.deepEqual(saidOf(store, "send").map(({ ref }) => ref), ["ref 1", "ref 2"]);
-  store.received([sent("ref 2", "2"), expired("bob", "1")]);
-  assert.equal(failed.state, "sent");
+});
+
+test("waiting messages are tried after each join", () => {
+  const store = expiredMessages("1", "2");
+  for (const answer of [RESUMED, JOINED]) {
+    reconnect(store, answer);
+    const sends = saidOf(store, "send");
+    assert.deepEqual(sends.map(({ body }) => body), ["1", "2"]);
+    assert.deepEqual(states(store), [["1", "waiting"], ["2", "waiting"]]);
+    store.received(sends.map(({ ref }) => offline(ref, "bob")));
+    store.pass(RETURN_GRACE_MS);
+    assert.deepEqual(states(store), [["1", "waiting"], ["2", "waiting"]]);
+  }
+});
+
+test("withdrawn message does not go, and can be sent after all", () => {
+  const store = expiredMessages("1", "2");
+  const [first] = store.current.messages;
+  store.withdraw(first);
+  store.received([online("bob")]);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["2"]);
+  assert.deepEqual(states(store), [["1", "withdrawn"], ["2", "waiting"]]);
+  store.withdraw(store.current.messages[1]);
+  assert.deepEqual(states(store)[1], ["2", "waiting"], "it is on its way");
+  store.retry(first);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["1"]);
+});
+
+test("waiting message is kept as one, and goes after a reload", () => {
+  const store = expiredMessages("1");
+  const [waiting] = store.takeUnsaved()?.messages ?? store.outside.kept.messages;
+  const kept = {
+    conversations: [{ peer: "bob", last: waiting.place, tail: [{ ...waiting }] }],
+    open: [{ ...waiting }],
+    mids: [],
+  };
+  const later = freshStore({ kept });
+  later.resume("alice");
+  later.opened();
+  later.received([JOINED, online("bob")]);
+  const sends = saidOf(later, "send");
+  assert.deepEqual(sends.map(({ body }) => body), ["1"]);
+  later.choose("bob");
+  later.received([sent(sends[0].ref, "9")]);
+  assert.deepEqual(states(later), [["1", "sent"]]);
+});
+
+test("sent message of a cleared conversation does not go again", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  store.received([sent("ref 1", "1")]);
+  store.clear();
+  store.received([online("bob", false), expired("bob", "1"), online("bob")]);
+  assert.deepEqual(saidOf(store, "send").map(({ ref }) => ref), ["ref 1"]);
+});
+
+test("block withdraws messages that wait for the peer", () => {
+  const store = expiredMessages("1", "2");
+  store.block(true);
+  assert.deepEqual(states(store), [["1", "withdrawn"], ["2", "withdrawn"]]);
+  store.received([online("bob")]);
+  assert.deepEqual(saidOf(store, "send"), []);
+});
+
+test("messages wait in the order in which they were written", () => {
+  const store = joinedStore();
+  writeTo(store, "bob", "1");
+  store.received([sent("ref 1", "1")]);
+  writeTo(store, "bob", "2");
+  store.received([online("bob", false), expired("bob", "1")]);
+  writeTo(store, "bob", "3");
+  store.received([offline("ref 2", "bob")]);
+  store.said();
+  store.received([online("bob")]);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["1", "2", "3"]);
+});
+
+test("message behind others that go again can be withdrawn", () => {
+  const texts = Array.from({ length: SENDS_MAX + 2 }, (_, index) => String(index + 1));
+  const store = joinedStore();
+  store.received([message("bob", "hi")]);
+  reconnect(store, JOINED);
+  for (const text of texts) {
+    writeTo(store, "bob", text);
+    store.received([offline(store.current.messages.at(-1).ref, "bob")]);
+  }
+  store.said();
+  store.received([online("bob")]);
+  store.withdraw(store.current.messages.at(-2));
+  const sends = saidOf(store, "send");
+  store.received(sends.map(({ ref }, index) => sent(ref, `mid ${index}`)));
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), [texts.at(-1)]);
+});
+
+test("peer that has read a message was here before", () => {
+  const tail = [{ peer: "bob", place: 9, mine: true, body: "0", state: "failed", ref: "r" }];
+  const kept = { conversations: [{ peer: "bob", last: 9, readTo: 5, tail }], open: [], mids: [] };
+  const store = joinedStore({ kept });
+  reconnect(store, JOINED);
+  writeTo(store, "bob", "1");
+  store.received([offline(store.current.messages.at(-1).ref, "bob")]);
+  assert.equal(states(store).at(-1)[1], "waiting");
+});
+
+test("forgetful server for one id is not that of the next", () => {
+  const open = [
+    { peer: "bob", place: 1, mine: true, body: "1", state: "sent", ref: "r", mid: "m", said: true },
+  ];
+  const kept = { conversations: [{ peer: "bob", last: 1, tail: open }], open, mids: [] };
+  const store = joinedStore({ kept });
+  store.leave();
+  open[0].state = "sent";
+  store.join("carol");
+  store.received([RESUMED]);
+  store.choose("bob");
+  assert.deepEqual(states(store), [["1", "sent"]]);
+});
+
+test("expired message of a cleared conversation does not go", () => {
+  const store = expiredMessages("1");
+  store.clear();
+  store.received([online("bob")]);
+  assert.deepEqual(saidOf(store, "send"), []);
+});
+
+test("message to a known peer waits after a restart only", () => {
+  for (const earlier of [
+    (store) => store.received([message("bob", "hi")]),
+    (store) => {
+      writeTo(store, "bob", "hi");
+      store.received([sent("ref 1", "1"), delivered("bob", "1")]);
+    },
+  ]) {
+    const store = joinedStore();
+    earlier(store);
+    for (const state of ["failed", "waiting"]) {
+      writeTo(store, "bob", "hello");
+      store.received([offline(store.current.messages.at(-1).ref, "bob")]);
+      assert.equal(states(store).at(-1)[1], state);
+      reconnect(store, JOINED);
+    }
+  }
 });
 
 test("repeated fates and answers change nothing", () => {
@@ -191,9 +373,9 @@ test("repeated fates and answers change nothing", () => {
     sent("ref 1", "1"), sent("ref 2", "2"), delivered("bob", "1"), expired("bob", "2"),
   ]);
   store.received([delivered("bob", "2"), expired("bob", "1"), sent("ref 1", "1")]);
-  assert.deepEqual(states(store), [["1", "delivered"], ["2", "failed"]]);
+  assert.deepEqual(states(store), [["1", "delivered"], ["2", "waiting"]]);
   reconnect(store, RESUMED, delivered("bob", "1"), expired("bob", "2"));
-  assert.deepEqual(states(store), [["1", "delivered"], ["2", "failed"]]);
+  assert.deepEqual(states(store), [["1", "delivered"], ["2", "waiting"]]);
 });
 
 test("forgetful server makes undelivered messages doubtful", () => {
@@ -298,6 +480,15 @@ test("messages to a peer that does not return fail", () => {
   );
   store.received([online("bob")]);
   assert.deepEqual(saidOf(store, "send"), []);
+});
+
+test("messages to a known peer that does not return wait", () => {
+  const store = refusedAfterRestart();
+  store.received([message("bob", "from an earlier day")]);
+  store.pass(RETURN_GRACE_MS);
+  assert.deepEqual(states(store).slice(0, 2), [["1", "waiting"], ["2", "waiting"]]);
+  store.received([online("bob")]);
+  assert.deepEqual(saidOf(store, "send").map(({ body }) => body), ["1", "2"]);
 });
 
 test("parked messages stay in order over another loss", () => {

@@ -18,17 +18,18 @@ export const NOTHING_KEPT = { conversations: [], open: [], mids: [] };
  * Returns a store before its first gesture.
  *
  * `kept` is the storage's answer about any id. With `keeps`, changes are kept right after the text
- * that led to them; otherwise the test does that. Other options replace functions of the outside.
+ * that led to them; otherwise the test does that. Without `restores` the test answers for the storage.
+ * Other options replace functions of the outside.
  */
-export function freshStore({ kept = NOTHING_KEPT, keeps = true, ...more } = {}) {
+export function freshStore({ kept = NOTHING_KEPT, keeps = true, restores = true, ...more } = {}) {
   const outside = {
     said: [], loads: [], arrived: [], timers: [], now: 1_000_000, notices: 0, refs: 0,
   };
-  return new PlayedStore(outside, kept, keeps, more);
+  return new PlayedStore(outside, { kept, keeps, restores }, more);
 }
 
 class PlayedStore extends Store {
-  constructor(outside, kept, keeps, more) {
+  constructor(outside, storage, more) {
     super({
       keyOf: (id) => `key of ${id}`,
       say: (line) => outside.said.push(line),
@@ -43,17 +44,18 @@ class PlayedStore extends Store {
       later: (call, ms) => outside.timers.push({ call, at: outside.now + ms }),
       ...more,
     });
-    Object.assign(this, { outside, kept, keeps });
+    Object.assign(this, { outside, ...storage });
   }
 
   join(id) {
+    this.outside.prepared = null;
     super.join(id);
-    if (this.outside.prepared) this.restored(this.state.id, this.kept);
+    if (this.restores && this.outside.prepared) this.restored(this.state.id, this.kept);
   }
 
   resume(id, take) {
     super.resume(id, take);
-    this.restored(this.state.id, this.kept);
+    if (this.restores) this.restored(this.state.id, this.kept);
   }
 
   received(lines) {

@@ -7,8 +7,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const { Delay, Socket, parseLines, socketUrl, ANSWER_MS_MAX, DELAY_MS_FIRST, DELAY_MS_MAX } =
-  await load("socket.js");
+const {
+  Delay, Socket, parseLines, socketUrl, ANSWER_MS_FIRST, ANSWER_MS_MAX, DELAY_MS_FIRST,
+  DELAY_MS_MAX, SILENCE_MS_MAX,
+} = await load("socket.js");
 
 /** Returns a clock that goes only when the test says so. */
 function pretendClock(random) {
@@ -23,6 +25,8 @@ function pretendClock(random) {
     clearTimer: (timer) => timers.delete(timer),
     /** The times of all timers, in ms. */
     waits: () => [...timers.values()].map(({ ms }) => ms),
+    /** The names of all timers: a timer that is set anew has another one. */
+    timers: () => [...timers.keys()],
     /** Lets all timers end. */
     ring() {
       for (const [timer, { call }] of [...timers]) {
@@ -33,11 +37,15 @@ function pretendClock(random) {
   };
 }
 
-/** Returns a started socket, the WebSockets that it made, and its calls of the outside. */
+/**
+ * Returns a started socket, the WebSockets that it made, and its calls of the outside. The test
+ * counts the lines that the server has not answered, in `unanswered`.
+ */
 function startedSocket(closed = () => {}) {
   const clock = pretendClock(0.5);
   const told = [];
   const made = [];
+  const server = { unanswered: 0 };
   const socket = new Socket({
     connect() {
       const webSocket = { sent: [] };
@@ -54,10 +62,27 @@ function startedSocket(closed = () => {}) {
       told.push(wasOpen ? code : `${code}, never open`);
       closed(code);
     },
-    probe: () => told.push("probe"),
+    awaitsAnswer: () => server.unanswered > 0,
+    probe() {
+      told.push("probe");
+      server.unanswered += 1;
+      socket.say({ type: "watch", ids: ["alice"] });
+    },
   });
   socket.start();
-  return { socket, clock, told, made };
+  return { socket, clock, told, made, server };
+}
+
+/** Has the server answer all lines. */
+function answer({ made, server }) {
+  server.unanswered = 0;
+  made.at(-1).onmessage({ data: "{}" });
+}
+
+/** Says a line that the server has to answer. */
+function ask({ socket, server }) {
+  server.unanswered += 1;
+  socket.say({ type: "send", to: "bob", body: "1", ref: "1" });
 }
 
 test("delays double up to a bound, and start anew after a reset", () => {
@@ -191,28 +216,97 @@ test("attempt that was due soon is put off without a network", () => {
 
 test("attempt without an answer is given up and repeated at once", () => {
   const { clock, told, made } = startedSocket();
-  assert.deepEqual(clock.waits(), [ANSWER_MS_MAX]);
+  assert.deepEqual(clock.waits(), [ANSWER_MS_FIRST]);
   clock.ring();
   assert.deepEqual(told, ["1006, never open"]);
   assert.equal(made.length, 2);
 });
 
-test("woken connection is probed, and any answer proves it alive", () => {
-  const { socket, clock, told, made } = startedSocket();
+test("line swallowed by the network costs the connection", () => {
+  const played = startedSocket();
+  const { socket, clock, told, made } = played;
   made[0].onopen();
-  assert.deepEqual(clock.waits(), []);
-  socket.wake();
-  socket.wake();
-  assert.deepEqual(clock.waits(), [ANSWER_MS_MAX]);
-  made[0].onmessage({ data: "{}" });
-  assert.deepEqual(clock.waits(), []);
-  assert.deepEqual(told, ["opened", "probe", "probe", [{}]]);
+  ask(played);
+  assert.deepEqual(clock.waits(), [ANSWER_MS_FIRST]);
+  for (let more = 0; more < 3; more += 1) {
+    const [deadline] = clock.timers();
+    ask(played);
+    socket.wake();
+    assert.deepEqual(clock.timers(), [deadline], "what is said later gives no more time");
+  }
+  clock.ring();
+  assert.deepEqual(told, ["opened", 1006]);
+  assert.equal(made[0].onmessage, null);
+  assert.equal(made.length, 2);
 });
 
-test("woken connection without an answer is replaced at once", () => {
+test("join without an answer costs the connection", () => {
+  const { clock, told, made, server } = startedSocket();
+  server.unanswered = 1;
+  made[0].onopen();
+  assert.deepEqual(clock.waits(), [ANSWER_MS_FIRST]);
+  clock.ring();
+  assert.deepEqual(told, ["opened", 1006]);
+});
+
+test("text of the server gives later answers their time anew", () => {
+  const played = startedSocket();
+  const { clock, made, server } = played;
+  made[0].onopen();
+  ask(played);
+  const [deadline] = clock.timers();
+  made[0].onmessage({ data: "{}" });
+  assert.notDeepEqual(clock.timers(), [deadline]);
+  assert.deepEqual(clock.waits(), [ANSWER_MS_FIRST]);
+  server.unanswered = 0;
+  made[0].onmessage({ data: "{}" });
+  assert.deepEqual(clock.waits(), [SILENCE_MS_MAX]);
+});
+
+test("time for an answer doubles until all answers have come", () => {
+  const played = startedSocket();
+  const { clock, made } = played;
+  const swallow = () => {
+    made.at(-1).onopen();
+    ask(played);
+    // A text that leaves a line unanswered is no reason to hurry.
+    made.at(-1).onmessage({ data: "{}" });
+    const [ms] = clock.waits();
+    clock.ring();
+    return ms;
+  };
+  assert.deepEqual(
+    Array.from({ length: 6 }, swallow),
+    [ANSWER_MS_FIRST, 10_000, 20_000, 40_000, ANSWER_MS_MAX, ANSWER_MS_MAX],
+  );
+  assert.deepEqual(clock.waits(), [DELAY_MS_MAX], "an attempt gets no more");
+  made.at(-1).onopen();
+  answer(played);
+  assert.equal(swallow(), ANSWER_MS_FIRST);
+});
+
+test("silent connection is probed, and any answer proves it alive", () => {
+  const played = startedSocket();
+  const { socket, clock, told, made } = played;
+  made[0].onopen();
+  assert.deepEqual(clock.waits(), [SILENCE_MS_MAX]);
+  socket.say({ type: "ack", to: "bob", mids: [] });
+  assert.deepEqual(clock.waits(), [SILENCE_MS_MAX], "this line has no answer");
+  clock.ring();
+  assert.deepEqual(clock.waits(), [ANSWER_MS_FIRST]);
+  answer(played);
+  assert.deepEqual(clock.waits(), [SILENCE_MS_MAX]);
+  assert.deepEqual(told, ["opened", "probe", [{}]]);
+});
+
+test("woken connection is probed once, from the first look", () => {
   const { socket, clock, told, made } = startedSocket();
   made[0].onopen();
   socket.wake();
+  const [deadline] = clock.timers();
+  for (let look = 0; look < 5; look += 1) socket.wake();
+  assert.deepEqual(clock.timers(), [deadline]);
+  assert.deepEqual(clock.waits(), [ANSWER_MS_FIRST]);
   clock.ring();
   assert.deepEqual(told, ["opened", "probe", 1006]);
   assert.equal(made.length, 2);
@@ -223,7 +317,7 @@ test("wake ends a delay", () => {
   made[0].onclose({ code: 1006 });
   socket.wake();
   assert.equal(made.length, 2);
-  assert.deepEqual(clock.waits(), [ANSWER_MS_MAX]);
+  assert.deepEqual(clock.waits(), [ANSWER_MS_FIRST]);
   socket.stop();
   assert.deepEqual(clock.waits(), []);
 });

@@ -15,7 +15,7 @@
 
 /**
  * Why there is no connection, as far as it is known.
- * @typedef {"" | "restarting" | "full" | "busy"} Outage
+ * @typedef {"" | "restarting" | "full" | "busy" | "unreachable"} Outage
  */
 
 // ---- Messages
@@ -46,10 +46,12 @@
 
 /**
  * - "sending": the server has not answered, or does not have the message yet.
+ * - "waiting": the message has not arrived, and goes again when its peer is back.
  * - "sent": the server has the message, and will tell its fate.
- * - "delivered", "failed": the two fates.
+ * - "delivered", "failed", "withdrawn": the fates.
  * - "doubtful": the message was sent, and the server has forgotten its fate.
- * @typedef {"sending" | "sent" | "delivered" | "failed" | "doubtful"} OutgoingState
+ * @typedef {"sending" | "waiting" | "sent" | "delivered" | "failed" | "doubtful"
+ *   | "withdrawn"} OutgoingState
  */
 
 /**
@@ -99,6 +101,7 @@
  * @property {string} draft
  * @property {boolean} accepted the peer is not a stranger
  * @property {boolean} blocked
+ * @property {boolean} hidden the reader deleted the conversation, and its peer stays blocked
  */
 
 /** @typedef {Record<"read" | "typing" | "notify" | "notifyText" | "sound", boolean>} Settings */
@@ -108,6 +111,7 @@
  * @typedef {object} IdentityState
  * @property {Connection} connection
  * @property {string} id stays after a refusal, so that the reader can edit it
+ * @property {boolean} ours the id was ours, even if the server refuses it now
  * @property {boolean} ready the storage was asked about the id, so a connection may be made
  * @property {Outage} outage
  * @property {boolean} quiet the connection was lost a moment ago, and is still shown as there
@@ -121,25 +125,42 @@
  */
 
 /**
+ * The fields that only `Search` writes.
+ * @typedef {object} SearchState
+ * @property {{ peer: string, text: string, places: number[], at: number, messages: number } | null
+ *   } search the places of the messages that hold the text, the shown one of them, and the number
+ *   of messages that were searched; `null` while no search is open
+ */
+
+/**
  * The fields that only `Store` writes.
  * @typedef {object} StoreState
  * @property {boolean} kept the browser keeps messages
+ * @property {string} invite the peer whose invite link was opened, until there is an id to answer
+ * @property {boolean} outdated the server has a newer page
+ * @property {"" | "asked" | NotificationPermission} notifying the browser's permission to notify,
+ *   once the reader has asked for it
  * @property {Reason | null} alert a notice that waits for the reader's attention
  * @property {boolean} online the browser reports a network
- * @property {boolean} visible a person can see the page: otherwise no message counts as read
+ * @property {boolean} visible a person looks at the page, which is in view and has the focus:
+ *   otherwise no message counts as read
  * @property {Settings} settings
  */
 
-/** @typedef {IdentityState & ConversationsState & StoreState} State */
+/** @typedef {IdentityState & ConversationsState & SearchState & StoreState} State */
+
+/** @typedef {SearchState & Readonly<ConversationsState>} StateOfSearch */
 
 /**
  * The state as `Identity` is given it.
- * @typedef {IdentityState & Readonly<ConversationsState & StoreState>} StateOfIdentity
+ * @typedef {IdentityState & Readonly<ConversationsState & SearchState & StoreState>
+ *   } StateOfIdentity
  */
 
 /**
  * The state as `Conversations` is given it.
- * @typedef {ConversationsState & Readonly<IdentityState & StoreState>} StateOfConversations
+ * @typedef {ConversationsState & Readonly<IdentityState & SearchState & StoreState>
+ *   } StateOfConversations
  */
 
 /** @typedef {import("../../www/store.js").Store} Store */
@@ -175,7 +196,8 @@
 
 /** @typedef {Pick<PartOutside, "later" | "changed">} IdentityOutside */
 /**
- * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved">} OutgoingOutside
+ * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved"> & {
+ *   isOnline: (peer: string) => boolean, isExpected: (peer: string) => boolean }} OutgoingOutside
  */
 
 // ---- Lines, as the protocol has them
@@ -225,7 +247,7 @@
 /**
  * The kept fields of a conversation. The others belong to one connection, or to one visit.
  * @typedef {Pick<Conversation, "peer" | "last" | "unread" | "seen" | "readTo" | "draft" |
- *   "accepted" | "blocked">} KeptConversation
+ *   "accepted" | "blocked" | "hidden">} KeptConversation
  */
 
 /**
@@ -255,7 +277,17 @@
  * @property {() => void} opened
  * @property {(lines: ServerLine[]) => void} received is given all lines of one text
  * @property {(code: number, wasOpen: boolean) => void} closed is given the close code
+ * @property {() => boolean} awaitsAnswer returns true if the server has to answer a line
  * @property {() => void} probe says a line that the server answers
+ */
+
+/**
+ * @typedef {object} TabOutside
+ * @property {LockManager} [locks]
+ * @property {(name: string) => Pick<BroadcastChannel, "onmessage" | "postMessage" | "close">
+ *   } openChannel to the other tabs
+ * @property {() => void} lost is called when another tab has taken the id
+ * @property {Clock} clock
  */
 
 // ---- The view
@@ -264,12 +296,17 @@
  * A text without parameters.
  * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear"
  *   | "close" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "delete"
- *   | "dismiss" | "draft" | "elsewhere" | "forget" | "join" | "keptHere" | "language" | "message"
- *   | "messages" | "more" | "newHere" | "noConversation" | "noConversations" | "notify"
- *   | "notifyText" | "offline" | "online" | "open" | "own" | "request" | "retry" | "send"
- *   | "settings" | "share" | "sound" | "tagline" | "tellRead" | "tellTyping" | "today" | "typing"
- *   | "unblock" | "unsupported" | "useHere" | "yesterday" | "you" | "yourId"} PlainWord
+ *   | "dismiss" | "draft" | "elsewhere" | "forget" | "isBlocked" | "join" | "keptHere"
+ *   | "keptWhere" | "language" | "linkCode" | "message" | "messages" | "more" | "newHere"
+ *   | "noConversation" | "noConversations" | "nobody" | "notify" | "notifyText" | "offline"
+ *   | "online" | "open" | "own" | "remove" | "request" | "retry" | "send" | "settings"
+ *   | "share" | "showAll" | "showLess" | "sound" | "tagline" | "tellRead" | "tellTyping"
+ *   | "today" | "tryAgain" | "typing" | "unblock" | "unsupported" | "useHere" | "withdraw"
+ *   | "yesterday" | "you" | "yourId"} PlainWord
  */
+
+/** @typedef {"earlierMatch" | "endSearch" | "laterMatch" | "newer" | "notAll" | "reload"
+ *   | "search" | "toEnd"} LogWord */
 
 /**
  * A text with a number.
@@ -278,15 +315,18 @@
 
 /**
  * A text with an id.
- * @typedef {"blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "newMessageFrom"
- *   | "stranger"} IdWord
+ * @typedef {"alike" | "blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "invited"
+ *   | "leadsTo" | "newMessageFrom" | "openPeer" | "removeAsk" | "staysBlocked" | "stranger"} IdWord
  */
 
 /**
  * The texts of one language.
- * @typedef {Record<PlainWord, string> & Record<CountWord, (count: number) => string>
+ * @typedef {Record<PlainWord | LogWord, string> & Record<CountWord, (count: number) => string>
  *   & Record<IdWord, (id: string) => string> & {
  *   announce: (peer: string, text: string) => string,
+ *   waits: (peer: string, since: string) => string,
+ *   matches: (at: number, count: number) => string,
+ *   notifying: Record<State["notifying"], string>,
  *   states: Record<Message["state"] | "read", string>,
  *   reconnecting: Record<Outage, string>,
  *   reasons: Record<string, (reason: Reason) => string>,
@@ -298,17 +338,22 @@
 /**
  * The elements of index.html by their ids. A test holds this against the file.
  * @typedef {Record<"icon", HTMLLinkElement>
- *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "sound" | "typing",
- *     HTMLInputElement>
+ *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "searchText" | "sound"
+ *     | "typing", HTMLInputElement>
  *   & Record<"message", HTMLTextAreaElement>
- *   & Record<"composer" | "joinForm" | "openForm", HTMLFormElement>
+ *   & Record<"code", SVGPathElement>
+ *   & Record<"composer" | "joinForm" | "openForm" | "searchBar", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
- *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "clear" | "copyLink"
- *     | "dismiss" | "forget" | "more" | "openSettings" | "share" | "unblock" | "useAnother"
- *     | "useAnotherHere" | "useHere", HTMLButtonElement>
- *   & Record<"aboutPeer" | "alert" | "announcer" | "blocked" | "blockedText" | "chat"
- *     | "conversation" | "counter" | "elsewhere" | "elsewhereText" | "joinScreen" | "joinStatus"
- *     | "keptText" | "list" | "listEmpty" | "log" | "me" | "noneOpen" | "notice" | "peer"
+ *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "cancelJoin" | "clear"
+ *     | "copyLink" | "dismiss" | "earlierMatch" | "endSearch" | "forget" | "invite"
+ *     | "laterMatch" | "more" | "openKnown" | "openSettings" | "openTyped" | "reload" | "remove"
+ *     | "search" | "share" | "tryAgain" | "unblock" | "useAnother" | "useAnotherHere"
+ *     | "useHere", HTMLButtonElement>
+ *   & Record<"aboutPeer" | "alert" | "alike" | "alikeText" | "announcer" | "blocked"
+ *     | "blockedText" | "chat" | "conversation" | "counter" | "doubt" | "elsewhere"
+ *     | "elsewhereText" | "grown" | "invited" | "joinScreen" | "joinStatus" | "keptText"
+ *     | "link" | "list" | "listEmpty" | "log" | "matches" | "me" | "newer" | "noneOpen"
+ *     | "notice" | "notifyWhy" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
  *     HTMLElement>} Elements
  */
@@ -318,6 +363,7 @@
  * @typedef {object} Actions
  * @property {() => void} useHere
  * @property {() => void} forget
+ * @property {(id: string) => string} linkOf returns the invite link of an id
  * @property {() => Promise<void>} [copyLink]
  * @property {() => void} [share]
  * @property {(on: boolean) => void} [notify]
@@ -339,7 +385,9 @@
  * @property {Words} words
  * @property {Actions} actions
  * @property {(text: string) => void} open opens a conversation
- * @property {() => void} toEnd scrolls the log
+ * @property {(peer: string) => void} choose opens one of the list
+ * @property {() => void} typed is told of each change of a typed id
+ * @property {import("../../www/log.js").Log} log
  * @property {(text: string) => void} announce reads a text out
  */
 
@@ -354,7 +402,41 @@
  * @typedef {object} LogOutside
  * @property {Words} words
  * @property {Dates} dates
+ * @property {() => string} me returns our id
  * @property {(message: OutgoingMessage) => void} retry
+ * @property {(message: OutgoingMessage) => void} withdraw
  * @property {(message: Message) => void} seen the messages up to this one have been in view
- * @property {() => void} loadEarlier
+ * @property {(count?: number) => void} loadEarlier
+ */
+
+// ---- The service worker: the part of its types that is not known beside the DOM's
+
+/**
+ * @typedef {Event & { waitUntil: (work: Promise<unknown>) => void }} WorkerEvent
+ */
+
+/**
+ * @typedef {object} WorkerEvents
+ * @property {WorkerEvent} install
+ * @property {WorkerEvent} activate
+ * @property {WorkerEvent & { data: string }} message
+ * @property {WorkerEvent & { notification: Notification }} notificationclick
+ * @property {WorkerEvent & { request: Request, clientId: string, resultingClientId: string,
+ *   respondWith: (response: Promise<Response>) => void }} fetch
+ */
+
+/** @typedef {{ url: string, postMessage: (data: unknown) => void, focus: () => Promise<unknown> }} OpenPage */
+
+/**
+ * @typedef {object} WorkerScope
+ * @property {<Name extends keyof WorkerEvents>(name: Name,
+ *   hear: (event: WorkerEvents[Name]) => void) => void} addEventListener
+ * @property {() => void} skipWaiting
+ * @property {{ claim: () => Promise<void>, openWindow: (url: string) => Promise<unknown>,
+ *   matchAll: (wanted: object) => Promise<OpenPage[]> }} clients
+ */
+
+/**
+ * @typedef {{ createPolicy: (name: string, rules: { createScriptURL: (url: string) => string })
+ *   => { createScriptURL: (url: string) => string } }} TrustedTypes
  */

@@ -26,14 +26,20 @@ use crate::net::files::read_regular;
 /// no form sent to a server, and (Trusted Types) no string turned into HTML.
 pub const SECURITY_FIELDS: &str = concat!(
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; ",
-    "connect-src 'self'; img-src 'self' data:; manifest-src 'self'; base-uri 'none'; ",
-    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n",
+    "connect-src 'self'; img-src 'self' data:; manifest-src 'self'; worker-src 'self'; ",
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ",
+    "require-trusted-types-for 'script'\r\n",
     "X-Content-Type-Options: nosniff\r\n",
     "Referrer-Policy: no-referrer\r\n",
     "Cross-Origin-Resource-Policy: same-origin\r\n",
     "Cross-Origin-Opener-Policy: same-origin\r\n",
 );
 
+/// The name under which the page's version is served, which is no file: a page compares it with its
+/// own, and the service worker keeps the files of one version together.
+pub const VERSION: &str = "version";
+
+const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
@@ -55,7 +61,7 @@ macro_rules! asset {
 }
 
 /// Every file of `www/`; a test compares this table with the folder.
-pub static FILES: [Asset; 34] = [
+pub static FILES: [Asset; 40] = [
     asset!("index.html", HTML),
     asset!("style.css", CSS),
     asset!("chat.css", CSS),
@@ -66,6 +72,7 @@ pub static FILES: [Asset; 34] = [
     asset!("identity.js", JAVASCRIPT),
     asset!("outgoing.js", JAVASCRIPT),
     asset!("unsaved.js", JAVASCRIPT),
+    asset!("search.js", JAVASCRIPT),
     asset!("signals.js", JAVASCRIPT),
     asset!("bounded.js", JAVASCRIPT),
     asset!("protocol.js", JAVASCRIPT),
@@ -73,6 +80,7 @@ pub static FILES: [Asset; 34] = [
     asset!("history.js", JAVASCRIPT),
     asset!("saving.js", JAVASCRIPT),
     asset!("remembered.js", JAVASCRIPT),
+    asset!("scope.js", JAVASCRIPT),
     asset!("tab.js", JAVASCRIPT),
     asset!("back.js", JAVASCRIPT),
     asset!("view.js", JAVASCRIPT),
@@ -81,8 +89,12 @@ pub static FILES: [Asset; 34] = [
     asset!("log.js", JAVASCRIPT),
     asset!("row.js", JAVASCRIPT),
     asset!("dom.js", JAVASCRIPT),
+    asset!("qr.js", JAVASCRIPT),
     asset!("dates.js", JAVASCRIPT),
     asset!("text.js", JAVASCRIPT),
+    asset!("skeleton.js", JAVASCRIPT),
+    asset!("sw.js", JAVASCRIPT),
+    asset!("version.js", JAVASCRIPT),
     asset!("words.js", JAVASCRIPT),
     asset!("attention.js", JAVASCRIPT),
     asset!("manifest.webmanifest", MANIFEST),
@@ -185,6 +197,9 @@ impl Files {
     /// # Errors
     /// If the file is in the folder but cannot be read. Built-in files never fail.
     pub fn find(&self, name: &str, accepted: Coding) -> io::Result<Option<File>> {
+        if name == VERSION {
+            return self.version().map(Some);
+        }
         let Some(asset) = FILES.iter().find(|asset| asset.name == name) else {
             return Ok(None);
         };
@@ -196,6 +211,23 @@ impl Files {
                 Err(error) => Err(error),
             },
         }
+    }
+
+    /// Returns the version of the page: a digest of the tags of all files. Those are the tags
+    /// of the compressed files, so nothing is decompressed.
+    fn version(&self) -> io::Result<File> {
+        let mut tags = String::new();
+        for asset in &FILES {
+            tags += &self.find(asset.name, Coding::Gzip)?.map_or(String::new(), |file| file.etag);
+        }
+        let version = etag(tags.as_bytes());
+        Ok(File {
+            media_type: TEXT,
+            bytes: version.trim_matches('"').as_bytes().to_vec().into(),
+            etag: version,
+            coding: Coding::Identity,
+            has_gzip: false,
+        })
     }
 }
 
@@ -348,7 +380,9 @@ mod tests {
             assert_eq!(gzip.coding == Coding::Gzip, gzip.etag != plain.etag, "{}", asset.name);
             assert_eq!((plain.has_gzip, gzip.has_gzip), (asset.is_gzip(), asset.is_gzip()));
             assert!(gzip.bytes.len() <= there.len(), "{} grew", asset.name);
-            page_bytes += if asset.is_gzip() { gzip.bytes.len() } else { 0 };
+            // The service worker comes once the page is there.
+            let is_page = asset.is_gzip() && asset.name != "sw.js";
+            page_bytes += if is_page { gzip.bytes.len() } else { 0 };
         }
         assert!(page_bytes < PAGE_BYTES_MAX, "{page_bytes} bytes");
     }
@@ -388,6 +422,20 @@ mod tests {
         fs::write(folder.0.join("elsewhere"), "x").unwrap();
         std::os::unix::fs::symlink("elsewhere", folder.0.join("view.js")).unwrap();
         assert_eq!(&*files.find("view.js", Coding::Gzip).unwrap().unwrap().bytes, b"x");
+    }
+
+    #[test]
+    fn version_changes_with_any_file() {
+        let folder = Folder::new("version");
+        let files = Files::Folder(folder.0.clone());
+        let version = || files.find(VERSION, Coding::Gzip).unwrap().unwrap().bytes;
+        let mut seen = vec![version()];
+        for (name, text) in [("main.js", "one"), ("main.js", "two"), ("icon.svg", "two")] {
+            fs::write(folder.0.join(name), text).unwrap();
+            seen.push(version());
+            assert_eq!(seen.iter().filter(|earlier| **earlier == version()).count(), 1);
+        }
+        assert_eq!(Files::BuiltIn.find(VERSION, Coding::Gzip).unwrap().unwrap().bytes.len(), 16);
     }
 
     #[test]

@@ -1,0 +1,33 @@
+/** A clock that goes only when the test says so. */
+
+export class PlayedClock {
+  now = 0;
+  #timers = new Map();
+  #last = 0;
+
+  setTimer = (call, ms) => {
+    this.#timers.set(++this.#last, { call, at: this.now + ms });
+    return this.#last;
+  };
+
+  clearTimer = (timer) => void this.#timers.delete(timer);
+
+  /** Lets time pass, and calls all that is due, each at its time, with what follows from it. */
+  async pass(ms) {
+    const end = this.now + ms;
+    for (;;) {
+      await settled();
+      const due = [...this.#timers].sort(([, a], [, b]) => a.at - b.at)[0];
+      if (!due || due[1].at > end) break;
+      this.#timers.delete(due[0]);
+      this.now = due[1].at;
+      due[1].call();
+    }
+    this.now = end;
+  }
+}
+
+/** Resolves once all that needs no clock has happened: more turns than any chain of the tests. */
+export async function settled() {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
