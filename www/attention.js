@@ -57,7 +57,8 @@ export class Attention {
 		const showsText = settings.notifyText && conversations.get(peer)?.accepted;
 		const text = showsText ? lineOf(body, this.#words.unsupported) : "";
 		// With its tag a notification replaces the last one of the same peer.
-		const options = { body: text, tag: `sotto ${id} ${peer}`, icon: "icon-192.png", data: { id, peer } };
+		const tag = `sotto ${id} ${peer}`;
+		const options = { body: text, tag, icon: "icon-192.png", data: { id, peer } };
 		const title = this.#words.newMessageFrom(peer);
 		const { ready } = navigator.serviceWorker;
 		// The permission may have been taken back.

@@ -72,7 +72,8 @@ function started(files) {
     return (await answer)?.text();
   };
   const kept = () => [...outside.caches.all].map(([name, all]) => [name, all.size]);
-  return { told, ask, kept, files, caches: outside.caches, late: () => timers.splice(0).forEach((call) => call()) };
+  const late = () => timers.splice(0).forEach((call) => call());
+  return { told, ask, kept, files, caches: outside.caches, late };
 }
 
 const page = (version) => ({

@@ -425,7 +425,10 @@
  *   respondWith: (response: Promise<Response>) => void }} fetch
  */
 
-/** @typedef {{ url: string, postMessage: (data: unknown) => void, focus: () => Promise<unknown> }} OpenPage */
+/**
+ * @typedef {{ url: string, postMessage: (data: unknown) => void, focus: () => Promise<unknown> }}
+ *   OpenPage
+ */
 
 /**
  * @typedef {object} WorkerScope
