@@ -59,11 +59,25 @@ export class Attention {
 		// With its tag a notification replaces the last one of the same peer.
 		const tag = `sotto ${id} ${peer}`;
 		const options = { body: text, tag, icon: "icon-192.png", data: { id, peer } };
-		const title = this.#words.newMessageFrom(peer);
-		const { ready } = navigator.serviceWorker;
 		// The permission may have been taken back.
-		ready.then((worker) => worker.showNotification(title, options))
+		this.#show(this.#words.newMessageFrom(peer), options)
 			.catch(() => this.#store.setNotifying(Notification.permission));
+	}
+
+	/**
+	 * Phones show notifications of a service worker only. A browser that refuses the worker, for a
+	 * certificate or a cookie, can show them without.
+	 * @param {string} title @param {NotificationOptions & { data: { peer: string } }} options
+	 */
+	async #show(title, options) {
+		const worker = await navigator.serviceWorker.getRegistration().catch(() => undefined);
+		if (worker?.active) return worker.showNotification(title, options);
+		const notification = new Notification(title, options);
+		notification.onclick = () => {
+			window.focus();
+			this.#store.choose(options.data.peer);
+			notification.close();
+		};
 	}
 
 	#play() {

@@ -80,7 +80,10 @@ export class SavePump {
 
 	/** Keeps the changes of the store, if there are any. */
 	save() {
-		if (!this.#store.state.kept) this.#acknowledge();
+		const { id, kept } = this.#store.state;
+		// What is kept of an id that was left is read again when it comes back.
+		if (id !== this.#loadedId) this.#loadedId = "";
+		if (!kept) this.#acknowledge();
 		if (!this.#batch) this.#saving = this.#saveAll();
 		return this.#saving;
 	}

@@ -95,7 +95,10 @@ async function fresh(name) {
 	return response;
 }
 
-/** Leads to the conversation of a notification. @param {{ id: string, peer: string }} conversation */
+/**
+ * Leads to the conversation of a notification.
+ * @param {{ id: string, peer: string }} conversation
+ */
 async function show(conversation) {
 	const all = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
 	const open = all.filter(({ url }) => new URL(".", url).href === FOLDER.href);
