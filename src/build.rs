@@ -83,14 +83,17 @@ fn nfc_tables() -> String {
     let mut text = String::new();
     push_ranges(&mut text, "NEVER", never);
     push_ranges(&mut text, "CLASSES", classes.filter(|(_, class)| *class > 0));
-    let mut pairs: Vec<(char, char)> =
-        ('\0'..=char::MAX).filter(|char| !is_hangul(*char)).filter_map(pair).collect();
+    let mut pairs: Vec<(u32, u32)> = ('\0'..=char::MAX)
+        .filter(|char| !is_hangul(*char))
+        .filter_map(pair)
+        .map(|(first, second)| (first.into(), second.into()))
+        .collect();
     pairs.sort_unstable();
-    text.push_str("const PAIRS: &[(char, char)] = &[");
-    for (first, second) in pairs {
-        write!(text, "({first:?},{second:?}),").expect("a string takes all");
-    }
-    text + "];\n"
+    let (short, long): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|(first, second)| *first.max(second) <= u16::MAX.into());
+    writeln!(text, "const PAIRS: &[(u16, u16)] = &{short:?};").expect("a string takes all");
+    writeln!(text, "const LONG_PAIRS: &[(u32, u32)] = &{long:?};").expect("a string takes all");
+    text
 }
 
 /// Returns the two characters that are written as this one in form C, if there are such.
@@ -103,16 +106,24 @@ fn pair(char: char) -> Option<(char, char)> {
     (compose(pair.0, pair.1) == Some(char)).then_some(pair)
 }
 
-/// Appends a table of ranges, each with the value that its characters have in common.
+/// Appends a table of ranges, each with the value that its characters have in common: a range is
+/// one number, with the first character from bit 11 on, how many follow it in bits 8 to 10, and the
+/// value in bits 0 to 7.
 fn push_ranges(text: &mut String, name: &str, values: impl Iterator<Item = (char, u8)>) {
-    let mut ranges: Vec<(char, char, u8)> = Vec::new();
+    let mut ranges: Vec<(u32, u32, u8)> = Vec::new();
     for (char, value) in values {
         match ranges.last_mut() {
-            Some((_, last, known)) if *known == value && *last as u32 + 1 == char as u32 => {
-                *last = char;
+            Some((first, more, known))
+                if *known == value && *more < 7 && *first + *more + 1 == char as u32 =>
+            {
+                *more += 1;
             }
-            _ => ranges.push((char, char, value)),
+            _ => ranges.push((char as u32, 0, value)),
         }
     }
-    writeln!(text, "const {name}: &[(char, char, u8)] = &{ranges:?};").expect("a string takes all");
+    let packed: Vec<u32> = ranges
+        .into_iter()
+        .map(|(first, more, value)| first << 11 | more << 8 | u32::from(value))
+        .collect();
+    writeln!(text, "const {name}: &[u32] = &{packed:?};").expect("a string takes all");
 }

@@ -12,7 +12,8 @@
 //! It does not know ids.
 
 // NEVER: characters that form C writes otherwise. CLASSES: marks, with their combining class.
-// PAIRS: characters that are composed, the first and the second one.
+// PAIRS: characters that are composed, the first and the second one; LONG_PAIRS: pairs beyond 16
+// bits. Packed, because they are a hundredth of the program.
 include!(concat!(env!("OUT_DIR"), "/nfc.rs"));
 
 /// Returns `true` if a text is in form C.
@@ -37,10 +38,12 @@ pub fn is_nfc(text: &str) -> bool {
     })
 }
 
-/// Looks a character up in a table of ranges.
-fn find(table: &[(char, char, u8)], char: char) -> Option<u8> {
-    let at = table.partition_point(|(_, last, _)| *last < char);
-    table.get(at).filter(|(first, ..)| *first <= char).map(|(.., value)| *value)
+/// Looks a character up in a table of ranges, as the build script packs them.
+fn find(table: &[u32], char: char) -> Option<u8> {
+    let behind = table.partition_point(|range| range >> 11 <= char as u32);
+    let range = *table.get(behind.checked_sub(1)?)?;
+    let (first, more) = (range >> 11, range >> 8 & 7);
+    (char as u32 - first <= more).then_some(range as u8)
 }
 
 /// Returns `true` if two characters are written as one in form C.
@@ -54,7 +57,10 @@ fn is_pair(first: char, second: char) -> bool {
         }
         _ => {}
     }
-    PAIRS.binary_search(&(first, second)).is_ok()
+    match (u16::try_from(first), u16::try_from(second)) {
+        (Ok(first), Ok(second)) => PAIRS.binary_search(&(first, second)).is_ok(),
+        _ => LONG_PAIRS.binary_search(&(first.into(), second.into())).is_ok(),
+    }
 }
 
 #[cfg(test)]
