@@ -70,8 +70,9 @@ export class Attention {
 	 * @param {string} title @param {NotificationOptions & { data: { peer: string } }} options
 	 */
 	async #show(title, options) {
-		const worker = await navigator.serviceWorker.getRegistration().catch(() => undefined);
-		if (worker?.active) return worker.showNotification(title, options);
+		const { serviceWorker } = navigator;
+		const worker = await serviceWorker.getRegistration().catch(() => undefined);
+		if (worker) return (await serviceWorker.ready).showNotification(title, options);
 		const notification = new Notification(title, options);
 		notification.onclick = () => {
 			window.focus();

@@ -142,11 +142,12 @@ fn notification_is_shown_and_leads_to_its_conversation() {
     bob.say(json!({"type": "send", "to": "alice", "body": "hello"}));
     wait_for("notification", || {
         let shown = alice.run("return globalThis.shown;", json!([]));
-        (shown == json!(["New message from bob", "", "bob"])).then_some(())
+        let conversation = json!({"id": "alice", "peer": "bob"});
+        (shown == json!(["New message from bob", "", conversation])).then_some(())
     });
     // The click on it, as the service worker tells of it.
     let click = "
-        const event = new MessageEvent('message', { data: 'bob' });
+        const event = new MessageEvent('message', { data: { id: 'alice', peer: 'bob' } });
         navigator.serviceWorker.dispatchEvent(event);
     ";
     alice.run(click, json!([]));
