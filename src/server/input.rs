@@ -71,13 +71,16 @@ impl<S: Stream> Server<S> {
         input: &mut Input<'_>,
         now: Now,
     ) -> Option<Text<'static>> {
-        let mut incoming = text.map(Incoming::Text);
-        loop {
-            if incoming.is_none() {
-                let connection = &mut self.slots.get_mut(token)?.connection;
-                incoming = connection.next(input, now, &mut self.shared);
+        if let Some(mut text) = text {
+            self.hear(token, &mut text, input, now);
+            if !text.is_empty() {
+                return Some(text);
             }
-            match incoming.take()? {
+        }
+        while let Some(Slot { connection, .. }) = self.slots.get_mut(token)
+            && let Some(incoming) = connection.next(input, now, &mut self.shared)
+        {
+            match incoming {
                 Incoming::Open(client) => self.open(token, client),
                 Incoming::Text(mut text) => {
                     self.hear(token, &mut text, input, now);
@@ -92,6 +95,7 @@ impl<S: Stream> Server<S> {
                 Incoming::Closed => self.answer_before_close(token),
             }
         }
+        None
     }
 
     /// Adds a client to the hub. `client` is its address, if a proxy has told it.

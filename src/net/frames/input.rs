@@ -66,50 +66,57 @@ impl<'b> Input<'b> {
 /// A text message, or the rest of one: still in the read buffer, or assembled from several frames
 /// or reads.
 #[derive(Clone)]
-pub struct Text<'b> {
-    bytes: TextBytes<'b>,
-    /// Bytes at the beginning that are used.
-    used: usize,
-}
+pub struct Text<'b>(TextBytes<'b>);
 
 #[derive(Clone)]
 enum TextBytes<'b> {
     /// In the read buffer.
     InPlace(&'b str),
-    /// In a buffer of its own: the message came in several reads or frames.
-    Assembled(Utf8Bytes),
+    /// In a buffer of its own: the message came in several reads or frames. In a box, because a
+    /// text is moved several times on its way, and most are in the read buffer.
+    Assembled(Box<Assembled>),
+}
+
+#[derive(Clone)]
+struct Assembled {
+    text: Utf8Bytes,
+    /// Bytes at the beginning that are used.
+    used: usize,
 }
 
 impl Text<'_> {
     /// Uses all but the last `len` bytes. That has to be where a character begins.
     pub fn leave(&mut self, len: usize) {
-        self.used += self.len() - len;
+        match &mut self.0 {
+            TextBytes::InPlace(text) => *text = &text[text.len() - len..],
+            TextBytes::Assembled(assembled) => assembled.used = assembled.text.len() - len,
+        }
     }
 
     /// Returns the unused rest in a buffer of its own. One that has its own buffer keeps it.
     pub fn into_owned(self) -> Text<'static> {
-        match self.bytes {
-            TextBytes::InPlace(text) => text[self.used..].to_owned().into(),
-            TextBytes::Assembled(text) => {
-                Text { bytes: TextBytes::Assembled(text), used: self.used }
-            }
+        match self.0 {
+            TextBytes::InPlace(text) => text.to_owned().into(),
+            TextBytes::Assembled(assembled) => Text(TextBytes::Assembled(assembled)),
         }
     }
 
     /// Returns the bytes of memory that a text with a buffer of its own takes.
     pub fn buffer_len(&self) -> usize {
-        self.used + self.len()
+        match &self.0 {
+            TextBytes::InPlace(text) => text.len(),
+            TextBytes::Assembled(assembled) => assembled.text.len(),
+        }
     }
 }
 
 impl Deref for Text<'_> {
     type Target = str;
     fn deref(&self) -> &str {
-        let whole: &str = match &self.bytes {
+        match &self.0 {
             TextBytes::InPlace(text) => text,
-            TextBytes::Assembled(text) => text,
-        };
-        &whole[self.used..]
+            TextBytes::Assembled(assembled) => &assembled.text[assembled.used..],
+        }
     }
 }
 
@@ -121,7 +128,7 @@ impl fmt::Debug for Text<'_> {
 
 impl<'b> From<&'b str> for Text<'b> {
     fn from(text: &'b str) -> Text<'b> {
-        Text { bytes: TextBytes::InPlace(text), used: 0 }
+        Text(TextBytes::InPlace(text))
     }
 }
 
@@ -133,7 +140,7 @@ impl From<String> for Text<'_> {
 
 impl From<Utf8Bytes> for Text<'_> {
     fn from(text: Utf8Bytes) -> Self {
-        Text { bytes: TextBytes::Assembled(text), used: 0 }
+        Text(TextBytes::Assembled(Box::new(Assembled { text, used: 0 })))
     }
 }
 
