@@ -1,6 +1,6 @@
 //! The build script: it compresses the page, so that the program holds it as it goes over the wire,
-//! and it writes the tables of `chat/protocol/nfc.rs`, because a library would need 20 times their
-//! memory.
+//! and it writes the tables of `chat/protocol/nfc.rs`. To link the library that makes them would
+//! take two crates more than the program may have.
 //!
 //! It does not know the code that uses its files, which lie in the build's own folder.
 

@@ -245,14 +245,14 @@ pub const LIST_MAX: usize = 256;
 ///
 /// Fewer, and a client that acknowledges a full queue after its return would be slowed down.
 pub const MIDS_PER_LINE: usize = 32;
-/// Tokens that a line costs, and a frame without a line. A byte of blank lines costs one: 64 of
-/// them are as much work as a short line (measured: 10 ns a blank line, 0.6 µs a line at least).
+/// Tokens that a line costs, and a frame without a line. A byte of blank lines costs one, because
+/// it is looked at and skipped. Fewer, and a read full of blank lines would be minutes of debt.
 pub const TOKENS_PER_LINE: usize = 64;
 /// Tokens of one client that are spent in one turn: those of 256 lines, or of the longest list.
 ///
-/// More, and a crowd of clients that send long lists at once delays the others for longer (150 of
-/// them: 38 ms, for a thousand lines of each half a second); fewer, and messages that came in one
-/// read are handled in more turns.
+/// More, and a crowd of clients that send long lists at once delays the others for longer: at the
+/// microsecond that an id takes (see [`MIDS_PER_LINE`]), 150 such clients make a turn of 38 ms.
+/// Fewer, and messages that came in one read are handled in more turns.
 pub const TOKENS_PER_TURN: usize = LIST_MAX * TOKENS_PER_LINE;
 /// Ids that one client may watch.
 pub const WATCHED_MAX: usize = 256;

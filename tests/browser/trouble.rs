@@ -9,30 +9,6 @@ use crate::webdriver::{Browser, wait_for};
 use crate::wire::Wire;
 
 #[test]
-fn reload_keeps_history_id_and_drafts() {
-    let server = Server::start(&[]);
-    let alice = Browser::join(server.address, "alice");
-    let mut bob = Client::join(&server, "bob");
-    alice.chat_with("bob");
-    alice.write("kept of mine");
-    bob.say(json!({"type": "send", "to": "alice", "body": "kept of yours"}));
-    alice.wait_for_message("kept of yours");
-    alice.wait_for_state("kept of mine", &["Sent"]);
-    alice.enter("textbox", "Message", "half a thou");
-    alice.reload();
-    alice.wait_for_text("status", "Connected");
-    alice.open("bob…");
-    alice.wait_for_message("kept of yours");
-    assert_eq!(alice.told("kept…"), ["kept of mine", "kept of yours"]);
-    alice.enter("textbox", "Message", "ght");
-    alice.write("");
-    assert_eq!(
-        [next_message(&mut bob), next_message(&mut bob)],
-        ["kept of mine", "half a thought"]
-    );
-}
-
-#[test]
 fn messages_written_without_a_network_are_sent_later() {
     let server = Server::start(&[]);
     let wire = Wire::to(server.address);
