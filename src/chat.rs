@@ -9,6 +9,9 @@ pub mod payers;
 
 pub mod blocked;
 pub mod outbox;
+
+pub mod journal;
+
 pub mod owners;
 pub mod presence;
 

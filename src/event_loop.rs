@@ -29,7 +29,7 @@ use crate::config::{Config, ListenAddress};
 use crate::limits::{DESCRIPTORS_RESERVED, EVENTS_MAX, SHUTDOWN, WAITS_PER_TURN};
 use crate::memory::tighten;
 use crate::net::connection::View;
-use crate::server::{Ready, Server};
+use crate::server::{Disk, Ready, Server};
 use crate::time::Now;
 use crate::token::Token;
 
@@ -131,7 +131,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// If the kernel refuses to wait, which is beyond repair.
-    pub fn run(mut self, server: &mut Server<Socket>) -> io::Result<()> {
+    pub fn run(mut self, server: &mut Server<Socket, impl Disk>) -> io::Result<()> {
         let mut ended = Instant::now();
         loop {
             let now = self.wait(ended, server)?;
@@ -152,7 +152,7 @@ impl EventLoop {
     /// Sleeps from `now` until readiness or the nearest deadline; nothing else sleeps.
     ///
     /// Collects the ready connections, and returns the time at which the loop woke up.
-    fn wait(&mut self, now: Instant, server: &Server<Socket>) -> io::Result<Now> {
+    fn wait(&mut self, now: Instant, server: &Server<Socket, impl Disk>) -> io::Result<Now> {
         let accept = self.listeners.iter().filter_map(|listener| listener.sleep(now)).min();
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
         let preamble = self.preambles.sleep(now);
@@ -208,7 +208,7 @@ impl EventLoop {
     /// The first SIGINT or SIGTERM tells every client goodbye, the second one ends the loop. SIGHUP
     /// reads certificate and key again, or does nothing: programs that manage services send it to
     /// any of them.
-    fn heed_signals(&mut self, now: Now, server: &mut Server<Socket>) -> bool {
+    fn heed_signals(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) -> bool {
         if !std::mem::take(&mut self.signalled) {
             return false;
         }
@@ -240,14 +240,14 @@ impl EventLoop {
         }
     }
 
-    fn accept(&mut self, now: Now, server: &mut Server<Socket>) {
+    fn accept(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) {
         for listener in &mut self.listeners {
             listener.accept(now, server, &mut self.preambles, self.poll.registry());
         }
     }
 
     /// Hands on the connections of proxies whose preamble has come.
-    fn admit_announced(&mut self, now: Now, server: &mut Server<Socket>) {
+    fn admit_announced(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) {
         let registry = self.poll.registry();
         while let Some(announced) = self.preambles.next(now.instant, registry) {
             let admitted =

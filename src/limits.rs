@@ -339,6 +339,25 @@ pub const OWNED_BYTES: usize = 632;
 /// dropped with it.
 pub const EXPIRIES_PER_TURN: usize = 1024;
 
+// ---- the store ----
+
+/// Bytes of changes and of lines behind them that may wait for the disk before sends and claims are
+/// refused. A message may exceed it by its own length.
+///
+/// More, and a disk that hangs takes more memory before senders notice; less, and a burst of long
+/// messages is refused while the disk writes the one before.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+/// The part of that for which the buffers are kept after a burst.
+pub const BATCH_BYTES_KEPT: usize = 1 << 20;
+/// The time for which a change that no line waits for may stay off the disk: acknowledgements, and
+/// clients that come and go. A crash in that time repeats a message that its recipient knows.
+///
+/// Shorter, and a quiet server writes to its disk for each acknowledgement.
+pub const LAZY_COMMIT: Duration = Duration::from_secs(1);
+/// The time after a start with a store in which no ownership ends: clients that lost the server
+/// have to come back first. Pages try again every 30 seconds at least.
+pub const RESTART_GRACE: Duration = Duration::from_secs(5 * 60);
+
 // ---- the log ----
 
 /// The longest line of the log in bytes: below 4096, which a pipe that is ready takes without

@@ -13,6 +13,7 @@ use std::fmt::{Arguments, Display, Write};
 use std::time::Duration;
 
 use crate::chat::hub::Hub;
+use crate::chat::journal::Journal;
 use crate::chat::protocol::ErrorCode;
 use crate::limits::TURN_BUCKETS_US;
 use crate::net::connection::Shared;
@@ -62,7 +63,7 @@ impl Histogram {
 ///
 /// `connections` is the number of open connections of every kind.
 pub fn text(
-    hub: &Hub,
+    hub: &Hub<impl Journal>,
     shared: &Shared,
     counters: &Counters,
     connections: usize,
@@ -89,7 +90,7 @@ struct Page {
 
 impl Page {
     /// Writes the values that go up and down.
-    fn gauges(&mut self, hub: &Hub, connections: usize) {
+    fn gauges(&mut self, hub: &Hub<impl Journal>, connections: usize) {
         let joined = hub.counters().joined;
         let waiting = hub.waiting_bytes();
         for (name, help, value) in [
@@ -105,7 +106,13 @@ impl Page {
     }
 
     /// Writes the values that only grow, and have no labels.
-    fn totals(&mut self, hub: &Hub, shared: &Shared, counters: &Counters, log_lines: LogLines) {
+    fn totals(
+        &mut self,
+        hub: &Hub<impl Journal>,
+        shared: &Shared,
+        counters: &Counters,
+        log_lines: LogLines,
+    ) {
         let (chat, sockets) = (hub.counters(), &shared.counters);
         for (name, help, value) in [
             ("sotto_joins_total", "Joins granted.", chat.joins),
@@ -140,7 +147,7 @@ impl Page {
         }
     }
 
-    fn refusals(&mut self, hub: &Hub) {
+    fn refusals(&mut self, hub: &Hub<impl Journal>) {
         let name = "sotto_refusals_total";
         self.family(name, "counter", "Requests answered with an error, by its code.");
         for (code, count) in ErrorCode::ALL.iter().zip(hub.counters().refusals) {

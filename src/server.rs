@@ -20,8 +20,8 @@
 //! A thread that stops before `WouldBlock`, or before a short read, owes that socket a visit. Each
 //! such debt is kept here as a token on a list, and while there is one, the loop does not sleep.
 //!
-//! One pass is a *turn* ([`Server::turn`]): dispatch → expire → flush → sweep. Each stage works off
-//! lists of tokens:
+//! One pass is a *turn* ([`Server::turn`]): dispatch → expire → commit → flush → sweep. The stages
+//! work off lists of tokens:
 //!
 //! ```text
 //! list             a token is put on by           and taken off by            may stand twice?
@@ -41,7 +41,8 @@
 //! ```
 //!
 //! Invariants:
-//! - Nothing blocks, and no client's trouble leaves its connection.
+//! - Nothing blocks the loop, and no client's trouble leaves its connection. With a store, one
+//!   other thread writes to the disk ([`Disk`]): a file is always ready, and still it blocks.
 //! - A connection is *marked* as ended anywhere and *removed* in `sweep`, so no key changes hands
 //!   within a turn. The hub hears of the end where it is marked.
 //! - Output is not written where it is made: `flush` writes once a turn, and all lines that wait
@@ -60,6 +61,7 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use crate::chat::hub::{self, Departure, Disconnect, Hub};
+use crate::chat::journal::Batch;
 use crate::chat::protocol::CloseCode;
 use crate::config::Config;
 use crate::limits::{
@@ -76,7 +78,10 @@ use crate::throttle::Throttle;
 use crate::time::{Deadlines, Now, Timer};
 use crate::token::{Slots, Token};
 
+mod commit;
 mod input;
+
+pub use commit::{Disk, NoDisk, Outcome};
 
 /// Readiness of one socket, as the kernel reported it.
 #[derive(Clone, Copy, Debug)]
@@ -105,9 +110,12 @@ pub enum Accepted {
 }
 
 /// All connections, and the chat that goes on over them.
-pub struct Server<S> {
+pub struct Server<S, D: Disk = NoDisk> {
     connections_max: usize,
-    hub: Hub,
+    hub: Hub<D::Journal>,
+    disk: D,
+    /// The buffer of the batch that was stored last.
+    spare: Batch,
     shared: Shared,
     slots: Slots<Slot<S>>,
     /// Connections of each [`SlotKind`].
@@ -169,12 +177,26 @@ impl<S: Stream> Slot<S> {
 }
 
 impl<S: Stream> Server<S> {
-    /// Creates a server without connections: at most `connections_max` of them, and as many from
-    /// one address as `addresses` allows.
+    /// Creates a server without connections and without a store: at most `connections_max` of them,
+    /// and as many from one address as `addresses` allows.
     pub fn new(connections_max: usize, hub: Hub, shared: Shared) -> Server<S> {
+        Server::with_disk(connections_max, hub, NoDisk, shared)
+    }
+}
+
+impl<S: Stream, D: Disk> Server<S, D> {
+    /// Creates a server that has a disk for the changes of its hub.
+    pub fn with_disk(
+        connections_max: usize,
+        hub: Hub<D::Journal>,
+        disk: D,
+        shared: Shared,
+    ) -> Server<S, D> {
         Server {
             connections_max,
             hub,
+            disk,
+            spare: Batch::default(),
             shared,
             slots: Slots::default(),
             taken: [0; 3],
@@ -191,11 +213,12 @@ impl<S: Stream> Server<S> {
         }
     }
 
-    /// Makes one turn: reads where the kernel reported input, acts on deadlines, writes, and
-    /// removes.
+    /// Makes one turn: reads where the kernel reported input, acts on deadlines, exchanges changes
+    /// and lines with the disk, writes, and removes.
     pub fn turn(&mut self, now: Now, ready: &[Ready]) {
         self.dispatch(now, ready);
         self.expire(now);
+        self.commit(now);
         self.flush(now);
         self.sweep();
     }
@@ -207,7 +230,7 @@ impl<S: Stream> Server<S> {
         if is_owed || !self.pending_write.is_empty() || self.hub.is_busy(now) {
             return Some(Duration::ZERO);
         }
-        let due = self.deadlines.next().into_iter().chain(self.hub.next_deadline()).min();
+        let due = self.deadlines.next().into_iter().chain(self.hub.next_deadline(now)).min();
         due.map(|due| due.saturating_duration_since(now))
     }
 

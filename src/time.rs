@@ -16,7 +16,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::limits::TABLE_CAPACITY_MIN;
 use crate::memory::tighten;
@@ -36,6 +36,37 @@ impl Now {
         // With a clock set before 1970, messages are dated 1970.
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { instant: Instant::now(), unix_ms: since_1970.as_millis() as u64 }
+    }
+}
+
+/// The time for which the server has been up, summed over its runs, in milliseconds.
+///
+/// A store keeps times on this clock. The clock of the machine may be wrong: a board without a
+/// battery wakes up in 1970. And time in which the server was down is no time in which a client
+/// could have come back.
+#[derive(Clone, Copy, Debug)]
+pub struct Uptime {
+    start: Instant,
+    /// The uptime at `start`.
+    earlier_ms: u64,
+}
+
+impl Uptime {
+    /// Goes on from the uptime of earlier runs.
+    pub fn starting(start: Instant, earlier_ms: u64) -> Uptime {
+        Uptime { start, earlier_ms }
+    }
+
+    /// Returns the uptime at a time of this run.
+    pub fn at(&self, instant: Instant) -> u64 {
+        self.earlier_ms + instant.saturating_duration_since(self.start).as_millis() as u64
+    }
+
+    /// Returns the time at which the uptime had this value, as if this run had always gone on. Not
+    /// every system can tell a time before it started: then it is the time at which the run began.
+    pub fn instant(&self, uptime_ms: u64) -> Instant {
+        let before = Duration::from_millis(self.earlier_ms.saturating_sub(uptime_ms));
+        self.start.checked_sub(before).unwrap_or(self.start)
     }
 }
 
@@ -109,13 +140,22 @@ impl Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn deadline_costs_24_bytes_and_its_timer_16() {
         // An entry: a time and a token. A timer: the time of the live entry.
         assert_eq!(size_of::<Reverse<(Instant, crate::token::Token)>>(), 16 + 8);
         assert_eq!(size_of::<Timer>(), 16);
+    }
+
+    #[test]
+    fn uptime_counts_the_time_of_all_runs() {
+        let start = Instant::now();
+        let uptime = Uptime::starting(start, 5000);
+        assert_eq!(uptime.at(start + Duration::from_secs(2)), 7000);
+        assert_eq!(uptime.at(start - Duration::from_secs(1)), 5000, "not before it began");
+        assert_eq!(uptime.instant(2000), start - Duration::from_secs(3));
+        assert_eq!(uptime.instant(9000), start, "a time that has not come");
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct Token(u64);
 const _: () = assert!(usize::BITS >= 64, "sotto needs a 64-bit target");
 
 impl Token {
+    /// The token of no value: no table has so many slots.
+    pub const NONE: Token = Token(u32::MAX as u64 - 1);
+
     /// The token of slot `key` in its life number `generation`.
     pub fn new(key: usize, generation: u32) -> Token {
         debug_assert!(key < u32::MAX as usize);
@@ -81,6 +84,18 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
+    /// Creates a table of values that had these tokens in an earlier run of the program.
+    /// `generation` is that of the newest token of all runs.
+    pub fn restore(values: impl Iterator<Item = (Token, T)>, generation: u32) -> Slots<T> {
+        let entries = values.map(|(token, value)| (token.key(), Entry { token, value }));
+        Slots { entries: entries.collect(), generation }
+    }
+
+    /// Returns the generation of the newest token.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// Prepares a slot for a value that has to know its token before it can be inserted.
     pub fn vacant(&mut self) -> VacantSlot<'_, T> {
         self.generation = self.generation.wrapping_add(1);
@@ -254,6 +269,21 @@ mod tests {
         assert!(slots.get(old).is_none() && slots.get_mut(old).is_none());
         assert!(slots.remove(old).is_none());
         assert_eq!((slots.get(new), slots.len()), (Some(&"new"), 1));
+    }
+
+    #[test]
+    fn restored_values_keep_their_tokens_and_new_ones_get_others() {
+        let [low, high] = [Token::new(1, 8), Token::new(5, 3)];
+        let mut slots = Slots::restore([(high, "high"), (low, "low")].into_iter(), 9);
+        assert_eq!((slots.get(low), slots.get(high)), (Some(&"low"), Some(&"high")));
+        let new: Vec<Token> = (0..5).map(|_| slots.insert("new")).collect();
+        assert_eq!(slots.len(), 7);
+        for (n, token) in new.iter().enumerate() {
+            assert_eq!(usize::from(*token) >> 32, 10 + n, "generations go on");
+            assert_eq!(slots.get(*token), Some(&"new"));
+        }
+        assert_eq!((slots.get(low), slots.get(high)), (Some(&"low"), Some(&"high")));
+        assert_eq!(slots.get(Token::NONE), None);
     }
 
     #[test]

@@ -68,6 +68,17 @@ pub enum Urgency {
     Yielding,
 }
 
+/// What a client has to wait for, if its id is owned and there is a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    /// Nothing.
+    Nothing,
+    /// Its `joined`: all lines for it wait behind that.
+    Joined,
+    /// The close after its `leave`: nothing that it sends is heard.
+    Close,
+}
+
 /// One connected client. There may be tens of thousands, so each byte counts.
 pub struct Client {
     /// The id it has joined under.
@@ -80,6 +91,8 @@ pub struct Client {
     pub account: AccountKey,
     /// The number of `bad_request` answers in a row.
     pub bad_requests: u8,
+    /// What it waits for the disk for.
+    pub awaits: Awaits,
     /// The key of the client that it wrote to last: a one-entry cache for
     /// [`Clients::cached_holder`].
     pub cached_recipient: u32,
@@ -123,6 +136,7 @@ impl Clients {
             blocked: Blocked::default(),
             account,
             bad_requests: 0,
+            awaits: Awaits::Nothing,
             cached_recipient: 0,
             on_pending_write: false,
             on_gathering: false,
@@ -298,11 +312,12 @@ mod tests {
             blocked: 8 "a pointer: most block no id",
             account: 4 "each charge that it causes is on it",
             bad_requests: 1 "finds broken clients",
+            awaits: 1 "keeps its lines in order while it waits for the disk",
             cached_recipient: 4 "most messages need no look-up by id",
             on_pending_write: 1 "it is on that list once",
             on_gathering: 1 "it is on that list once",
             outbox: 32 "owns no memory while no line waits; counts unsent bytes",
-        } empty: 5);
+        } empty: 4);
         assert_eq!(TokenMap::<Client>::slot_bytes(), 96, "8 more for its token");
     }
 

@@ -26,16 +26,16 @@
 //! Sockets, WebSocket and the clock are not known here.
 
 use std::collections::HashMap;
-use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
-use crate::chat::clients::{Client, Clients, Counters, Urgency};
+use crate::chat::clients::{Awaits, Client, Clients, Counters, Urgency};
+use crate::chat::journal::{Journal, NoJournal};
 pub use crate::chat::owners::Departure;
 use crate::chat::owners::{Due, Holder, OwnerToken, Owners};
 use crate::chat::payers::{Payers, Total};
 use crate::chat::presence::Presence;
-use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Mid, ToClient};
+use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Prefixes, ToClient};
 use crate::limits::{
     BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, NOTICES_PER_TURN, SENDS_BYTES_TOTAL,
     TABLE_CAPACITY_MIN, TOKENS_PER_LINE, WATCHED_TOTAL,
@@ -44,10 +44,13 @@ use crate::memory::{Payer, tighten};
 use crate::time::Now;
 use crate::token::Token;
 
+use gate::Gate;
 use requests::{Refusal, Sender, refuse};
 
 mod delivery;
+mod gate;
 mod requests;
+mod restore;
 
 /// Limits of the chat.
 #[derive(Clone, Debug)]
@@ -80,15 +83,14 @@ pub struct Disconnect {
 }
 
 /// The whole state of the chat.
-pub struct Hub {
+pub struct Hub<J = NoJournal> {
     limits: Limits,
-    /// The newest mid.
-    mid: Mid,
-    /// Hashes sends, to find repeated ones. Its keys are random, so no client can construct two
-    /// sends with one hash.
-    hasher: RandomState,
+    /// The count of the newest mid.
+    mid: u64,
+    prefixes: Prefixes,
     ids: HashMap<Id, Holder>,
-    owners: Owners,
+    owners: Owners<J>,
+    gate: Gate,
     presence: Presence,
     payers: Payers,
     /// Scratch for a line that is not yet in an outbox.
@@ -104,14 +106,22 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Creates a hub without clients. `mid_prefix` has to be random, or mids repeat after a
-    /// restart.
+    /// Creates a hub without clients and without a store. `mid_prefix` has to be random, or mids
+    /// repeat after a restart.
     pub fn new(limits: Limits, mid_prefix: u64) -> Hub {
+        Hub::with_journal(limits, mid_prefix.into(), NoJournal::default())
+    }
+}
+
+impl<J: Journal> Hub<J> {
+    /// Creates a hub without clients, which records its changes in `journal`.
+    pub fn with_journal(limits: Limits, prefixes: Prefixes, journal: J) -> Hub<J> {
         Hub {
-            mid: Mid { prefix: mid_prefix.into(), count: 0 },
-            hasher: RandomState::new(),
+            mid: 0,
+            prefixes,
             ids: HashMap::new(),
-            owners: Owners::new(limits.hold, limits.held_bytes_max),
+            owners: Owners::new(limits.hold, limits.held_bytes_max, journal),
+            gate: Gate::default(),
             presence: Presence::default(),
             payers: Payers::new([
                 limits.held_bytes_total,
@@ -150,7 +160,7 @@ impl Hub {
         while !rest.is_empty()
             && cost <= tokens
             && self.clients.pressing.is_empty()
-            && self.clients.get(from).is_some()
+            && self.hears(from)
         {
             let (line, behind) = Line::first(rest);
             let bytes = rest.len() - behind.len();
@@ -161,7 +171,13 @@ impl Hub {
             }
         }
         self.tokens_charged = self.tokens_charged.wrapping_add(cost);
-        if self.clients.get(from).is_some() { rest } else { "" }
+        if self.hears(from) { rest } else { "" }
+    }
+
+    /// Returns `true` if the lines of a client are still heard.
+    #[inline]
+    fn hears(&self, token: Token) -> bool {
+        self.clients.get(token).is_some_and(|client| client.awaits != Awaits::Close)
     }
 
     /// Removes a client after its connection has ended, if the hub did not remove it before.
@@ -191,11 +207,16 @@ impl Hub {
         self.presence.has_notices()
             || !self.clients.pending_write.is_empty()
             || self.owners.next_deadline().is_some_and(|due| due <= now)
+            || self.next_commit(now).is_some_and(|due| due <= now)
     }
 
     /// Returns the time by which the loop has to call [`Hub::expire`], even if nothing happens.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.owners.next_deadline().into_iter().chain(self.clients.next_deadline()).min()
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let commit = self.next_commit(now);
+        [self.owners.next_deadline(), self.clients.next_deadline(), commit]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Handles deadlines: lets gathered lines leave, makes owned ids appear offline, releases them.
@@ -419,6 +440,16 @@ impl Hub {
     /// Puts a line into the outbox of `to`. If it does not fit, a yielding line is dropped; for any
     /// other line the client is too slow, and is disconnected.
     fn push(&mut self, to: Token, line: &ToClient<'_>, urgency: Urgency, now: Now) {
+        if J::RECORDS
+            && let Some(client) = self.clients.get(to)
+            && client.awaits == Awaits::Joined
+        {
+            let holder = client.holder(to);
+            // Nobody promised a yielding line.
+            if urgency == Urgency::Yielding || self.hold_back(holder, line) {
+                return;
+            }
+        }
         self.write_line(line);
         if !self.clients.push(to, &self.line, urgency) && urgency != Urgency::Yielding {
             self.close(to, CloseCode::TryAgainLater, now);
@@ -474,7 +505,11 @@ impl Hub {
 // Functions of the tables alone, for use while another part of the hub is borrowed.
 
 /// Returns the ids that a holder blocks.
-fn blocked_by<'a>(holder: Holder, clients: &'a Clients, owners: &'a Owners) -> Option<&'a Blocked> {
+fn blocked_by<'a, J: Journal>(
+    holder: Holder,
+    clients: &'a Clients,
+    owners: &'a Owners<J>,
+) -> Option<&'a Blocked> {
     match holder {
         Holder::Client(token) => clients.get(token).map(|client| &client.blocked),
         Holder::Owner(owner) => owners.blocked(owner),
@@ -482,10 +517,10 @@ fn blocked_by<'a>(holder: Holder, clients: &'a Clients, owners: &'a Owners) -> O
 }
 
 /// Returns `true` if the holder of `id` blocks this watcher.
-fn blocks(
+fn blocks<J: Journal>(
     ids: &HashMap<Id, Holder>,
     clients: &Clients,
-    owners: &Owners,
+    owners: &Owners<J>,
     id: &Id,
     watcher: Token,
 ) -> bool {

@@ -1,7 +1,7 @@
 //! Owned ids: for each its key, its client, its held messages, its remembered sends and its blocks.
 //!
-//! Everything that outlives a connection is here, and each change of it is a function of
-//! [`Owners`]: a store on disk would have to record these calls and nothing else.
+//! Everything that outlives a connection is here. Each change of it is a function of [`Owners`],
+//! which tells the change to a [`Journal`], for a store on disk. `restore.rs` is the way back.
 //!
 //! The states of an ownership, and the functions that lead from one to the next:
 //!
@@ -27,6 +27,7 @@
 //!   it, on whichever connection its client is now.
 //! - `evictable` has an entry for each ownership that is away and has no held message,
 //!   `forgettable` for each that is away and has remembered sends, and no others.
+//! - A change is recorded in the function that makes it, after the checks that could refuse it.
 //!
 //! Which clients hear of a change, and in which line, is not known here.
 
@@ -35,18 +36,22 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
+use crate::chat::journal::{Change, Journal, NoJournal};
 use crate::chat::outbox::Pieces;
 use crate::chat::payers::{AccountKey, Excess, Payers, Total};
 use crate::chat::protocol::Id;
 use crate::limits::{
-    AWAY_GRACE, DEADLINES_SPARE, EVICTION_AGE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL, HELD_BYTES,
-    HELD_RESERVE, SEND_BYTES, SENDS_MAX, TABLE_CAPACITY_MIN,
+    AWAY_GRACE, BATCH_BYTES_MAX, DEADLINES_SPARE, EVICTION_AGE, GAPS_SHARE, GAPS_SHARE_WHEN_FULL,
+    HELD_BYTES, HELD_RESERVE, SEND_BYTES, TABLE_CAPACITY_MIN,
 };
 use crate::memory::tighten;
-use crate::time::{Deadlines, Timer};
+use crate::time::{Deadlines, Timer, Uptime};
 use crate::token::{Slots, Token};
 
 mod held;
+mod holding;
+pub mod restore;
+mod sends;
 
 use held::{Held, HeldPool, QUEUE_BYTES_MAX};
 
@@ -55,9 +60,14 @@ use held::{Held, HeldPool, QUEUE_BYTES_MAX};
 pub struct OwnerToken(Token);
 
 impl OwnerToken {
-    /// Returns the token as a number, to sort by.
-    pub fn number(self) -> usize {
-        self.0.into()
+    /// Returns the token as a number, to sort by, and to name the ownership in a store.
+    pub fn number(self) -> u64 {
+        usize::from(self.0) as u64
+    }
+
+    /// Returns the token with this number.
+    pub fn from_number(number: u64) -> OwnerToken {
+        OwnerToken(Token::from(number as usize))
     }
 }
 
@@ -91,6 +101,16 @@ pub enum Holder {
     Client(Token),
     /// An ownership, on whichever connection its client is.
     Owner(OwnerToken),
+}
+
+impl Holder {
+    /// Returns the ownership, if it is one.
+    pub fn owner(self) -> Option<OwnerToken> {
+        match self {
+            Holder::Client(_) => None,
+            Holder::Owner(owner) => Some(owner),
+        }
+    }
 }
 
 /// The sender of a message.
@@ -158,6 +178,8 @@ struct Owner {
     account: AccountKey,
     key_hash: KeyHash,
     client: ClientState,
+    /// The ownership is on disk, or there is no store.
+    is_stored: bool,
     timer: Timer,
     held: Held,
     /// Hashes of `ref`, recipient and body of each of `sends`, in the same order. Apart from them,
@@ -214,9 +236,15 @@ pub struct Released {
 }
 
 /// All owned ids.
-pub struct Owners {
+pub struct Owners<J = NoJournal> {
     hold: Duration,
+    /// No ownership ends before this time: the clients of a server that was just started have to
+    /// find it first.
+    expire_from: Option<Instant>,
     bytes_max: usize,
+    journal: J,
+    /// A client came or went while more changes waited than may, so that was not recorded.
+    has_unrecorded: bool,
     slots: Slots<Owner>,
     pool: HeldPool,
     /// Ownerships that may have gaps between held messages.
@@ -228,12 +256,15 @@ pub struct Owners {
     forgettable: BTreeSet<(Instant, OwnerToken)>,
 }
 
-impl Owners {
+impl<J: Journal> Owners<J> {
     /// Creates an empty table. Each id is kept for `hold`, and up to `bytes_max` bytes of messages
-    /// are held for it.
-    pub fn new(hold: Duration, bytes_max: usize) -> Owners {
+    /// are held for it. Changes are recorded in `journal`.
+    pub fn new(hold: Duration, bytes_max: usize, journal: J) -> Owners<J> {
         Owners {
             hold,
+            expire_from: None,
+            journal,
+            has_unrecorded: false,
             bytes_max: bytes_max.min(QUEUE_BYTES_MAX),
             slots: Slots::default(),
             pool: HeldPool::default(),
@@ -256,17 +287,54 @@ impl Owners {
         payers: &mut Payers,
     ) -> OwnerToken {
         payers.take(account, Total::Owned, 1);
-        OwnerToken(self.slots.insert(Owner {
+        let slot = self.slots.vacant();
+        let owner = OwnerToken(slot.token());
+        self.journal.record(&Change::Claimed {
+            owner: owner.number(),
+            id: &id,
+            key_hash: key_hash.0,
+            payer: payers.payer_number(account),
+        });
+        slot.insert(Owner {
             id,
             account,
             key_hash,
             client: ClientState::Connected(client),
+            is_stored: !J::RECORDS,
             timer: Timer::default(),
             held: Held::default(),
             hashes: VecDeque::new(),
             sends: VecDeque::new(),
             blocked: Blocked::default(),
-        }))
+        });
+        owner
+    }
+
+    /// Returns `true` if a crash would leave this ownership as it is.
+    pub fn is_stored(&self, owner: OwnerToken) -> bool {
+        self.get(owner).is_none_or(|entry| entry.is_stored)
+    }
+
+    /// Notes that an ownership is on disk.
+    pub fn mark_stored(&mut self, owner: OwnerToken) {
+        if let Some(entry) = self.get_mut(owner) {
+            entry.is_stored = true;
+        }
+    }
+
+    /// Returns the journal.
+    pub fn journal(&self) -> &J {
+        &self.journal
+    }
+
+    /// Returns the journal, for its changes to be taken.
+    pub fn journal_mut(&mut self) -> &mut J {
+        &mut self.journal
+    }
+
+    /// Returns the generation of the newest ownership.
+    pub fn generation(&self) -> u32 {
+        self.slots.generation()
     }
 
     /// Says whether one more id can be owned at the expense of this account.
@@ -299,11 +367,14 @@ impl Owners {
     /// Returns the connection that is replaced, and whether the id appeared offline.
     pub fn resume(&mut self, owner: OwnerToken, client: Token) -> (Option<Token>, bool) {
         self.remove_from_away(owner);
-        let Some(entry) = self.get_mut(owner) else { return (None, false) };
+        let Some(entry) = self.slots.get_mut(owner.0) else { return (None, false) };
         entry.held.rewind();
         match std::mem::replace(&mut entry.client, ClientState::Connected(client)) {
             ClientState::Connected(replaced) => (Some(replaced), false),
-            ClientState::Away { online_until, .. } => (None, online_until.is_none()),
+            ClientState::Away { online_until, .. } => {
+                self.record_presence(owner);
+                (None, online_until.is_none())
+            }
         }
     }
 
@@ -330,8 +401,30 @@ impl Owners {
         if !entry.sends.is_empty() {
             self.forgettable.insert((now, owner));
         }
+        self.record_presence(owner);
         self.schedule(owner);
         true
+    }
+
+    /// Records that a client came or went. Alone among the changes nothing bounds how often that
+    /// happens while the disk hangs, so it is put off then.
+    fn record_presence(&mut self, owner: OwnerToken) {
+        let Some(uptime) = self.journal.uptime() else { return };
+        let Some(entry) = self.slots.get(owner.0) else { return };
+        if self.journal.recorded_bytes() > BATCH_BYTES_MAX {
+            self.has_unrecorded = true;
+            return;
+        }
+        self.journal.record(&entry.presence(owner, uptime));
+    }
+
+    /// Records for each ownership whether its client is away, if that was put off.
+    pub fn record_unrecorded(&mut self) {
+        let Some(uptime) = self.journal.uptime().filter(|_| self.has_unrecorded) else { return };
+        self.has_unrecorded = false;
+        for (token, entry) in self.slots.iter() {
+            self.journal.record(&entry.presence(OwnerToken(token), uptime));
+        }
     }
 
     /// Returns the connection of the owner's client, or `None` while it is away.
@@ -366,7 +459,16 @@ impl Owners {
         payers.give(entry.account, Total::Sends, SEND_BYTES * entry.sends.len());
         payers.give(entry.account, Total::Blocks, entry.blocked.len());
         payers.give(entry.account, Total::Owned, 1);
-        let expired = entry.held.iter().collect();
+        let expired: Vec<(Holder, u64)> = entry.held.iter().collect();
+        if J::RECORDS {
+            for (_, mid) in &expired {
+                self.journal.record(&Change::Unheld { mid: *mid });
+            }
+            for sent in &entry.sends {
+                self.journal.record(&Change::Forgotten { mid: sent.mid });
+            }
+            self.journal.record(&Change::Released { owner: owner.number() });
+        }
         self.pool.put(entry.held);
         Some(Released { id: entry.id, appeared_online, expired })
     }
@@ -380,210 +482,21 @@ impl Owners {
 
     /// Blocks these ids for the owner.
     pub fn block(&mut self, owner: OwnerToken, ids: Vec<Id>) {
-        if let Some(entry) = self.get_mut(owner) {
+        if let Some(entry) = self.slots.get_mut(owner.0) {
+            for id in &ids {
+                self.journal.record(&Change::Blocked { owner: owner.number(), id });
+            }
             entry.blocked.insert_all(ids);
         }
     }
 
     /// Unblocks these ids for the owner, and returns how many of them were blocked.
     pub fn unblock(&mut self, owner: OwnerToken, ids: &[Id]) -> usize {
-        self.get_mut(owner).map_or(0, |entry| entry.blocked.remove_all(ids))
-    }
-
-    // ---- held messages ----
-
-    /// Holds a message, or returns the limit that it would exceed.
-    pub fn hold<'l>(
-        &mut self,
-        owner: OwnerToken,
-        mid: u64,
-        origin: &Origin<'_>,
-        line: impl Into<Pieces<'l>>,
-        payers: &mut Payers,
-    ) -> Result<(), HeldLimit> {
-        let line = line.into();
-        let bytes = HELD_BYTES + line.len();
-        if self.check_held(owner, origin.account, bytes, payers).is_err() {
-            self.compact_all(payers);
-            self.compact(owner, GAPS_SHARE_WHEN_FULL, payers);
-            self.check_held(owner, origin.account, bytes, payers)?;
+        let Some(entry) = self.slots.get_mut(owner.0) else { return 0 };
+        for id in ids {
+            self.journal.record(&Change::Unblocked { owner: owner.number(), id });
         }
-        let Some(entry) = self.slots.get_mut(owner.0) else { return Err(HeldLimit::Queue) };
-        if entry.held.is_empty()
-            && let ClientState::Away { since, .. } = entry.client
-        {
-            self.evictable.remove(&(since, owner));
-        }
-        if entry.held.counted_bytes() == 0 && matches!(entry.client, ClientState::Connected(_)) {
-            entry.held = self.pool.take();
-        }
-        entry.held.push(mid, origin, line);
-        payers.take(origin.account, Total::Held, bytes);
-        Ok(())
-    }
-
-    /// Checks the limits of held messages for one more of this many bytes.
-    fn check_held(
-        &self,
-        owner: OwnerToken,
-        account: AccountKey,
-        bytes: usize,
-        payers: &Payers,
-    ) -> Result<(), HeldLimit> {
-        let Some(entry) = self.get(owner) else { return Err(HeldLimit::Queue) };
-        let is_here = matches!(entry.client, ClientState::Connected(_));
-        let budget = payers.budget(Total::Held);
-        let (reserve, reserved) = if is_here { (0, 0) } else { (HELD_RESERVE, budget.total()) };
-        let left = budget.left().saturating_sub(reserved.checked_div(reserve).unwrap_or(0));
-        if bytes > payers.payer_left(account, Total::Held, reserve) {
-            return Err(HeldLimit::Payer);
-        }
-        // As the total fills, long queues are refused first.
-        let queue_max = self.bytes_max.min(left / 4);
-        let queue = entry.held.counted_bytes() + bytes;
-        if queue > queue_max {
-            return Err(if queue > self.bytes_max { HeldLimit::Queue } else { HeldLimit::Total });
-        }
-        // No look at the payers while half of the queue is free.
-        if queue > queue_max / 2 && account != AccountKey::EXEMPT {
-            let own = entry.held.bytes_of(account) + bytes;
-            let others = queue - own;
-            if own > (queue_max - others) / 2 {
-                return Err(HeldLimit::QueueShare);
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns `true` if a held message has not yet reached the outbox of the owner's client.
-    pub fn has_lines_to_offer(&mut self, owner: OwnerToken) -> bool {
-        self.get_mut(owner).is_some_and(|entry| entry.held.next_line().is_some())
-    }
-
-    /// Offers held lines to `accept`, oldest first, with the connection they are for. Starts at the
-    /// first that was not accepted on this connection, and stops when `accept` returns `false`.
-    ///
-    /// Returns `false` if the owner's client is away.
-    pub fn offer_lines(
-        &mut self,
-        owner: OwnerToken,
-        mut accept: impl FnMut(Token, &[u8]) -> bool,
-    ) -> bool {
-        let Some(Owner { client: ClientState::Connected(client), held, .. }) = self.get_mut(owner)
-        else {
-            return false;
-        };
-        while held.next_line().is_some_and(|line| accept(*client, line)) {
-            held.advance();
-        }
-        true
-    }
-
-    /// Returns the number of held messages that are not acknowledged.
-    pub fn unacknowledged(&self, owner: OwnerToken) -> usize {
-        self.get(owner).map_or(0, |entry| entry.held.len())
-    }
-
-    /// Forgets the messages from `from` that have these mids, and appends the sender and mid of
-    /// each to `acknowledged`. Mids that are not held are skipped.
-    pub fn acknowledge(
-        &mut self,
-        owner: OwnerToken,
-        from: &str,
-        mids: impl Iterator<Item = u64>,
-        acknowledged: &mut Vec<(Holder, u64)>,
-    ) {
-        let Some(entry) = self.get_mut(owner) else { return };
-        acknowledged.extend(mids.filter_map(|mid| Some((entry.held.acknowledge(mid, from)?, mid))));
-        if self.fragmented.last() != Some(&owner) {
-            self.fragmented.push(owner);
-        }
-    }
-
-    /// Gives memory of acknowledged messages and released ids back. For the end of a turn: in the
-    /// middle of one, more of both often follow.
-    pub fn sweep(&mut self, payers: &mut Payers) {
-        self.compact_all(payers);
-        tighten(&mut self.fragmented, TABLE_CAPACITY_MIN);
-        self.slots.shrink();
-    }
-
-    fn compact_all(&mut self, payers: &mut Payers) {
-        while let Some(owner) = self.fragmented.pop() {
-            self.compact(owner, GAPS_SHARE, payers);
-        }
-    }
-
-    /// Closes the gaps between held messages if they are at least one part in `share` of all.
-    fn compact(&mut self, owner: OwnerToken, share: usize, payers: &mut Payers) {
-        let Some(entry) = self.slots.get_mut(owner.0) else { return };
-        entry.held.compact(share, |account, bytes| payers.give(account, Total::Held, bytes));
-        if entry.held.counted_bytes() == 0 {
-            self.pool.put(std::mem::take(&mut entry.held));
-        } else {
-            self.pool.charge_spare(&mut entry.held);
-        }
-    }
-
-    // ---- remembered sends ----
-
-    /// Returns the remembered send with this hash.
-    pub fn find_send(&self, owner: OwnerToken, hash: u64) -> Option<&Sent> {
-        let entry = self.get(owner)?;
-        let index = entry.hashes.iter().position(|known| *known == hash)?;
-        entry.sends.get(index)
-    }
-
-    /// Remembers a send. If there are [`SENDS_MAX`] already, the oldest is forgotten.
-    ///
-    /// If the total is used up, the sends of the ownership that is away longest are forgotten for
-    /// it. If none is away, or the account has its share, this ownership's own oldest is. Without
-    /// one the new send is not remembered: a repeat of it will be routed a second time.
-    pub fn remember_send(&mut self, owner: OwnerToken, hash: u64, sent: Sent, payers: &mut Payers) {
-        let Some(&Owner { account, ref sends, .. }) = self.get(owner) else { return };
-        let makes_room = sends.len() == SENDS_MAX
-            || match payers.check(account, Total::Sends, SEND_BYTES) {
-                Ok(()) => false,
-                Err(Excess::Total) => !self.forget_longest_away(payers),
-                Err(Excess::Payer) => true,
-            };
-        let Some(entry) = self.slots.get_mut(owner.0) else { return };
-        if makes_room {
-            if entry.sends.pop_front().is_none() {
-                return;
-            }
-            entry.hashes.pop_front();
-        } else {
-            payers.take(account, Total::Sends, SEND_BYTES);
-        }
-        reserve_for_one(&mut entry.hashes);
-        reserve_for_one(&mut entry.sends);
-        entry.hashes.push_back(hash);
-        entry.sends.push_back(sent);
-    }
-
-    /// Forgets all sends of the ownership that is away longest. Returns `false` if there is none.
-    fn forget_longest_away(&mut self, payers: &mut Payers) -> bool {
-        let Some((_, owner)) = self.forgettable.pop_first() else { return false };
-        let Some(entry) = self.slots.get_mut(owner.0) else { return false };
-        payers.give(entry.account, Total::Sends, SEND_BYTES * entry.sends.len());
-        (entry.hashes, entry.sends) = Default::default();
-        true
-    }
-
-    /// Records the fate of a send to `to`, if it is remembered and its fate is still open.
-    pub fn record_fate(&mut self, owner: OwnerToken, to: &str, mid: u64, fate: Fate) {
-        let Some(entry) = self.get_mut(owner) else { return };
-        let Ok(index) = entry.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
-        let sent = &mut entry.sends[index];
-        if *sent.to == *to && sent.fate == Fate::Open {
-            sent.fate = fate;
-        }
-    }
-
-    /// Iterates over the remembered sends, oldest first.
-    pub fn sends(&self, owner: OwnerToken) -> impl Iterator<Item = &Sent> {
-        self.get(owner).into_iter().flat_map(|entry| &entry.sends)
+        entry.blocked.remove_all(ids)
     }
 
     // ---- time ----
@@ -596,12 +509,12 @@ impl Owners {
     /// Returns the next step that is due, or `None`. Makes the id of an `Offline` appear offline.
     pub fn next_due(&mut self, now: Instant) -> Option<Due> {
         while let Some((at, owner)) = self.deadlines.pop(now) {
-            let hold = self.hold;
+            let (hold, expire_from) = (self.hold, self.expire_from);
             let Some(entry) = self.get_mut(owner) else { continue };
             if !entry.timer.fired(at) {
                 continue;
             }
-            if entry.deadline(hold).is_some_and(|due| due <= now) {
+            if entry.deadline(hold, expire_from).is_some_and(|due| due <= now) {
                 let ClientState::Away { online_until: online_until @ Some(_), .. } =
                     &mut entry.client
                 else {
@@ -617,9 +530,8 @@ impl Owners {
     }
 
     fn schedule(&mut self, owner: OwnerToken) {
-        let hold = self.hold;
         let Some(entry) = self.slots.get_mut(owner.0) else { return };
-        let due = entry.deadline(hold);
+        let due = entry.deadline(self.hold, self.expire_from);
         self.deadlines.set(owner, &mut entry.timer, due);
         // A client that claims ids only to release them leaves an entry behind for as long as
         // `hold`. When they are purged at least half of all go, so it costs O(1) for each.
@@ -662,19 +574,23 @@ impl Owners {
 }
 
 impl Owner {
-    /// Returns the time of its next step: to appear offline, or to be released.
-    fn deadline(&self, hold: Duration) -> Option<Instant> {
+    /// Returns where its client is, as a change.
+    fn presence(&self, owner: OwnerToken, uptime: Uptime) -> Change<'static> {
+        let owner = owner.number();
         match self.client {
-            ClientState::Connected(_) => None,
-            ClientState::Away { since, online_until } => Some(online_until.unwrap_or(since + hold)),
+            ClientState::Connected(_) => Change::Returned { owner },
+            ClientState::Away { since, .. } => Change::Left { owner, uptime_ms: uptime.at(since) },
         }
     }
-}
 
-/// Reserves capacity for one more entry, and spares a quarter at most, as [`SEND_BYTES`] counts.
-fn reserve_for_one<T>(list: &mut VecDeque<T>) {
-    if list.len() == list.capacity() {
-        list.reserve_exact(1 + list.len() / 4);
+    /// Returns the time of its next step: to appear offline, or to be released.
+    fn deadline(&self, hold: Duration, expire_from: Option<Instant>) -> Option<Instant> {
+        match self.client {
+            ClientState::Connected(_) => None,
+            ClientState::Away { since, online_until } => {
+                online_until.or(expire_from.max(Some(since + hold)))
+            }
+        }
     }
 }
 

@@ -120,6 +120,12 @@ impl Payers {
         self.remove_if_unused(key);
     }
 
+    /// Returns the number of the payer of an account; `None` if it has none, or shares its account
+    /// with a crowd.
+    pub fn payer_number(&self, key: AccountKey) -> Option<u64> {
+        self.accounts[key.0 as usize].payer.map(|payer| payer.number() as u64)
+    }
+
     // ---- charges ----
 
     /// Returns the limit that a charge of `amount` would exceed, if it exceeds any.

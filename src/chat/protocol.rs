@@ -21,7 +21,7 @@ mod nfc;
 mod parse;
 mod write;
 
-pub use mid::{Mid, MidList, Mids, Prefix};
+pub use mid::{Mid, MidList, Mids, Prefix, Prefixes};
 pub use write::put_message_around;
 
 /// A request of a client: the value of one line.

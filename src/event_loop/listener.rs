@@ -23,7 +23,7 @@ use super::unix_socket::UnixSocket;
 use crate::config::{Config, ListenAddress};
 use crate::limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN, BACKLOG, SEND_BUFFER_BYTES};
 use crate::net::connection::View;
-use crate::server::{Accepted, Server};
+use crate::server::{Accepted, Disk, Server};
 use crate::time::Now;
 use crate::token::Token;
 
@@ -127,7 +127,7 @@ impl Listener {
     pub fn accept(
         &mut self,
         now: Now,
-        server: &mut Server<Socket>,
+        server: &mut Server<Socket, impl Disk>,
         preambles: &mut Preambles,
         registry: &Registry,
     ) {
@@ -174,7 +174,7 @@ impl Listener {
     fn accept_one(
         &self,
         now: Now,
-        server: &mut Server<Socket>,
+        server: &mut Server<Socket, impl Disk>,
         preambles: &mut Preambles,
         registry: &Registry,
     ) -> io::Result<()> {
@@ -206,7 +206,7 @@ impl Listener {
         stream: TcpStream,
         peer: Option<IpAddr>,
         now: Now,
-        server: &mut Server<Socket>,
+        server: &mut Server<Socket, impl Disk>,
         registry: &Registry,
     ) -> io::Result<()> {
         let stream = socket::wrap(stream, self.tls.as_ref().map(|tls| &tls.identity))?;
@@ -224,7 +224,7 @@ impl Listener {
         accepted: Accepted,
         peer: Option<IpAddr>,
         now: Now,
-        server: &mut Server<Socket>,
+        server: &mut Server<Socket, impl Disk>,
     ) {
         let reason = match (accepted, self.view) {
             (Accepted::Taken, _) => return,
@@ -269,7 +269,7 @@ fn open_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
 
 /// Tells in the log that a trusted proxy did not begin with a preamble. A proxy that gave up is
 /// only counted.
-pub fn warn_of_preamble(error: &io::Error, now: Now, server: &mut Server<Socket>) {
+pub fn warn_of_preamble(error: &io::Error, now: Now, server: &mut Server<Socket, impl Disk>) {
     server.counters.accept_failures += 1;
     if error.kind() == ErrorKind::InvalidData
         && let Some(skipped) = server.warnings.admit(now)

@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 
-use super::{Server, Slot};
+use super::{Disk, Server, Slot};
 use crate::chat::protocol::CloseCode;
 use crate::limits::{QUEUED_BYTES_MAX, TOKENS_PER_LINE};
 use crate::net::connection::{Incoming, Postponed};
@@ -18,7 +18,7 @@ use crate::net::stream::Stream;
 use crate::time::Now;
 use crate::token::Token;
 
-impl<S: Stream> Server<S> {
+impl<S: Stream, D: Disk> Server<S, D> {
     /// Hands on the input of one connection: the rest of an earlier read, and then, if there are
     /// tokens left, one read.
     pub(super) fn receive(&mut self, token: Token, now: Now) {

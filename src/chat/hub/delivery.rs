@@ -20,21 +20,24 @@
 use super::Hub;
 use super::requests::Sender;
 use crate::chat::clients::Urgency;
+use crate::chat::journal::Journal;
 use crate::chat::owners::{Fate, Holder, OwnerToken, Sent};
 use crate::chat::protocol::{Id, MidList, Mids, ToClient};
 use crate::limits::{LIST_MAX, TABLE_CAPACITY_MIN};
 use crate::memory::tighten;
 use crate::time::Now;
-use crate::token::Token;
 
-impl Hub {
-    /// Moves held lines to the outbox of their client, until half of it is full. Called again when
-    /// lines of that outbox have left.
+impl<J: Journal> Hub<J> {
+    /// Moves held lines that are on disk to the outbox of their client, until half of it is full.
+    /// Called again when lines of that outbox have left.
     ///
     /// Returns `false` if the client is away.
     pub(super) fn push_held(&mut self, owner: OwnerToken) -> bool {
+        let stored_mid = self.stored_mid();
         let Hub { owners, clients, .. } = self;
-        owners.offer_lines(owner, |token, line| clients.push(token, line, Urgency::Yielding))
+        owners.offer_lines(owner, stored_mid, |token, line| {
+            clients.push(token, line, Urgency::Yielding)
+        })
     }
 
     /// Forgets held messages that their recipient has acknowledged, and reports them to their
@@ -49,7 +52,7 @@ impl Hub {
         now: Now,
     ) {
         let mut listed = 0;
-        let counts = mids.counts(self.mid.prefix).inspect(|_| listed += 1).flatten();
+        let counts = mids.counts(&self.prefixes).inspect(|_| listed += 1).flatten();
         let mut acknowledged = std::mem::take(&mut self.acknowledged);
         self.owners.acknowledge(owner, from, counts, &mut acknowledged);
         let list = (acknowledged.len() == listed).then_some(mids);
@@ -67,8 +70,10 @@ impl Hub {
         if self.blocked(from.holder()).is_some_and(|blocked| blocked.contains(to)) {
             return;
         }
+        let mut newest = 0;
         if let Holder::Owner(sender) = holder {
-            for mid in mids.counts(self.mid.prefix).flatten() {
+            for mid in mids.counts(&self.prefixes).flatten() {
+                newest = newest.max(mid);
                 self.owners.record_fate(sender, &from.id, mid, Fate::Delivered);
             }
         }
@@ -78,6 +83,9 @@ impl Hub {
             && !self.holder_blocks(holder, &from.id)
         {
             let line = ToClient::Delivered { from: &from.id, mids: Mids::List(mids) };
+            if newest > self.stored_mid() && self.hold_back(holder, &line) {
+                return;
+            }
             self.push(token, &line, Urgency::Yielding, now);
         }
     }
@@ -109,7 +117,7 @@ impl Hub {
         let mut counts = std::mem::take(&mut self.counts);
         // A stable sort keeps the mids of each sender in order.
         messages.sort_by_key(|(sender, _)| match sender {
-            Holder::Client(token) => (0, usize::from(*token)),
+            Holder::Client(token) => (0, usize::from(*token) as u64),
             Holder::Owner(owner) => (1, owner.number()),
         });
         for group in messages.chunk_by(|(a, _), (b, _)| a == b) {
@@ -119,12 +127,12 @@ impl Hub {
             if let Holder::Owner(owner) = sender {
                 counts.iter().for_each(|mid| self.owners.record_fate(owner, id, *mid, fate));
             }
-            let Some(token) = self.client_of(sender) else { continue };
             match list {
                 Some(list) if counts.len() == messages.len() => {
-                    self.report(token, id, Mids::List(list), fate, now);
+                    let newest = counts.iter().copied().max().unwrap_or(0);
+                    self.report(sender, id, Mids::List(list), newest, fate, now);
                 }
-                _ => self.report_fate(token, id, &counts, fate, now),
+                _ => self.report_fate(sender, id, &counts, fate, now),
             }
         }
         // An ownership may drop thousands of messages, once; a line names no more than a list may.
@@ -134,32 +142,48 @@ impl Hub {
 
     /// Reports the fate that messages from `to` to `id` share, in lists of at most [`LIST_MAX`]
     /// mids.
-    pub(super) fn report_fate(&mut self, to: Token, id: &Id, counts: &[u64], fate: Fate, now: Now) {
+    pub(super) fn report_fate(
+        &mut self,
+        to: Holder,
+        id: &Id,
+        counts: &[u64],
+        fate: Fate,
+        now: Now,
+    ) {
         for counts in counts.chunks(LIST_MAX) {
-            self.report(to, id, Mids::Counts { prefix: self.mid.prefix, counts }, fate, now);
+            let prefixes = std::mem::take(&mut self.prefixes);
+            let newest = counts.iter().copied().max().unwrap_or(0);
+            self.report(to, id, Mids::Counts { prefixes: &prefixes, counts }, newest, fate, now);
+            self.prefixes = prefixes;
         }
     }
 
-    fn report(&mut self, to: Token, id: &Id, mids: Mids<'_>, fate: Fate, now: Now) {
-        match fate {
-            Fate::Open => {}
+    /// Reports the fate of some messages, of which `newest` is the newest mid.
+    ///
+    /// `expired` is a promise, so it waits for the disk. `delivered` is none, because a lost
+    /// acknowledgement is given again: it only waits behind the `sent` of its message.
+    fn report(&mut self, to: Holder, id: &Id, mids: Mids<'_>, newest: u64, fate: Fate, now: Now) {
+        let Some(token) = self.client_of(to) else { return };
+        let (line, urgency, waits) = match fate {
+            Fate::Open => return,
             Fate::Delivered => {
                 let line = ToClient::Delivered { from: id, mids };
-                self.push(to, &line, Urgency::Gather(now.instant), now);
+                (line, Urgency::Gather(now.instant), newest > self.stored_mid())
             }
-            Fate::Expired => {
-                self.push(to, &ToClient::Expired { to: id, mids }, Urgency::Now, now);
-            }
+            Fate::Expired => (ToClient::Expired { to: id, mids }, Urgency::Now, true),
+        };
+        if !(waits && self.hold_back(to, &line)) {
+            self.push(token, &line, urgency, now);
         }
     }
 
     /// Reports all decided fates of remembered sends to their sender, which is on a new connection.
-    pub(super) fn replay_fates(&mut self, token: Token, owner: OwnerToken, now: Now) {
+    pub(super) fn replay_fates(&mut self, owner: OwnerToken, now: Now) {
         let decided = self.owners.sends(owner).filter(|sent| sent.fate != Fate::Open);
         let decided: Vec<Sent> = decided.cloned().collect();
         for group in decided.chunk_by(|a, b| a.fate == b.fate && a.to == b.to) {
             let counts: Vec<u64> = group.iter().map(|sent| sent.mid).collect();
-            self.report_fate(token, &group[0].to, &counts, group[0].fate, now);
+            self.report_fate(Holder::Owner(owner), &group[0].to, &counts, group[0].fate, now);
         }
     }
 }

@@ -8,10 +8,10 @@
 //! The syntax of a line is not known here, nor the way from a held message to its recipient.
 
 use std::borrow::Cow;
-use std::hash::BuildHasher;
 
 use super::Hub;
-use crate::chat::clients::Urgency;
+use crate::chat::clients::{Awaits, Urgency};
+use crate::chat::journal::Journal;
 use crate::chat::outbox::Pieces;
 use crate::chat::owners::{Fate, HeldLimit, Holder, KeyHash, Origin, OwnerToken, Sent, Vacancy};
 use crate::chat::payers::{AccountKey, Excess, Total};
@@ -23,6 +23,9 @@ use crate::token::Token;
 /// Length in bytes from which a body is not copied into its line first. Below it, one copy of the
 /// whole line costs less than three copies of its pieces.
 const SEPARATE_BODY_BYTES: usize = 256;
+
+/// The disk is slow or fails, so nothing more can be promised.
+const DISK_BUSY: &str = "this server can't write to its disk at the moment: try again later";
 
 const BAD_ID: &str = "an id is 1 to 64 bytes of letters, digits and . _ - @ +";
 
@@ -52,7 +55,7 @@ pub(super) fn refuse<T>(code: ErrorCode, text: impl Into<Cow<'static, str>>) -> 
     Err(Refusal { code, text: text.into() })
 }
 
-impl Hub {
+impl<J: Journal> Hub<J> {
     // ---- join and leave ----
 
     /// Claims an id for a client, or resumes the ownership that the client's key belongs to.
@@ -98,6 +101,9 @@ impl Hub {
         let Some(account) = self.clients.get(from).map(|client| client.account) else {
             return Ok(());
         };
+        if !self.can_record() {
+            return refuse(ErrorCode::TooMany, DISK_BUSY);
+        }
         if !self.payers.may_claim(account, now.instant) {
             let text = "too many new ids come from your network: try again in a minute";
             return refuse(ErrorCode::TooMany, text);
@@ -133,8 +139,10 @@ impl Hub {
             self.presence.changed(&id, true);
         }
         self.complete_join(from, id, Some(owner), true, now);
-        self.replay_fates(from, owner, now);
-        self.push_held(owner);
+        if self.owners.is_stored(owner) {
+            self.replay_fates(owner, now);
+            self.push_held(owner);
+        }
     }
 
     fn complete_join(
@@ -145,8 +153,12 @@ impl Hub {
         resumed: bool,
         now: Now,
     ) {
+        let is_stored = owner.is_none_or(|owner| self.owners.is_stored(owner));
         let Some(client) = self.clients.get_mut(token) else { return };
         (client.id, client.owner) = (Some(id.clone()), owner);
+        if !is_stored {
+            client.awaits = Awaits::Joined;
+        }
         self.clients.counters.joins += 1;
         self.clients.counters.joined += 1;
         let line = ToClient::Joined {
@@ -156,14 +168,21 @@ impl Hub {
             hold: self.limits.hold.as_secs(),
             max_message: self.limits.message_bytes_max,
         };
-        self.answer(token, &line, now);
+        match owner {
+            // The answer to the claim waits already, and finds its way to this connection.
+            Some(_) if !is_stored && resumed => {}
+            Some(owner) if !is_stored => self.hold_joined_back(owner, &line),
+            _ => self.answer(token, &line, now),
+        }
     }
 
     /// Disconnects the client, and frees its id.
     pub(super) fn leave(&mut self, from: &Sender, now: Now) {
-        self.close(from.token, CloseCode::Normal, now);
         if let Some(owner) = from.owner {
             self.release(owner, now);
+        }
+        if !(from.owner.is_some() && self.hold_close_back(Holder::Client(from.token))) {
+            self.close(from.token, CloseCode::Normal, now);
         }
     }
 
@@ -180,10 +199,9 @@ impl Hub {
     ) -> Result<(), Refusal> {
         // Only an owner is recognized after its connection was lost, so only an owner's sends are
         // remembered.
-        let repeatable = from
-            .owner
-            .zip(reference)
-            .map(|(owner, reference)| (owner, self.hasher.hash_one((reference, to, body))));
+        let repeatable = from.owner.zip(reference).map(|(owner, reference)| {
+            (owner, self.owners.journal().hash_send(reference, to, body))
+        });
         if let (Some((owner, hash)), Some(reference)) = (repeatable, reference)
             && let Some(sent) = self.owners.find_send(owner, hash).cloned()
         {
@@ -191,9 +209,13 @@ impl Hub {
             return Ok(());
         }
         let recipient = self.recipient(from, to)?;
-        let (mid, at) = (Mid { count: self.mid.count + 1, ..self.mid }, now.unix_ms);
+        let leaves_change = repeatable.is_some() || recipient.owner().is_some();
+        if leaves_change && !self.can_record() {
+            return refuse(ErrorCode::Full, DISK_BUSY);
+        }
+        let (mid, at) = (self.prefixes.mid(self.mid + 1), now.unix_ms);
         let held = self.route_body(from, to, recipient, body, mid, now)?;
-        self.mid = mid;
+        self.mid = mid.count;
         self.clients.counters.messages += 1;
         if let Some((owner, hash)) = repeatable
             && let Some(to) = self.id_of(recipient).cloned()
@@ -202,7 +224,10 @@ impl Hub {
             self.owners.remember_send(owner, hash, sent, &mut self.payers);
         }
         if let Some(reference) = reference {
-            self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
+            let line = ToClient::Sent { reference, mid, at, held };
+            if !(leaves_change && self.hold_back(from.holder(), &line)) {
+                self.answer(from.token, &line, now);
+            }
         }
         Ok(())
     }
@@ -234,11 +259,15 @@ impl Hub {
 
     fn answer_repeated(&mut self, from: &Sender, reference: &str, sent: Sent, now: Now) {
         let Sent { mid: count, at, to, held, fate } = sent;
-        let mid = Mid { count, ..self.mid };
+        if count > self.stored_mid() {
+            // Its answer waits for the disk, and finds its way to this connection.
+            return;
+        }
+        let mid = self.prefixes.mid(count);
         self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
         // An earlier report may have meant nothing to the client: it had not read which mid its
         // message has.
-        self.report_fate(from.token, &to, &[count], fate, now);
+        self.report_fate(from.holder(), &to, &[count], fate, now);
     }
 
     /// Puts a message into the recipient's outbox, or holds it for an owned id. Returns `true` if
@@ -262,7 +291,10 @@ impl Hub {
             Holder::Owner(owner) => {
                 let origin = Origin { id: &from.id, holder: from.holder(), account: from.account };
                 match self.owners.hold(owner, mid.count, &origin, line, &mut self.payers) {
-                    Ok(()) => Ok(!self.push_held(owner)),
+                    Ok(()) => {
+                        self.offer_when_stored(owner);
+                        Ok(!self.push_held(owner))
+                    }
                     Err(limit) => refuse(ErrorCode::Full, full(&limit, to)),
                 }
             }
@@ -359,6 +391,9 @@ impl Hub {
     /// Refuses messages from these ids, and appears offline to them.
     pub(super) fn block(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = parse_ids(ids)?;
+        if from.owner.is_some() && !self.can_record() {
+            return refuse(ErrorCode::TooMany, DISK_BUSY);
+        }
         let Some(blocked) = self.blocked(from.holder()) else { return Ok(()) };
         let new = wanted.iter().filter(|id| !blocked.contains(id)).count();
         if blocked.len() + new > BLOCKED_MAX {
@@ -386,6 +421,9 @@ impl Hub {
     /// Ends the block of these ids.
     pub(super) fn unblock(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = parse_ids(ids)?;
+        if from.owner.is_some() && !self.can_record() {
+            return refuse(ErrorCode::TooMany, DISK_BUSY);
+        }
         let ended = match from.owner {
             Some(owner) => self.owners.unblock(owner, &wanted),
             None => self.clients.unblock(from.token, &wanted),

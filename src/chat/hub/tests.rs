@@ -3,9 +3,13 @@
 //! [`Chat`] plays the loop. The tests are in the files below, by topic.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::chat::journal::image::Image;
+use crate::chat::journal::{Batch, Recorder};
+use crate::chat::protocol::Mid;
 
 mod blocks;
 mod fairness;
@@ -29,8 +33,10 @@ const LIMITS: Limits = Limits {
 };
 
 /// A hub, and clients with names.
-struct Chat {
-    hub: Hub,
+struct Chat<J = NoJournal> {
+    hub: Hub<J>,
+    /// The disk of a hub that records. It stores each batch at once.
+    disk: Image,
     now: Now,
     tokens: BTreeMap<String, Token>,
     /// Lines that each client has got and the script has not yet named.
@@ -41,20 +47,43 @@ struct Chat {
 
 impl Chat {
     fn new(limits: Limits) -> Chat {
-        Chat {
-            hub: Hub::new(limits, 0xabc),
-            now: Now { instant: Instant::now(), unix_ms: 5 },
-            tokens: BTreeMap::new(),
-            heard: BTreeMap::new(),
-            stuck: BTreeMap::new(),
-        }
+        Chat::with(Hub::new(limits, 0xabc), Image::default(), Now::start())
     }
+}
 
+impl Chat<Recorder<RandomState>> {
+    fn with_store(limits: Limits) -> Chat<Recorder<RandomState>> {
+        let (mut disk, now) = (Image::default(), Now::start());
+        Chat::with(disk.start(limits, 0xabc, now), disk, now)
+    }
+}
+
+impl Now {
+    /// The time at which each test begins.
+    fn start() -> Now {
+        Now { instant: Instant::now(), unix_ms: 5 }
+    }
+}
+
+impl Chat {
     /// Makes a chat of clients that have joined under their names, without a key.
     fn of(names: &[&str]) -> Chat {
         let mut chat = Chat::new(LIMITS);
         chat.join(names);
         chat
+    }
+}
+
+impl<J: Journal> Chat<J> {
+    fn with(hub: Hub<J>, disk: Image, now: Now) -> Chat<J> {
+        Chat {
+            hub,
+            disk,
+            now,
+            tokens: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            stuck: BTreeMap::new(),
+        }
     }
 
     fn join(&mut self, names: &[&str]) {
@@ -91,10 +120,21 @@ impl Chat {
     /// Lets time pass, and handles all deadlines until then.
     fn pass(&mut self, time: Duration) {
         self.now.instant += time;
-        while self.hub.next_deadline().is_some_and(|due| due <= self.now.instant) {
+        while self.hub.next_deadline(self.now.instant).is_some_and(|due| due <= self.now.instant) {
             self.hub.expire(self.now);
             self.hub.sweep(self.tokens.len());
             self.collect();
+        }
+    }
+
+    /// Has the disk store what was recorded, and lets the lines go that waited for it.
+    fn commit(&mut self) {
+        while let Ok(batch) = self.hub.begin_commit(Batch::default(), self.now) {
+            self.disk.apply(&batch);
+            self.hub.commit_finished();
+            while self.hub.let_through(self.now) {
+                self.hub.clients.pressing.clear();
+            }
         }
     }
 
@@ -102,6 +142,7 @@ impl Chat {
     /// code last.
     fn collect(&mut self) {
         loop {
+            self.commit();
             while self.hub.presence.has_notices() {
                 self.hub.flush(self.now);
             }
@@ -203,6 +244,9 @@ impl Chat {
 #[track_caller]
 fn check(names: &[&str], script: &str) {
     Chat::of(names).check(script);
+    let mut stored = Chat::with_store(LIMITS);
+    stored.join(names);
+    stored.check(script);
 }
 
 /// Returns an error line without its `text`, and any other line as it is.
@@ -227,7 +271,7 @@ fn watch(ids: impl Iterator<Item = usize>) -> String {
     format!(r#"{{"type":"watch","ids":[{}]}}"#, ids.join(","))
 }
 
-impl Hub {
+impl<J: Journal> Hub<J> {
     /// Checks that facts kept in two places agree.
     #[track_caller]
     fn check_tables(&self) {

@@ -178,14 +178,19 @@ impl Held {
         }
     }
 
-    /// Returns the next line to offer on this connection.
-    pub fn next_line(&mut self) -> Option<&[u8]> {
+    /// Returns the next line to offer on this connection, if its message is not newer than
+    /// `newest_mid`: with a store, the newest message on disk.
+    pub fn next_line(&mut self, newest_mid: u64) -> Option<&[u8]> {
         // A client may acknowledge a message on this connection that it got on the one before. Such
         // a message is skipped.
         while self.messages.get(self.next)?.from.is_none() {
             self.next += 1;
         }
-        self.lines.get(self.start(self.next)..self.messages[self.next].end as usize)
+        let message = &self.messages[self.next];
+        if message.mid > newest_mid {
+            return None;
+        }
+        self.lines.get(self.start(self.next)..message.end as usize)
     }
 
     /// Marks the next line as accepted.

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::SENDS_BYTES_TOTAL;
+use crate::limits::{SENDS_BYTES_TOTAL, SENDS_MAX};
 use crate::memory::{Payer, assert_size};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ impl Table {
     }
 }
 
-impl Owners {
+impl<J: Journal> Owners<J> {
     /// Checks that each index and pool agrees with the entries.
     #[track_caller]
     pub fn check_tables(&self) {
@@ -101,7 +101,7 @@ impl Owners {
 /// name.
 fn owned(names: &[&str], bytes_max: usize, bytes_total: usize) -> (Table, Vec<OwnerToken>) {
     let payers = Payers::new([bytes_total, SENDS_BYTES_TOTAL, 0, 0, names.len()]);
-    let mut table = Table { owners: Owners::new(HOLD, bytes_max), payers };
+    let mut table = Table { owners: Owners::new(HOLD, bytes_max, NoJournal::default()), payers };
     let tokens = names.iter().enumerate().map(|(n, name)| table.claim(name, token(n))).collect();
     (table, tokens)
 }
@@ -137,7 +137,7 @@ fn acknowledge(table: &mut Table, owner: OwnerToken, from: &str, mid: u64) -> Op
 /// Accepts the next `count` held lines, and returns their mids.
 fn lines(owners: &mut Owners, owner: OwnerToken, count: usize) -> Vec<u64> {
     let mut lines = Vec::new();
-    owners.offer_lines(owner, |_, line| {
+    owners.offer_lines(owner, u64::MAX, |_, line| {
         let accepts = lines.len() < count;
         if accepts {
             lines.push(String::from_utf8_lossy(line).parse().expect("a mid"));
@@ -537,11 +537,12 @@ fn owned_id_costs_296_bytes() {
         account: 4 "each charge for it is on it",
         key_hash: 32 "a client with this key may join under the id",
         client: 32 "its connection; or since when it is away, and until when it appears online",
+        is_stored: 1 "what is not on disk is not promised",
         timer: 16 "the deadline that is live",
         held: 112 "messages that are not acknowledged, the next to offer, and the gaps",
         hashes: 32 "finds a repeated send",
         sends: 32 "answers it",
         blocked: 8 "a pointer: most block no id",
-    } empty: 4);
+    } empty: 3);
     assert_eq!(Slots::<Owner>::slot_bytes(), 296, "8 more for its token");
 }

@@ -13,17 +13,18 @@ use super::write::put_all;
 use crate::limits::MID_BYTES_MAX;
 
 /// The name of a message: a prefix drawn when the server starts, and a counter. So neither a
-/// restart nor a clock that is set back repeats one.
+/// restart, nor a clock that is set back, nor a store restored from a backup repeats one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mid {
     /// The random part.
     pub prefix: Prefix,
-    /// The number of the message, from 1.
+    /// The number of the message, from 1. With a store it goes on from run to run.
     pub count: u64,
 }
 
-/// The beginning of all mids of one server, as text: twelve hexadecimal digits and a dash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The beginning of all mids of one run of the server, as text: twelve hexadecimal digits and a
+/// dash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prefix([u8; PREFIX_BYTES]);
 
 const PREFIX_BYTES: usize = 13;
@@ -48,6 +49,59 @@ impl From<u64> for Prefix {
     }
 }
 
+/// The prefixes of all mids that the server knows: that of this run, and those of earlier runs,
+/// with messages that a store has kept.
+///
+/// Counts go on from run to run, so a count alone names a message. It belongs to the last run that
+/// began at this count or below.
+#[derive(Clone, Debug, Default)]
+pub struct Prefixes {
+    current: Prefix,
+    /// The first count of this run.
+    first: u64,
+    /// The first count and the prefix of each earlier run, oldest first.
+    earlier: Vec<(u64, Prefix)>,
+}
+
+impl From<u64> for Prefixes {
+    /// Makes the prefixes of a server without earlier runs.
+    fn from(number: u64) -> Prefixes {
+        Prefixes { current: number.into(), first: 0, earlier: Vec::new() }
+    }
+}
+
+impl Prefixes {
+    /// Adds a run that begins with this count, as the present one. Each count has to be above the
+    /// one before.
+    pub fn begin(&mut self, first: u64, prefix: Prefix) {
+        self.earlier.push((self.first, self.current));
+        (self.first, self.current) = (first, prefix);
+    }
+
+    /// Returns the mid with this count.
+    pub fn mid(&self, count: u64) -> Mid {
+        Mid { prefix: self.of(count), count }
+    }
+
+    fn of(&self, count: u64) -> Prefix {
+        if count >= self.first {
+            return self.current;
+        }
+        let index = self.earlier.partition_point(|(first, _)| *first <= count);
+        index.checked_sub(1).map_or(self.current, |index| self.earlier[index].1)
+    }
+
+    /// Returns the count of the mid that `text` begins with, and the rest of the text; `None` if
+    /// the mid is of another server.
+    fn leading_count<'t>(&self, text: &'t [u8]) -> Option<(u64, &'t [u8])> {
+        let (prefix, digits) = text.split_first_chunk::<PREFIX_BYTES>()?;
+        let is_known = *prefix == self.current.0
+            || self.earlier.iter().any(|(_, earlier)| *prefix == earlier.0);
+        let (count, rest) = is_known.then(|| leading_hex(digits))??;
+        (self.of(count).0 == *prefix).then_some((count, rest))
+    }
+}
+
 impl Mid {
     /// Returns `true` if `text` has the syntax of a mid, on any server.
     pub fn is_valid(text: &str) -> bool {
@@ -60,25 +114,6 @@ impl Mid {
         (1..=MID_BYTES_MAX).contains(&len).then_some(len)
     }
 
-    /// Returns the count of the mid that `text` begins with, and the rest of the text; `None` if
-    /// the mid is not of the server with this prefix.
-    fn leading_count<'t>(text: &'t [u8], prefix: &Prefix) -> Option<(u64, &'t [u8])> {
-        let digits = text.strip_prefix(&prefix.0)?;
-        let (mut count, mut len) = (0, 0);
-        for digit in digits {
-            let value = match digit {
-                b'0'..=b'9' => digit - b'0',
-                b'a'..=b'f' => digit - b'a' + 10,
-                _ => break,
-            };
-            count = count << 4 | u64::from(value);
-            len += 1;
-        }
-        // Without leading zeros, so that a mid has one spelling.
-        let is_ours = (1..=16).contains(&len) && (digits[0] != b'0' || len == 1);
-        is_ours.then(|| (count, &digits[len..]))
-    }
-
     /// Writes the mid as text to `scratch`. By hand, because `format!` takes ten times as many
     /// instructions.
     pub fn write<'r>(&self, scratch: &'r mut [u8; MID_BYTES_MAX]) -> &'r [u8] {
@@ -88,6 +123,23 @@ impl Mid {
         put_hex(self.count, &mut scratch[PREFIX_BYTES..len]);
         &scratch[..len]
     }
+}
+
+/// Returns the hexadecimal number that `text` begins with, and the rest of the text.
+fn leading_hex(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut count, mut len) = (0, 0);
+    for digit in text {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => break,
+        };
+        count = count << 4 | u64::from(value);
+        len += 1;
+    }
+    // Without leading zeros, so that a mid has one spelling.
+    let is_count = (1..=16).contains(&len) && (text[0] != b'0' || len == 1);
+    is_count.then(|| (count, &text[len..]))
 }
 
 /// Fills `out` with the last hexadecimal digits of a number.
@@ -132,12 +184,12 @@ impl<'a> MidList<'a> {
     ///
     /// The end of a mid is found by reading its count. To search for the quote first would take
     /// twice as long.
-    pub fn counts(&self, prefix: Prefix) -> impl Iterator<Item = Option<u64>> {
+    pub fn counts<'s>(&'s self, prefixes: &'s Prefixes) -> impl Iterator<Item = Option<u64>> {
         let mut rest = self.list.as_bytes();
         std::iter::from_fn(move || {
             let mid = rest.strip_prefix(b"\"")?;
-            let ours = Mid::leading_count(mid, &prefix)
-                .filter(|(_, behind)| behind.first() == Some(&b'"'));
+            let ours =
+                prefixes.leading_count(mid).filter(|(_, behind)| behind.first() == Some(&b'"'));
             let behind = match ours {
                 Some((_, behind)) => behind,
                 None => &mid[mid.iter().position(|byte| *byte == b'"')?..],
@@ -153,8 +205,8 @@ impl<'a> MidList<'a> {
 pub enum Mids<'a> {
     /// Mids of this server, by their counts.
     Counts {
-        /// The prefix of all of them.
-        prefix: Prefix,
+        /// The prefixes of all of them.
+        prefixes: &'a Prefixes,
         /// The count of each.
         counts: &'a [u64],
     },
@@ -166,11 +218,13 @@ impl Mids<'_> {
     /// Appends the mids, without brackets.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Mids::Counts { prefix, counts } => {
+            Mids::Counts { prefixes, counts } => {
                 for (n, &count) in counts.iter().enumerate() {
                     let before: &[u8] = if n == 0 { b"\"" } else { b",\"" };
-                    let mid = Mid { prefix: *prefix, count };
-                    put_all(out, [before, mid.write(&mut [0; MID_BYTES_MAX]), b"\""]);
+                    put_all(
+                        out,
+                        [before, prefixes.mid(count).write(&mut [0; MID_BYTES_MAX]), b"\""],
+                    );
                 }
             }
             Mids::List(mids) => out.extend_from_slice(mids.list.as_bytes()),

@@ -117,7 +117,7 @@ fn examples_of_the_protocol_page_are_written() {
     assert_eq!(
         written(&ToClient::Expired {
             to: &alice,
-            mids: Mids::Counts { prefix: 0xabc.into(), counts: &[1, 255] }
+            mids: Mids::Counts { prefixes: &0xabc.into(), counts: &[1, 255] }
         }),
         r#"{"type":"expired","to":"alice","mids":["000000000abc-1","000000000abc-ff"]}"#
     );
@@ -329,7 +329,8 @@ fn longest_mid_is_a_valid_one() {
 #[test]
 fn mid_of_this_server_is_known_only_by_its_spelling() {
     let mid = Mid { prefix: 0xabc.into(), count: 0x1f };
-    let count_in = |text: &str| MidList::new(&[text.into()]).counts(mid.prefix).collect::<Vec<_>>();
+    let ours = Prefixes::from(0xabc);
+    let count_in = |text: &str| MidList::new(&[text.into()]).counts(&ours).collect::<Vec<_>>();
     assert_eq!(count_in(&mid.to_string()), [Some(0x1f)]);
     for foreign in [
         "000000000abd-1f",
@@ -345,7 +346,7 @@ fn mid_of_this_server_is_known_only_by_its_spelling() {
     let all =
         ["000000000abc-0", "x", "000000000abc-10000000000000000", "000000000abc-a"].map(Into::into);
     assert_eq!(
-        MidList::new(&all).counts(mid.prefix).collect::<Vec<_>>(),
+        MidList::new(&all).counts(&ours).collect::<Vec<_>>(),
         [Some(0), None, None, Some(10)]
     );
 }
@@ -512,6 +513,22 @@ proptest! {
     }
 }
 
+#[test]
+fn mid_of_an_earlier_run_is_known_within_the_counts_of_that_run() {
+    let mut prefixes = Prefixes::from(0xa);
+    prefixes.begin(5, 0xb.into());
+    prefixes.begin(9, 0xc.into());
+    for (count, prefix) in [(0, 0xa), (4, 0xa), (5, 0xb), (8, 0xb), (9, 0xc), (99, 0xc)] {
+        assert_eq!(prefixes.mid(count), Mid { prefix: prefix.into(), count });
+        for other in [0xa, 0xb, 0xc, 0xd] {
+            let text = Mid { prefix: other.into(), count }.to_string();
+            let list = MidList::new(&[text.into()]);
+            let expected = (other == prefix).then_some(count);
+            assert_eq!(list.counts(&prefixes).collect::<Vec<_>>(), [expected], "{other}");
+        }
+    }
+}
+
 /// The text of a mid, for tests.
 impl std::fmt::Display for Mid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -526,7 +543,7 @@ fn mid_is_written_as_format_would_write_it() {
         let expected = format!("{:012x}-{number:x}", number & 0xffff_ffff_ffff);
         assert_eq!(mid.write(&mut [0; MID_BYTES_MAX]), expected.as_bytes());
         let list = MidList::new(&[expected.as_str().into()]);
-        assert_eq!(list.counts(mid.prefix).collect::<Vec<_>>(), [Some(number)]);
+        assert_eq!(list.counts(&number.into()).collect::<Vec<_>>(), [Some(number)]);
     }
 }
 

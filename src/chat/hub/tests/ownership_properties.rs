@@ -252,13 +252,13 @@ impl Model {
         let recipient = self.hub.ids.get(IDS[to]).copied();
         let known =
             self.messages.values().any(|message| message.number == number && message.from == from);
-        let before = self.hub.mid.count;
+        let before = self.hub.mid;
         let reference = if has_ref { format!(r#","ref":"{number}""#) } else { String::new() };
         self.say(
             slot,
             &format!(r#"{{"type":"send","to":"{}","body":{body}{reference}}}"#, IDS[to]),
         );
-        if self.hub.mid.count == before {
+        if self.hub.mid == before {
             return;
         }
         assert!(!known || matches!(from, Holder::Client(_)), "{number} is routed twice");
@@ -278,7 +278,7 @@ impl Model {
             is_secret: false,
             is_shown: false,
         };
-        self.messages.insert(self.hub.mid.count, message);
+        self.messages.insert(self.hub.mid, message);
     }
 
     fn ack(&mut self, slot: usize, to: usize, every: usize, newest_first: bool) {
@@ -296,9 +296,8 @@ impl Model {
                 message.is_secret = blocks_sender;
             }
         }
-        let prefix = self.hub.mid.prefix;
         let mids: Vec<String> =
-            mids.iter().map(|count| Mid { prefix, count: *count }.to_string()).collect();
+            mids.iter().map(|count| self.hub.prefixes.mid(*count).to_string()).collect();
         if !mids.is_empty() {
             self.say(slot, &format!(r#"{{"type":"ack","to":"{}","mids":{mids:?}}}"#, IDS[to]));
         }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Runs a script in shorthand with a new hub. The name of a connection is its id, with strokes
-/// behind it for later connections.
+/// Runs a script in shorthand with a new hub, once without a store and once with one. The name of a
+/// connection is its id, with strokes behind it for later connections.
 ///
 /// - `alice' joins`, `alice' joins keyless`: joins with the key of `alice`, without a key;
 /// - `alice' < joined true 2`, `alice' < joined keyless`: the answer, with `resumed` and `held`;
@@ -11,7 +11,8 @@ use super::*;
 ///   lines, in order, and a number stands for the mid with this count.
 #[track_caller]
 pub fn check(limits: Limits, script: &str) {
-    Chat::new(limits).check(&long(script));
+    Chat::new(limits.clone()).check(&long(script));
+    Chat::with_store(limits).check(&long(script));
 }
 
 /// Expands shorthand to the lines of the protocol.

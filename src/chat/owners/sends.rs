@@ -1,0 +1,96 @@
+//! The sends that each ownership remembers, so that a repeated one is answered again and not routed
+//! again.
+//!
+//! **Invariants**
+//! - `hashes` and `sends` of an ownership have the same order, oldest first, and the same length.
+//! - A fate is recorded once.
+//!
+//! The hash that finds a send, and the lines that answer it, are not known here.
+
+use std::collections::VecDeque;
+
+use super::{Fate, Owner, OwnerToken, Owners, Sent};
+use crate::chat::journal::{Change, Journal};
+use crate::chat::payers::{Excess, Payers, Total};
+use crate::limits::{SEND_BYTES, SENDS_MAX};
+
+impl<J: Journal> Owners<J> {
+    /// Returns the remembered send with this hash.
+    pub fn find_send(&self, owner: OwnerToken, hash: u64) -> Option<&Sent> {
+        let entry = self.get(owner)?;
+        let index = entry.hashes.iter().position(|known| *known == hash)?;
+        entry.sends.get(index)
+    }
+
+    /// Remembers a send. If there are [`SENDS_MAX`] already, the oldest is forgotten.
+    ///
+    /// If the total is used up, the sends of the ownership that is away longest are forgotten for
+    /// it. If none is away, or the account has its share, this ownership's own oldest is. Without
+    /// one the new send is not remembered: a repeat of it will be routed a second time.
+    pub fn remember_send(&mut self, owner: OwnerToken, hash: u64, sent: Sent, payers: &mut Payers) {
+        let Some(&Owner { account, ref sends, .. }) = self.get(owner) else { return };
+        let makes_room = sends.len() == SENDS_MAX
+            || match payers.check(account, Total::Sends, SEND_BYTES) {
+                Ok(()) => false,
+                Err(Excess::Total) => !self.forget_longest_away(payers),
+                Err(Excess::Payer) => true,
+            };
+        let Some(entry) = self.slots.get_mut(owner.0) else { return };
+        if makes_room {
+            let Some(oldest) = entry.sends.pop_front() else { return };
+            self.journal.record(&Change::Forgotten { mid: oldest.mid });
+            entry.hashes.pop_front();
+        } else {
+            payers.take(account, Total::Sends, SEND_BYTES);
+        }
+        self.journal.record(&Change::Remembered {
+            mid: sent.mid,
+            sender: owner.number(),
+            hash,
+            at: sent.at,
+            to: &sent.to,
+            held: sent.held,
+        });
+        reserve_for_one(&mut entry.hashes);
+        reserve_for_one(&mut entry.sends);
+        entry.hashes.push_back(hash);
+        entry.sends.push_back(sent);
+    }
+
+    /// Forgets all sends of the ownership that is away longest. Returns `false` if there is none.
+    fn forget_longest_away(&mut self, payers: &mut Payers) -> bool {
+        let Some((_, owner)) = self.forgettable.pop_first() else { return false };
+        let Some(entry) = self.slots.get_mut(owner.0) else { return false };
+        payers.give(entry.account, Total::Sends, SEND_BYTES * entry.sends.len());
+        if J::RECORDS {
+            for sent in &entry.sends {
+                self.journal.record(&Change::Forgotten { mid: sent.mid });
+            }
+        }
+        (entry.hashes, entry.sends) = Default::default();
+        true
+    }
+
+    /// Records the fate of a send to `to`, if it is remembered and its fate is still open.
+    pub fn record_fate(&mut self, owner: OwnerToken, to: &str, mid: u64, fate: Fate) {
+        let Some(entry) = self.slots.get_mut(owner.0) else { return };
+        let Ok(index) = entry.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
+        let sent = &mut entry.sends[index];
+        if *sent.to == *to && sent.fate == Fate::Open {
+            sent.fate = fate;
+            self.journal.record(&Change::Decided { mid, expired: fate == Fate::Expired });
+        }
+    }
+
+    /// Iterates over the remembered sends, oldest first.
+    pub fn sends(&self, owner: OwnerToken) -> impl Iterator<Item = &Sent> {
+        self.get(owner).into_iter().flat_map(|entry| &entry.sends)
+    }
+}
+
+/// Reserves capacity for one more entry, and spares a quarter at most, as [`SEND_BYTES`] counts.
+pub(super) fn reserve_for_one<T>(list: &mut VecDeque<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1 + list.len() / 4);
+    }
+}
