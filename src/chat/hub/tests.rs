@@ -12,6 +12,7 @@ use crate::chat::journal::{Batch, Recorder};
 use crate::chat::protocol::Mid;
 
 mod blocks;
+mod crashes;
 mod fairness;
 mod fates;
 mod held;
