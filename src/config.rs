@@ -31,6 +31,8 @@ pub struct Config {
     pub no_hsts: bool,
     /// The address at which plain HTTP is redirected to https; none: off.
     pub redirect: Option<SocketAddr>,
+    /// The folder of the store; none: ids and messages are kept in memory only.
+    pub store: Option<PathBuf>,
     /// The folder of the page; none: the files built into the program.
     pub www: Option<PathBuf>,
     /// The most connections at one time.
@@ -93,6 +95,7 @@ impl Default for Config {
             tls_key: None,
             no_hsts: false,
             redirect: None,
+            store: None,
             www: None,
             max_clients: CONNECTIONS_MAX,
             per_address: 64,

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use log::info;
-use mio::{Events, Interest, Poll};
+use mio::{Events, Interest, Poll, Waker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
@@ -47,6 +47,7 @@ const CHAT: mio::Token = mio::Token(usize::MAX);
 const METRICS: mio::Token = mio::Token(usize::MAX - 1);
 const SIGNALS: mio::Token = mio::Token(usize::MAX - 2);
 const REDIRECT: mio::Token = mio::Token(usize::MAX - 3);
+const DISK: mio::Token = mio::Token(usize::MAX - 4);
 
 /// The listening sockets, and everything else that wakes the loop.
 pub struct EventLoop {
@@ -116,6 +117,14 @@ impl EventLoop {
         let address = listener.address()?;
         self.listeners.push(listener);
         Ok(address)
+    }
+
+    /// Returns what wakes the loop from another thread, for a disk that has news.
+    ///
+    /// # Errors
+    /// If the machine lacks descriptors or memory.
+    pub fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), DISK)
     }
 
     /// Serves the chat over TLS. From now on SIGHUP reads both files again.
@@ -190,6 +199,8 @@ impl EventLoop {
                     }
                 }
                 SIGNALS => self.signalled = true,
+                // The turn asks the disk for its news.
+                DISK => {}
                 token if Preambles::owns(token) => self.preambles.note_ready(token),
                 token => self.ready.push(Ready {
                     token: Token::from(token.0),

@@ -23,6 +23,8 @@
 //! - [`server`]: **the hallway.** It knows both halves, and runs one *turn*: it reads each ready
 //!   connection once, hands the texts to the hub, acts on deadlines, writes once to each client
 //!   that has lines, and removes ended connections. It knows no kernel, so a test can play it.
+//! - `store`, with the feature of that name: the changes of the hub in a file, by a thread of its
+//!   own, for the next start.
 //! - [`event_loop`]: the kernel, by way of mio. The one place that sleeps; the listening sockets,
 //!   and the signals.
 //!
@@ -77,6 +79,9 @@ pub mod net;
 pub mod metrics;
 
 pub mod server;
+
+#[cfg(feature = "store")]
+pub mod store;
 
 pub mod event_loop;
 

@@ -358,6 +358,29 @@ pub const LAZY_COMMIT: Duration = Duration::from_secs(1);
 /// have to come back first. Pages try again every 30 seconds at least.
 pub const RESTART_GRACE: Duration = Duration::from_secs(5 * 60);
 
+/// The time for which the storage thread waits for another program that writes to the file.
+pub const STORE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages of the file that SQLite keeps in memory, in KiB: those that a batch of [`BATCH_BYTES_MAX`]
+/// changes.
+pub const STORE_CACHE_KIB: i64 = 8 * 1024;
+/// Pages of the log after which they are copied into the file, at 4 KiB each: two long batches.
+///
+/// Fewer, and a busy server writes pages to the file that change again at once; more, and the log
+/// takes more of the disk, and a start after a crash reads more.
+pub const STORE_LOG_PAGES: i32 = 4096;
+/// The highest position of an ownership in its table that is read from a file: more than any
+/// `--owned` that fits into memory. A damaged number must not make a table of gigabytes.
+pub const STORE_SLOTS_MAX: u64 = 1 << 24;
+/// The time without a batch after which the log is copied into the file and emptied.
+pub const STORE_IDLE: Duration = Duration::from_secs(2);
+/// The time until the first further attempt after an error of the disk. It doubles up to
+/// [`STORE_RETRY_MAX`].
+pub const STORE_RETRY_MIN: Duration = Duration::from_secs(1);
+/// The longest time between two attempts.
+pub const STORE_RETRY_MAX: Duration = Duration::from_secs(30);
+/// The time between two lines of the log while the disk fails.
+pub const STORE_LOG_EVERY: Duration = Duration::from_secs(60);
+
 // ---- the log ----
 
 /// The longest line of the log in bytes: below 4096, which a pipe that is ready takes without

@@ -29,6 +29,21 @@ pub struct Counters {
     pub accept_failures: u64,
     /// Durations of turns, sleep left out.
     pub turns: Histogram,
+    /// What the store has written.
+    pub store: StoreCounters,
+}
+
+/// Counters of the store.
+#[derive(Default)]
+pub struct StoreCounters {
+    /// Durations of commits.
+    pub commits: Histogram,
+    /// Bytes of all changes that were stored.
+    pub bytes: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// The last attempt failed.
+    pub is_failing: bool,
 }
 
 /// Lines that are missing from the log.
@@ -79,6 +94,7 @@ pub fn text(
         "Time of one turn of the loop, sleep left out.",
         &counters.turns,
     );
+    page.store(hub, &counters.store);
     page.text
 }
 
@@ -145,6 +161,29 @@ impl Page {
             self.family(name, "counter", help);
             self.sample(format_args!("{name} {value}"));
         }
+    }
+
+    /// Writes the counters of the store, if there is one.
+    fn store<J: Journal>(&mut self, hub: &Hub<J>, store: &StoreCounters) {
+        if !J::RECORDS {
+            return;
+        }
+        let failing = u64::from(store.is_failing);
+        for (name, kind, help, value) in [
+            ("sotto_store_bytes_total", "counter", "Bytes of changes written.", store.bytes),
+            ("sotto_store_failures_total", "counter", "Writes that failed.", store.failures),
+            ("sotto_store_failing", "gauge", "1 while the disk takes no writes.", failing),
+            (
+                "sotto_store_waiting_bytes",
+                "gauge",
+                "Bytes of changes and lines that wait for the disk.",
+                hub.unstored_bytes() as u64,
+            ),
+        ] {
+            self.family(name, kind, help);
+            self.sample(format_args!("{name} {value}"));
+        }
+        self.histogram("sotto_store_commit_seconds", "Time of one commit.", &store.commits);
     }
 
     fn refusals(&mut self, hub: &Hub<impl Journal>) {

@@ -116,6 +116,8 @@ pub struct Server<S, D: Disk = NoDisk> {
     disk: D,
     /// The buffer of the batch that was stored last.
     spare: Batch,
+    /// The time at which the log last said that the disk fails.
+    last_failure_logged: Option<Instant>,
     shared: Shared,
     slots: Slots<Slot<S>>,
     /// Connections of each [`SlotKind`].
@@ -197,6 +199,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
             hub,
             disk,
             spare: Batch::default(),
+            last_failure_logged: None,
             shared,
             slots: Slots::default(),
             taken: [0; 3],

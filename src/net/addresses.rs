@@ -6,7 +6,7 @@
 //!   the sum of their incomplete input.
 //! - A connection from this machine is in neither, unless a proxy tells the address of its client:
 //!   it comes from a proxy, which has many clients.
-//! - A subnet is the same [`Payer`] as long as the program runs.
+//! - A subnet is the same [`Payer`] as long as the program runs; with a store, in each run.
 //!
 //! It does not know how a connection beyond the limit is refused, nor the things that a payer pays
 //! for.
@@ -31,12 +31,14 @@ pub struct Addresses {
     /// Each connection with a payer, by slab key. Not kept in the connection, where even
     /// connections of exempt addresses would need memory for it.
     entries: Vec<Option<Entry>>,
-    /// Makes payers of subnets. Its keys are random, so no client can choose an address with the
-    /// payer of another.
-    hasher: RandomState,
+    hash: SubnetHash,
     /// Whether the log says that connections from this machine are exempt.
     is_exemption_logged: bool,
 }
+
+/// Makes payers of subnets, given as bytes. Its keys are secret, so no client can choose an address
+/// with the payer of another.
+pub type SubnetHash = Box<dyn Fn(&[u8]) -> u64>;
 
 /// The counts of one subnet.
 #[derive(Default)]
@@ -87,9 +89,18 @@ impl Addresses {
             incomplete_max,
             counts: HashMap::new(),
             entries: Vec::new(),
-            hasher: RandomState::new(),
+            hash: Box::new({
+                let hasher = RandomState::new();
+                move |subnet| hasher.hash_one(subnet)
+            }),
             is_exemption_logged: false,
         }
+    }
+
+    /// Makes payers by another hash from now on. Called before the first connection, for payers that
+    /// are the same in each run.
+    pub fn set_hash(&mut self, hash: SubnetHash) {
+        self.hash = hash;
     }
 
     /// Returns `true` if the subnet of this address has as many connections as it may have. `None`
@@ -129,8 +140,11 @@ impl Addresses {
     }
 
     fn payer_of(&self, address: Option<IpAddr>) -> Option<Payer> {
-        let subnet = Subnet::of(address?)?;
-        Some(Payer::new(self.hasher.hash_one(subnet) as usize))
+        let hash = match Subnet::of(address?)? {
+            Subnet::V4(bits) => (self.hash)(&bits.to_be_bytes()),
+            Subnet::V6(bits) => (self.hash)(&bits.to_be_bytes()),
+        };
+        Some(Payer::new(hash as usize))
     }
 
     /// Tells in the log, once, that a connection is exempt.

@@ -57,6 +57,8 @@ pub struct Site {
     has_tls: bool,
     /// Browsers are told to come back with TLS only, where an origin allows that.
     has_hsts: bool,
+    /// The server can do all of its work, as `/readyz` tells.
+    is_ready: bool,
 }
 
 enum Content {
@@ -174,7 +176,13 @@ impl Site {
     }
 
     fn with(content: Content, access: Access) -> Site {
-        Site { content, access, base: String::new(), has_tls: false, has_hsts: false }
+        let (base, is_ready) = (String::new(), true);
+        Site { content, access, base, has_tls: false, has_hsts: false, is_ready }
+    }
+
+    /// Sets whether the server can do all of its work: if not, `/readyz` is answered 503.
+    pub fn set_ready(&mut self, is_ready: bool) {
+        self.is_ready = is_ready;
     }
 
     /// Returns the same site below a path, which has no slash at its end.
@@ -257,6 +265,10 @@ impl Site {
             (Content::Full, _) => Err(no_room()),
             (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
                 Ok(Resource::Endpoint(endpoint))
+            }
+            (_, "/readyz") if !self.is_ready => {
+                let sentence = "The server cannot write to its disk. Its log tells why.";
+                Err(Reply::text("503 Service Unavailable", sentence))
             }
             (_, "/healthz" | "/readyz") => Ok(Resource::Health),
             (Content::Page { files, .. }, "/") => file(files, "index.html", accepted),

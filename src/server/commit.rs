@@ -10,8 +10,13 @@
 //!
 //! The file and its format are not known here, so a test can play the disk.
 
+use std::time::Duration;
+
+use log::{error, info};
+
 use super::Server;
 use crate::chat::journal::{Batch, Journal, NoJournal};
+use crate::limits::STORE_LOG_EVERY;
 use crate::net::stream::Stream;
 use crate::time::Now;
 
@@ -31,18 +36,20 @@ pub trait Disk {
     /// # Errors
     /// One sentence for the operator, if the disk fails.
     fn finish(&mut self, last: Batch) -> Result<(), String>;
-
-    /// Appends the metrics of the disk.
-    fn write_metrics(&self, out: &mut String);
 }
 
 /// News of a batch.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It is on disk, and would survive a power cut. Its buffer is given back.
-    Stored(Batch),
-    /// It could not be stored, and the disk will try again. It is the same batch still.
-    Failed,
+    /// It is on disk, and would survive a power cut.
+    Stored {
+        /// The batch, for its buffer to be used again.
+        batch: Batch,
+        /// The time that it took.
+        took: Duration,
+    },
+    /// It could not be stored, for this reason, and the disk will try again.
+    Failed(String),
 }
 
 /// The disk of a server without a store.
@@ -60,8 +67,6 @@ impl Disk for NoDisk {
     fn finish(&mut self, _: Batch) -> Result<(), String> {
         Ok(())
     }
-
-    fn write_metrics(&self, _: &mut String) {}
 }
 
 impl<S: Stream, D: Disk> Server<S, D> {
@@ -72,8 +77,9 @@ impl<S: Stream, D: Disk> Server<S, D> {
         }
         while let Some(outcome) = self.disk.outcome() {
             match outcome {
-                Outcome::Failed => self.hub.commit_failed(),
-                Outcome::Stored(batch) => {
+                Outcome::Failed(reason) => self.note_failure(&reason, now),
+                Outcome::Stored { batch, took } => {
+                    self.note_stored(&batch, took);
                     self.spare = batch;
                     self.hub.commit_finished();
                     // As when lines are heard: no client is taken for slow without a write.
@@ -89,6 +95,33 @@ impl<S: Stream, D: Disk> Server<S, D> {
         match self.hub.begin_commit(std::mem::take(&mut self.spare), now) {
             Ok(batch) => self.disk.submit(batch),
             Err(spare) => self.spare = spare,
+        }
+    }
+
+    fn note_stored(&mut self, batch: &Batch, took: Duration) {
+        let store = &mut self.counters.store;
+        store.commits.add(took);
+        store.bytes += batch.len() as u64;
+        if std::mem::take(&mut store.is_failing) {
+            info!("the disk of --store takes writes again");
+            self.last_failure_logged = None;
+            self.shared.set_ready(true);
+        }
+    }
+
+    fn note_failure(&mut self, reason: &str, now: Now) {
+        self.hub.commit_failed();
+        self.shared.set_ready(false);
+        let store = &mut self.counters.store;
+        store.failures += 1;
+        store.is_failing = true;
+        let logged = self.last_failure_logged;
+        if logged.is_none_or(|at| now.instant >= at + STORE_LOG_EVERY) {
+            self.last_failure_logged = Some(now.instant);
+            error!(
+                "{reason}; until that is mended, messages for owned ids and new ids are refused, \
+                 and what was promised is kept in memory"
+            );
         }
     }
 

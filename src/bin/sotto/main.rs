@@ -19,13 +19,17 @@ use log::{info, warn};
 
 use sotto::chat::hub::Hub;
 use sotto::config::{Config, ListenAddress};
-use sotto::event_loop::{EventLoop, Socket, connections_possible, raise_descriptor_limit};
+use sotto::event_loop::{EventLoop, connections_possible, raise_descriptor_limit};
 use sotto::limits::CONNECTIONS_MAX;
+use sotto::net::addresses::SubnetHash;
 use sotto::net::connection::{Shared, View};
 use sotto::net::http::assets::Files;
 use sotto::net::http::{Access, Endpoint, Origin, Site};
 use sotto::net::proxies::Proxies;
-use sotto::server::{Server, limits};
+use sotto::server::{Disk, NoDisk, Server, limits};
+#[cfg(feature = "store")]
+use sotto::store::Opened;
+use sotto::time::Now;
 
 mod options;
 mod stderr_log;
@@ -63,13 +67,41 @@ fn say(line: impl Display) {
 }
 
 /// Serves until a signal ends the server.
-fn serve(options: Options) -> Result<(), String> {
-    let Options { mut config, origins, proxies, identity, unknown_variables, .. } = options;
-    if !unknown_variables.is_empty() {
-        let names = unknown_variables.join(", ");
+fn serve(mut options: Options) -> Result<(), String> {
+    if !options.unknown_variables.is_empty() {
+        let names = options.unknown_variables.join(", ");
         warn!("unknown environment variables, ignored: {names}; --help lists the options");
     }
-    limit_connections(&mut config)?;
+    limit_connections(&mut options.config)?;
+    let (hub_limits, _) = limits(&options.config);
+    #[cfg(feature = "store")]
+    if let Some(folder) = &options.config.store {
+        let random = std::array::from_fn(|_| random().to_le_bytes());
+        let mut store = Opened::open(folder, random)?;
+        let hub = store.restore(hub_limits, Now::read())?;
+        let hash = store.subnet_hash();
+        return run(options, hub, Some(hash), |event_loop| {
+            let waker = event_loop.waker().map_err(|error| error.to_string())?;
+            // A loop that has ended needs no waking.
+            store.start(move || drop(waker.wake()))
+        });
+    }
+    run(options, Hub::new(hub_limits, random()), None, |_| Ok(NoDisk))
+}
+
+/// Returns a random number from the system: that is what a hasher with random keys makes of nothing.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
+}
+
+/// Listens and serves. `start_disk` is called once the server listens.
+fn run<D: Disk>(
+    options: Options,
+    hub: Hub<D::Journal>,
+    subnet_hash: Option<SubnetHash>,
+    start_disk: impl FnOnce(&EventLoop) -> Result<D, String>,
+) -> Result<(), String> {
+    let Options { config, origins, proxies, identity, .. } = options;
     let mut event_loop =
         EventLoop::bind(&config).map_err(|error| cannot_listen(&config.listen, &error))?;
     let address = event_loop.address().map_err(|error| error.to_string())?;
@@ -84,7 +116,13 @@ fn serve(options: Options) -> Result<(), String> {
         // Visitors see the port of a proxy, which is the usual one if no origin tells another.
         ListenAddress::Unix(_) => 443,
     };
-    let mut server = server(&config, origins, proxies, port);
+    let disk = start_disk(&event_loop)?;
+    let mut shared = shared(&config, origins, proxies, port);
+    if let Some(hash) = subnet_hash {
+        shared.addresses.set_hash(hash);
+    }
+    let mut server = Server::with_disk(config.max_clients, hub, disk, shared);
+    server.log_lines_dropped = stderr_log::dropped;
     info!(
         "at most {} connections; at most {} MiB of memory if every buffer fills up, and about {} \
          MiB with 1000 quiet clients (kernel buffers not counted)",
@@ -99,7 +137,8 @@ fn serve(options: Options) -> Result<(), String> {
     if let Some(address) = metrics {
         say(format_args!("metrics on http://{address}/metrics"));
     }
-    event_loop.run(&mut server).map_err(|error| format!("cannot wait for the kernel: {error}"))
+    event_loop.run(&mut server).map_err(|error| format!("cannot wait for the kernel: {error}"))?;
+    server.finish(Now::read()).map_err(|error| format!("the last changes are lost: {error}"))
 }
 
 /// Lowers `--max-clients` to the connections that open descriptors allow.
@@ -139,14 +178,14 @@ fn cannot_listen(address: &ListenAddress, error: &io::Error) -> String {
     format!("cannot listen on {address}: {error}")
 }
 
-/// Puts the server together: the site, the hub, and the limits of both. With TLS, `port` is the one
+/// Puts together what all connections share: the site, and the limits. With TLS, `port` is the one
 /// that visitors over plain HTTP are redirected to.
-fn server(config: &Config, origins: Vec<Origin>, proxies: Proxies, port: u16) -> Server<Socket> {
+fn shared(config: &Config, origins: Vec<Origin>, proxies: Proxies, port: u16) -> Shared {
     let files = config.www.clone().map_or(Files::BuiltIn, Files::Folder);
     let access = Access::Pages(origins);
     let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
     let site = Site::new(files, access.clone(), endpoint).below(config.base.clone());
-    let (hub_limits, connection_limits) = limits(config);
+    let (_, connection_limits) = limits(config);
     let mut shared = if config.tls_files().is_some() {
         let site = site.over_tls();
         let site = if config.no_hsts { site } else { site.with_hsts() };
@@ -157,9 +196,5 @@ fn server(config: &Config, origins: Vec<Origin>, proxies: Proxies, port: u16) ->
         Shared::new(site, connection_limits)
     };
     shared.proxies = proxies;
-    // A hasher with random keys, asked to hash nothing, is a random number from the system.
-    let hub = Hub::new(hub_limits, RandomState::new().hash_one(()));
-    let mut server = Server::new(config.max_clients, hub, shared);
-    server.log_lines_dropped = stderr_log::dropped;
-    server
+    shared
 }

@@ -62,9 +62,22 @@ struct Opt {
     name: &'static str,
     value: Value,
     help: &'static str,
-    /// The option has a meaning only in a build with TLS.
-    needs_tls: bool,
+    /// The feature of the build without which the option has no meaning.
+    feature: Option<Feature>,
 }
+
+/// A feature of the build.
+struct Feature {
+    is_built_in: bool,
+    /// The sentence for an option without it.
+    without: &'static str,
+}
+
+const TLS: Feature = Feature { is_built_in: cfg!(feature = "tls"), without: WITHOUT_TLS };
+const STORE: Feature = Feature {
+    is_built_in: cfg!(feature = "store"),
+    without: "this sotto is built without a store: build it with `--features store`",
+};
 
 /// The syntax of an option's value, and where the value is kept.
 enum Value {
@@ -75,6 +88,8 @@ enum Value {
     OptionalAddress(fn(&mut Config) -> &mut Option<SocketAddr>),
     /// A path that is opened later.
     File(fn(&mut Config) -> &mut Option<PathBuf>),
+    /// A folder that is made if it is not there.
+    NewFolder(fn(&mut Config) -> &mut Option<PathBuf>),
     /// A folder that has to hold the page.
     Folder(fn(&mut Config) -> &mut Option<PathBuf>),
     Count(RangeInclusive<usize>, fn(&mut Config) -> &mut usize),
@@ -93,8 +108,8 @@ enum Value {
 }
 
 use Value::{
-    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, OptionalAddress, Origins,
-    Seconds, UrlPath,
+    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, NewFolder, OptionalAddress,
+    Origins, Seconds, UrlPath,
 };
 
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
@@ -102,20 +117,20 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option but `--help` and `--version`, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 26] = [
+static OPTIONS: [Opt; 27] = [
     opt("listen", Listen(|c| &mut c.listen),
         "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one"),
     opt("metrics", OptionalAddress(|c| &mut c.metrics),
         "Serve /metrics for Prometheus here, and nothing else"),
     opt("tls-cert", File(|c| &mut c.tls_cert),
         "Speak https and wss with this certificate and its chain, in PEM; SIGHUP reads it again")
-        .tls(),
+        .needs(TLS),
     opt("tls-key", File(|c| &mut c.tls_key),
-        "Private key of that certificate, in PEM; SIGHUP reads it again").tls(),
+        "Private key of that certificate, in PEM; SIGHUP reads it again").needs(TLS),
     opt("no-hsts", Flag(|c| &mut c.no_hsts),
-        "Do not tell browsers of an https --origin at port 443 to come back over https only").tls(),
+        "Do not tell browsers of an https --origin at port 443 to come back over https only").needs(TLS),
     opt("redirect", OptionalAddress(|c| &mut c.redirect),
-        "Send browsers that come here over http to https").tls(),
+        "Send browsers that come here over http to https").needs(TLS),
     opt("origin", Origins,
         "Accept pages from this address, too; repeatable, or in the variable separated by spaces"),
     opt("base", UrlPath(|c| &mut c.base),
@@ -126,6 +141,9 @@ static OPTIONS: [Opt; 26] = [
     opt("trusted-proxy", Networks,
         "Believe proxies at this address or network, such as 10.0.0.0/8, instead of those here; \
          repeatable, or in the variable separated by spaces"),
+    opt("store", NewFolder(|c| &mut c.store),
+        "Keep owned ids and their messages in this folder, so that they survive a restart")
+        .needs(STORE),
     opt("www", Folder(|c| &mut c.www),
         "Serve the page from this folder, read again at each request"),
     opt("max-clients", Count(ANY, |c| &mut c.max_clients),
@@ -161,7 +179,7 @@ static OPTIONS: [Opt; 26] = [
 ];
 
 const fn opt(name: &'static str, value: Value, help: &'static str) -> Opt {
-    Opt { name, value, help, needs_tls: false }
+    Opt { name, value, help, feature: None }
 }
 
 /// Reads the environment, then the command line, which wins.
@@ -248,14 +266,14 @@ impl Options {
 
     /// Sets one option, or refuses its value in one sentence.
     fn set(&mut self, option: &Opt, value: OsString) -> Result<(), String> {
-        if option.needs_tls && !cfg!(feature = "tls") {
-            return Err(WITHOUT_TLS.into());
+        if let Some(Feature { is_built_in: false, without }) = option.feature {
+            return Err(without.into());
         }
         let config = &mut self.config;
         let text = value.to_str().ok_or("this is not UTF-8");
         match &option.value {
             Flag(field) => *field(config) = flag(text?)?,
-            File(field) => *field(config) = Some(value.into()),
+            File(field) | NewFolder(field) => *field(config) = Some(value.into()),
             Folder(field) => *field(config) = Some(folder(value)?),
             Listen(field) => *field(config) = listen_address(text?)?,
             OptionalAddress(field) => *field(config) = Some(address(text?)?),
@@ -282,9 +300,14 @@ impl Options {
 }
 
 impl Opt {
-    const fn tls(mut self) -> Opt {
-        self.needs_tls = true;
+    const fn needs(mut self, feature: Feature) -> Opt {
+        self.feature = Some(feature);
         self
+    }
+
+    /// Returns `true` if the option has a meaning in this build.
+    fn is_built_in(&self) -> bool {
+        self.feature.as_ref().is_none_or(|feature| feature.is_built_in)
     }
 
     /// Returns `true` if this is the option's name in the environment, such as `MAX_CLIENTS`.
@@ -302,7 +325,7 @@ impl Opt {
             Value::Forwarding => "WAY",
             Networks => "NETWORK",
             File(_) => "FILE",
-            Folder(_) => "DIR",
+            Folder(_) | NewFolder(_) => "DIR",
             Count(..) => "N",
             Bytes(..) => "BYTES",
             Seconds(_) => "SECONDS",
@@ -317,7 +340,7 @@ impl Opt {
         match &self.value {
             Listen(field) => field(&mut config).to_string(),
             OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
-            File(_) | Origins => "none".into(),
+            File(_) | NewFolder(_) | Origins => "none".into(),
             Networks => "loopback".into(),
             UrlPath(_) => "/".into(),
             Folder(_) => "built in".into(),
@@ -346,7 +369,7 @@ fn help() -> String {
          nothing else is said. Each --name VALUE can also be given as an environment variable,\n\
          SOTTO_NAME, with dashes as underscores; the command line wins.\n\n"
     );
-    for option in OPTIONS.iter().filter(|option| cfg!(feature = "tls") || !option.needs_tls) {
+    for option in OPTIONS.iter().filter(|option| option.is_built_in()) {
         let left = format!("--{} {}", option.name, option.placeholder());
         let left = left.trim_end();
         let default = format!("[{}]", option.default());
@@ -375,7 +398,10 @@ fn push_help<'a>(text: &mut String, left: &str, words: impl IntoIterator<Item = 
 }
 
 fn version() -> String {
-    let with = if cfg!(feature = "tls") { " (tls)" } else { "" };
+    let features = [("tls", TLS), ("store", STORE)];
+    let built_in = features.iter().filter(|(_, feature)| feature.is_built_in);
+    let names: Vec<&str> = built_in.map(|(name, _)| *name).collect();
+    let with = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
     format!("sotto {}{with}\n", env!("CARGO_PKG_VERSION"))
 }
 

@@ -110,10 +110,12 @@ impl<J: Journal> Hub<J> {
 
     /// Returns `true` if one more change, and a line behind it, may wait for the disk.
     pub(super) fn can_record(&self) -> bool {
-        !J::RECORDS
-            || (!self.gate.is_failing
-                && self.owners.journal().recorded_bytes() + self.gate.gathering.lines.len()
-                    <= BATCH_BYTES_MAX)
+        !J::RECORDS || (!self.gate.is_failing && self.unstored_bytes() <= BATCH_BYTES_MAX)
+    }
+
+    /// Returns the bytes of changes, and of lines behind them, that no batch has taken yet.
+    pub fn unstored_bytes(&self) -> usize {
+        self.owners.journal().recorded_bytes() + self.gate.gathering.lines.len()
     }
 
     /// Returns the newest mid that may be offered to its recipient.

@@ -28,9 +28,10 @@ impl<J: Journal> Hub<J> {
         self.gate.note_stored(newest_mid);
     }
 
-    /// Adds a message of an earlier run. Messages have to come in the order of their mids.
-    pub fn restore_message(&mut self, saved: SavedMessage<'_>) {
-        self.owners.restore_message(saved, &mut self.payers);
+    /// Adds a message of an earlier run. Messages have to come in the order of their mids. Returns
+    /// `false`, and adds nothing, if it is held for an ownership that was not added.
+    pub fn restore_message(&mut self, saved: SavedMessage<'_>) -> bool {
+        self.owners.restore_message(saved, &mut self.payers)
     }
 
     /// Ends the restore: from now on clients may come.

@@ -119,7 +119,7 @@ impl Image {
                 line,
             });
             let (mid, sender, sent) = (*mid, *sender, sent.clone());
-            hub.restore_message(SavedMessage { mid, sender, held, sent });
+            assert!(hub.restore_message(SavedMessage { mid, sender, held, sent }));
         }
         hub.finish_restore();
         hub

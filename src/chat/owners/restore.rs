@@ -108,13 +108,14 @@ impl<J: Journal> Owners<J> {
         self.slots = Slots::restore(entries, generation);
     }
 
-    /// Adds a message. Its ownerships must have been added before, and all older messages.
-    pub fn restore_message(&mut self, saved: SavedMessage<'_>, payers: &mut Payers) {
+    /// Adds a message. Its ownerships must have been added before, and all older messages. Returns
+    /// `false`, and adds nothing, if it is held for an ownership that was not.
+    pub fn restore_message(&mut self, saved: SavedMessage<'_>, payers: &mut Payers) -> bool {
         let SavedMessage { mid, sender, held, sent } = saved;
         let sender = sender.map(OwnerToken::from_number);
-        if let Some(SavedHeld { owner, from, payer, line }) = held
-            && let Some(entry) = self.slots.get_mut(OwnerToken::from_number(owner).0)
-        {
+        if let Some(SavedHeld { owner, from, payer, line }) = held {
+            let owner = OwnerToken::from_number(owner);
+            let Some(entry) = self.slots.get_mut(owner.0) else { return false };
             let bytes = HELD_BYTES + line.len();
             let account = charge(payer, payers, [(Total::Held, bytes)]);
             let holder = sender.map_or(Holder::Client(Token::NONE), Holder::Owner);
@@ -129,6 +130,7 @@ impl<J: Journal> Owners<J> {
             entry.hashes.push_back(hash);
             entry.sends.push_back(Sent { mid, at, to, held, fate });
         }
+        true
     }
 
     /// Brings indexes, deadlines and pools in line with the restored entries.

@@ -142,6 +142,11 @@ impl Shared {
         self.redirect = Some(site);
     }
 
+    /// Sets whether the server can do all of its work, as `/readyz` tells.
+    pub fn set_ready(&mut self, is_ready: bool) {
+        self.site.set_ready(is_ready);
+    }
+
     /// Sets the text of the metrics. The loop does so before it reads a connection that sees them.
     pub fn set_metrics(&mut self, text: String) {
         self.metrics = Site::metrics(text);

@@ -118,12 +118,13 @@ fn bad_option_is_refused_in_one_sentence_that_names_it() {
 
 #[test]
 fn help_lists_every_option_within_100_columns() {
-    let (help, has_tls) = (help(), cfg!(feature = "tls"));
-    for option in OPTIONS.iter().filter(|option| has_tls || !option.needs_tls) {
+    let help = help();
+    for option in OPTIONS.iter().filter(|option| option.is_built_in()) {
         assert!(help.contains(&format!("\n  --{} ", option.name)), "{}", option.name);
     }
     assert!(help.lines().all(|line| line.len() <= 100 && line == line.trim_end()), "{help}");
-    assert_eq!(help.contains("--tls-cert"), has_tls);
+    assert_eq!(help.contains("--tls-cert"), cfg!(feature = "tls"));
+    assert_eq!(help.contains("--store"), cfg!(feature = "store"));
     assert_eq!(run("-h", &[]).err(), run("--help", &[]).err());
 }
 
