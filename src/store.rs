@@ -30,7 +30,7 @@ use siphasher::sip::SipHasher13;
 
 use crate::chat::hub::{self, Hub};
 use crate::chat::journal::Recorder;
-use crate::net::addresses::SubnetHash;
+use crate::memory::SubnetHash;
 use crate::time::{Now, Uptime};
 
 mod database;

@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use log::info;
 
 use crate::limits::TABLE_CAPACITY_MIN;
-use crate::memory::{Payer, tighten};
+use crate::memory::{Payer, SubnetHash, tighten};
 
 /// The payers of all connections.
 pub struct Addresses {
@@ -35,10 +35,6 @@ pub struct Addresses {
     /// Whether the log says that connections from this machine are exempt.
     is_exemption_logged: bool,
 }
-
-/// Makes payers of subnets, given as bytes. Its keys are secret, so no client can choose an address
-/// with the payer of another.
-pub type SubnetHash = Box<dyn Fn(&[u8]) -> u64>;
 
 /// The counts of one subnet.
 #[derive(Default)]
@@ -97,8 +93,8 @@ impl Addresses {
         }
     }
 
-    /// Makes payers by another hash from now on. Called before the first connection, for payers that
-    /// are the same in each run.
+    /// Makes payers by another hash from now on. Called before the first connection, for payers
+    /// that are the same in each run.
     pub fn set_hash(&mut self, hash: SubnetHash) {
         self.hash = hash;
     }

@@ -563,6 +563,11 @@ impl Writer<'_> {
             }
             _ => self.insert(std::mem::take(message))?,
         }
+        self.write_other(change)
+    }
+
+    /// Writes a change that makes no row of `message`.
+    fn write_other(&mut self, change: &Change<'_>) -> rusqlite::Result<()> {
         match *change {
             Change::Claimed { owner, id, key_hash, payer } => {
                 self.run(Sql::Claim, params![owner as i64, id, key_hash, signed(payer)])?;

@@ -21,7 +21,7 @@ use sotto::chat::hub::Hub;
 use sotto::config::{Config, ListenAddress};
 use sotto::event_loop::{EventLoop, connections_possible, raise_descriptor_limit};
 use sotto::limits::CONNECTIONS_MAX;
-use sotto::net::addresses::SubnetHash;
+use sotto::memory::SubnetHash;
 use sotto::net::connection::{Shared, View};
 use sotto::net::http::assets::Files;
 use sotto::net::http::{Access, Endpoint, Origin, Site};
@@ -89,7 +89,7 @@ fn serve(mut options: Options) -> Result<(), String> {
     run(options, Hub::new(hub_limits, random()), None, |_| Ok(NoDisk))
 }
 
-/// Returns a random number from the system: that is what a hasher with random keys makes of nothing.
+/// Returns a random number from the system: a hasher with random keys makes one of nothing.
 fn random() -> u64 {
     RandomState::new().hash_one(())
 }

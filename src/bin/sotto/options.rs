@@ -128,7 +128,8 @@ static OPTIONS: [Opt; 27] = [
     opt("tls-key", File(|c| &mut c.tls_key),
         "Private key of that certificate, in PEM; SIGHUP reads it again").needs(TLS),
     opt("no-hsts", Flag(|c| &mut c.no_hsts),
-        "Do not tell browsers of an https --origin at port 443 to come back over https only").needs(TLS),
+        "Do not tell browsers of an https --origin at port 443 to come back over https only")
+        .needs(TLS),
     opt("redirect", OptionalAddress(|c| &mut c.redirect),
         "Send browsers that come here over http to https").needs(TLS),
     opt("origin", Origins,

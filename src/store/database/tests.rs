@@ -125,7 +125,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Claim),
         1 => (0usize..9, any::<bool>()).prop_map(|(owner, away)| Step::Away(owner, away)),
         1 => (0usize..9).prop_map(Step::Release),
-        1 => (0usize..9, 0usize..4, any::<bool>()).prop_map(|(o, id, ends)| Step::Block(o, id, ends)),
+        1 => (0usize..9, 0usize..4, any::<bool>())
+            .prop_map(|(owner, id, ends)| Step::Block(owner, id, ends)),
         8 => (0usize..9, 0usize..9, any::<bool>(), any::<bool>())
             .prop_map(|(from, to, is_held, is_remembered)| {
                 Step::Send(from, to, is_held, is_remembered)
@@ -358,7 +359,7 @@ fn foreign_and_newer_files_are_refused_and_left_alone() {
 }
 
 #[test]
-fn log_without_its_file_is_refused_and_a_half_made_file_replaced() {
+fn lone_log_is_refused_and_a_half_made_file_replaced() {
     let folder = Folder::new();
     std::fs::create_dir(&folder.0).expect("a folder");
     std::fs::write(folder.0.join(NEW_FILE), "half of it").expect("a file");
