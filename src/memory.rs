@@ -24,8 +24,8 @@ use slab::Slab;
 
 /// A network address that pays for its clients, as a number.
 ///
-/// The socket half makes it from the address by a hash with secret keys ([`SubnetHash`]), so it lasts
-/// from one connection to the next, needs no table, and tells the chat half no address.
+/// The socket half makes it from the address by a hash with secret keys ([`SubnetHash`]), so it
+/// lasts from one connection to the next, needs no table, and tells the chat half no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payer(usize);
 
@@ -41,8 +41,8 @@ impl Payer {
     }
 }
 
-/// Makes numbers of payers from subnets, given as bytes. Its keys are secret, so no client can choose
-/// an address with the payer of another.
+/// Makes numbers of payers from subnets, given as bytes. Its keys are secret, so no client can
+/// choose an address with the payer of another.
 pub type SubnetHash = Box<dyn Fn(&[u8]) -> u64>;
 
 /// A total, of bytes or of entries, that many share, such as the outboxes of all clients.
