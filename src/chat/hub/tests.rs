@@ -15,6 +15,7 @@ mod blocks;
 mod crashes;
 mod fairness;
 mod fates;
+mod gate;
 mod held;
 mod outboxes;
 mod ownership;
@@ -36,8 +37,11 @@ const LIMITS: Limits = Limits {
 /// A hub, and clients with names.
 struct Chat<J = NoJournal> {
     hub: Hub<J>,
-    /// The disk of a hub that records. It stores each batch at once.
+    /// The disk of a hub that records. It stores each batch at once, unless it is stopped.
     disk: Image,
+    is_disk_stopped: bool,
+    /// A batch that a stopped disk has been given.
+    under_way: Option<Batch>,
     now: Now,
     tokens: BTreeMap<String, Token>,
     /// Lines that each client has got and the script has not yet named.
@@ -80,6 +84,8 @@ impl<J: Journal> Chat<J> {
         Chat {
             hub,
             disk,
+            is_disk_stopped: false,
+            under_way: None,
             now,
             tokens: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -130,7 +136,11 @@ impl<J: Journal> Chat<J> {
 
     /// Has the disk store what was recorded, and lets the lines go that waited for it.
     fn commit(&mut self) {
-        while let Ok(batch) = self.hub.begin_commit(Batch::default(), self.now) {
+        loop {
+            if self.under_way.is_none() {
+                self.under_way = self.hub.begin_commit(Batch::default(), self.now).ok();
+            }
+            let Some(batch) = self.under_way.take_if(|_| !self.is_disk_stopped) else { return };
             self.disk.apply(&batch);
             self.hub.commit_finished();
             while self.hub.let_through(self.now) {
@@ -196,7 +206,8 @@ impl<J: Journal> Chat<J> {
     /// - `bob < closed CODE`: is disconnected, and gets this last;
     /// - `bob lost`, `bob closes`: loses its connection, closes it with 1000;
     /// - `bob stuck`, `bob reads`: its socket accepts no bytes, accepts all again;
-    /// - `after 10 s`: this much time passes.
+    /// - `after 10 s`: this much time passes;
+    /// - `disk stops`, `disk fails`, `disk works`: batches wait, are told to have failed, are stored.
     ///
     /// Each line that a client gets has to be named before the next step of another kind.
     #[track_caller]
@@ -214,6 +225,14 @@ impl<J: Journal> Chat<J> {
             if name == "after" {
                 let seconds = action.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
                 self.pass(Duration::from_secs(seconds.expect("seconds")));
+                self.collect();
+                continue;
+            }
+            if name == "disk" {
+                self.is_disk_stopped = action != "works";
+                if action == "fails" {
+                    self.hub.commit_failed();
+                }
                 self.collect();
                 continue;
             }

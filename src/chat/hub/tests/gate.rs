@@ -1,0 +1,351 @@
+//! Lines that wait for the disk, and lines that do not.
+
+use super::shorthand::long;
+use super::*;
+use crate::chat::journal::Change;
+use crate::chat::outbox::Pieces;
+use crate::limits::{BATCH_BYTES_MAX, LAZY_COMMIT, RESTART_GRACE};
+
+/// Runs a script in shorthand with a store. alice and bob own their ids, carol has no key.
+#[track_caller]
+fn check(script: &str) -> Chat<Recorder<RandomState>> {
+    check_with(LIMITS, script)
+}
+
+#[track_caller]
+fn check_with(limits: Limits, script: &str) -> Chat<Recorder<RandomState>> {
+    let mut chat = Chat::with_store(limits);
+    let joins = "
+        alice joins
+        alice < joined false 0
+        bob joins
+        bob < joined false 0
+        carol joins keyless
+        carol < joined keyless
+    ";
+    chat.check(&long(joins));
+    chat.check(&long(script));
+    chat
+}
+
+/// Starts the hub of a chat again, with what its disk has stored. All clients are gone.
+fn restart(chat: Chat<Recorder<RandomState>>, limits: Limits) -> Chat<Recorder<RandomState>> {
+    let (mut disk, now) = (chat.disk, chat.now);
+    Chat::with(disk.start(limits, 0xabc, now), disk, now)
+}
+
+#[test]
+fn message_for_an_owner_and_its_sent_wait_for_the_disk() {
+    check(
+        "
+        disk stops
+        bob > send alice 1 r
+        carol > send alice 2 s
+        disk works
+        bob < sent r 1
+        carol < sent s 2
+        alice < message bob 1 1
+        alice < message carol 2 2
+        ",
+    );
+}
+
+#[test]
+fn lines_that_promise_nothing_never_wait() {
+    check(
+        "
+        dave joins keyless
+        dave < joined keyless
+        disk stops
+        bob > send alice 1 r
+        carol > send dave 2 s
+        dave < message carol 2 2
+        carol < sent s 2
+        dave > ack carol 2
+        carol < delivered dave 2
+        carol > watch alice dave
+        carol < online alice
+        carol < online dave
+        carol > signal bob 3
+        bob < signal carol 3
+        bob > send nobody 4 t
+        bob < error offline t nobody
+        disk works
+        bob < sent r 1
+        alice < message bob 1 1
+        ",
+    );
+}
+
+#[test]
+fn signal_does_not_overtake_a_message_that_waits_for_the_disk() {
+    check(
+        "
+        disk stops
+        bob > send alice 1
+        bob > signal alice 2
+        disk works
+        alice < message bob 1 1
+        ",
+    );
+}
+
+#[test]
+fn delivered_waits_behind_the_sent_of_its_message_only() {
+    check(
+        "
+        bob > send alice 1 r
+        bob < sent r 1
+        alice < message bob 1 1
+        disk stops
+        bob > send carol 2 s
+        carol < message bob 2 2
+        carol > ack bob 2
+        alice > ack bob 1
+        bob < delivered alice 1
+        disk works
+        bob < sent s 2
+        bob < delivered carol 2
+        ",
+    );
+}
+
+#[test]
+fn new_owner_hears_nothing_before_its_joined() {
+    check(
+        "
+        disk stops
+        dave joins
+        dave > watch alice
+        carol > signal dave 1
+        carol > send dave 2
+        disk works
+        dave < joined dave
+        dave < online alice
+        dave < message carol 2 1
+        ",
+    );
+}
+
+#[test]
+fn joined_of_a_claim_under_way_finds_the_next_connection() {
+    check(
+        "
+        disk stops
+        dave joins
+        dave > send alice 1 r
+        dave' joins
+        dave < closed 4001
+        dave' > send alice 1 r
+        disk works
+        dave' < joined dave
+        dave' < sent r 1
+        alice < message dave 1 1
+        dave'' joins
+        dave' < closed 4001
+        dave'' < joined true 0
+        ",
+    );
+}
+
+#[test]
+fn close_after_leave_waits_and_nothing_more_is_heard() {
+    let mut chat = check(
+        "
+        disk stops
+        bob > leave
+        bob > send alice 1 r
+        bob > watch alice
+        disk works
+        bob < closed 1000
+        ",
+    );
+    assert!(!chat.disk.owners.values().any(|owner| *owner.id == *"bob"));
+    chat.check(&long("bob' joins\nbob' < joined false 0"));
+}
+
+#[test]
+fn expired_waits_for_the_disk() {
+    check(
+        "
+        bob > send alice 1 r
+        bob < sent r 1
+        alice < message bob 1 1
+        disk stops
+        alice > leave
+        disk works
+        bob < expired alice 1
+        alice < closed 1000
+        ",
+    );
+}
+
+#[test]
+fn send_repeated_before_it_is_stored_is_answered_once() {
+    check(
+        "
+        disk stops
+        bob > send alice 1 r
+        bob > send alice 1 r
+        bob lost
+        bob' joins
+        bob' < joined true 0
+        bob' > send alice 1 r
+        disk works
+        bob' < sent r 1
+        alice < message bob 1 1
+        ",
+    );
+}
+
+#[test]
+fn failing_disk_refuses_promises_and_nothing_else() {
+    let chat = check(
+        "
+        bob > send alice 1 r
+        bob < sent r 1
+        alice < message bob 1 1
+        disk stops
+        bob > send alice 2 s
+        disk fails
+        bob > send alice 3 t
+        bob < error full t alice
+        carol > send alice 4 u
+        carol < error full u alice
+        bob > send carol 5 v
+        bob < error full v carol
+        dave joins
+        dave < error too_many
+        bob > block carol
+        bob < error too_many
+        bob > unblock carol
+        bob < error too_many
+        bob > send carol 6
+        carol < message bob 6 3
+        alice > ack bob 1
+        bob < delivered alice 1
+        bob lost
+        bob' joins
+        bob' < joined true 0
+        bob' < delivered alice 1
+        bob' > send alice 2 s
+        disk works
+        bob' < sent s 2
+        alice < message bob 2 2
+        bob' > send alice 7 w
+        bob' < sent w 4
+        alice < message bob 7 4
+        ",
+    );
+    assert_eq!(chat.hub.unstored_bytes(), 0);
+}
+
+#[test]
+fn batch_on_a_slow_disk_is_bounded_and_refuses_with_full() {
+    // Enough owners that no queue is full before.
+    let owners: Vec<String> = (0..200).map(|n| format!("o{n}")).collect();
+    let joins = |owner: &String| format!("{owner} joins\n{owner} < joined false 0\n");
+    let limits = Limits { held_bytes_total: 100_000_000, ..LIMITS };
+    let mut chat = check_with(limits, &owners.iter().map(joins).collect::<String>());
+    chat.check("disk stops");
+    let body = "x".repeat(60_000);
+    let mut taken = 0;
+    while chat.heard.get("carol").is_none_or(VecDeque::is_empty) {
+        let owner = &owners[taken % owners.len()];
+        chat.say("carol", &format!(r#"{{"type":"send","to":"{owner}","body":"{body}"}}"#));
+        taken += 1;
+        assert!(taken < 1000, "no send is refused");
+    }
+    assert!(chat.heard["carol"][0].contains(r#""code":"full""#), "{:?}", chat.heard["carol"]);
+    let bytes = chat.hub.unstored_bytes();
+    assert!((BATCH_BYTES_MAX..BATCH_BYTES_MAX + 70_000).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn acknowledgements_ride_with_the_next_batch_or_wait_a_second() {
+    let mut chat = check("bob > send alice 1 r\nbob < sent r 1\nalice < message bob 1 1");
+    chat.check(&long("alice > ack bob 1\nbob < delivered alice 1"));
+    let is_held = |chat: &Chat<Recorder<RandomState>>| chat.disk.messages[&1].held.is_some();
+    assert!(is_held(&chat));
+    let due = chat.hub.next_commit(chat.now.instant).expect("a commit");
+    assert_eq!(due, chat.now.instant + LAZY_COMMIT);
+    chat.pass(LAZY_COMMIT);
+    assert!(!is_held(&chat));
+    assert_eq!(chat.hub.next_deadline(chat.now.instant), None, "nothing is left to write");
+    chat.check(&long(
+        "
+        bob > send alice 2 s
+        bob < sent s 2
+        alice < message bob 2 2
+        alice > ack bob 2
+        bob < delivered alice 2
+        carol > send bob 3
+        bob < message carol 3 3
+        ",
+    ));
+    assert!(chat.disk.messages[&2].held.is_none(), "it rides with the message of carol");
+}
+
+// ---- restarts ----
+
+#[test]
+fn later_holder_of_an_id_hears_no_fates_of_the_earlier_one() {
+    let mut chat = check("bob > send alice 1 r\nbob < sent r 1\nalice < message bob 1 1");
+    chat.check(&long("bob > leave\nbob < closed 1000"));
+    let mut chat = restart(chat, LIMITS);
+    let key = "another key 0123456";
+    chat.check(&format!(
+        r#"
+        bob > {{"type":"join","id":"bob","key":"{key}"}}
+        bob < joined bob
+        "#
+    ));
+    chat.check(&long("alice joins\nalice < joined true 1\nalice < message bob 1 1"));
+    chat.check(&long("alice > ack bob 1"));
+}
+
+#[test]
+fn hold_counts_the_time_that_the_server_was_up() {
+    let mut chat = check("bob lost\nafter 100 s");
+    // A commit, so that the disk knows of this time; then a year without a server.
+    chat.check(&long("carol > send alice 1\nalice < message carol 1 1\nalice lost"));
+    chat.pass(LAZY_COMMIT);
+    chat.now.instant += Duration::from_secs(365 * 24 * 3600);
+    let mut chat = restart(chat, LIMITS);
+    chat.pass(Duration::from_secs(490));
+    assert_eq!(chat.hub.owned_ids(), 2);
+    chat.pass(Duration::from_secs(20));
+    assert_eq!(chat.hub.owned_ids(), 1, "bob was away for 600 seconds of uptime");
+}
+
+#[test]
+fn nothing_expires_in_the_first_minutes_after_a_start() {
+    let limits = Limits { hold: Duration::from_secs(60), ..LIMITS };
+    let chat = check("bob lost\nalice lost\nafter 300 s");
+    let mut chat = restart(chat, limits);
+    chat.pass(RESTART_GRACE - Duration::from_secs(1));
+    assert_eq!(chat.hub.owned_ids(), 2);
+    chat.pass(Duration::from_secs(1));
+    assert_eq!(chat.hub.owned_ids(), 0);
+}
+
+#[test]
+fn comings_and_goings_beyond_the_bound_are_recorded_later() {
+    let mut chat = check("disk stops\ncarol > send alice 1");
+    let held = Pieces([&[b'x'; BATCH_BYTES_MAX + 1], &[], &[]]);
+    let journal = chat.hub.owners.journal_mut();
+    let line = Change::Held { mid: 9, owner: 9, from: "x", sender: None, payer: None, line: held };
+    journal.record(&line);
+    let before = chat.hub.unstored_bytes();
+    let connection = |n| format!("bob{}", "'".repeat(n));
+    for n in 0..100 {
+        let (old, new) = (connection(n), connection(n + 1));
+        chat.check(&long(&format!("{old} lost\n{new} joins\n{new} < joined true 0")));
+    }
+    chat.check(&long("alice lost"));
+    assert_eq!(chat.hub.unstored_bytes(), before);
+    chat.check("disk works");
+    chat.pass(LAZY_COMMIT);
+    let mut away = chat.disk.owners.values().map(|owner| (&*owner.id, owner.away_ms.is_some()));
+    assert!(away.by_ref().eq([("alice", true), ("bob", false)]));
+}
