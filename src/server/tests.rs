@@ -20,6 +20,7 @@ use crate::net::http::{Access, Endpoint, Site};
 mod abuse;
 mod accepting;
 mod chat;
+mod commit;
 mod deadlines;
 mod ends;
 mod fairness;
@@ -257,8 +258,8 @@ pub(crate) fn server_over<S: Stream>(shared: Shared) -> Server<S> {
 }
 
 /// A server, its clients, and the clock.
-struct Play {
-    server: Server<ServerEnd>,
+struct Play<D: Disk = NoDisk> {
+    server: Server<ServerEnd, D>,
     clients: Vec<Client>,
     now: Now,
 }
@@ -270,17 +271,24 @@ impl Play {
 
     /// Creates a play with this many slots, and a changed configuration.
     fn with(connections_max: usize, change: impl FnOnce(&mut Config)) -> Play {
-        // Without a rate, because most tests send many lines at once.
-        let mut config = Config { rate: 0, ..Config::default() };
-        change(&mut config);
-        let (hub, connection) = limits(&config);
-        let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
-        let site = Site::new(Files::BuiltIn, Access::Pages(Vec::new()), endpoint);
-        let hub = Hub::new(hub, 0xabc);
-        let server = Server::new(connections_max, hub, Shared::new(site, connection));
+        let (hub, shared) = halves(change);
+        let server = Server::new(connections_max, Hub::new(hub, 0xabc), shared);
         Play { server, clients: Vec::new(), now: Now { instant: Instant::now(), unix_ms: 5 } }
     }
+}
 
+/// Returns what both halves of a server need, with a changed configuration.
+fn halves(change: impl FnOnce(&mut Config)) -> (hub::Limits, Shared) {
+    // Without a rate, because most tests send many lines at once.
+    let mut config = Config { rate: 0, ..Config::default() };
+    change(&mut config);
+    let (hub, connection) = limits(&config);
+    let endpoint = Endpoint { path: Some("/ws"), subprotocol: None };
+    let site = Site::new(Files::BuiltIn, Access::Pages(Vec::new()), endpoint);
+    (hub, Shared::new(site, connection))
+}
+
+impl<D: Disk> Play<D> {
     fn connect(&mut self) -> Client {
         self.connect_from("127.0.0.1")
     }

@@ -111,6 +111,20 @@ fn delivered_waits_behind_the_sent_of_its_message_only() {
 }
 
 #[test]
+fn acknowledgement_of_a_guessed_mid_comes_behind_the_sent() {
+    check(
+        "
+        disk stops
+        bob > send alice 1 r
+        alice > ack bob 1
+        disk works
+        bob < sent r 1
+        bob < delivered alice 1
+        ",
+    );
+}
+
+#[test]
 fn new_owner_hears_nothing_before_its_joined() {
     check(
         "
@@ -290,18 +304,18 @@ fn acknowledgements_ride_with_the_next_batch_or_wait_a_second() {
 
 #[test]
 fn later_holder_of_an_id_hears_no_fates_of_the_earlier_one() {
-    let mut chat = check("bob > send alice 1 r\nbob < sent r 1\nalice < message bob 1 1");
-    chat.check(&long("bob > leave\nbob < closed 1000"));
+    let mut chat = check("alice > send bob 1 r\nalice < sent r 1\nbob < message alice 1 1");
+    chat.check(&long("alice > leave\nalice < closed 1000"));
     let mut chat = restart(chat, LIMITS);
     let key = "another key 0123456";
     chat.check(&format!(
         r#"
-        bob > {{"type":"join","id":"bob","key":"{key}"}}
-        bob < joined bob
+        alice > {{"type":"join","id":"alice","key":"{key}"}}
+        alice < joined alice
         "#
     ));
-    chat.check(&long("alice joins\nalice < joined true 1\nalice < message bob 1 1"));
-    chat.check(&long("alice > ack bob 1"));
+    chat.check(&long("bob joins\nbob < joined true 1\nbob < message alice 1 1"));
+    chat.check(&long("bob > ack alice 1"));
 }
 
 #[test]
