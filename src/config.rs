@@ -229,7 +229,19 @@ impl Config {
             // buffer of the pool. Then one message, as it arrives and as it is parsed.
             + 4 * self.outbox
             + 4 * self.max_message
+            + self.store_bytes_max(held)
             + PROGRAM_BYTES
+    }
+
+    /// Returns the most memory in bytes that the store takes. `held` is that of held messages.
+    fn store_bytes_max(&self, held: usize) -> usize {
+        if self.store.is_none() {
+            return 0;
+        }
+        let endings = (held / HELD_BYTES + SENDS_BYTES_TOTAL / SEND_BYTES) * ENDING_BYTES;
+        // One batch is under way while the next one gathers. Buffers grow by doubling.
+        let batches = 2 * (BATCH_BYTES_MAX + self.max_message + LINE_BYTES_ADDED) + endings;
+        2 * batches + ((STORE_CACHE_KIB as usize) << 10) + STORE_THREAD_BYTES
     }
 }
 
@@ -265,6 +277,7 @@ mod tests {
         grows(|c| c.outbox += 8 << 20, 32 << 20);
         grows(|c| c.held_total += 8 << 20, 8 << 20);
         grows(|c| c.owned += 1000, 1000 * OWNED_BYTES);
+        grows(|c| c.store = Some("store".into()), 4 * BATCH_BYTES_MAX + (10 << 20) + (24 << 20));
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
     }
 

@@ -94,6 +94,12 @@ impl Waiting {
         self.entries.is_empty() && self.owners.is_empty()
     }
 
+    fn bytes(&self) -> usize {
+        self.lines.len()
+            + size_of::<Entry>() * self.entries.len()
+            + size_of::<OwnerToken>() * self.owners.len()
+    }
+
     /// Empties the lists, and keeps some of their memory.
     fn clear(&mut self) {
         self.lines.clear();
@@ -115,7 +121,7 @@ impl<J: Journal> Hub<J> {
 
     /// Returns the bytes of changes, and of lines behind them, that no batch has taken yet.
     pub fn unstored_bytes(&self) -> usize {
-        self.owners.journal().recorded_bytes() + self.gate.gathering.lines.len()
+        self.owners.journal().recorded_bytes() + self.gate.gathering.bytes()
     }
 
     /// Returns the newest mid that may be offered to its recipient.

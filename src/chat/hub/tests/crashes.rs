@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
@@ -52,6 +53,8 @@ struct Send {
     is_delivered: bool,
     is_expired: bool,
     is_refused: bool,
+    /// Its sender has left since, so a repeat would be another message.
+    is_over: bool,
     /// It was refused, and the page may not know: then its repeat comes behind later sends.
     was_refused: bool,
 }
@@ -174,8 +177,8 @@ impl World {
     fn say_send(&mut self, number: usize) {
         let is_failing = !self.hub.can_record();
         let Send { from, to, ref mut was_refused, .. } = self.sends[number];
-        *was_refused |= is_failing;
         let to = NAMES[to];
+        *was_refused |= is_failing || !self.hub.ids.contains_key(to);
         self.say(
             from,
             &format!(r#"{{"type":"send","to":"{to}","body":{number},"ref":"{number}"}}"#),
@@ -196,17 +199,18 @@ impl World {
             is_delivered: false,
             is_expired: false,
             is_refused: false,
+            is_over: false,
             was_refused: false,
         });
         self.pages[page].unanswered.push(number);
         self.say_send(number);
     }
 
-    /// Repeats one of the newest sends, which may be answered already.
+    /// Repeats one of the newest sends, which is answered already.
     fn repeat(&mut self, page: usize) {
         let mine = self.sends.iter().enumerate().rev().filter(|(_, send)| send.from == page);
         let Some((number, send)) = mine.take(20).nth(self.random.below(20)) else { return };
-        if self.pages[page].is_joined && !send.is_refused && self.pages[page].owns {
+        if self.pages[page].is_joined && send.mid.is_some() && !send.is_over {
             self.say_send(number);
         }
     }
@@ -226,7 +230,7 @@ impl World {
             self.pages[page].unanswered.clear();
             for send in self.sends.iter_mut().filter(|send| send.from == page) {
                 // Nobody is left who could be told.
-                (send.is_delivered, send.is_expired) = (false, true);
+                (send.is_delivered, send.is_expired, send.is_over) = (false, true, true);
             }
         }
     }
@@ -309,8 +313,11 @@ impl World {
         let (mid, from) = (line["mid"].as_str().expect("a mid"), line["from"].as_str());
         self.check_stored(mid);
         let number = line["body"].as_u64().expect("a number") as usize;
-        let is_new = self.pages[page].shown.insert(mid.to_owned(), number).is_none();
-        if is_new && self.pages[page].is_joined {
+        if !self.pages[page].is_joined {
+            // It has left, and shows nothing more.
+            return;
+        }
+        if self.pages[page].shown.insert(mid.to_owned(), number).is_none() {
             self.log.push((page, number));
         }
         let from = from.expect("an id");
@@ -386,5 +393,25 @@ fn message_is_shown_once_whenever_the_server_crashes() {
             println!("seed {seed}, crashes before {first} and {second}");
             world.finish();
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Likewise with crashes at any rate, as often as it likes.
+    #[test]
+    fn message_is_shown_once_however_often_the_server_crashes(
+        seed in any::<u64>(), steps in 50usize..400, rate in 2usize..100,
+    ) {
+        let mut world = World::new(seed);
+        for _ in 0..steps {
+            if world.random.below(rate) == 0 {
+                let is_stored = world.random.below(2) == 0;
+                world.crash(is_stored);
+            }
+            world.step();
+        }
+        world.finish();
     }
 }
