@@ -28,6 +28,7 @@ macro_rules! pages {
             "[options]: crate::guide::options\n",
             "[protocol]: crate::guide::protocol\n",
             "[`Budget`]: crate::memory::Budget\n",
+            "[`Journal`]: crate::chat::journal\n",
             "[`Token`]: crate::token::Token\n",
             "[`chat/clients.rs`]: crate::chat::clients\n",
             "[`chat/hub.rs`]: crate::chat::hub\n",

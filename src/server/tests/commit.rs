@@ -4,7 +4,7 @@ use std::hash::RandomState;
 
 use super::*;
 use crate::chat::journal::image::Image;
-use crate::chat::journal::{Journal, Recorder};
+use crate::chat::journal::Recorder;
 use crate::limits::STORE_LOG_EVERY;
 
 /// A disk that stores a batch when the test says so.
