@@ -469,7 +469,9 @@ const SQL: [&str; 15] = [
     "DELETE FROM blocked WHERE owner = ?1",
     "INSERT OR REPLACE INTO blocked VALUES (?1, ?2)",
     "DELETE FROM blocked WHERE owner = ?1 AND id = ?2",
-    "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+     ON CONFLICT (mid) DO UPDATE SET sender = ?2, hash = ?7, at = ?8, recipient_id = ?9, \
+     was_held = ?10, fate = ?11",
     "UPDATE message SET recipient = NULL, sender_id = NULL, payer = NULL, line = NULL \
      WHERE mid = ?1 AND hash IS NOT NULL",
     "DELETE FROM message WHERE mid = ?1 AND hash IS NULL",
@@ -538,8 +540,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes a change. The two parts of a new message come one behind the other, and become one
-    /// row: `message` is the row that is not written yet.
+    /// Writes a change. If the two parts of a new message come one behind the other, as they mostly
+    /// do, one statement writes both: `message` is the row that is not written yet.
     fn write_change<'b>(
         &mut self,
         change: &Change<'b>,
@@ -606,7 +608,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Inserts the row of a new message, if there is one.
+    /// Writes the row of a new message, if there is one, or adds the remembered part to its row.
     fn insert(&mut self, message: NewMessage<'_>) -> rusqlite::Result<()> {
         let NewMessage { mid, sender, held, sent } = message;
         if held.is_none() && sent.is_none() {

@@ -36,9 +36,12 @@ impl<J: Journal> Owners<J> {
                 Err(Excess::Payer) => true,
             };
         let Some(entry) = self.slots.get_mut(owner.0) else { return };
+        let mut oldest = None;
         if makes_room {
-            let Some(oldest) = entry.sends.pop_front() else { return };
-            self.journal.record(&Change::Forgotten { mid: oldest.mid });
+            oldest = entry.sends.pop_front();
+            if oldest.is_none() {
+                return;
+            }
             entry.hashes.pop_front();
         } else {
             payers.take(account, Total::Sends, SEND_BYTES);
@@ -51,6 +54,9 @@ impl<J: Journal> Owners<J> {
             to: &sent.to,
             held: sent.held,
         });
+        if let Some(oldest) = oldest {
+            self.journal.record(&Change::Forgotten { mid: oldest.mid });
+        }
         reserve_for_one(&mut entry.hashes);
         reserve_for_one(&mut entry.sends);
         entry.hashes.push_back(hash);

@@ -3,8 +3,8 @@
 use std::hash::RandomState;
 
 use super::*;
-use crate::chat::journal::image::Image;
 use crate::chat::journal::Recorder;
+use crate::chat::journal::image::Image;
 use crate::limits::STORE_LOG_EVERY;
 
 /// A disk that stores a batch when the test says so.

@@ -200,6 +200,12 @@ impl Changes {
                     let to = self.owner(to)?;
                     self.record(&held(mid, to, sender));
                 }
+                // The owner may forget its oldest send for the new one.
+                if let Some(oldest) = self.message(0, |row| row.sent.is_some())
+                    && to % 2 == 0
+                {
+                    self.record(&Change::Forgotten { mid: oldest });
+                }
                 if let Some(sender) = sender.filter(|_| is_remembered) {
                     self.record(&remembered(mid, sender));
                 }
