@@ -337,6 +337,7 @@ impl<J: Journal> Hub<J> {
     fn handle_line(&mut self, from: Token, line: Line<'_>, now: Now) {
         let Line { tag, request } = line;
         let is_bad = request.is_err();
+        let before = if J::RECORDS { self.unstored_bytes() } else { 0 };
         let result = match request {
             Ok(request) => self.handle_request(from, request, now),
             Err(sentence) => refuse(ErrorCode::BadRequest, sentence),
@@ -344,6 +345,11 @@ impl<J: Journal> Hub<J> {
         if let Err(Refusal { code, text }) = result {
             self.clients.counters.refusals[code as usize] += 1;
             self.answer(from, &ToClient::Error { code, tag: &tag, text: &text }, now);
+        }
+        if J::RECORDS
+            && let Some(account) = self.clients.get(from).map(|client| client.account)
+        {
+            self.count_caused(account, before);
         }
         let Some(client) = self.clients.get_mut(from) else { return };
         client.bad_requests = if is_bad { client.bad_requests + 1 } else { 0 };

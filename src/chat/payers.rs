@@ -24,7 +24,7 @@ use crate::limits::{ACCOUNTS_MAX, CLAIM_EVERY, CLAIMS_AT_ONCE, PAYER_SHARES, TAB
 use crate::memory::{Budget, Payer, tighten};
 
 /// Names an account for as long as a client or a charge refers to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey(u32);
 
 impl AccountKey {

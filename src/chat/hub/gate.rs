@@ -19,20 +19,25 @@
 //! - A line that waits is behind the changes made before it, and leaves in the order in which lines
 //!   were held back: `sent` before the `delivered` of the same message.
 //! - A line for an owner goes to the connection on which its client is when the line leaves.
-//! - The bytes that wait are bounded: beyond [`BATCH_BYTES_MAX`], or while the disk fails, a
-//!   request whose answer would wait is refused ([`Hub::can_record`]). Changes that no line waits
-//!   for go on; each undoes a claim, a message or a remembered send.
+//! - The bytes that wait are bounded: beyond [`BATCH_BYTES_MAX`], beyond a payer's part of that, or
+//!   while the disk fails, a request whose answer would wait is refused ([`Hub::can_record`]).
+//!   Changes that no line waits for go on; each undoes a claim, a message or a remembered send.
 //!
 //! The disk is not known here, nor how a change is recorded.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Hub;
 use crate::chat::clients::{Awaits, Urgency};
 use crate::chat::journal::{Batch, Journal};
 use crate::chat::owners::{Holder, OwnerToken};
+use crate::chat::payers::AccountKey;
 use crate::chat::protocol::{CloseCode, ToClient};
-use crate::limits::{BATCH_BYTES_KEPT, BATCH_BYTES_MAX, LAZY_COMMIT};
+use crate::limits::{
+    BATCH_BYTES_KEPT, BATCH_BYTES_MAX, LAZY_COMMIT, PAYER_SHARES, TABLE_CAPACITY_MIN,
+};
+use crate::memory::tighten;
 use crate::time::Now;
 
 /// All lines that wait for the disk.
@@ -60,6 +65,8 @@ struct Waiting {
     entries: Vec<Entry>,
     /// Owners with a message in this batch.
     owners: Vec<OwnerToken>,
+    /// The bytes of changes and lines that the clients of each account have caused.
+    caused: HashMap<AccountKey, usize>,
     newest_mid: u64,
 }
 
@@ -105,6 +112,8 @@ impl Waiting {
         self.lines.clear();
         self.entries.clear();
         self.owners.clear();
+        self.caused.clear();
+        tighten(&mut self.caused, TABLE_CAPACITY_MIN);
         self.lines.shrink_to(BATCH_BYTES_KEPT);
         self.entries.shrink_to(BATCH_BYTES_KEPT / size_of::<Entry>());
         self.owners.shrink_to(BATCH_BYTES_KEPT / size_of::<OwnerToken>());
@@ -114,9 +123,24 @@ impl Waiting {
 impl<J: Journal> Hub<J> {
     // ---- lines ----
 
-    /// Returns `true` if one more change, and a line behind it, may wait for the disk.
-    pub(super) fn can_record(&self) -> bool {
-        !J::RECORDS || (!self.gate.is_failing && self.unstored_bytes() <= BATCH_BYTES_MAX)
+    /// Returns `true` if one more change of a client with this account, and a line behind it, may
+    /// wait for the disk.
+    pub(super) fn can_record(&self, account: AccountKey) -> bool {
+        if !J::RECORDS {
+            return true;
+        }
+        let own = self.gate.gathering.caused.get(&account);
+        !self.gate.is_failing
+            && self.unstored_bytes() <= BATCH_BYTES_MAX
+            && own.is_none_or(|bytes| *bytes <= BATCH_BYTES_MAX / PAYER_SHARES)
+    }
+
+    /// Counts the bytes that a line of a client has added to `before`, on its account.
+    pub(super) fn count_caused(&mut self, account: AccountKey, before: usize) {
+        let bytes = self.unstored_bytes().saturating_sub(before);
+        if bytes > 0 && account != AccountKey::EXEMPT {
+            *self.gate.gathering.caused.entry(account).or_default() += bytes;
+        }
     }
 
     /// Returns the bytes of changes, and of lines behind them, that no batch has taken yet.

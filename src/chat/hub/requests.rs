@@ -101,7 +101,7 @@ impl<J: Journal> Hub<J> {
         let Some(account) = self.clients.get(from).map(|client| client.account) else {
             return Ok(());
         };
-        if !self.can_record() {
+        if !self.can_record(account) {
             return refuse(ErrorCode::TooMany, DISK_BUSY);
         }
         if !self.payers.may_claim(account, now.instant) {
@@ -210,7 +210,7 @@ impl<J: Journal> Hub<J> {
         }
         let recipient = self.recipient(from, to)?;
         let leaves_change = repeatable.is_some() || recipient.owner().is_some();
-        if leaves_change && !self.can_record() {
+        if leaves_change && !self.can_record(from.account) {
             return refuse(ErrorCode::Full, DISK_BUSY);
         }
         let (mid, at) = (self.prefixes.mid(self.mid + 1), now.unix_ms);
@@ -391,7 +391,7 @@ impl<J: Journal> Hub<J> {
     /// Refuses messages from these ids, and appears offline to them.
     pub(super) fn block(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = parse_ids(ids)?;
-        if from.owner.is_some() && !self.can_record() {
+        if from.owner.is_some() && !self.can_record(from.account) {
             return refuse(ErrorCode::TooMany, DISK_BUSY);
         }
         let Some(blocked) = self.blocked(from.holder()) else { return Ok(()) };
@@ -421,7 +421,7 @@ impl<J: Journal> Hub<J> {
     /// Ends the block of these ids.
     pub(super) fn unblock(&mut self, from: &Sender, ids: &[Cow<'_, str>]) -> Result<(), Refusal> {
         let wanted = parse_ids(ids)?;
-        if from.owner.is_some() && !self.can_record() {
+        if from.owner.is_some() && !self.can_record(from.account) {
             return refuse(ErrorCode::TooMany, DISK_BUSY);
         }
         let ended = match from.owner {

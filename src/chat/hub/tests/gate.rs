@@ -276,6 +276,33 @@ fn batch_on_a_slow_disk_is_bounded_and_refuses_with_full() {
 }
 
 #[test]
+fn address_fills_an_eighth_of_a_batch_on_a_slow_disk() {
+    let owners: Vec<String> = (0..40).map(|n| format!("o{n}")).collect();
+    let joins = |owner: &String| format!("{owner} joins\n{owner} < joined false 0\n");
+    let limits = Limits { held_bytes_total: 100_000_000, ..LIMITS };
+    let mut chat = check_with(limits, &owners.iter().map(joins).collect::<String>());
+    for name in ["one@1", "two@1", "other@2"] {
+        chat.say(name, &format!(r#"{{"type":"join","id":"{}"}}"#, name.replace('@', ".")));
+    }
+    chat.heard.clear();
+    chat.check("disk stops");
+    // A batch under way, so that the next one gathers.
+    chat.say("carol", r#"{"type":"send","to":"o0","body":1}"#);
+    let body = "x".repeat(40_000);
+    let is_refused = |chat: &mut Chat<Recorder<RandomState>>, name: &str, to: &str| {
+        chat.say(name, &format!(r#"{{"type":"send","to":"{to}","body":"{body}"}}"#));
+        chat.heard.remove(name).is_some_and(|heard| heard.iter().any(|line| line.contains("full")))
+    };
+    let taken = owners.iter().take_while(|to| !is_refused(&mut chat, "one@1", to)).count();
+    assert_eq!(taken, BATCH_BYTES_MAX / 8 / 40_000 + 1);
+    assert!(is_refused(&mut chat, "two@1", "o39"), "of the same address");
+    assert!(!is_refused(&mut chat, "other@2", "o39"));
+    chat.is_disk_stopped = false;
+    chat.collect();
+    assert!(!is_refused(&mut chat, "one@1", "o38"), "the batch is on its way");
+}
+
+#[test]
 fn acknowledgements_ride_with_the_next_batch_or_wait_a_second() {
     let mut chat = check("bob > send alice 1 r\nbob < sent r 1\nalice < message bob 1 1");
     chat.check(&long("alice > ack bob 1\nbob < delivered alice 1"));
