@@ -141,8 +141,8 @@ const ENGLISH = {
 		expired: ({ to }) => `${to} left, or didn’t come back in time`,
 		offline: ({ to }) => `${to} is offline`,
 		slow: ({ to }) => `${to} couldn’t keep up and was disconnected`,
-		full: ({ to }) => `too much is waiting for ${to} already; try again later`,
-		too_many: ({ text }) => `You’ve reached a limit of the server: ${text}`,
+		full: ({ to }) => `the server can’t take more for ${to} right now; try again later`,
+		too_many: ({ text }) => `The server refused: ${text}`,
 		forgotten: () => "the server lost track of it, so it may or may not have arrived",
 		forgotten_all: () =>
 			"The server restarted, or you were away too long. Messages not marked Delivered may be lost.",
@@ -297,8 +297,8 @@ const GERMAN = {
 		expired: ({ to }) => `${to} ist gegangen oder kam nicht rechtzeitig zurück`,
 		offline: ({ to }) => `${to} ist offline`,
 		slow: ({ to }) => `${to} kam nicht nach und wurde getrennt`,
-		full: ({ to }) => `für ${to} wartet schon zu viel; versuch es später`,
-		too_many: ({ text }) => `Eine Grenze des Servers ist erreicht: ${text}`,
+		full: ({ to }) => `der Server nimmt für ${to} gerade nichts mehr an; versuch es später`,
+		too_many: ({ text }) => `Der Server hat abgelehnt: ${text}`,
 		forgotten: () => "der Server weiß nicht mehr, ob sie angekommen ist",
 		forgotten_all: () =>
 			"Der Server wurde neu gestartet, oder du warst zu lange weg. "

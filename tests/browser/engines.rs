@@ -38,6 +38,9 @@ macro_rules! in_each_engine {
     )*};
 }
 
+#[cfg(feature = "store")]
+pub(crate) use in_each_engine;
+
 in_each_engine![
     error_in_a_page_reaches_its_test,
     two_people_get_each_others_messages,

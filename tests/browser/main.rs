@@ -22,6 +22,8 @@ mod invitation;
 mod layout;
 mod log;
 mod page;
+#[cfg(feature = "store")]
+mod store;
 mod strangers;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "the tests of the wire need more of it")]

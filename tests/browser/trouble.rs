@@ -99,6 +99,25 @@ fn killed_server_loses_no_message_untold_and_repeats_none() {
 }
 
 #[test]
+fn stopped_server_without_a_store_tells_what_may_be_lost() {
+    let server = Server::start(&[]);
+    let alice = Browser::join(server.address, "alice");
+    Client::join_owned(&server, "bob", "0123456789abcdef").0.cut();
+    alice.chat_with("bob");
+    alice.write("held in memory");
+    alice.wait_for_state("held in memory", &["Sent"]);
+    let address = server.address.to_string();
+    server.signal(Signal::TERM);
+    alice.wait_for_text("status", "Reconnecting: the server is restarting");
+    drop(server);
+    let _server = Server::start(&["--listen", &address]);
+    alice.wait_for_text("status", "Connected");
+    alice.wait_for_text("alert", "The server restarted, or you were away too long…");
+    alice.wait_for_state("held in memory", &["Sent, but may be lost"]);
+    alice.find("button", "Retry");
+}
+
+#[test]
 fn message_in_a_flow_that_swallows_bytes_arrives_once() {
     let server = Server::start(&[]);
     let wire = Wire::to(server.address);

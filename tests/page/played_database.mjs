@@ -38,15 +38,21 @@ export class PlayedDatabase {
   connections = new Set();
 
   get factory() {
-    return { open: (name, version) => this.#open(name, version) };
+    return this.factoryOf(() => false);
   }
 
-  #open() {
+  /** Returns the factory of a page, which gets no answer once it is gone. */
+  factoryOf(isGone) {
+    return { open: () => this.#open(isGone) };
+  }
+
+  #open(isGone) {
     this.told.push("open");
     const request = {};
     const way = this.openings.shift();
     if (way === "SecurityError") throw new DOMException("", way);
     const answer = () => {
+      if (isGone()) return;
       if (typeof way === "string") return fail(request, way);
       request.result = new Connection(this);
       if (!Object.keys(this.stores).length) request.onupgradeneeded();

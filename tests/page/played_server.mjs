@@ -1,11 +1,53 @@
 /**
  * A pretend server: as much of the protocol as two pages need, over connections that a test cuts.
  * Lines wait in both directions until the test lets them pass.
+ *
+ * With a store, lines that promise something wait for `commit`, and `crash` takes back all that was
+ * not committed.
  */
 
 export class PlayedServer {
   #owners = new Map();
   #mids = 0;
+  #stores;
+  /** Lines that wait for the disk, each with the id that it is for. */
+  #gate = [];
+  /** What is on disk: the ids, and the mid of the last message. */
+  #disk = { owners: new Map(), mids: 0 };
+
+  constructor({ stores = false } = {}) {
+    this.#stores = stores;
+  }
+
+  /** All changes are on disk, so the lines that waited for them leave. */
+  commit() {
+    this.#disk = { owners: copies(this.#owners), mids: this.#mids };
+    for (const [id, line] of this.#gate.splice(0)) this.#say(id, line);
+  }
+
+  /** The server is killed, and started again. Its connections have to be ended by the test. */
+  crash() {
+    this.#gate = [];
+    this.#owners = copies(this.#disk.owners);
+    // A mid is never used twice.
+    this.#mids += 1000;
+    this.#disk.mids = this.#mids;
+  }
+
+  #isStored(mid) {
+    return !this.#stores || Number(mid.split("-")[1]) <= this.#disk.mids;
+  }
+
+  /** Says a line once all changes so far are on disk. */
+  #promise(id, line) {
+    if (this.#stores) this.#gate.push([id, line]);
+    else this.#say(id, line);
+  }
+
+  /** Says a line on the connection of this id, if it has one. */
+  #say(id, line) {
+    this.#owners.get(id)?.connection?.down.push(line);
+  }
 
   /** @returns a connection: `up` has lines to the server, `down` those to the page */
   connect() {
@@ -25,9 +67,11 @@ export class PlayedServer {
     next.connection = connection;
     this.#owners.set(id, next);
     connection.id = id;
-    connection.down.push({ type: "joined", id, resumed, max_message: 65536, hold: 1 });
+    const joined = { type: "joined", id, resumed, max_message: 65536, hold: 1 };
+    if (resumed) connection.down.push(joined);
+    else this.#promise(id, joined);
     for (const { mid, to, fate } of next.sends.values()) if (fate) this.#tell(id, to, mid, fate);
-    connection.down.push(...next.held);
+    connection.down.push(...next.held.filter(({ mid }) => this.#isStored(mid)));
     if (!resumed || !owner.isOnline) this.#present(id, true);
   }
 
@@ -38,14 +82,18 @@ export class PlayedServer {
     if (!known && !owner) {
       return void connection.down.push({ type: "error", code: "offline", ref, to, text: "" });
     }
+    // Its answer waits for the disk already.
+    if (known && !this.#isStored(known.mid)) return;
     const mid = known?.mid ?? `mid-${++this.#mids}`;
     if (!known) {
       sends.set(ref, { mid, to, fate: "" });
       const message = { type: "message", from: connection.id, body, mid, at: 1 };
       owner.held.push(message);
-      owner.connection?.down.push(message);
+      this.#promise(to, message);
     }
-    connection.down.push({ type: "sent", ref, mid, at: 1 });
+    const answer = { type: "sent", ref, mid, at: 1 };
+    if (known) connection.down.push(answer);
+    else this.#promise(connection.id, answer);
     if (known?.fate) this.#tell(connection.id, to, mid, known.fate);
   }
 
@@ -105,6 +153,16 @@ export class PlayedServer {
     const line = fate === "delivered"
       ? { type: "delivered", from: to, mids: [mid] }
       : { type: "expired", to, mids: [mid] };
-    this.#owners.get(sender)?.connection?.down.push(line);
+    // It must not come before the answer that tells the mid.
+    if (this.#gate.length) this.#promise(sender, line);
+    else this.#say(sender, line);
   }
+}
+
+/** Returns ids as a disk has them: without their connections. */
+function copies(owners) {
+  return new Map([...owners].map(([id, { held, sends }]) => {
+    const copied = [...sends].map(([ref, send]) => [ref, { ...send }]);
+    return [id, { held: [...held], sends: new Map(copied), connection: null, isOnline: false }];
+  }));
 }
