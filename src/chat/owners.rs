@@ -483,7 +483,7 @@ impl<J: Journal> Owners<J> {
     /// Blocks these ids for the owner.
     pub fn block(&mut self, owner: OwnerToken, ids: Vec<Id>) {
         if let Some(entry) = self.slots.get_mut(owner.0) {
-            for id in &ids {
+            for id in ids.iter().filter(|id| !entry.blocked.contains(id)) {
                 self.journal.record(&Change::Blocked { owner: owner.number(), id });
             }
             entry.blocked.insert_all(ids);
@@ -493,7 +493,7 @@ impl<J: Journal> Owners<J> {
     /// Unblocks these ids for the owner, and returns how many of them were blocked.
     pub fn unblock(&mut self, owner: OwnerToken, ids: &[Id]) -> usize {
         let Some(entry) = self.slots.get_mut(owner.0) else { return 0 };
-        for id in ids {
+        for id in ids.iter().filter(|id| entry.blocked.contains(id)) {
             self.journal.record(&Change::Unblocked { owner: owner.number(), id });
         }
         entry.blocked.remove_all(ids)

@@ -216,6 +216,7 @@ fn send_repeated_before_it_is_stored_is_answered_once() {
 fn failing_disk_refuses_promises_and_nothing_else() {
     let chat = check(
         "
+        bob > block dave
         bob > send alice 1 r
         bob < sent r 1
         alice < message bob 1 1
@@ -232,7 +233,9 @@ fn failing_disk_refuses_promises_and_nothing_else() {
         dave < error too_many
         bob > block carol
         bob < error too_many
+        bob > block dave
         bob > unblock carol
+        bob > unblock dave
         bob < error too_many
         bob > send carol 6
         carol < message bob 6 3
