@@ -166,6 +166,10 @@ pub trait Journal {
     /// Hashes `ref`, recipient and body of a send, to find a repeated one. The keys are secret, so
     /// no client can construct two sends with one hash.
     fn hash_send(&self, reference: &str, to: &str, body: &str) -> u64;
+
+    /// Hashes the number of an ownership, to name it to its client. The hash of a number is the
+    /// same as long as the ownership with it can last: in one run, or in all runs with one store.
+    fn hash_owner(&self, number: u64) -> u64;
 }
 
 /// The journal of a server without a store.
@@ -191,6 +195,10 @@ impl Journal for NoJournal {
 
     fn hash_send(&self, reference: &str, to: &str, body: &str) -> u64 {
         self.0.hash_one((reference, to, body))
+    }
+
+    fn hash_owner(&self, number: u64) -> u64 {
+        self.0.hash_one(number)
     }
 }
 
@@ -239,6 +247,13 @@ impl<H: BuildHasher> Journal for Recorder<H> {
             hasher.write(text.as_bytes());
         }
         hasher.write(body.as_bytes());
+        hasher.finish()
+    }
+
+    fn hash_owner(&self, number: u64) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        // No hash of a send is of so few bytes.
+        hasher.write(&number.to_le_bytes());
         hasher.finish()
     }
 }

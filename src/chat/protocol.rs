@@ -208,6 +208,8 @@ pub enum ToClient<'a> {
         id: &'a Id,
         /// Whether the server still knew the id with this key, so nothing was lost in between.
         resumed: bool,
+        /// Names the ownership of the id; `None` without a key.
+        ownership: Option<u64>,
         /// The number of messages that are not acknowledged, and follow.
         held: usize,
         /// The time for which the id is kept after its connection ended, in seconds.

@@ -400,6 +400,12 @@ fn send(to: &str, body: &str) -> String {
     format!(r#"{{"type":"send","to":"{to}","body":"{body}"}}"#)
 }
 
+/// Returns a line without the name of an ownership.
+fn without_ownership(line: &str) -> String {
+    let Some((front, behind)) = line.split_once(r#","ownership":""#) else { return line.into() };
+    format!("{front}{}", behind.split_once('"').map_or("", |(_, behind)| behind))
+}
+
 fn message(from: &str, body: &str, mid: usize) -> String {
     format!(
         r#"{{"type":"message","from":"{from}","body":"{body}","mid":"000000000abc-{mid:x}","at":5}}"#

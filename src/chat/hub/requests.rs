@@ -164,6 +164,7 @@ impl<J: Journal> Hub<J> {
         let line = ToClient::Joined {
             id: &id,
             resumed,
+            ownership: owner.map(|owner| self.owners.journal().hash_owner(owner.number())),
             held: owner.map_or(0, |owner| self.owners.unacknowledged(owner)),
             hold: self.limits.hold.as_secs(),
             max_message: self.limits.message_bytes_max,

@@ -269,12 +269,23 @@ fn check(names: &[&str], script: &str) {
     stored.check(script);
 }
 
-/// Returns an error line without its `text`, and any other line as it is.
+/// Returns an error line without its `text`, a `joined` without its `ownership`, and any other line
+/// as it is.
 fn without_text(line: &str) -> String {
+    if line.starts_with(r#"{"type":"joined""#) {
+        let ownership = ownership(line);
+        return line.replace(&format!(r#","ownership":"{ownership}""#), "");
+    }
     match line.split_once(r#","text":"#) {
         Some((front, _)) if front.starts_with(r#"{"type":"error""#) => format!("{front}}}"),
         _ => line.to_owned(),
     }
+}
+
+/// Returns the name of the ownership in a `joined`; empty: it has none.
+fn ownership(joined: &str) -> &str {
+    let behind = joined.split_once(r#""ownership":""#).map_or("", |(_, behind)| behind);
+    behind.split_once('"').map_or("", |(name, _)| name)
 }
 
 fn joined(id: &str, resumed: &str, held: &str) -> String {

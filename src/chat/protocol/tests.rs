@@ -81,11 +81,15 @@ fn examples_of_the_protocol_page_are_written() {
         written(&ToClient::Joined {
             id: &alice,
             resumed: true,
+            ownership: Some(0xabc),
             held: 3,
             hold: 600,
             max_message: 65536
         }),
-        r#"{"type":"joined","id":"alice","resumed":true,"held":3,"max_message":65536,"hold":600}"#
+        concat!(
+            r#"{"type":"joined","id":"alice","resumed":true,"ownership":"0000000000000abc","#,
+            r#""held":3,"max_message":65536,"hold":600}"#
+        )
     );
     assert_eq!(
         written(&ToClient::Message {

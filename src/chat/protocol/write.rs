@@ -14,16 +14,20 @@
 use std::fmt;
 use std::io::Write as _;
 
-use super::{Id, Mid, Mids, ToClient};
+use super::{ErrorCode, Id, Mid, Mids, Tag, ToClient};
 use crate::limits::MID_BYTES_MAX;
 
 impl ToClient<'_> {
     /// Appends the line, without a newline.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            ToClient::Joined { id, resumed, held, hold, max_message } => {
+            ToClient::Joined { id, resumed, ownership, held, hold, max_message } => {
                 put(out, [r#"{"type":"joined","id":""#, id]);
-                append(out, format_args!(r#"","resumed":{resumed},"held":{held}"#));
+                append(out, format_args!(r#"","resumed":{resumed}"#));
+                if let Some(ownership) = ownership {
+                    append(out, format_args!(r#","ownership":"{ownership:016x}""#));
+                }
+                append(out, format_args!(r#","held":{held}"#));
                 append(out, format_args!(r#","max_message":{max_message},"hold":{hold}}}"#));
             }
             ToClient::Message { from, body, mid, at } => {
@@ -53,19 +57,23 @@ impl ToClient<'_> {
                 put(out, [r#"{"type":"presence","id":""#, id, r#"","online":"#, online]);
             }
             ToClient::Error { code, tag, text } => {
-                put(out, [r#"{"type":"error","code":""#, code.name(), "\""]);
-                for (key, value) in [(r#","ref":"#, &tag.reference), (r#","to":"#, &tag.to)] {
-                    if let Some(value) = value {
-                        put(out, [key]);
-                        put_string(out, value);
-                    }
-                }
-                put(out, [r#","text":"#]);
-                put_string(out, text);
-                out.push(b'}');
+                put_error(out, *code, tag, text);
             }
         }
     }
+}
+
+fn put_error(out: &mut Vec<u8>, code: ErrorCode, tag: &Tag, text: &str) {
+    put(out, [r#"{"type":"error","code":""#, code.name(), "\""]);
+    for (key, value) in [(r#","ref":"#, &tag.reference), (r#","to":"#, &tag.to)] {
+        if let Some(value) = value {
+            put(out, [key]);
+            put_string(out, value);
+        }
+    }
+    put(out, [r#","text":"#]);
+    put_string(out, text);
+    out.push(b'}');
 }
 
 /// Appends a line about messages: its beginning, the id and the mids.

@@ -332,6 +332,38 @@ fn acknowledgements_ride_with_the_next_batch_or_wait_a_second() {
 
 // ---- restarts ----
 
+/// Joins, and returns the name of the ownership that the `joined` tells.
+fn joined_ownership<J: Journal>(chat: &mut Chat<J>, name: &str, key: &str) -> String {
+    let id = name.trim_end_matches('\'');
+    let token = chat.token(name);
+    let line = format!(r#"{{"type":"join","id":"{id}"{key}}}"#);
+    assert_eq!(chat.hub.receive(token, &line, usize::MAX, chat.now), "");
+    chat.commit();
+    let text = String::from_utf8(chat.hub.take_text(token)).expect("UTF-8");
+    chat.hub.written(token, Vec::new(), 0);
+    ownership(&text).to_owned()
+}
+
+#[test]
+fn ownership_keeps_its_name_as_long_as_it_lasts() {
+    const KEY: &str = r#","key":"the key of alice 0123""#;
+    let mut chat = Chat::with_store(LIMITS);
+    let first = joined_ownership(&mut chat, "alice", KEY);
+    assert_eq!(first.len(), 16);
+    assert_eq!(joined_ownership(&mut chat, "alice'", KEY), first);
+    let other = r#","key":"the key of bob 0123456""#;
+    assert_ne!(joined_ownership(&mut chat, "bob", other), first);
+    assert_eq!(joined_ownership(&mut chat, "carol", ""), "", "nothing is owned");
+    let mut chat = restart(chat, LIMITS);
+    assert_eq!(joined_ownership(&mut chat, "alice", KEY), first);
+    chat.say("alice", r#"{"type":"leave"}"#);
+    assert_ne!(joined_ownership(&mut chat, "alice'", KEY), first, "a later one");
+
+    // Without a store numbers begin anew, and names do not.
+    let [one, two] = [(); 2].map(|()| joined_ownership(&mut Chat::new(LIMITS), "alice", KEY));
+    assert_ne!(one, two);
+}
+
 #[test]
 fn later_holder_of_an_id_hears_no_fates_of_the_earlier_one() {
     let mut chat = check("alice > send bob 1 r\nalice < sent r 1\nbob < message alice 1 1");
