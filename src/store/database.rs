@@ -538,8 +538,9 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes a change. The two parts of a new message come one behind the other, and become one
-    /// row: `message` is the row that is not written yet.
+    /// Writes a change. The two parts of a new message become one row: `message` is the row that is
+    /// not written yet. Between the parts come only older sends, forgotten to make room for the new
+    /// one.
     fn write_change<'b>(
         &mut self,
         change: &Change<'b>,
@@ -561,6 +562,7 @@ impl Writer<'_> {
                 (message.sender, message.sent) = (Some(sender), Some((hash, at, to, held)));
                 return Ok(());
             }
+            Change::Forgotten { mid } if mid != message.mid => {}
             _ => self.insert(std::mem::take(message))?,
         }
         self.write_other(change)
