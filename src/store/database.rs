@@ -130,7 +130,9 @@ impl Database {
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
             .map_err(|error| explain(&path, &error))?;
         if verdict != "ok" {
-            return Err(damaged(&path, &verdict));
+            // The line before the last one says which of one databases it is.
+            let fault = verdict.lines().last().unwrap_or_default();
+            return Err(damaged(&path, fault));
         }
         Ok(Database { connection, path, _lock: lock })
     }

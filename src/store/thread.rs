@@ -2,7 +2,7 @@
 //!
 //! **Invariants**
 //! - A batch is tried until it is on disk, or the program ends. Meanwhile no other batch comes.
-//! - After an error the next attempt has a new connection.
+//! - After an error the next attempt has a new connection, and an empty log if that can be had.
 //!
 //! The file and its tables are not known here.
 
@@ -131,6 +131,10 @@ impl Worker {
                     return self.finish([unstored.unwrap_or_default(), last]);
                 }
                 delay = (2 * delay).min(STORE_RETRY_MAX);
+            }
+            // What the log takes may be all that the disk lacks. If not, the batch will tell.
+            if let Err(error) = self.database.writer().checkpoint() {
+                debug!("the log of the store is not emptied: {error}");
             }
         }
     }

@@ -27,6 +27,8 @@ mod proxies;
 mod raw;
 mod shutdown;
 mod slow;
+#[cfg(feature = "store")]
+mod store;
 mod storm;
 mod support;
 mod timers;

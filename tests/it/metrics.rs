@@ -12,14 +12,14 @@ use serde_json::json;
 use crate::support::{Client, PATIENCE, Server, Wire, read_head, sotto};
 
 /// A server with a listener for metrics, and a connection to that listener.
-struct Watched {
-    server: Server,
+pub struct Watched {
+    pub server: Server,
     address: SocketAddr,
     scraper: TcpStream,
 }
 
 impl Watched {
-    fn start(options: &[&str]) -> Watched {
+    pub fn start(options: &[&str]) -> Watched {
         // A scraper may be silent for as long as a busy machine needs.
         let server = Server::start(
             &[&["--metrics", "127.0.0.1:0", "--join-timeout", "3600"], options].concat(),
@@ -30,12 +30,12 @@ impl Watched {
     }
 
     /// Asks for the metrics.
-    fn scrape(&mut self) -> Metrics {
+    pub fn scrape(&mut self) -> Metrics {
         scrape(&mut self.scraper)
     }
 
     /// Asks for the metrics until they are as expected.
-    fn scrape_until(&mut self, expected: impl Fn(&Metrics) -> bool) -> Metrics {
+    pub fn scrape_until(&mut self, expected: impl Fn(&Metrics) -> bool) -> Metrics {
         let start = Instant::now();
         loop {
             let metrics = self.scrape();
@@ -84,7 +84,7 @@ fn scrape(stream: &mut TcpStream) -> Metrics {
 }
 
 /// All samples, by their names with labels.
-struct Metrics(HashMap<String, f64>);
+pub struct Metrics(pub HashMap<String, f64>);
 
 impl Index<&str> for Metrics {
     type Output = f64;
@@ -127,7 +127,7 @@ impl Metrics {
     }
 
     /// Returns how much each of these samples has grown since `before`.
-    fn since<const N: usize>(&self, before: &Metrics, names: [&str; N]) -> [f64; N] {
+    pub fn since<const N: usize>(&self, before: &Metrics, names: [&str; N]) -> [f64; N] {
         names.map(|name| self[name] - before[name])
     }
 }

@@ -15,11 +15,11 @@ const MESSAGES: usize = 150;
 const UNANSWERED_MAX: usize = 128;
 
 /// SplitMix64: random numbers that a seed repeats.
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
     /// Returns a number below `n`.
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

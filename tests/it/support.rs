@@ -5,7 +5,9 @@
 //! No test's topic is known here.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+#[cfg(feature = "store")]
+use std::io::ErrorKind;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -278,27 +280,31 @@ impl Client {
 
     /// Asks for WebSocket at a path, with these fields more than needed. Returns the head of the
     /// response if it is refused.
-    pub fn ask(
-        server: &Server,
+    pub fn ask(server: &Server, stream: Wire, path: &str, fields: &str) -> Result<Client, String> {
+        Client::try_ask(server.address, stream, path, fields).expect("it reads and answers")
+    }
+
+    /// Asks a server that may end meanwhile.
+    fn try_ask(
+        address: SocketAddr,
         mut stream: Wire,
         path: &str,
         fields: &str,
-    ) -> Result<Client, String> {
+    ) -> io::Result<Result<Client, String>> {
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             {fields}\r\n",
-            server.address
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
         );
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let head = read_head(&mut stream);
+        stream.write_all(request.as_bytes())?;
+        let head = try_read_head(&mut stream)?;
         if !head.starts_with("HTTP/1.1 101 ") {
-            return Err(head);
+            return Ok(Err(head));
         }
         // RFC 6455, 1.3: the answer to exactly this key.
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         let ws = WebSocket::from_raw_socket(stream, Role::Client, None);
-        Ok(Client { ws, lines: VecDeque::new(), messages: 0 })
+        Ok(Ok(Client { ws, lines: VecDeque::new(), messages: 0 }))
     }
 
     /// Joins under this id, without a key.
@@ -316,6 +322,40 @@ impl Client {
         let joined = client.hear_type("joined");
         assert_eq!(joined["id"], id);
         (client, joined)
+    }
+
+    /// Joins with a key at a server that may end meanwhile. Returns the client and its `joined`
+    /// line, or `None` if the server has ended.
+    #[cfg(feature = "store")]
+    pub fn try_join_owned(address: SocketAddr, id: &str, key: &str) -> Option<(Client, Value)> {
+        let wire = Wire::try_plain(address).ok()?;
+        #[cfg(feature = "tls")]
+        let wire = wire.try_secure(certificate().client()).ok()?;
+        let mut client = Client::try_ask(address, wire, "/ws", "").ok()?.expect("an upgrade");
+        client.try_say(&json!({"type": "join", "id": id, "key": key}));
+        let joined = client.try_hear()?;
+        assert_eq!((&joined["type"], &joined["id"]), (&"joined".into(), &id.into()), "{joined}");
+        Some((client, joined))
+    }
+
+    /// Waits for the next line of a server that may end meanwhile. Returns `None` at the end of the
+    /// connection.
+    #[cfg(feature = "store")]
+    pub fn try_hear(&mut self) -> Option<Value> {
+        let start = Instant::now();
+        while self.lines.is_empty() {
+            assert!(start.elapsed() < PATIENCE, "a line or the end was to come");
+            match self.ws.read() {
+                Ok(Message::Text(text)) => self.lines.extend(text.split('\n').map(str::to_owned)),
+                Ok(Message::Close(_)) => return None,
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    panic!("a line or the end was to come");
+                }
+                Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+        Some(self.hear())
     }
 
     /// Ends the connection, without a close frame.
@@ -340,7 +380,10 @@ impl Client {
 
     /// Waits for the next line, and returns it as it came.
     pub fn hear_text(&mut self) -> String {
+        let start = Instant::now();
         loop {
+            // The server's pings end no wait.
+            assert!(start.elapsed() < PATIENCE, "a line was to come");
             if let Some(line) = self.lines.pop_front() {
                 return line;
             }
@@ -397,11 +440,15 @@ impl Client {
 
 /// Reads a response head, and no byte behind it.
 pub fn read_head(stream: &mut impl Read) -> String {
+    try_read_head(stream).expect("a head was to come")
+}
+
+fn try_read_head(stream: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        stream.read_exact(&mut byte).expect("a head was to come");
+        stream.read_exact(&mut byte)?;
         head.push(byte[0]);
     }
-    String::from_utf8(head).expect("UTF-8")
+    Ok(String::from_utf8(head).expect("UTF-8"))
 }

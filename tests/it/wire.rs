@@ -23,15 +23,20 @@ pub struct Wire {
 impl Wire {
     /// Connects over TCP.
     pub fn plain(address: SocketAddr) -> Wire {
-        let socket = TcpStream::connect(address).expect("a server that listens");
-        socket.set_nodelay(true).expect("a socket");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        socket.set_write_timeout(Some(PATIENCE)).expect("a timeout");
-        Wire {
+        Wire::try_plain(address).expect("a server that listens")
+    }
+
+    /// Connects over TCP to a server that may have ended.
+    pub fn try_plain(address: SocketAddr) -> io::Result<Wire> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Wire {
             socket,
             #[cfg(feature = "tls")]
             session: None,
-        }
+        })
     }
 
     /// Writes all of this and ends the stream, while it reads; returns all bytes that came.
@@ -171,13 +176,18 @@ mod tls {
     impl Wire {
         /// Shakes hands, and speaks TLS from here on.
         pub fn secure(self, config: Arc<ClientConfig>) -> Wire {
+            self.try_secure(config).expect("a handshake")
+        }
+
+        /// Shakes hands with a server that may end meanwhile.
+        pub fn try_secure(self, config: Arc<ClientConfig>) -> io::Result<Wire> {
             let name = ServerName::try_from("localhost").expect("a name");
             let mut session = ClientConnection::new(config, name).expect("a session");
             let mut socket = self.socket;
             while session.is_handshaking() {
-                session.complete_io(&mut socket).expect("a handshake");
+                session.complete_io(&mut socket)?;
             }
-            Wire { socket, session: Some(Box::new(session)) }
+            Ok(Wire { socket, session: Some(Box::new(session)) })
         }
 
         /// Writes each part in a record of its own, but all records at once.

@@ -314,6 +314,20 @@ fn batch_that_reached_the_log_is_not_stored_twice() {
 }
 
 #[test]
+fn send_that_makes_room_for_another_leaves_one_row_for_it() {
+    let folder = Folder::new();
+    let database = folder.open();
+    let first = batch(&[claimed(1, "a"), held(1, 1, Some(1)), remembered(1, 1)], 1);
+    database.writer().store(&first, 1).expect("stored");
+    let forgotten = Change::Forgotten { mid: 1 };
+    let second = batch(&[held(2, 1, Some(1)), forgotten, remembered(2, 1)], 2);
+    database.writer().store(&second, 2).expect("stored");
+    let parts = |(mid, row): (u64, ImageRow)| (mid, row.held.is_some(), row.sent.is_some());
+    let messages: Vec<_> = contents(&database).1.into_iter().map(parts).collect();
+    assert_eq!(messages, [(1, true, false), (2, true, true)]);
+}
+
+#[test]
 fn failed_batch_changes_nothing_and_can_be_tried_again() {
     let folder = Folder::new();
     let mut database = folder.open();
