@@ -68,15 +68,29 @@ pub enum Urgency {
     Yielding,
 }
 
-/// What a client has to wait for, if its id is owned and there is a store.
+/// The line that a client's own request has promised, and that waits for the disk of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaits {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// Its `joined`: all lines for it wait behind that.
+    /// Its `joined`. Other lines for the client wait in its outbox until then.
     Joined,
-    /// The close after its `leave`: nothing that it sends is heard.
+    /// The close after its `leave`. The client's lines are no longer heard.
     Close,
+    /// Both.
+    JoinedAndClose,
+}
+
+impl Awaits {
+    /// Returns `true` if the client has not got its `joined` yet.
+    pub fn joined(self) -> bool {
+        matches!(self, Awaits::Joined | Awaits::JoinedAndClose)
+    }
+
+    /// Returns `true` if the client has left.
+    pub fn close(self) -> bool {
+        matches!(self, Awaits::Close | Awaits::JoinedAndClose)
+    }
 }
 
 /// One connected client. There may be tens of thousands, so each byte counts.
@@ -91,7 +105,7 @@ pub struct Client {
     pub account: AccountKey,
     /// The number of `bad_request` answers in a row.
     pub bad_requests: u8,
-    /// What it waits for the disk for.
+    /// The line that it waits for.
     pub awaits: Awaits,
     /// The key of the client that it wrote to last: a one-entry cache for
     /// [`Clients::cached_holder`].
@@ -222,6 +236,9 @@ impl Clients {
         let after = client.outbox.waiting();
         self.waiting.take(after - before);
         self.counters.lines += 1;
+        if client.awaits.joined() {
+            return true;
+        }
         let pressing_bytes = match urgency {
             Urgency::Yielding => share / 2,
             // The kernel refuses bytes for it, so a write for each line would be in vain.
@@ -250,10 +267,35 @@ impl Clients {
         true
     }
 
-    /// Takes the lines of a client as one text. Their bytes go on waiting until
-    /// [`Clients::written`].
+    /// Puts the `joined` of a client in front of the lines that wait for it, and lets all leave.
+    pub fn push_joined(&mut self, token: Token, line: &[u8]) {
+        let Some(client) = self.table.get_mut(token) else { return };
+        client.awaits = if client.awaits.close() { Awaits::Close } else { Awaits::Nothing };
+        self.waiting.give(client.outbox.waiting());
+        let behind = client.outbox.take();
+        client.outbox.set_unsent(0);
+        let lines = [line, &behind];
+        for line in lines.into_iter().filter(|line| !line.is_empty()) {
+            // Lines that fitted before fit again, and a `joined` is not refused for them.
+            let fits = client.outbox.push(line, usize::MAX, &mut self.pool);
+            debug_assert!(fits, "there is no bound");
+        }
+        self.pool.put(behind);
+        self.waiting.take(client.outbox.waiting());
+        self.counters.lines += 1;
+        if !client.on_pending_write {
+            client.on_pending_write = true;
+            self.pending_write.push(token);
+        }
+    }
+
+    /// Takes the lines of a client as one text; none while its `joined` waits. Their bytes go on
+    /// waiting until [`Clients::written`].
     pub fn take_text(&mut self, token: Token) -> Vec<u8> {
         let Some(client) = self.table.get_mut(token) else { return Vec::new() };
+        if client.awaits.joined() {
+            return Vec::new();
+        }
         client.on_pending_write = false;
         client.outbox.take()
     }

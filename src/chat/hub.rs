@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
-use crate::chat::clients::{Awaits, Client, Clients, Counters, Urgency};
+use crate::chat::clients::{Client, Clients, Counters, Urgency};
 use crate::chat::journal::{Journal, NoJournal};
 pub use crate::chat::owners::Departure;
 use crate::chat::owners::{Due, Holder, OwnerToken, Owners};
@@ -177,7 +177,7 @@ impl<J: Journal> Hub<J> {
     /// Returns `true` if the lines of a client are still heard.
     #[inline]
     fn hears(&self, token: Token) -> bool {
-        self.clients.get(token).is_some_and(|client| client.awaits != Awaits::Close)
+        self.clients.get(token).is_some_and(|client| !client.awaits.close())
     }
 
     /// Removes a client after its connection has ended, if the hub did not remove it before.
@@ -187,9 +187,10 @@ impl<J: Journal> Hub<J> {
 
     /// Removes a client, and has the loop close its connection.
     pub fn close(&mut self, token: Token, code: CloseCode, now: Now) {
-        let Some((_, mut text)) = self.remove(token, Departure::Lost, now) else { return };
-        // A slow client would not read the lines that wait. For any other they are its last ones.
-        if code == CloseCode::TryAgainLater {
+        let Some((client, mut text)) = self.remove(token, Departure::Lost, now) else { return };
+        // A slow client would not read the lines that wait, and one without its `joined` must not.
+        // For any other they are its last ones.
+        if code == CloseCode::TryAgainLater || client.awaits.joined() {
             text = Vec::new();
         }
         self.disconnects.push(Disconnect { token, code, text });
@@ -446,16 +447,6 @@ impl<J: Journal> Hub<J> {
     /// Puts a line into the outbox of `to`. If it does not fit, a yielding line is dropped; for any
     /// other line the client is too slow, and is disconnected.
     fn push(&mut self, to: Token, line: &ToClient<'_>, urgency: Urgency, now: Now) {
-        if J::RECORDS
-            && let Some(client) = self.clients.get(to)
-            && client.awaits == Awaits::Joined
-        {
-            let holder = client.holder(to);
-            // Nobody promised a yielding line.
-            if urgency == Urgency::Yielding || self.hold_back(holder, line) {
-                return;
-            }
-        }
         self.write_line(line);
         if !self.clients.push(to, &self.line, urgency) && urgency != Urgency::Yielding {
             self.close(to, CloseCode::TryAgainLater, now);

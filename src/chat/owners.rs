@@ -141,6 +141,9 @@ pub enum Fate {
     Open,
     /// Acknowledged by the recipient.
     Delivered,
+    /// Dropped undelivered, which is not on disk yet, so a crash could take it back. A line that
+    /// tells it waits already.
+    Expiring,
     /// Dropped undelivered.
     Expired,
 }
@@ -343,7 +346,8 @@ impl<J: Journal> Owners<J> {
             (Ok(()), _) => Vacancy::Free,
             (Err(Excess::Payer), _) => Vacancy::ShareFull,
             (Err(Excess::Total), Some((since, owner)))
-                if *since + EVICTION_AGE.min(self.hold) <= now =>
+                if *since + EVICTION_AGE.min(self.hold) <= now
+                    && self.expire_from.is_none_or(|from| from <= now) =>
             {
                 Vacancy::Evict(*owner)
             }

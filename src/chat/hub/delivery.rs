@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!  Open ──► Delivered   acknowledge_held: its recipient acknowledged it
-//!    └────► Expired     release: the ownership it was held for has ended
+//!    └────► Expired     release: the ownership it was held for has ended; with a store `Expiring`
+//!                       until that is on disk
 //! ```
 //!
 //! A message to an id without a key is not held, so only its sender knows of it. An `ack` for such
@@ -73,8 +74,10 @@ impl<J: Journal> Hub<J> {
         let mut newest = 0;
         if let Holder::Owner(sender) = holder {
             for mid in mids.counts(&self.prefixes).flatten() {
-                newest = newest.max(mid);
-                self.owners.record_fate(sender, &from.id, mid, Fate::Delivered);
+                // Others are not of this sender, or were told before.
+                if self.owners.record_fate(sender, &from.id, mid, Fate::Delivered) {
+                    newest = newest.max(mid);
+                }
             }
         }
         // The list is unchecked, so it must not be able to disconnect a client: like a signal, it
@@ -83,7 +86,7 @@ impl<J: Journal> Hub<J> {
             && !self.holder_blocks(holder, &from.id)
         {
             let line = ToClient::Delivered { from: &from.id, mids: Mids::List(mids) };
-            if newest > self.stored_mid() && self.hold_back(holder, &line) {
+            if newest > self.stored_mid() && self.defer_yielding(holder, &line) {
                 return;
             }
             self.push(token, &line, Urgency::Yielding, now);
@@ -115,6 +118,7 @@ impl<J: Journal> Hub<J> {
         now: Now,
     ) {
         let mut counts = std::mem::take(&mut self.counts);
+        let told = if J::RECORDS && fate == Fate::Expired { Fate::Expiring } else { fate };
         // A stable sort keeps the mids of each sender in order.
         messages.sort_by_key(|(sender, _)| match sender {
             Holder::Client(token) => (0, usize::from(*token) as u64),
@@ -125,14 +129,19 @@ impl<J: Journal> Hub<J> {
             counts.clear();
             counts.extend(group.iter().map(|(_, mid)| *mid));
             if let Holder::Owner(owner) = sender {
-                counts.iter().for_each(|mid| self.owners.record_fate(owner, id, *mid, fate));
+                for mid in &counts {
+                    let is_new = self.owners.record_fate(owner, id, *mid, fate);
+                    if is_new && fate == Fate::Expired {
+                        self.note_expiring(owner, *mid);
+                    }
+                }
             }
             match list {
                 Some(list) if counts.len() == messages.len() => {
                     let newest = counts.iter().copied().max().unwrap_or(0);
-                    self.report(sender, id, Mids::List(list), newest, fate, now);
+                    self.report(sender, id, Mids::List(list), newest, told, now);
                 }
-                _ => self.report_fate(sender, id, &counts, fate, now),
+                _ => self.report_fate(sender, id, &counts, told, now),
             }
         }
         // An ownership may drop thousands of messages, once; a line names no more than a list may.
@@ -160,26 +169,34 @@ impl<J: Journal> Hub<J> {
 
     /// Reports the fate of some messages, of which `newest` is the newest mid.
     ///
-    /// `expired` is a promise, so it waits for the disk. `delivered` is none, because a lost
-    /// acknowledgement is given again: it only waits behind the `sent` of its message.
+    /// `expired` is a promise, so it waits for the disk, also for an owner that is away: it may be
+    /// back by then. `delivered` is none, because a lost acknowledgement is given again: it only
+    /// waits behind the `sent` of its message.
     fn report(&mut self, to: Holder, id: &Id, mids: Mids<'_>, newest: u64, fate: Fate, now: Now) {
-        let Some(token) = self.client_of(to) else { return };
-        let (line, urgency, waits) = match fate {
+        let (line, urgency, is_deferred) = match fate {
             Fate::Open => return,
             Fate::Delivered => {
                 let line = ToClient::Delivered { from: id, mids };
-                (line, Urgency::Gather(now.instant), newest > self.stored_mid())
+                let is_early = newest > self.stored_mid() && self.client_of(to).is_some();
+                let is_deferred = is_early && self.defer(to, &line);
+                (line, Urgency::Gather(now.instant), is_deferred)
             }
-            Fate::Expired => (ToClient::Expired { to: id, mids }, Urgency::Now, true),
+            Fate::Expiring | Fate::Expired => {
+                let line = ToClient::Expired { to: id, mids };
+                let is_deferred = fate == Fate::Expiring && self.defer(to, &line);
+                (line, Urgency::Now, is_deferred)
+            }
         };
-        if !(waits && self.hold_back(to, &line)) {
+        if let Some(token) = self.client_of(to).filter(|_| !is_deferred) {
             self.push(token, &line, urgency, now);
         }
     }
 
     /// Reports all decided fates of remembered sends to their sender, which is on a new connection.
+    /// Of those that are not on disk yet, the lines wait already.
     pub(super) fn replay_fates(&mut self, owner: OwnerToken, now: Now) {
-        let decided = self.owners.sends(owner).filter(|sent| sent.fate != Fate::Open);
+        let is_decided = |fate| matches!(fate, Fate::Delivered | Fate::Expired);
+        let decided = self.owners.sends(owner).filter(|sent| is_decided(sent.fate));
         let decided: Vec<Sent> = decided.cloned().collect();
         for group in decided.chunk_by(|a, b| a.fate == b.fate && a.to == b.to) {
             let counts: Vec<u64> = group.iter().map(|sent| sent.mid).collect();

@@ -1,27 +1,28 @@
-//! The gate: lines that promise or reveal what a crash could take back wait here for the disk.
+//! The gate: lines that promise or reveal a change wait here until the change is on disk.
 //!
 //! ```text
-//!  hold_back        begin_commit        commit_finished       let_through
-//!     │                   │                     │                 │
-//!     ▼                   ▼                     ▼                 ▼
-//! `gathering` ──────► `under_way` ────────► `passing` ──────► outboxes
-//!   behind changes      behind a batch        behind a batch
-//!   recorded so far     given to the disk     that is on disk
+//!   defer           begin_commit         commit_finished       let_through
+//!     │                  │                     │                    │
+//!     ▼                  ▼                     ▼                    ▼
+//!  `next` ─────────► `under_way` ────────► `passing` ──────────► outboxes
+//!  behind changes    behind a batch        behind a batch
+//!  recorded so far   given to the disk     that is on disk
 //! ```
 //!
-//! One batch is under way at a time. While the disk is at work the next one gathers: so with more
-//! traffic batches grow, and their number does not.
+//! One batch is under way at a time. While the disk is at work the next one grows: so with more
+//! traffic batches get longer, and not more.
 //!
 //! Messages for owned ids do not wait as lines: they are held anyway, and are offered up to the
 //! newest mid on disk. The gate only remembers the owners to offer them to.
 //!
 //! **Invariants**
-//! - A line that waits is behind the changes made before it, and leaves in the order in which lines
-//!   were held back: `sent` before the `delivered` of the same message.
+//! - A deferred line is behind the changes made before it. Deferred lines leave in the order in
+//!   which they were deferred: `sent` before the `delivered` of the same message.
 //! - A line for an owner goes to the connection on which its client is when the line leaves.
-//! - The bytes that wait are bounded: beyond [`BATCH_BYTES_MAX`], beyond a payer's part of that, or
-//!   while the disk fails, a request whose answer would wait is refused ([`Hub::can_record`]).
-//!   Changes that no line waits for go on; each undoes a claim, a message or a remembered send.
+//! - Changes and lines are bounded: beyond [`BATCH_BYTES_MAX`], beyond a payer's part of that, or
+//!   while the disk fails, a request is refused if its answer would wait ([`Hub::can_record`]).
+//!   Other changes each end a claim, a message or a remembered send, or tell that a client came or
+//!   went; those are put off instead.
 //!
 //! The disk is not known here, nor how a change is recorded.
 
@@ -35,20 +36,21 @@ use crate::chat::owners::{Holder, OwnerToken};
 use crate::chat::payers::AccountKey;
 use crate::chat::protocol::{CloseCode, ToClient};
 use crate::limits::{
-    BATCH_BYTES_KEPT, BATCH_BYTES_MAX, LAZY_COMMIT, PAYER_SHARES, TABLE_CAPACITY_MIN,
+    BATCH_BYTES_KEPT, BATCH_BYTES_MAX, LAZY_COMMIT, LIST_MAX, PAYER_SHARES, TABLE_CAPACITY_MIN,
 };
 use crate::memory::tighten;
 use crate::time::Now;
+use crate::token::Token;
 
-/// All lines that wait for the disk.
+/// All deferred lines.
 #[derive(Default)]
 pub struct Gate {
-    gathering: Waiting,
-    under_way: Option<Waiting>,
-    passing: Waiting,
-    /// The next entries of `passing`.
-    next_line: usize,
-    next_owner: usize,
+    next: Deferred,
+    under_way: Option<Deferred>,
+    passing: Deferred,
+    /// The index of the next line in `passing`, and that of the next owner.
+    passing_line: usize,
+    passing_owner: usize,
     /// The newest mid on disk.
     stored_mid: u64,
     /// The time by which changes that no line waits for have to be given to the disk.
@@ -57,20 +59,22 @@ pub struct Gate {
     is_failing: bool,
 }
 
-/// What waits for one batch.
+/// The lines behind one batch.
 #[derive(Default)]
-struct Waiting {
+struct Deferred {
     /// The lines, one behind the other.
     lines: Vec<u8>,
     entries: Vec<Entry>,
     /// Owners with a message in this batch.
     owners: Vec<OwnerToken>,
+    /// Remembered sends that expire with this batch: the sender's ownership, and the mid.
+    expiring: Vec<(OwnerToken, u64)>,
     /// The bytes of changes and lines that the clients of each account have caused.
     caused: HashMap<AccountKey, usize>,
     newest_mid: u64,
 }
 
-/// One line that waits.
+/// One deferred line.
 struct Entry {
     to: Holder,
     /// The end of the line in `lines`.
@@ -78,14 +82,16 @@ struct Entry {
     effect: Effect,
 }
 
-/// What happens behind a line.
+/// The way in which a deferred line leaves.
 #[derive(Clone, Copy, PartialEq)]
 enum Effect {
-    /// Nothing.
-    Nothing,
-    /// Its client has joined, and may get other lines.
+    /// As an answer: a client that it does not fit for is too slow.
+    Answers,
+    /// Like a signal: it is dropped if it does not fit.
+    Yields,
+    /// As the `joined` of an ownership, which is on disk from now on.
     Joins,
-    /// Its client is disconnected; there is no line.
+    /// There is no line: the client is disconnected.
     Closes,
 }
 
@@ -96,7 +102,7 @@ impl Gate {
     }
 }
 
-impl Waiting {
+impl Deferred {
     fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.owners.is_empty()
     }
@@ -112,6 +118,8 @@ impl Waiting {
         self.lines.clear();
         self.entries.clear();
         self.owners.clear();
+        self.expiring.clear();
+        self.expiring.shrink_to(LIST_MAX);
         self.caused.clear();
         tighten(&mut self.caused, TABLE_CAPACITY_MIN);
         self.lines.shrink_to(BATCH_BYTES_KEPT);
@@ -129,7 +137,7 @@ impl<J: Journal> Hub<J> {
         if !J::RECORDS {
             return true;
         }
-        let own = self.gate.gathering.caused.get(&account);
+        let own = self.gate.next.caused.get(&account);
         !self.gate.is_failing
             && self.unstored_bytes() <= BATCH_BYTES_MAX
             && own.is_none_or(|bytes| *bytes <= BATCH_BYTES_MAX / PAYER_SHARES)
@@ -139,13 +147,13 @@ impl<J: Journal> Hub<J> {
     pub(super) fn count_caused(&mut self, account: AccountKey, before: usize) {
         let bytes = self.unstored_bytes().saturating_sub(before);
         if bytes > 0 && account != AccountKey::EXEMPT {
-            *self.gate.gathering.caused.entry(account).or_default() += bytes;
+            *self.gate.next.caused.entry(account).or_default() += bytes;
         }
     }
 
     /// Returns the bytes of changes, and of lines behind them, that no batch has taken yet.
     pub fn unstored_bytes(&self) -> usize {
-        self.owners.journal().recorded_bytes() + self.gate.gathering.bytes()
+        self.owners.journal().recorded_bytes() + self.gate.next.bytes()
     }
 
     /// Returns the newest mid that may be offered to its recipient.
@@ -160,47 +168,75 @@ impl<J: Journal> Hub<J> {
 
     /// Sends a line to a holder once all changes made so far are on disk. Returns `false` if they
     /// are: then the caller sends it.
-    pub(super) fn hold_back(&mut self, to: Holder, line: &ToClient<'_>) -> bool {
-        if !J::RECORDS || !self.has_changes() {
-            return false;
+    pub(super) fn defer(&mut self, to: Holder, line: &ToClient<'_>) -> bool {
+        let waits = J::RECORDS && self.has_changes();
+        if waits {
+            self.enqueue(to, line, Effect::Answers);
         }
-        self.enqueue(to, line, Effect::Nothing);
-        true
+        waits
     }
 
-    /// Sends the `joined` of a new owner once its claim is on disk. All other lines for its client
-    /// wait behind it.
-    pub(super) fn hold_joined_back(&mut self, owner: OwnerToken, line: &ToClient<'_>) {
+    /// Like [`Hub::defer`], for a line that may be dropped. It is if too much waits already.
+    pub(super) fn defer_yielding(&mut self, to: Holder, line: &ToClient<'_>) -> bool {
+        let waits = J::RECORDS && self.has_changes();
+        if waits && self.unstored_bytes() <= BATCH_BYTES_MAX {
+            self.enqueue(to, line, Effect::Yields);
+        }
+        waits
+    }
+
+    /// Sends the `joined` of a new ownership once its claim is on disk. All other lines for its
+    /// client wait behind it, in the client's outbox.
+    pub(super) fn defer_joined(&mut self, owner: OwnerToken, line: &ToClient<'_>) {
         self.enqueue(Holder::Owner(owner), line, Effect::Joins);
     }
 
     fn enqueue(&mut self, to: Holder, line: &ToClient<'_>, effect: Effect) {
-        let Waiting { lines, entries, .. } = &mut self.gate.gathering;
+        let Deferred { lines, entries, .. } = &mut self.gate.next;
         line.write(lines);
         entries.push(Entry { to, end: lines.len(), effect });
     }
 
-    /// Disconnects a client that leaves, once the end of its ownership is on disk. Returns `false`
-    /// if it is: then the caller does so.
-    pub(super) fn hold_close_back(&mut self, to: Holder) -> bool {
-        let Holder::Client(token) = to else { return false };
+    /// Disconnects a client that has left, once the end of its ownership is on disk, and behind the
+    /// lines that are deferred for `left`, the ownership. Returns `false` if nothing has to wait:
+    /// then the caller does so.
+    pub(super) fn defer_close(&mut self, token: Token, left: OwnerToken) -> bool {
         if !J::RECORDS || !self.has_changes() {
             return false;
         }
+        let Gate { next, under_way, .. } = &mut self.gate;
+        let entries = under_way.iter_mut().flat_map(|batch| &mut batch.entries);
+        for entry in entries.chain(&mut next.entries) {
+            if entry.to == Holder::Owner(left) {
+                entry.to = Holder::Client(token);
+            }
+        }
+        next.entries.push(Entry {
+            to: Holder::Client(token),
+            end: next.lines.len(),
+            effect: Effect::Closes,
+        });
         if let Some(client) = self.clients.get_mut(token) {
             // Its id is free already, so it is no longer one that has joined.
             let had_joined = client.id.is_some();
-            (client.id, client.owner, client.awaits) = (None, None, Awaits::Close);
+            (client.id, client.owner) = (None, None);
+            client.awaits =
+                if client.awaits.joined() { Awaits::JoinedAndClose } else { Awaits::Close };
             self.clients.counters.joined -= usize::from(had_joined);
         }
-        let Waiting { lines, entries, .. } = &mut self.gate.gathering;
-        entries.push(Entry { to, end: lines.len(), effect: Effect::Closes });
         true
+    }
+
+    /// Notes that a remembered send has expired, which is final once it is on disk.
+    pub(super) fn note_expiring(&mut self, owner: OwnerToken, mid: u64) {
+        if J::RECORDS {
+            self.gate.next.expiring.push((owner, mid));
+        }
     }
 
     /// Offers a message to its recipient once it is on disk.
     pub(super) fn offer_when_stored(&mut self, owner: OwnerToken) {
-        let owners = &mut self.gate.gathering.owners;
+        let owners = &mut self.gate.next.owners;
         if J::RECORDS && owners.last() != Some(&owner) {
             owners.push(owner);
         }
@@ -213,7 +249,7 @@ impl<J: Journal> Hub<J> {
         if !J::RECORDS || self.gate.under_way.is_some() {
             return None;
         }
-        if !self.gate.gathering.is_empty() {
+        if !self.gate.next.is_empty() {
             return Some(now);
         }
         let has_changes = self.owners.journal().recorded_bytes() > 0;
@@ -228,10 +264,10 @@ impl<J: Journal> Hub<J> {
     pub fn begin_commit(&mut self, spare: Batch, now: Now) -> Result<Batch, Batch> {
         let has_changes = self.owners.journal().recorded_bytes() > 0;
         let gate = &mut self.gate;
-        if gate.under_way.is_some() || (!has_changes && gate.gathering.is_empty()) {
+        if gate.under_way.is_some() || (!has_changes && gate.next.is_empty()) {
             return Err(spare);
         }
-        if gate.gathering.is_empty()
+        if gate.next.is_empty()
             && *gate.commit_by.get_or_insert(now.instant + LAZY_COMMIT) > now.instant
         {
             return Err(spare);
@@ -239,13 +275,14 @@ impl<J: Journal> Hub<J> {
         Ok(self.take_changes(spare, now))
     }
 
-    /// Takes the changes of the end, when all connections are closed, however few they are.
+    /// Takes all changes that no batch has taken, however few they are: also the last ones, when the
+    /// program ends.
     pub fn take_changes(&mut self, spare: Batch, now: Now) -> Batch {
         let gate = &mut self.gate;
         gate.commit_by = None;
-        gate.gathering.newest_mid = self.mid;
+        gate.next.newest_mid = self.mid;
         let empty = std::mem::take(&mut gate.passing);
-        gate.under_way = Some(std::mem::replace(&mut gate.gathering, empty));
+        gate.under_way = Some(std::mem::replace(&mut gate.next, empty));
         self.owners.record_unrecorded();
         let generation = self.owners.generation();
         let journal = self.owners.journal_mut();
@@ -265,33 +302,36 @@ impl<J: Journal> Hub<J> {
     /// returns `false`.
     pub fn commit_finished(&mut self) {
         self.gate.is_failing = false;
-        (self.gate.next_line, self.gate.next_owner) = (0, 0);
+        (self.gate.passing_line, self.gate.passing_owner) = (0, 0);
         self.gate.passing = self.gate.under_way.take().unwrap_or_default();
+        for (owner, mid) in &self.gate.passing.expiring {
+            self.owners.mark_expired(*owner, *mid);
+        }
     }
 
     /// Moves lines that waited for the disk to the outboxes of their clients, until a client is
     /// pressing. Returns `false` if no line is left.
     pub fn let_through(&mut self, now: Now) -> bool {
         let mut passing = std::mem::take(&mut self.gate.passing);
-        while let Some(entry) = passing.entries.get(self.gate.next_line)
+        while let Some(entry) = passing.entries.get(self.gate.passing_line)
             && self.clients.pressing.is_empty()
         {
-            let before = self.gate.next_line.checked_sub(1);
+            let before = self.gate.passing_line.checked_sub(1);
             let start = before.map_or(0, |before| passing.entries[before].end);
-            self.gate.next_line += 1;
+            self.gate.passing_line += 1;
             self.let_line_through(entry, &passing.lines[start..entry.end], now);
         }
-        if self.gate.next_line == passing.entries.len() {
+        if self.gate.passing_line == passing.entries.len() {
             self.gate.note_stored(passing.newest_mid);
-            while let Some(owner) = passing.owners.get(self.gate.next_owner)
+            while let Some(owner) = passing.owners.get(self.gate.passing_owner)
                 && self.clients.pressing.is_empty()
             {
-                self.gate.next_owner += 1;
+                self.gate.passing_owner += 1;
                 self.push_held(*owner);
             }
         }
-        let is_left = self.gate.next_line < passing.entries.len()
-            || self.gate.next_owner < passing.owners.len();
+        let is_left = self.gate.passing_line < passing.entries.len()
+            || self.gate.passing_owner < passing.owners.len();
         if !is_left {
             passing.clear();
         }
@@ -305,16 +345,16 @@ impl<J: Journal> Hub<J> {
         }
         let Some(token) = self.client_of(entry.to) else { return };
         match entry.effect {
-            Effect::Closes => return self.close(token, CloseCode::Normal, now),
-            Effect::Joins => {
-                if let Some(client) = self.clients.get_mut(token) {
-                    client.awaits = Awaits::Nothing;
+            Effect::Closes => self.close(token, CloseCode::Normal, now),
+            Effect::Joins => self.clients.push_joined(token, line),
+            Effect::Yields => {
+                let _dropped = !self.clients.push(token, line, Urgency::Yielding);
+            }
+            Effect::Answers => {
+                if !self.clients.push(token, line, Urgency::Now) {
+                    self.close(token, CloseCode::TryAgainLater, now);
                 }
             }
-            Effect::Nothing => {}
-        }
-        if !self.clients.push(token, line, Urgency::Now) {
-            self.close(token, CloseCode::TryAgainLater, now);
         }
     }
 }

@@ -172,7 +172,7 @@ impl<J: Journal> Hub<J> {
         match owner {
             // The answer to the claim waits already, and finds its way to this connection.
             Some(_) if !is_stored && resumed => {}
-            Some(owner) if !is_stored => self.hold_joined_back(owner, &line),
+            Some(owner) if !is_stored => self.defer_joined(owner, &line),
             _ => self.answer(token, &line, now),
         }
     }
@@ -181,10 +181,11 @@ impl<J: Journal> Hub<J> {
     pub(super) fn leave(&mut self, from: &Sender, now: Now) {
         if let Some(owner) = from.owner {
             self.release(owner, now);
+            if self.defer_close(from.token, owner) {
+                return;
+            }
         }
-        if !(from.owner.is_some() && self.hold_close_back(Holder::Client(from.token))) {
-            self.close(from.token, CloseCode::Normal, now);
-        }
+        self.close(from.token, CloseCode::Normal, now);
     }
 
     // ---- messages ----
@@ -226,7 +227,7 @@ impl<J: Journal> Hub<J> {
         }
         if let Some(reference) = reference {
             let line = ToClient::Sent { reference, mid, at, held };
-            if !(leaves_change && self.hold_back(from.holder(), &line)) {
+            if !(leaves_change && self.defer(from.holder(), &line)) {
                 self.answer(from.token, &line, now);
             }
         }
@@ -268,7 +269,9 @@ impl<J: Journal> Hub<J> {
         self.answer(from.token, &ToClient::Sent { reference, mid, at, held }, now);
         // An earlier report may have meant nothing to the client: it had not read which mid its
         // message has.
-        self.report_fate(from.holder(), &to, &[count], fate, now);
+        if fate != Fate::Expiring {
+            self.report_fate(from.holder(), &to, &[count], fate, now);
+        }
     }
 
     /// Puts a message into the recipient's outbox, or holds it for an owned id. Returns `true` if

@@ -13,6 +13,7 @@ use super::{Fate, Owner, OwnerToken, Owners, Sent};
 use crate::chat::journal::{Change, Journal};
 use crate::chat::payers::{Excess, Payers, Total};
 use crate::limits::{SEND_BYTES, SENDS_MAX};
+use crate::token::Slots;
 
 impl<J: Journal> Owners<J> {
     /// Returns the remembered send with this hash.
@@ -77,14 +78,28 @@ impl<J: Journal> Owners<J> {
         true
     }
 
-    /// Records the fate of a send to `to`, if it is remembered and its fate is still open.
-    pub fn record_fate(&mut self, owner: OwnerToken, to: &str, mid: u64, fate: Fate) {
-        let Some(entry) = self.slots.get_mut(owner.0) else { return };
-        let Ok(index) = entry.sends.binary_search_by_key(&mid, |sent| sent.mid) else { return };
-        let sent = &mut entry.sends[index];
-        if *sent.to == *to && sent.fate == Fate::Open {
-            sent.fate = fate;
-            self.journal.record(&Change::Decided { mid, expired: fate == Fate::Expired });
+    /// Records the fate of a send to `to`: delivered, or else expired. Returns `false` if the send
+    /// is not remembered, or its fate is decided already.
+    pub fn record_fate(&mut self, owner: OwnerToken, to: &str, mid: u64, fate: Fate) -> bool {
+        let Some(sent) = find_sent(&mut self.slots, owner, mid) else { return false };
+        if *sent.to != *to || sent.fate != Fate::Open {
+            return false;
+        }
+        let expired = fate != Fate::Delivered;
+        sent.fate = match fate {
+            Fate::Expired if J::RECORDS => Fate::Expiring,
+            fate => fate,
+        };
+        self.journal.record(&Change::Decided { mid, expired });
+        true
+    }
+
+    /// Notes that it is on disk that a send has expired.
+    pub fn mark_expired(&mut self, owner: OwnerToken, mid: u64) {
+        if let Some(sent) = find_sent(&mut self.slots, owner, mid)
+            && sent.fate == Fate::Expiring
+        {
+            sent.fate = Fate::Expired;
         }
     }
 
@@ -92,6 +107,12 @@ impl<J: Journal> Owners<J> {
     pub fn sends(&self, owner: OwnerToken) -> impl Iterator<Item = &Sent> {
         self.get(owner).into_iter().flat_map(|entry| &entry.sends)
     }
+}
+
+fn find_sent(slots: &mut Slots<Owner>, owner: OwnerToken, mid: u64) -> Option<&mut Sent> {
+    let entry = slots.get_mut(owner.0)?;
+    let index = entry.sends.binary_search_by_key(&mid, |sent| sent.mid).ok()?;
+    entry.sends.get_mut(index)
 }
 
 /// Reserves capacity for one more entry, and spares a quarter at most, as [`SEND_BYTES`] counts.

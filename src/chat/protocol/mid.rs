@@ -95,10 +95,13 @@ impl Prefixes {
     /// the mid is of another server.
     fn leading_count<'t>(&self, text: &'t [u8]) -> Option<(u64, &'t [u8])> {
         let (prefix, digits) = text.split_first_chunk::<PREFIX_BYTES>()?;
-        let is_known = *prefix == self.current.0
-            || self.earlier.iter().any(|(_, earlier)| *prefix == earlier.0);
-        let (count, rest) = is_known.then(|| leading_hex(digits))??;
-        (self.of(count).0 == *prefix).then_some((count, rest))
+        if *prefix == self.current.0 {
+            return leading_hex(digits).filter(|(count, _)| *count >= self.first);
+        }
+        if !self.earlier.iter().any(|(_, earlier)| *prefix == earlier.0) {
+            return None;
+        }
+        leading_hex(digits).filter(|(count, _)| self.of(*count).0 == *prefix)
     }
 }
 

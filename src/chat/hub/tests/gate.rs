@@ -136,9 +136,37 @@ fn new_owner_hears_nothing_before_its_joined() {
         disk works
         dave < joined dave
         dave < online alice
+        dave < signal carol 1
         dave < message carol 2 1
         ",
     );
+}
+
+#[test]
+fn lines_behind_a_joined_keep_their_order() {
+    let mut chat = check("disk stops\ncarol > send alice 1");
+    // The claim is in the second batch. The first one is stored, and the second under way, when
+    // the answer comes.
+    chat.check(&long("dave joins\ndave > watch carol"));
+    chat.check(&long("carol lost"));
+    chat.is_disk_stopped = false;
+    chat.collect();
+    let kinds =
+        |line: &String| line.split('"').nth(3).map(|kind| (kind.to_owned(), line.contains("true")));
+    let kinds: Vec<_> = chat.heard["dave"].iter().filter_map(kinds).collect();
+    let presence = |online| ("presence".to_owned(), online);
+    assert_eq!(kinds, [("joined".to_owned(), false), presence(true), presence(false)]);
+}
+
+#[test]
+fn lines_behind_a_joined_fill_an_outbox_at_most() {
+    let mut chat = check("disk stops\ndave joins");
+    let line = r#"{"type":"send","to":"nobody","body":1,"ref":"r"}"#;
+    for _ in 0..10_000 {
+        chat.say("dave", line);
+    }
+    assert_eq!(chat.heard["dave"].iter().collect::<Vec<_>>(), ["closed 1013"]);
+    assert!(chat.hub.unstored_bytes() < 1000 && chat.hub.waiting_bytes() == 0);
 }
 
 #[test]
@@ -176,6 +204,97 @@ fn close_after_leave_waits_and_nothing_more_is_heard() {
     );
     assert!(!chat.disk.owners.values().any(|owner| *owner.id == *"bob"));
     chat.check(&long("bob' joins\nbob' < joined false 0"));
+}
+
+#[test]
+fn answers_to_the_lines_before_a_leave_come_before_the_close() {
+    check(
+        "
+        disk stops
+        bob > send alice 1 r
+        bob > leave
+        disk works
+        bob < sent r 1
+        bob < closed 1000
+        alice < message bob 1 1
+        ",
+    );
+}
+
+#[test]
+fn leave_before_the_joined_is_answered_with_both() {
+    check(
+        "
+        disk stops
+        dave joins
+        dave > leave
+        dave > watch alice
+        disk works
+        dave < joined dave
+        dave < closed 1000
+        ",
+    );
+}
+
+#[test]
+fn expired_reaches_an_owner_that_comes_back_before_its_batch() {
+    check(
+        "
+        disk stops
+        dave joins
+        dave > send alice 1 r
+        dave lost
+        alice > leave
+        dave' joins
+        disk works
+        dave' < joined dave
+        dave' < sent r 1
+        dave' < expired alice 1
+        alice < closed 1000
+        ",
+    );
+}
+
+#[test]
+fn expired_that_is_stored_is_told_at_once() {
+    let script = "
+        bob > send alice 1 r
+        bob < sent r 1
+        alice < message bob 1 1
+        alice > leave
+        bob < expired alice 1
+        alice < closed 1000
+        disk stops
+        bob > send carol 2 s
+        carol < message bob 2 2
+        bob > send alice 1 r
+        bob < sent r 1
+        bob < expired alice 1
+        bob' joins
+        bob < closed 4001
+        bob' < joined true 0
+        bob' < expired alice 1
+        ";
+    let mut chat = check(script);
+    let before = chat.hub.unstored_bytes();
+    for _ in 0..100 {
+        chat.check(&long("bob' > send alice 1 r\nbob' < sent r 1\nbob' < expired alice 1"));
+    }
+    assert_eq!(chat.hub.unstored_bytes(), before, "a repeat adds nothing to a batch");
+}
+
+#[test]
+fn unchecked_acks_neither_wait_nor_disconnect() {
+    let mut chat = check("disk stops\ncarol > send alice 1\nbob stuck");
+    let before = chat.hub.unstored_bytes();
+    let mids = vec![r#""000000000abc-ffffffffffffffff""#; 256].join(",");
+    for _ in 0..1000 {
+        chat.say("carol", &format!(r#"{{"type":"ack","to":"bob","mids":[{mids}]}}"#));
+    }
+    assert_eq!(chat.hub.unstored_bytes(), before);
+    chat.is_disk_stopped = false;
+    chat.collect();
+    assert!(chat.hub.has_joined(chat.tokens["bob"]), "it was taken for slow");
 }
 
 #[test]
@@ -403,6 +522,19 @@ fn nothing_expires_in_the_first_minutes_after_a_start() {
     assert_eq!(chat.hub.owned_ids(), 2);
     chat.pass(Duration::from_secs(1));
     assert_eq!(chat.hub.owned_ids(), 0);
+}
+
+#[test]
+fn no_id_gives_way_in_the_first_minutes_after_a_start() {
+    let limits = Limits { owned_max: 2, hold: Duration::from_secs(60), ..LIMITS };
+    let mut chat = restart(check("bob lost\nafter 5 s"), limits);
+    let claim = format!(r#"{{"type":"join","id":"x","key":"{}"}}"#, "k".repeat(20));
+    chat.pass(Duration::from_secs(70));
+    chat.say("x", &claim);
+    assert!(chat.heard["x"][0].contains("too_many"), "{:?}", chat.heard["x"]);
+    chat.pass(RESTART_GRACE);
+    chat.say("x", &claim);
+    assert!(chat.heard["x"][1].contains("joined"), "{:?}", chat.heard["x"]);
 }
 
 #[test]
