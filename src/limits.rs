@@ -373,9 +373,15 @@ pub const STORE_THREAD_BYTES: usize = 2 << 20;
 /// Fewer, and a busy server writes pages to the file that change again at once; more, and the log
 /// takes more of the disk, and a start after a crash reads more.
 pub const STORE_LOG_PAGES: i32 = 4096;
-/// The highest position of an ownership in its table that is read from a file: more than any
-/// `--owned` that fits into memory. A damaged number must not make a table of gigabytes.
-pub const STORE_SLOTS_MAX: u64 = 1 << 24;
+/// Positions in the table of ownerships that a file may always name. Beyond that a number has to
+/// be plausible: below `--owned`, or four times the number of ownerships.
+pub const STORE_SLOTS_MIN: usize = 1 << 20;
+/// The time after which a batch that is not stored counts as failed: longer than an SD card takes
+/// for a long batch, shorter than people wait for an answer.
+pub const STORE_HANG: Duration = Duration::from_secs(10);
+/// The time for the last batch, when the program ends. With [`SHUTDOWN`] below the 10 seconds after
+/// which `docker stop` kills.
+pub const STORE_FINISH: Duration = Duration::from_secs(4);
 /// The time without a batch after which the log is copied into the file and emptied.
 pub const STORE_IDLE: Duration = Duration::from_secs(2);
 /// The time until the first further attempt after an error of the disk. It doubles up to

@@ -116,6 +116,8 @@ pub struct Server<S, D: Disk = NoDisk> {
     disk: D,
     /// The buffer of the batch that was stored last.
     spare: Batch,
+    /// The time at which the disk was given the batch under way.
+    submitted: Option<Instant>,
     /// The time at which the log last said that the disk fails.
     last_failure_logged: Option<Instant>,
     shared: Shared,
@@ -199,6 +201,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
             hub,
             disk,
             spare: Batch::default(),
+            submitted: None,
             last_failure_logged: None,
             shared,
             slots: Slots::default(),
@@ -233,7 +236,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
         if is_owed || !self.pending_write.is_empty() || self.hub.is_busy(now) {
             return Some(Duration::ZERO);
         }
-        let due = self.deadlines.next().into_iter().chain(self.hub.next_deadline(now)).min();
+        let due = [self.deadlines.next(), self.hub.next_deadline(now), self.hang_deadline()];
+        let due = due.into_iter().flatten().min();
         due.map(|due| due.saturating_duration_since(now))
     }
 

@@ -12,8 +12,7 @@
 //!  outcome() ◄──────────────── wakes ───── Stored, or Failed and again after a while
 //! ```
 //!
-//! - `database.rs`: the file, its tables, and one transaction for a batch. The one file that knows
-//!   SQLite.
+//! - `database.rs`: the file, its tables, and one transaction for a batch. Nothing else knows SQLite.
 //! - `thread.rs`: the thread, and its attempts after an error.
 //!
 //! **Invariants**
@@ -80,9 +79,10 @@ impl Opened {
     pub fn restore(&mut self, limits: hub::Limits, now: Now) -> Result<Hub<StoreJournal>, String> {
         let uptime = Uptime::starting(now.instant, self.state.uptime_ms);
         let journal = Recorder::new(uptime, KeyedHasher(self.state.send_key));
+        let owned_max = limits.owned_max;
         let mut hub = Hub::with_journal(limits, self.database.prefixes()?, journal);
         let start = Instant::now();
-        let owners = self.database.owners()?;
+        let owners = self.database.owners(owned_max)?;
         let State { generation, newest_mid, .. } = self.state;
         log::info!("the store has {} ids", owners.len());
         hub.restore_owners(owners, generation, newest_mid, now.instant);

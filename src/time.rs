@@ -59,7 +59,8 @@ impl Uptime {
 
     /// Returns the uptime at a time of this run.
     pub fn at(&self, instant: Instant) -> u64 {
-        self.earlier_ms + instant.saturating_duration_since(self.start).as_millis() as u64
+        let run = instant.saturating_duration_since(self.start).as_millis() as u64;
+        self.earlier_ms.saturating_add(run)
     }
 
     /// Returns the time at which the uptime had this value, as if this run had always gone on. Not

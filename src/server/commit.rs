@@ -10,13 +10,13 @@
 //!
 //! The file and its format are not known here, so a test can play the disk.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{error, info};
 
 use super::Server;
 use crate::chat::journal::{Batch, Journal, NoJournal};
-use crate::limits::STORE_LOG_EVERY;
+use crate::limits::{STORE_HANG, STORE_LOG_EVERY};
 use crate::net::stream::Stream;
 use crate::time::Now;
 
@@ -79,6 +79,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
             match outcome {
                 Outcome::Failed(reason) => self.note_failure(&reason, now),
                 Outcome::Stored { batch, took } => {
+                    self.submitted = None;
                     self.note_stored(&batch, took);
                     self.spare = batch;
                     self.hub.commit_finished();
@@ -93,9 +94,21 @@ impl<S: Stream, D: Disk> Server<S, D> {
             }
         }
         match self.hub.begin_commit(std::mem::take(&mut self.spare), now) {
-            Ok(batch) => self.disk.submit(batch),
+            Ok(batch) => {
+                self.submitted = Some(now.instant);
+                self.disk.submit(batch);
+            }
             Err(spare) => self.spare = spare,
         }
+        if self.hang_deadline().is_some_and(|due| due <= now.instant) {
+            self.note_failure("the disk of --store does not answer", now);
+        }
+    }
+
+    /// Returns the time at which the batch under way counts as failed; `None` if it does already.
+    pub(super) fn hang_deadline(&self) -> Option<Instant> {
+        let submitted = self.submitted.filter(|_| !self.counters.store.is_failing);
+        submitted.map(|at| at + STORE_HANG)
     }
 
     fn note_stored(&mut self, batch: &Batch, took: Duration) {

@@ -1,4 +1,5 @@
-//! The file `sotto.db`: its tables, its checks at the start, and one transaction for each batch.
+//! The file `sotto.db`: its tables, its checks, and reading it at the start. `writer.rs` makes one
+//! transaction of each batch.
 //!
 //! A message has one row for both of its parts: the line that is held for its recipient, until that
 //! acknowledges it (`recipient` to `line`), and the send that its sender's ownership remembers
@@ -23,14 +24,17 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row, Statement, params};
+use rusqlite::{Connection, OpenFlags, Row, params};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::chat::journal::{Batch, Change};
 use crate::chat::owners::Fate;
 use crate::chat::owners::restore::{SavedHeld, SavedMessage, SavedOwner, SavedSend};
 use crate::chat::protocol::{Id, Prefixes};
-use crate::limits::{STORE_BUSY_TIMEOUT, STORE_CACHE_KIB, STORE_LOG_PAGES, STORE_SLOTS_MAX};
+use crate::limits::{STORE_BUSY_TIMEOUT, STORE_CACHE_KIB, STORE_LOG_PAGES, STORE_SLOTS_MIN};
+
+mod writer;
+
+use writer::Writer;
 
 const FILE: &str = "sotto.db";
 /// The name under which a new file gets its tables.
@@ -111,11 +115,13 @@ impl Database {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 return Err(format!("cannot make the folder {shown} of --store: {error}"));
             }
-            _ => {}
+            Err(_) => {}
+            // Not every system lets a folder be opened, and most keep it all the same.
+            Ok(()) => drop(folder.parent().map(|parent| File::open(parent)?.sync_all())),
         }
         let lock = lock(folder)?;
         let path = folder.join(FILE);
-        if !path.exists() {
+        if is_missing(&path)? {
             if folder.join(LOG_FILE).exists() {
                 return Err(format!(
                     "{LOG_FILE} is in {shown}, and {FILE} is not: put the file back that belongs \
@@ -150,7 +156,10 @@ impl Database {
         let result = (|| {
             let transaction = self.connection.transaction()?;
             let state = transaction.query_row(
-                "SELECT newest_mid, generation, uptime_ms, send_key, subnet_key FROM state",
+                // The maxima are those of `state`, unless that is damaged.
+                "SELECT max(newest_mid, coalesce((SELECT max(mid) FROM message), 0)), \
+                 max(generation, coalesce((SELECT max(number >> 32) FROM owner), 0)), \
+                 uptime_ms, send_key, subnet_key FROM state",
                 [],
                 |row| {
                     Ok(State {
@@ -170,7 +179,7 @@ impl Database {
             )?;
             transaction.execute(
                 "INSERT OR REPLACE INTO run VALUES (?1, ?2)",
-                params![state.newest_mid as i64 + 1, prefix as i64],
+                params![(state.newest_mid as i64).saturating_add(1), prefix as i64],
             )?;
             transaction.commit()?;
             Ok(state)
@@ -190,17 +199,13 @@ impl Database {
         Ok(prefixes)
     }
 
-    /// Returns all ownerships.
-    pub fn owners(&self) -> Result<Vec<SavedOwner>, String> {
+    /// Returns all ownerships. `owned_max` is the option `--owned`.
+    pub fn owners(&self, owned_max: usize) -> Result<Vec<SavedOwner>, String> {
         let mut owners = Vec::new();
         self.for_each(
             "SELECT number, id, key_hash, payer, away_ms FROM owner ORDER BY number",
             |row| {
                 let number = number(row, 0)?;
-                // The low half is a position in a table, and the table is as long as the last one.
-                if number & u64::from(u32::MAX) > STORE_SLOTS_MAX {
-                    return Err(wrong(row, 0));
-                }
                 owners.push(SavedOwner {
                     number,
                     id: id(row, 1)?,
@@ -212,6 +217,7 @@ impl Database {
                 Ok(())
             },
         )?;
+        check_positions(&owners, owned_max).map_err(|fault| damaged(&self.path, &fault))?;
         self.for_each("SELECT owner, id FROM blocked", |row| {
             let owner = number(row, 0)?;
             if let Ok(index) = owners.binary_search_by_key(&owner, |saved| saved.number) {
@@ -287,7 +293,7 @@ impl Database {
 
     /// Returns a writer on this connection.
     pub fn writer(&self) -> Writer<'_> {
-        Writer { database: self, prepared: Default::default() }
+        Writer::new(self)
     }
 }
 
@@ -305,6 +311,16 @@ fn lock(folder: &Path) -> Result<File, String> {
             folder.display()
         )),
         Err(error) => Err(format!("cannot lock {}: {error}", path.display())),
+    }
+}
+
+/// Returns `true` if there is nothing of this name. A link that leads nowhere is something: the
+/// disk behind it may not be mounted.
+fn is_missing(path: &Path) -> Result<bool, String> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(format!("cannot use {}: {error}", path.display())),
     }
 }
 
@@ -394,10 +410,26 @@ fn explain(path: &Path, error: &rusqlite::Error) -> String {
 
 fn damaged(path: &Path, verdict: &str) -> String {
     format!(
-        "{} is damaged ({verdict}): put a backup in its place, or repair it with the command \
-         .recover of sqlite3",
+        "{} is damaged ({verdict}): put a backup in its place, or move it away to start with \
+         nothing",
         path.display()
     )
+}
+
+/// Checks that each ownership has a position of its own in a table, which is as long as the last
+/// position demands: a damaged number must not make a table of gigabytes.
+fn check_positions(owners: &[SavedOwner], owned_max: usize) -> Result<(), String> {
+    let most = STORE_SLOTS_MIN.max(owned_max).max(4 * owners.len());
+    let mut positions: Vec<u64> =
+        owners.iter().map(|owner| owner.number & u64::from(u32::MAX)).collect();
+    positions.sort_unstable();
+    if positions.last().is_some_and(|last| *last >= most as u64) {
+        return Err("an owner has a number that is too large".into());
+    }
+    if positions.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("two owners have one place".into());
+    }
+    Ok(())
 }
 
 // ---- columns ----
@@ -429,232 +461,6 @@ fn fate(row: &Row<'_>, column: usize) -> rusqlite::Result<Fate> {
 fn wrong(row: &Row<'_>, column: usize) -> rusqlite::Error {
     let name = row.as_ref().column_name(column).unwrap_or_default().to_owned();
     rusqlite::Error::InvalidColumnType(column, name, rusqlite::types::Type::Text)
-}
-
-// ---- batches ----
-
-/// Writes batches on one connection, which keeps its statements from one to the next.
-pub struct Writer<'d> {
-    database: &'d Database,
-    /// By the number of the [`Sql`].
-    prepared: [Option<Statement<'d>>; SQL.len()],
-}
-
-/// A statement of a batch.
-#[derive(Clone, Copy)]
-enum Sql {
-    Begin,
-    Commit,
-    State,
-    Claim,
-    SetAway,
-    Release,
-    UnblockAll,
-    Block,
-    Unblock,
-    Insert,
-    Unhold,
-    DeleteUnheld,
-    Decide,
-    Forget,
-    DeleteForgotten,
-}
-
-/// By the number of the [`Sql`].
-const SQL: [&str; 15] = [
-    "BEGIN IMMEDIATE",
-    "COMMIT",
-    "UPDATE state SET batch = ?1, newest_mid = ?2, generation = ?3, uptime_ms = ?4",
-    "INSERT INTO owner VALUES (?1, ?2, ?3, ?4, NULL)",
-    "UPDATE owner SET away_ms = ?2 WHERE number = ?1",
-    "DELETE FROM owner WHERE number = ?1",
-    "DELETE FROM blocked WHERE owner = ?1",
-    "INSERT OR REPLACE INTO blocked VALUES (?1, ?2)",
-    "DELETE FROM blocked WHERE owner = ?1 AND id = ?2",
-    "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-     ON CONFLICT (mid) DO UPDATE SET sender = ?2, hash = ?7, at = ?8, recipient_id = ?9, \
-     was_held = ?10, fate = ?11",
-    "UPDATE message SET recipient = NULL, sender_id = NULL, payer = NULL, line = NULL \
-     WHERE mid = ?1 AND hash IS NOT NULL",
-    "DELETE FROM message WHERE mid = ?1 AND hash IS NULL",
-    "UPDATE message SET fate = ?2 WHERE mid = ?1",
-    "UPDATE message SET hash = NULL, at = NULL, recipient_id = NULL, was_held = NULL, fate = NULL \
-     WHERE mid = ?1 AND line IS NOT NULL",
-    "DELETE FROM message WHERE mid = ?1 AND line IS NULL",
-];
-
-/// The parts of a row of `message`, as far as they are there.
-#[derive(Default)]
-struct NewMessage<'a> {
-    mid: u64,
-    sender: Option<u64>,
-    /// Recipient, sender's id, payer and line.
-    held: Option<(u64, &'a str, Option<u64>, String)>,
-    /// Hash, time, recipient's id, whether it was held.
-    sent: Option<(u64, u64, &'a str, bool)>,
-}
-
-impl Writer<'_> {
-    /// Stores a batch, which has this number, unless it is stored already.
-    ///
-    /// # Errors
-    /// What SQLite says. All of the batch is stored then, or nothing: to be asked again on a new
-    /// connection.
-    pub fn store(&mut self, batch: &Batch, batch_number: u64) -> Result<(), String> {
-        if self.database.last_batch()? == batch_number {
-            // The commit that was told to have failed has reached the log all the same, but maybe
-            // not the disk. It has when the log is copied into the file.
-            return self.checkpoint();
-        }
-        self.write(batch, batch_number).map_err(|error| self.database.explain(&error))
-    }
-
-    /// Copies the log into the file, and empties it.
-    ///
-    /// # Errors
-    /// What SQLite says; also if another program reads at the moment.
-    pub fn checkpoint(&self) -> Result<(), String> {
-        let connection = &self.database.connection;
-        let is_busy = connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| number(row, 0))
-            .map_err(|error| self.database.explain(&error))?;
-        match is_busy {
-            0 => Ok(()),
-            _ => Err(format!("{} is read by another program", self.database.path.display())),
-        }
-    }
-
-    fn write(&mut self, batch: &Batch, batch_number: u64) -> rusqlite::Result<()> {
-        self.run(Sql::Begin, ())?;
-        let mut message = NewMessage::default();
-        for change in batch.changes() {
-            self.write_change(&change, &mut message)?;
-        }
-        self.insert(std::mem::take(&mut message))?;
-        let state = params![
-            batch_number as i64,
-            batch.newest_mid as i64,
-            batch.generation,
-            batch.uptime_ms as i64
-        ];
-        self.run(Sql::State, state)?;
-        self.run(Sql::Commit, ())?;
-        Ok(())
-    }
-
-    /// Writes a change. If the two parts of a new message come one behind the other, as they mostly
-    /// do, one statement writes both: `message` is the row that is not written yet.
-    fn write_change<'b>(
-        &mut self,
-        change: &Change<'b>,
-        message: &mut NewMessage<'b>,
-    ) -> rusqlite::Result<()> {
-        match *change {
-            Change::Held { mid, owner, from, sender, payer, line } => {
-                let line =
-                    String::from_utf8(line.0.concat()).map_err(|error| error.utf8_error())?;
-                let held = Some((owner, from, payer, line));
-                let new = NewMessage { mid, sender, held, sent: None };
-                return self.insert(std::mem::replace(message, new));
-            }
-            Change::Remembered { mid, sender, hash, at, to, held } => {
-                if message.mid != mid {
-                    let new = NewMessage { mid, ..NewMessage::default() };
-                    self.insert(std::mem::replace(message, new))?;
-                }
-                (message.sender, message.sent) = (Some(sender), Some((hash, at, to, held)));
-                return Ok(());
-            }
-            _ => self.insert(std::mem::take(message))?,
-        }
-        self.write_other(change)
-    }
-
-    /// Writes a change that makes no row of `message`.
-    fn write_other(&mut self, change: &Change<'_>) -> rusqlite::Result<()> {
-        match *change {
-            Change::Claimed { owner, id, key_hash, payer } => {
-                self.run(Sql::Claim, params![owner as i64, id, key_hash, signed(payer)])?;
-            }
-            Change::Returned { owner } => {
-                self.run(Sql::SetAway, params![owner as i64, None::<i64>])?;
-            }
-            Change::Left { owner, uptime_ms } => {
-                self.run(Sql::SetAway, params![owner as i64, uptime_ms as i64])?;
-            }
-            Change::Released { owner } => {
-                self.run(Sql::UnblockAll, [owner as i64])?;
-                self.run(Sql::Release, [owner as i64])?;
-            }
-            Change::Blocked { owner, id } => {
-                self.run(Sql::Block, params![owner as i64, id])?;
-            }
-            Change::Unblocked { owner, id } => {
-                self.run(Sql::Unblock, params![owner as i64, id])?;
-            }
-            Change::Unheld { mid } => {
-                if self.run(Sql::Unhold, [mid as i64])? == 0 {
-                    self.run(Sql::DeleteUnheld, [mid as i64])?;
-                }
-            }
-            Change::Decided { mid, expired } => {
-                self.run(Sql::Decide, params![mid as i64, if expired { 2 } else { 1 }])?;
-            }
-            Change::Forgotten { mid } => {
-                if self.run(Sql::DeleteForgotten, [mid as i64])? == 0 {
-                    self.run(Sql::Forget, [mid as i64])?;
-                }
-            }
-            Change::Held { .. } | Change::Remembered { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// Writes the row of a new message, if there is one, or adds the remembered part to its row.
-    fn insert(&mut self, message: NewMessage<'_>) -> rusqlite::Result<()> {
-        let NewMessage { mid, sender, held, sent } = message;
-        if held.is_none() && sent.is_none() {
-            return Ok(());
-        }
-        let (recipient, from, payer, line) = match held {
-            Some((recipient, from, payer, line)) => {
-                (Some(recipient), Some(from), payer, Some(line))
-            }
-            None => (None, None, None, None),
-        };
-        let (hash, at, to, was_held) = match sent {
-            Some((hash, at, to, held)) => (Some(hash), Some(at), Some(to), Some(held)),
-            None => (None, None, None, None),
-        };
-        let row = params![
-            mid as i64,
-            signed(sender),
-            signed(recipient),
-            from,
-            signed(payer),
-            line,
-            signed(hash),
-            signed(at),
-            to,
-            was_held,
-            hash.map(|_| 0)
-        ];
-        self.run(Sql::Insert, row).map(drop)
-    }
-
-    /// Runs a statement, and returns the number of rows that it has changed.
-    fn run(&mut self, sql: Sql, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
-        let prepared = &mut self.prepared[sql as usize];
-        let statement = match prepared {
-            Some(statement) => statement,
-            None => prepared.insert(self.database.connection.prepare(SQL[sql as usize])?),
-        };
-        statement.execute(params)
-    }
-}
-
-fn signed(number: Option<u64>) -> Option<i64> {
-    number.map(|number| number as i64)
 }
 
 #[cfg(test)]

@@ -7,15 +7,14 @@
 //! The file and its tables are not known here.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use log::debug;
+use log::{debug, warn};
 
 use super::StoreJournal;
 use super::database::Database;
 use crate::chat::journal::Batch;
-use crate::limits::{STORE_IDLE, STORE_RETRY_MAX, STORE_RETRY_MIN};
+use crate::limits::{STORE_FINISH, STORE_IDLE, STORE_RETRY_MAX, STORE_RETRY_MIN};
 use crate::server::{Disk, Outcome};
 
 /// A batch for the thread.
@@ -30,7 +29,9 @@ enum Order {
 pub struct Store {
     orders: Sender<Order>,
     outcomes: Receiver<Outcome>,
-    thread: Option<JoinHandle<Result<(), String>>>,
+    /// The last word of the thread.
+    end: Receiver<Result<(), String>>,
+    is_lost: bool,
 }
 
 impl Store {
@@ -40,20 +41,21 @@ impl Store {
     ) -> Result<Store, String> {
         let (orders, taken) = channel();
         let (tell, outcomes) = channel();
+        let (tell_end, end) = channel();
         let worker = Worker {
             last: database.last_batch()?,
             database,
             orders: taken,
             tell: Box::new(move |outcome| {
-                // The loop has ended if nobody listens; then there is nothing to tell.
+                // A loop that has ended hears no more outcomes.
                 let _ = tell.send(outcome);
                 wake();
             }),
         };
         let thread = std::thread::Builder::new().name("store".into());
-        let thread = thread.spawn(move || worker.run());
-        let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
-        Ok(Store { orders, outcomes, thread: Some(thread) })
+        let started = thread.spawn(move || tell_end.send(worker.run()));
+        started.map_err(|error| format!("cannot start a thread: {error}"))?;
+        Ok(Store { orders, outcomes, end, is_lost: false })
     }
 }
 
@@ -61,7 +63,7 @@ impl Disk for Store {
     type Journal = StoreJournal;
 
     fn submit(&mut self, batch: Batch) {
-        // If the thread is gone, `outcome` says so.
+        // A thread that is gone is reported by `outcome`.
         let _ = self.orders.send(Order::Store(batch));
     }
 
@@ -69,28 +71,27 @@ impl Disk for Store {
         match self.outcomes.try_recv() {
             Ok(outcome) => Some(outcome),
             Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) if self.is_lost => None,
             Err(TryRecvError::Disconnected) => {
-                // Once: from then on the thread is taken.
-                let thread = self.thread.take()?;
-                let reason = match thread.join() {
-                    Ok(_) => "it has ended",
-                    Err(_) => "it has panicked, which is a fault of sotto",
-                };
-                Some(Outcome::Failed(format!("the storage thread is gone: {reason}")))
+                self.is_lost = true;
+                Some(Outcome::Failed(LOST.into()))
             }
         }
     }
 
     fn finish(&mut self, last: Batch) -> Result<(), String> {
         let _ = self.orders.send(Order::Finish(last));
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            _ => Err("the storage thread is gone".into()),
+        match self.end.recv_timeout(STORE_FINISH) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err("the disk does not answer".into()),
+            Err(RecvTimeoutError::Disconnected) => Err(LOST.into()),
         }
     }
 }
 
-/// What the thread has.
+const LOST: &str = "the storage thread has panicked, which is a fault of sotto: restart it";
+
+/// The state of the thread.
 struct Worker {
     database: Database,
     /// The number of the last batch that was stored.
@@ -99,7 +100,7 @@ struct Worker {
     tell: Box<dyn Fn(Outcome) + Send>,
 }
 
-/// Why a connection is given up.
+/// The reason why a connection ends.
 enum End {
     /// The program ends, and the last batch is stored.
     Finished,
@@ -109,33 +110,40 @@ enum End {
     FinishFailed(String),
 }
 
+/// The end of the time before another attempt.
+enum Wait {
+    /// It is over.
+    Over,
+    /// The program ends, with this last batch if it says so.
+    Ended(Option<Batch>),
+}
+
 impl Worker {
     fn run(mut self) -> Result<(), String> {
         let (mut unstored, mut delay) = (None, STORE_RETRY_MIN);
         loop {
-            match self.write(unstored.take(), &mut delay) {
+            let (batch, error) = match self.write(unstored.take(), &mut delay) {
                 End::Finished => return Ok(()),
                 End::FinishFailed(error) => return Err(error),
-                End::Failed(batch, error) => {
-                    (self.tell)(Outcome::Failed(error));
-                    if let Some(last) = self.wait(delay) {
-                        return self.finish([batch, last]);
-                    }
-                    delay = (2 * delay).min(STORE_RETRY_MAX);
-                    unstored = Some(batch);
-                }
+                End::Failed(batch, error) => (batch, error),
+            };
+            (self.tell)(Outcome::Failed(error));
+            if let Wait::Ended(last) = self.wait(delay) {
+                return self.finish([Some(batch), last]);
             }
+            delay = (2 * delay).min(STORE_RETRY_MAX);
             while let Err(error) = self.database.reconnect() {
                 (self.tell)(Outcome::Failed(error));
-                if let Some(last) = self.wait(delay) {
-                    return self.finish([unstored.unwrap_or_default(), last]);
+                if let Wait::Ended(last) = self.wait(delay) {
+                    return self.finish([Some(batch), last]);
                 }
                 delay = (2 * delay).min(STORE_RETRY_MAX);
             }
-            // What the log takes may be all that the disk lacks. If not, the batch will tell.
-            if let Err(error) = self.database.writer().checkpoint() {
+            // The bytes of the log may be all that the disk lacks. If not, the batch fails again.
+            if let Err(error) = self.database.writer().empty_log() {
                 debug!("the log of the store is not emptied: {error}");
             }
+            unstored = Some(batch);
         }
     }
 
@@ -156,9 +164,8 @@ impl Worker {
                     Ok(order) => order,
                     Err(RecvTimeoutError::Timeout) => {
                         is_dirty = false;
-                        // Not an error: another program may be reading, as a backup does.
-                        if let Err(error) = writer.checkpoint() {
-                            debug!("the log of the store is not emptied: {error}");
+                        if let Err(error) = writer.empty_log() {
+                            warn!("the log of the store is not emptied: {error}");
                         }
                         continue;
                     }
@@ -177,7 +184,8 @@ impl Worker {
                 Order::Finish(batch) => {
                     return match writer.store(&batch, *last + 1) {
                         Ok(()) => {
-                            let _ = writer.checkpoint();
+                            // If it stays, the next start empties it.
+                            let _ = writer.empty_log();
                             End::Finished
                         }
                         Err(error) => End::FinishFailed(error),
@@ -187,20 +195,20 @@ impl Worker {
         }
     }
 
-    /// Waits until the next attempt. Returns the last batch if the program ends meanwhile.
-    fn wait(&self, delay: Duration) -> Option<Batch> {
+    /// Waits until the next attempt.
+    fn wait(&self, delay: Duration) -> Wait {
         match self.orders.recv_timeout(delay) {
-            Ok(Order::Store(batch) | Order::Finish(batch)) => Some(batch),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Batch::default()),
+            Ok(Order::Store(batch) | Order::Finish(batch)) => Wait::Ended(Some(batch)),
+            Err(RecvTimeoutError::Timeout) => Wait::Over,
+            Err(RecvTimeoutError::Disconnected) => Wait::Ended(None),
         }
     }
 
     /// Makes one last attempt.
-    fn finish(mut self, batches: [Batch; 2]) -> Result<(), String> {
+    fn finish(mut self, batches: [Option<Batch>; 2]) -> Result<(), String> {
         self.database.reconnect()?;
         let mut writer = self.database.writer();
-        for batch in batches {
+        for batch in batches.into_iter().flatten() {
             writer.store(&batch, self.last + 1)?;
             self.last += 1;
         }

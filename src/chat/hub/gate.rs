@@ -275,8 +275,8 @@ impl<J: Journal> Hub<J> {
         Ok(self.take_changes(spare, now))
     }
 
-    /// Takes all changes that no batch has taken, however few they are: also the last ones, when the
-    /// program ends.
+    /// Takes all changes that no batch has taken, however few they are: also the last ones, when
+    /// the program ends.
     pub fn take_changes(&mut self, spare: Batch, now: Now) -> Batch {
         let gate = &mut self.gate;
         gate.commit_by = None;

@@ -5,7 +5,7 @@ use std::hash::RandomState;
 use super::*;
 use crate::chat::journal::Recorder;
 use crate::chat::journal::image::Image;
-use crate::limits::STORE_LOG_EVERY;
+use crate::limits::{STORE_HANG, STORE_LOG_EVERY};
 
 /// A disk that stores a batch when the test says so.
 #[derive(Clone, Default)]
@@ -182,6 +182,22 @@ fn failing_disk_is_told_by_readyz_metrics_and_the_page() {
     assert!(get(&mut play, "/readyz").starts_with("HTTP/1.1 200 "));
     let store = &play.server.counters.store;
     assert_eq!((store.is_failing, store.failures), (false, 1));
+}
+
+#[test]
+fn disk_that_does_not_answer_counts_as_failing() {
+    let (mut play, disk, [alice, _]) = play();
+    alice.send_text(&send_with_ref("bob", 1));
+    play.run();
+    assert!(play.sleep() <= Some(STORE_HANG));
+    play.pass(STORE_HANG);
+    play.run();
+    assert!(get(&mut play, "/readyz").starts_with("HTTP/1.1 503 "));
+    assert_eq!(play.server.counters.store.failures, 1);
+    alice.receive();
+    run(&mut play, &disk);
+    assert_eq!(alice.receive(), [sent(1, 1)]);
+    assert!(get(&mut play, "/readyz").starts_with("HTTP/1.1 200 "));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::chat::journal::image::{Image, Row as ImageRow};
+use crate::chat::journal::{Batch, Change};
 use crate::chat::journal::{Journal, Recorder};
 use crate::time::Uptime;
 
@@ -77,7 +78,7 @@ fn remembered(mid: u64, sender: u64) -> Change<'static> {
 
 /// Reads everything, in the form of the play disk.
 fn contents(database: &Database) -> (Vec<String>, BTreeMap<u64, ImageRow>) {
-    let owners = database.owners().expect("owners").into_iter().map(|mut owner| {
+    let owners = database.owners(1000).expect("owners").into_iter().map(|mut owner| {
         owner.blocked.sort();
         format!("{owner:?}")
     });
@@ -328,6 +329,50 @@ fn send_that_makes_room_for_another_leaves_one_row_for_it() {
 }
 
 #[test]
+fn reader_delays_no_batch_and_no_late_success() {
+    let folder = Folder::new();
+    let mut database = folder.open();
+    let first = batch(&[claimed(1, "a"), held(1, 1, None)], 1);
+    database.writer().store(&first, 1).expect("stored");
+    let reader = Connection::open(folder.file()).expect("a connection");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM message").expect("a read");
+    let start = Instant::now();
+    database.writer().empty_log().expect("it is not emptied, and that is no error");
+    assert!(start.elapsed() < STORE_BUSY_TIMEOUT, "it waited for the reader");
+    // The commit of this batch told an error, and is in the log; the reader stays.
+    database.reconnect().expect("a connection");
+    database.writer().store(&first, 1).expect("it is there, and copied");
+    reader.execute_batch("COMMIT").expect("its end");
+}
+
+#[test]
+fn link_that_leads_nowhere_is_not_replaced() {
+    let folder = Folder::new();
+    std::fs::create_dir(&folder.0).expect("a folder");
+    std::os::unix::fs::symlink("/nowhere/sotto.db", folder.file()).expect("a link");
+    let sentence = folder.refusal();
+    assert!(sentence.contains("sotto.db"), "{sentence}");
+    assert!(folder.file().is_symlink());
+}
+
+#[test]
+fn owner_with_an_impossible_number_is_damage() {
+    let folder = Folder::new();
+    let database = folder.open();
+    let owners = [claimed(1 << 32, "a"), claimed(1 << 33 | 5, "b")];
+    database.writer().store(&batch(&owners, 0), 1).expect("stored");
+    assert_eq!(database.owners(10).map(|owners| owners.len()), Ok(2));
+    let change = |from: u64, to: u64| {
+        let sql = format!("UPDATE owner SET number = {to} WHERE number = {from}");
+        database.connection.execute_batch(&sql).expect("a change");
+        database.owners(10).map(|_| ()).expect_err("damage")
+    };
+    let sentence = change(1 << 33 | 5, 1 << 33 | 1 << 31);
+    assert!(sentence.contains("too large") && sentence.contains("sotto.db"), "{sentence}");
+    assert!(change(1 << 33 | 1 << 31, 1 << 33).contains("one place"));
+}
+
+#[test]
 fn failed_batch_changes_nothing_and_can_be_tried_again() {
     let folder = Folder::new();
     let mut database = folder.open();
@@ -400,7 +445,7 @@ fn sample(folder: &Folder) -> Vec<u8> {
         changes.extend([held(mid, 1 + mid % 3, Some(1)), remembered(mid, 1)]);
     }
     database.writer().store(&batch(&changes, 200), 1).expect("stored");
-    database.writer().checkpoint().expect("a checkpoint");
+    database.writer().empty_log().expect("a checkpoint");
     drop(database);
     std::fs::read(folder.file()).expect("a file")
 }
@@ -411,7 +456,7 @@ fn check_damaged(folder: &Folder, bytes: &[u8], what: &str) {
     std::fs::write(folder.file(), bytes).expect("a file");
     let read = Database::open(&folder.0, &KEYS).and_then(|mut database| {
         database.begin_run(1)?;
-        let owners = database.owners()?.len();
+        let owners = database.owners(1000)?.len();
         let mut count = 0;
         database.read_messages(|_| count += 1)?;
         Ok((owners, count))

@@ -266,8 +266,10 @@ fn small_disk_without_room_keeps_all_and_goes_on_with_room() {
     assert!(answers.len() < 200, "some wait");
     disk.free();
     chat.watched.server.wait_for_log(WORKS);
-    answers.extend(round_trip(&mut chat.alice));
-    assert_eq!(answers.len(), 200);
+    // More than one batch may have waited.
+    while answers.len() < 200 {
+        answers.push(chat.alice.hear());
+    }
     for line in answers {
         match line["type"] == "sent" {
             true => sent.push(line["mid"].clone()),
@@ -292,11 +294,12 @@ fn small_disk_full_of_the_log_alone_frees_itself() {
     let Some(disk) = SmallDisk::mount(1) else { return not_tested() };
     let mut chat = Chat::start(&disk.store());
     // The file gets pages that are free later on.
-    let body = "x".repeat(5000);
-    for reference in (0..40).map(|number| number.to_string()) {
-        chat.alice.say(json!({"type": "send", "to": "bob", "body": body, "ref": reference}));
-    }
-    let mids: Vec<Value> = (0..40).map(|_| chat.bob.hear_type("message")["mid"].clone()).collect();
+    let body = "x".repeat(4000);
+    let lines = (0..10).map(|number| {
+        json!({"type": "send", "to": "bob", "body": body, "ref": number.to_string()}).to_string()
+    });
+    chat.alice.say_text(&lines.collect::<Vec<_>>().join("\n"));
+    let mids: Vec<Value> = (0..10).map(|_| chat.bob.hear_type("message")["mid"].clone()).collect();
     chat.bob.say(json!({"type": "ack", "to": "alice", "mids": mids}));
     let start = Instant::now();
     let log = format!("{}/sotto.db-wal", disk.store());

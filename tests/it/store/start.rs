@@ -3,18 +3,28 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::{Folder, KEY_A, KEY_B, round_trip};
-use crate::support::{Client, Server, sotto};
+use crate::support::{Client, PATIENCE, Server, sotto};
 
 /// Starts a server that has to refuse this folder, and returns its sentence.
 #[track_caller]
 fn refusal(folder: &str) -> String {
     let options = ["--listen", "127.0.0.1:0", "--log", "off", "--store", folder];
-    let output = sotto(&options).output().expect("it runs");
+    let mut child = sotto(&options).spawn().expect("it starts");
+    let start = Instant::now();
+    while child.try_wait().expect("our own child").is_none() {
+        if start.elapsed() > PATIENCE {
+            child.kill().expect("our own child");
+            panic!("it serves {folder}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("our own child");
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");

@@ -405,7 +405,7 @@ fn messages_under_kills_are_shown_once_and_in_order() {
 
 /// `cargo test --features store --test it -- --ignored --nocapture under_hundreds_of_kills`
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes ten seconds, and more on a slow disk"]
 fn messages_under_hundreds_of_kills_are_shown_once_in_order() {
     storm(2000, 330);
 }
