@@ -12,7 +12,7 @@
 //!  outcome() ◄──────────────── wakes ───── Stored, or Failed and again after a while
 //! ```
 //!
-//! - `database.rs`: the file, its tables, and one transaction for a batch. Nothing else knows SQLite.
+//! - `database.rs`: the file, its tables, and one transaction for a batch. Only it knows SQLite.
 //! - `thread.rs`: the thread, and its attempts after an error.
 //!
 //! **Invariants**

@@ -33,12 +33,12 @@ use crate::chat::clients::{Client, Clients, Counters, Urgency};
 use crate::chat::journal::{Journal, NoJournal};
 pub use crate::chat::owners::Departure;
 use crate::chat::owners::{Due, Holder, OwnerToken, Owners};
-use crate::chat::payers::{Payers, Total};
+use crate::chat::payers::{AccountKey, Payers, Total};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Prefixes, ToClient};
 use crate::limits::{
-    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, NOTICES_PER_TURN, SENDS_BYTES_TOTAL,
-    TABLE_CAPACITY_MIN, TOKENS_PER_LINE, WATCHED_TOTAL,
+    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, LAZY_COMMIT, NOTICES_PER_TURN,
+    SENDS_BYTES_TOTAL, TABLE_CAPACITY_MIN, TOKENS_PER_LINE, WATCHED_TOTAL,
 };
 use crate::memory::{Payer, tighten};
 use crate::time::Now;
@@ -226,6 +226,9 @@ impl<J: Journal> Hub<J> {
     /// so it is handled in the next turn.
     pub fn expire(&mut self, now: Now) {
         self.clients.end_gathering(now.instant);
+        if !self.can_record(AccountKey::EXEMPT) {
+            self.owners.postpone_releases(now.instant + LAZY_COMMIT);
+        }
         let mut budget = EXPIRIES_PER_TURN;
         while budget > 0 && self.clients.pressing.is_empty() {
             budget -= 1;
@@ -384,10 +387,7 @@ impl<J: Journal> Hub<J> {
             FromClient::Unwatch { ids } => self.unwatch(&sender, &ids),
             FromClient::Block { ids } => self.block(&sender, &ids),
             FromClient::Unblock { ids } => self.unblock(&sender, &ids),
-            FromClient::Leave => {
-                self.leave(&sender, now);
-                Ok(())
-            }
+            FromClient::Leave => self.leave(&sender, now),
         }
     }
 

@@ -242,7 +242,7 @@ pub struct Released {
 pub struct Owners<J = NoJournal> {
     hold: Duration,
     /// No ownership ends before this time: the clients of a server that was just started have to
-    /// find it first.
+    /// find it first, and a disk that fails cannot record the end.
     expire_from: Option<Instant>,
     bytes_max: usize,
     journal: J,
@@ -323,6 +323,11 @@ impl<J: Journal> Owners<J> {
         if let Some(entry) = self.get_mut(owner) {
             entry.is_stored = true;
         }
+    }
+
+    /// Puts off the end of ownerships until this time at least.
+    pub fn postpone_releases(&mut self, until: Instant) {
+        self.expire_from = self.expire_from.max(Some(until));
     }
 
     /// Returns the journal.

@@ -178,14 +178,18 @@ impl<J: Journal> Hub<J> {
     }
 
     /// Disconnects the client, and frees its id.
-    pub(super) fn leave(&mut self, from: &Sender, now: Now) {
+    pub(super) fn leave(&mut self, from: &Sender, now: Now) -> Result<(), Refusal> {
         if let Some(owner) = from.owner {
+            if !self.can_record(from.account) {
+                return refuse(ErrorCode::TooMany, DISK_BUSY);
+            }
             self.release(owner, now);
             if self.defer_close(from.token, owner) {
-                return;
+                return Ok(());
             }
         }
         self.close(from.token, CloseCode::Normal, now);
+        Ok(())
     }
 
     // ---- messages ----

@@ -356,6 +356,8 @@ fn failing_disk_refuses_promises_and_nothing_else() {
         bob > unblock carol
         bob > unblock dave
         bob < error too_many
+        bob > leave
+        bob < error too_many
         bob > send carol 6
         carol < message bob 6 3
         alice > ack bob 1
@@ -535,6 +537,19 @@ fn no_id_gives_way_in_the_first_minutes_after_a_start() {
     chat.pass(RESTART_GRACE);
     chat.say("x", &claim);
     assert!(chat.heard["x"][1].contains("joined"), "{:?}", chat.heard["x"]);
+}
+
+#[test]
+fn nothing_expires_while_the_disk_fails() {
+    let mut chat = check("bob lost\ndisk stops\ncarol > send alice 1\ndisk fails");
+    for _ in 0..10 {
+        chat.pass(LIMITS.hold / 5);
+        assert_eq!(chat.hub.owned_ids(), 2);
+    }
+    assert!(!chat.hub.is_busy(chat.now.instant), "the loop may sleep");
+    chat.check(&long("disk works\nalice < message carol 1 1"));
+    chat.pass(LAZY_COMMIT);
+    assert_eq!(chat.hub.owned_ids(), 1);
 }
 
 #[test]
