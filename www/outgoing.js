@@ -7,6 +7,7 @@
  * - A message is "sent" or "doubtful" exactly while it is in `#sent`.
  * - A message that waits for its peer is said when the peer is back, and after each `join`.
  * - Messages to a peer go to the server in the order in which they were written.
+ * - A message is repeated only under the ownership of our id under which it was said.
  *
  * It does not know conversations, the socket or the storage.
  */
@@ -44,6 +45,8 @@ export class Outgoing {
 	 */
 	#early = new BoundedMap(SENDS_MAX);
 	#joined = false;
+	/** The present one of our id, by its name; empty if the server does not tell it. */
+	#ownership = "";
 	/** The server knows nothing of an earlier visit. */
 	#isForgotten = false;
 	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
@@ -72,7 +75,7 @@ export class Outgoing {
 		/** @type {OutgoingMessage[]} */
 		const unsaid = [];
 		for (const message of messages) {
-			if (this.#isForgotten && message.said) this.#doubt(message);
+			if (message.said && this.#isLost(message, this.#isForgotten)) this.#doubt(message);
 			const { state, ref, mid = "" } = message;
 			if (state === "sent" || state === "doubtful") this.#sent.set(mid, message);
 			else if (state !== "failed" && message.said) this.#unanswered.set(ref, message);
@@ -85,20 +88,35 @@ export class Outgoing {
 	 * Returns `true` if messages may be lost: the server has forgotten us.
 	 * @param {JoinedLine} line
 	 */
-	connected({ resumed, max_message }) {
+	connected({ resumed, max_message, ownership = "" }) {
 		this.#joined = true;
+		this.#ownership = ownership;
 		this.#messageBytesMax = max_message;
 		// The peers may have been back while we were not here.
 		for (const peer of [...this.#parked.keys()]) this.#unpark(peer);
-		if (resumed) return false;
+		const said = [...this.#sent.values(), ...this.#unanswered.values()];
+		const lost = said.filter((message) => {
+			return message.state !== "doubtful" && this.#isLost(message, !resumed);
+		});
+		if (resumed && !lost.length) return false;
 		this.#isForgotten = true;
-		const sent = [...this.#sent.values()];
-		const mayBeLost = sent.some(({ state }) => state === "sent") || this.#unanswered.size > 0;
-		for (const message of [...sent, ...this.#unanswered.values()]) this.#doubt(message);
-		this.#unanswered.clear();
-		this.#early.clear();
+		for (const message of lost) {
+			this.#unanswered.delete(message.ref);
+			this.#doubt(message);
+		}
+		if (!this.#unanswered.size) this.#early.clear();
 		for (const message of this.#waiting) this.#mayReturn.add(message);
-		return mayBeLost;
+		return lost.length > 0;
+	}
+
+	/**
+	 * Returns `true` if the server has forgotten a message that was said. A later `joined` does not
+	 * tell: the first one, without `resumed`, may be lost with its connection.
+	 * @param {OutgoingMessage} message
+	 * @param {boolean} isForgotten holds for messages of servers that do not tell the ownership
+	 */
+	#isLost({ ownership }, isForgotten) {
+		return this.#ownership && ownership ? ownership !== this.#ownership : isForgotten;
 	}
 
 	/**
@@ -275,7 +293,7 @@ export class Outgoing {
 				this.#update(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
 			} else {
 				this.#unanswered.set(message.ref, message);
-				this.#update(message, { said: true });
+				this.#update(message, { said: true, ownership: this.#ownership });
 				this.#outside.say(sendLine(message));
 			}
 		}
@@ -300,6 +318,7 @@ export class Outgoing {
 		for (const map of maps) map.clear();
 		this.#waiting = [];
 		this.#joined = this.#isForgotten = false;
+		this.#ownership = "";
 	}
 
 	/**

@@ -465,12 +465,18 @@ export class Store {
 
 	/** @param {JoinedLine} line */
 	#joined(line) {
-		if (this.state.ours && !line.resumed) this.#hasRestarted = true;
+		const { ours } = this.state;
+		const { ownership: before } = this.#joinedLine;
+		const { ownership = before } = line;
+		// The first `joined` of a new ownership may have been lost.
+		const isNew = ours && before && ownership !== before;
+		const resumed = line.resumed && !isNew;
+		if (ours && !resumed) this.#hasRestarted = true;
 		this.#identity.enter("joined");
-		this.#joinedLine = line;
+		this.#joinedLine = { ...line, resumed };
 		this.#startReturnGrace();
 		this.#signals.connected();
-		this.#begun(line);
+		this.#begun(this.#joinedLine);
 	}
 
 	/** The server hears of our conversations. @param {JoinedLine} line */

@@ -118,6 +118,37 @@ fn stopped_server_without_a_store_tells_what_may_be_lost() {
 }
 
 #[test]
+fn message_arrives_once_though_the_first_joined_is_lost() {
+    let server = Server::start(&[]);
+    let wire = Wire::to(server.address);
+    let alice = Browser::join(wire.address, "alice");
+    let (mut bob, _) = Client::join_owned(&server, "bob", "0123456789abcdef");
+    alice.chat_with("bob");
+    alice.write("before");
+    alice.wait_for_state("before", &["Sent"]);
+    assert_eq!(next_message(&mut bob), "before");
+    wire.deafen();
+    alice.write("unanswered");
+    assert_eq!(next_message(&mut bob), "unanswered");
+    let address = server.address.to_string();
+    server.signal(Signal::KILL);
+    drop(server);
+    let server = Server::start(&["--listen", &address]);
+    let (mut bob, _) = Client::join_owned(&server, "bob", "0123456789abcdef");
+    bob.say(json!({"type": "watch", "ids": ["alice"]}));
+    // The server has answered her `join` as the first one that it knows.
+    while bob.hear_type("presence")["online"] != true {}
+    wire.cut();
+    wire.mend();
+    alice.wait_for_text("status", "Connected");
+    alice.wait_for_text("alert", "The server restarted, or you were away too long…");
+    alice.wait_for_state("before", &["Sent, but may be lost"]);
+    alice.wait_for_state("unanswered", &["Failed"]);
+    alice.write("after");
+    assert_eq!(next_message(&mut bob), "after");
+}
+
+#[test]
 fn message_in_a_flow_that_swallows_bytes_arrives_once() {
     let server = Server::start(&[]);
     let wire = Wire::to(server.address);

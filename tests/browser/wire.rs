@@ -1,8 +1,9 @@
-//! A wire from a browser to the server that a test can cut, or that swallows bytes without a word.
+//! A wire from a browser to the server that a test can cut, or that swallows bytes without a word,
+//! in both directions or only those of the server.
 //! The browser's own means of playing a lost network leave WebSockets alone.
 //!
 //! **Invariants**
-//! - A flow, once cut or swallowed, stays so: mending the wire helps new connections only.
+//! - A flow, once cut, swallowed or deaf, stays so: mending the wire helps new connections only.
 //! - Swallowed bytes have left their sender, and neither end is told that the other has ended.
 //!
 //! It knows of HTTP as much as it takes to put a script before the page's own.
@@ -35,12 +36,21 @@ enum State {
     Cut,
     /// Forwards nothing, and accepts new connections.
     Silent(Vec<Flow>),
+    /// Forwards what the browser says, and of each answer only its head. Ends are forwarded.
+    Deaf(Vec<Flow>),
 }
 
 /// One connection through the wire.
 struct Flow {
     browser: TcpStream,
+    faults: Faults,
+}
+
+/// The faults of one flow.
+#[derive(Clone, Default)]
+struct Faults {
     is_swallowed: Arc<AtomicBool>,
+    is_deaf: Arc<AtomicBool>,
 }
 
 impl Wire {
@@ -74,8 +84,17 @@ impl Wire {
     pub fn swallow(&self) {
         let mut state = self.line.state();
         let flows = state.change(State::Cut);
-        flows.iter().for_each(|flow| flow.is_swallowed.store(true, Ordering::Release));
+        flows.iter().for_each(|flow| flow.faults.is_swallowed.store(true, Ordering::Release));
         *state = State::Silent(flows);
+    }
+
+    /// Swallows the answers of the server, on all connections and each new one, but for the head of
+    /// a new one. So a browser gets its WebSocket and joins, and does not hear that it has joined.
+    pub fn deafen(&self) {
+        let mut state = self.line.state();
+        let flows = state.change(State::Cut);
+        flows.iter().for_each(|flow| flow.faults.is_deaf.store(true, Ordering::Release));
+        *state = State::Deaf(flows);
     }
 
     /// Forwards new connections. After `swallow` this is a NAT that has forgotten its flows.
@@ -88,7 +107,7 @@ impl State {
     /// Returns the flows until now.
     fn change(&mut self, next: State) -> Vec<Flow> {
         match std::mem::replace(self, next) {
-            State::Whole(flows) | State::Silent(flows) => flows,
+            State::Whole(flows) | State::Silent(flows) | State::Deaf(flows) => flows,
             State::Cut => Vec::new(),
         }
     }
@@ -100,15 +119,17 @@ impl Line {
     }
 
     fn accept(self: &Arc<Self>, mut browser: TcpStream) {
-        let is_swallowed = Arc::default();
-        let flow = Flow { browser: twin(&browser), is_swallowed: Arc::clone(&is_swallowed) };
-        match &mut *self.state() {
-            State::Whole(flows) => {
+        let faults = Faults::default();
+        let flow = Flow { browser: twin(&browser), faults: faults.clone() };
+        let mut state = self.state();
+        faults.is_deaf.store(matches!(*state, State::Deaf(_)), Ordering::Release);
+        match &mut *state {
+            State::Whole(flows) | State::Deaf(flows) => {
                 // Without a server, new connections are dropped.
                 let Ok(server) = TcpStream::connect(self.server) else { return };
                 flows.push(flow);
                 let line = Arc::clone(self);
-                std::thread::spawn(move || line.forward(browser, server, is_swallowed));
+                std::thread::spawn(move || line.forward(browser, server, &faults));
             }
             State::Cut => {}
             State::Silent(flows) => {
@@ -119,7 +140,7 @@ impl Line {
     }
 
     /// Forwards a connection, and puts the script into the page if it is asked for here.
-    fn forward(&self, browser: TcpStream, mut server: TcpStream, is_swallowed: Arc<AtomicBool>) {
+    fn forward(&self, mut browser: TcpStream, mut server: TcpStream, faults: &Faults) {
         if !self.script.is_empty() {
             let Some((path, head)) = read_request(&browser) else { return };
             let page = match &*path {
@@ -134,9 +155,14 @@ impl Line {
                 return;
             }
         }
-        let (from, to, twin_flag) = (twin(&browser), twin(&server), Arc::clone(&is_swallowed));
-        std::thread::spawn(move || pass_on(from, to, &twin_flag));
-        pass_on(server, browser, &is_swallowed);
+        let (from, to) = (twin(&browser), twin(&server));
+        let is_swallowed = Arc::clone(&faults.is_swallowed);
+        std::thread::spawn(move || pass_on(from, to, &is_swallowed, &is_swallowed));
+        if faults.is_deaf.load(Ordering::Acquire) {
+            let head = read_head(&server).unwrap_or_default();
+            let _ = browser.write_all(&head);
+        }
+        pass_on(server, browser, &faults.is_swallowed, &faults.is_deaf);
     }
 }
 
@@ -144,10 +170,17 @@ fn twin(stream: &TcpStream) -> TcpStream {
     stream.try_clone().expect("a free descriptor")
 }
 
-fn pass_on(mut from: TcpStream, mut to: TcpStream, is_swallowed: &AtomicBool) {
+/// Forwards bytes until either end ends. `is_deaf` is the fault of this direction alone.
+fn pass_on(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    is_swallowed: &AtomicBool,
+    is_deaf: &AtomicBool,
+) {
     let mut bytes = [0; 16 << 10];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
-        if !is_swallowed.load(Ordering::Acquire) && to.write_all(&bytes[..count]).is_err() {
+        let is_lost = is_swallowed.load(Ordering::Acquire) || is_deaf.load(Ordering::Acquire);
+        if !is_lost && to.write_all(&bytes[..count]).is_err() {
             break;
         }
     }
@@ -158,16 +191,21 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, is_swallowed: &AtomicBool) {
     }
 }
 
-/// Reads the head of a request. Returns its path, and the head as it is passed on: asking for the
-/// whole answer as plain text, and for the end of the connection behind it.
-fn read_request(mut browser: &TcpStream) -> Option<(String, String)> {
+/// Reads the head of a request or an answer, and nothing behind it.
+fn read_head(mut stream: &TcpStream) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        browser.read_exact(&mut byte).ok()?;
+        stream.read_exact(&mut byte).ok()?;
         head.push(byte[0]);
     }
-    let head = String::from_utf8(head).ok()?;
+    Some(head)
+}
+
+/// Reads the head of a request. Returns its path, and the head as it is passed on: asking for the
+/// whole answer as plain text, and for the end of the connection behind it.
+fn read_request(browser: &TcpStream) -> Option<(String, String)> {
+    let head = String::from_utf8(read_head(browser)?).ok()?;
     let path = head.split(' ').nth(1)?.to_owned();
     let is_upgrade = head.to_lowercase().contains("\r\nupgrade:");
     let is_kept = |line: &&str| {

@@ -9,6 +9,8 @@
 export class PlayedServer {
   #owners = new Map();
   #mids = 0;
+  /** Counts ownerships. No name of one is used twice. */
+  #ownerships = 0;
   #stores;
   /** Lines that wait for the disk, each with the id that it is for. */
   #gate = [];
@@ -63,11 +65,12 @@ export class PlayedServer {
   join(connection, { id }) {
     const owner = this.#owners.get(id);
     const resumed = Boolean(owner);
-    const next = owner ?? { held: [], sends: new Map() };
+    const next = owner ?? { ownership: `${++this.#ownerships}`, held: [], sends: new Map() };
+    const { ownership } = next;
     next.connection = connection;
     this.#owners.set(id, next);
     connection.id = id;
-    const joined = { type: "joined", id, resumed, max_message: 65536, hold: 1 };
+    const joined = { type: "joined", id, resumed, ownership, max_message: 65536, hold: 1 };
     if (resumed) connection.down.push(joined);
     else this.#promise(id, joined);
     for (const { mid, to, fate } of next.sends.values()) if (fate) this.#tell(id, to, mid, fate);
@@ -161,8 +164,9 @@ export class PlayedServer {
 
 /** Returns ids as a disk has them: without their connections. */
 function copies(owners) {
-  return new Map([...owners].map(([id, { held, sends }]) => {
+  return new Map([...owners].map(([id, { ownership, held, sends }]) => {
     const copied = [...sends].map(([ref, send]) => [ref, { ...send }]);
-    return [id, { held: [...held], sends: new Map(copied), connection: null, isOnline: false }];
+    const away = { connection: null, isOnline: false };
+    return [id, { ownership, held: [...held], sends: new Map(copied), ...away }];
   }));
 }

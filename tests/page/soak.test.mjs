@@ -79,12 +79,8 @@ class Person {
     store.resume(this.id);
   }
 
-  /** Hears and keeps whether the server has forgotten us: it says so once, and never again. */
+  /** Keeps which messages were said: a page that is loaded again says the others. */
   async keep() {
-    while (this.connection && this.store.state.connection !== "joined") {
-      this.speak(1);
-      this.hear(1);
-    }
     this.database.failures.length = 0;
     await this.clock.pass(30_000);
   }
@@ -147,11 +143,7 @@ async function step(person, people, server, random, kind) {
     () => person.hear(3),
     () => person.speak(1),
     () => person.hear(1),
-    async () => {
-      if (random() < 0.5) return;
-      if (expires) await person.keep();
-      person.hangUp();
-    },
+    () => random() < 0.5 && person.hangUp(),
     // A message whose acknowledgement was lost for this long would go again, and be shown twice.
     () => expires && !server.held(person.id).some((message) => person.knows(message))
       && server.expire(person.id),

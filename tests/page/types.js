@@ -61,6 +61,7 @@
  * @property {string} ref names the message in the server's answer
  * @property {string} [mid] names the message in its fate; it comes with the answer
  * @property {boolean} [said] the message was given to the socket, so the server may have it
+ * @property {string} [ownership] the one of our id under which the message was said, by its name
  * @property {Reason} [reason] why it failed
  */
 
@@ -202,7 +203,9 @@
 
 // ---- Lines, as the protocol has them
 
-/** @typedef {{ type: "joined", resumed: boolean, max_message: number }} JoinedLine */
+/**
+ * @typedef {{ type: "joined", resumed: boolean, max_message: number, ownership?: string }} JoinedLine
+ */
 /**
  * @typedef {{ type: "message", from: string, body: unknown, mid: string, at: number }} MessageLine
  */
