@@ -119,7 +119,7 @@ impl EventLoop {
         Ok(address)
     }
 
-    /// Returns what wakes the loop from another thread, for a disk that has news.
+    /// Returns a waker, with which the thread of a disk ends the loop's sleep when it has news.
     ///
     /// # Errors
     /// If the machine lacks descriptors or memory.

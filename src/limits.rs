@@ -350,7 +350,8 @@ pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// The part of that for which the buffers are kept after a burst.
 pub const BATCH_BYTES_KEPT: usize = 1 << 20;
 /// Bytes of the changes that end a held message or a remembered send. They are recorded beyond
-/// [`BATCH_BYTES_MAX`], because each gives memory back, and there are only so many to end.
+/// [`BATCH_BYTES_MAX`], because each gives memory back, and held messages and remembered sends have
+/// totals of their own.
 pub const ENDING_BYTES: usize = 10 + 9;
 /// The time for which a change that no line waits for may stay off the disk: acknowledgements, and
 /// clients that come and go. A crash in that time repeats a message that its recipient knows.

@@ -29,7 +29,7 @@ pub struct Counters {
     pub accept_failures: u64,
     /// Durations of turns, sleep left out.
     pub turns: Histogram,
-    /// What the store has written.
+    /// Counters of the store.
     pub store: StoreCounters,
 }
 
@@ -176,7 +176,7 @@ impl Page {
             (
                 "sotto_store_waiting_bytes",
                 "gauge",
-                "Bytes of changes and lines that wait for the disk.",
+                "Bytes of changes and lines for the next commit.",
                 hub.unstored_bytes() as u64,
             ),
         ] {

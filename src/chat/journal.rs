@@ -1,4 +1,4 @@
-//! The journal: each change of what outlives a connection, as a plain value, for a store on disk.
+//! The journal: each change of state that outlives a connection, as a plain value, for a store.
 //!
 //! [`Owners`](crate::chat::owners::Owners) makes all these changes, and tells each to its
 //! [`Journal`]. Without a store that is [`NoJournal`], which does nothing. With one it is a
@@ -21,7 +21,7 @@ use crate::time::Uptime;
 #[cfg(test)]
 pub(crate) mod image;
 
-/// A change of what outlives a connection. Ownerships are named by their
+/// A change of state that outlives a connection. Ownerships are named by their
 /// [numbers](crate::chat::owners::OwnerToken::number), messages by the counts of their mids.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {

@@ -143,7 +143,7 @@ impl Database {
         Ok(Database { connection, path, _lock: lock })
     }
 
-    /// Connects anew, after an error of the machine: what the old connection knows of the file may
+    /// Connects anew, after an error of the machine: pages in the cache of the old connection may
     /// be wrong, and an fsync that has failed once must not be tried again on the same descriptor.
     pub fn reconnect(&mut self) -> Result<(), String> {
         self.connection = connect(&self.path)?;

@@ -2,8 +2,8 @@
 //! code.
 //!
 //! **Invariants**
-//! - Everything that can fail does so before the loop runs, in one sentence on standard error: exit
-//!   code 2 for an option, 1 for the machine.
+//! - Everything that can fail does so before the loop runs, but for the last commit of a store. One
+//!   sentence on standard error says what: exit code 2 for an option, 1 for the machine.
 //!
 //! It does not know how options are written (`options.rs`), nor how a turn goes.
 

@@ -2,7 +2,7 @@
 //! messages, oldest first.
 //!
 //! **Invariants**
-//! - Between the two the hub has no client, and hears no line.
+//! - The hub has no client until the last message is added.
 //!
 //! Files and databases are not known here.
 

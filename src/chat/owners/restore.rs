@@ -3,8 +3,8 @@
 //! **Invariants**
 //! - Nothing is recorded, because the store has it already, and no limit drops anything: an option
 //!   may have been lowered since.
-//! - An ownership has the number that it had before, so what names it still finds it, and nothing
-//!   finds a later holder of its id.
+//! - An ownership has the number that it had before, so messages and sends that name it find it,
+//!   and never a later holder of its id.
 //! - After [`Owners::finish_restore`] the indexes and pools are as if all had happened in this run.
 //!
 //! Files and databases are not known here.
