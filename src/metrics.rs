@@ -77,6 +77,7 @@ impl Histogram {
 /// Returns the page as it is now.
 ///
 /// `connections` is the number of open connections of every kind.
+#[inline(never)]
 pub fn text(
     hub: &Hub<impl Journal>,
     shared: &Shared,
