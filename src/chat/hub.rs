@@ -37,8 +37,8 @@ use crate::chat::payers::{AccountKey, Payers, Total};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Prefixes, ToClient};
 use crate::limits::{
-    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, LAZY_COMMIT, NOTICES_PER_TURN,
-    SENDS_BYTES_TOTAL, TABLE_CAPACITY_MIN, TOKENS_PER_LINE, WATCHED_TOTAL,
+    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, NOTICES_PER_TURN, SENDS_BYTES_TOTAL,
+    STORE_RETRY_MAX, TABLE_CAPACITY_MIN, TOKENS_PER_LINE, WATCHED_TOTAL,
 };
 use crate::memory::{Payer, tighten};
 use crate::time::Now;
@@ -227,7 +227,7 @@ impl<J: Journal> Hub<J> {
     pub fn expire(&mut self, now: Now) {
         self.clients.end_gathering(now.instant);
         if !self.can_record(AccountKey::EXEMPT) {
-            self.owners.postpone_releases(now.instant + LAZY_COMMIT);
+            self.owners.postpone_releases(now.instant + STORE_RETRY_MAX);
         }
         let mut budget = EXPIRIES_PER_TURN;
         while budget > 0 && self.clients.pressing.is_empty() {

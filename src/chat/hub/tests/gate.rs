@@ -4,7 +4,7 @@ use super::shorthand::long;
 use super::*;
 use crate::chat::journal::Change;
 use crate::chat::outbox::Pieces;
-use crate::limits::{BATCH_BYTES_MAX, LAZY_COMMIT, RESTART_GRACE};
+use crate::limits::{BATCH_BYTES_MAX, LAZY_COMMIT, RESTART_GRACE, STORE_RETRY_MAX};
 
 /// Runs a script in shorthand with a store. alice and bob own their ids, carol has no key.
 #[track_caller]
@@ -548,7 +548,7 @@ fn nothing_expires_while_the_disk_fails() {
     }
     assert!(!chat.hub.is_busy(chat.now.instant), "the loop may sleep");
     chat.check(&long("disk works\nalice < message carol 1 1"));
-    chat.pass(LAZY_COMMIT);
+    chat.pass(STORE_RETRY_MAX);
     assert_eq!(chat.hub.owned_ids(), 1);
 }
 
