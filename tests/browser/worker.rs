@@ -123,7 +123,7 @@ fn notification_is_shown_and_leads_to_its_conversation() {
     alice.click("switch", "Notify me…");
     wait_for("switch that is on", || {
         alice
-            .run("return JSON.parse(localStorage.settings).notify;", json!([]))
+            .run("return JSON.parse(localStorage.settings ?? '{}').notify;", json!([]))
             .as_bool()
             .filter(|on| *on)
     });
