@@ -64,7 +64,7 @@ impl Opened {
     /// bytes for the prefix of mids and the keys of a new store.
     ///
     /// # Errors
-    /// One sentence for the operator: what is wrong, and what to do.
+    /// One sentence for the operator: the fault, and the remedy.
     pub fn open(folder: &Path, random: [[u8; 8]; 5]) -> Result<Opened, String> {
         let [prefix, keys @ ..] = random;
         let mut database = Database::open(folder, keys.as_flattened())?;

@@ -22,7 +22,7 @@ use crate::time::Now;
 
 /// A disk, as the loop sees it: it never blocks the caller.
 pub trait Disk {
-    /// The journal that records what this disk stores.
+    /// The journal that records the changes for this disk.
     type Journal: Journal;
 
     /// Begins to store a batch. The one before is stored.

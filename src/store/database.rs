@@ -392,7 +392,7 @@ fn connect(path: &Path) -> Result<Connection, String> {
     result.map(|()| connection).map_err(|error| explain(path, &error))
 }
 
-/// Returns a sentence for the operator: the file, what SQLite says, and what to do.
+/// Returns a sentence for the operator: the file, SQLite's error, and the remedy.
 fn explain(path: &Path, error: &rusqlite::Error) -> String {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     match (error, error.sqlite_error_code()) {

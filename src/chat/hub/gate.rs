@@ -111,6 +111,7 @@ impl Deferred {
         self.lines.len()
             + size_of::<Entry>() * self.entries.len()
             + size_of::<OwnerToken>() * self.owners.len()
+            + size_of::<(OwnerToken, u64)>() * self.expiring.len()
     }
 
     /// Empties the lists, and keeps some of their memory.
@@ -262,17 +263,13 @@ impl<J: Journal> Hub<J> {
     /// # Errors
     /// Gives `spare` back if nothing has to be written now, or a batch is under way.
     pub fn begin_commit(&mut self, spare: Batch, now: Now) -> Result<Batch, Batch> {
-        let has_changes = self.owners.journal().recorded_bytes() > 0;
-        let gate = &mut self.gate;
-        if gate.under_way.is_some() || (!has_changes && gate.next.is_empty()) {
-            return Err(spare);
+        if self.owners.journal().recorded_bytes() > 0 {
+            self.gate.commit_by.get_or_insert(now.instant + LAZY_COMMIT);
         }
-        if gate.next.is_empty()
-            && *gate.commit_by.get_or_insert(now.instant + LAZY_COMMIT) > now.instant
-        {
-            return Err(spare);
+        match self.next_commit(now.instant) {
+            Some(due) if due <= now.instant => Ok(self.take_changes(spare, now)),
+            _ => Err(spare),
         }
-        Ok(self.take_changes(spare, now))
     }
 
     /// Takes all changes that no batch has taken, however few they are: also the last ones, when

@@ -83,8 +83,8 @@ impl<'d> Writer<'d> {
     /// Stores a batch, which has this number, unless it is stored already.
     ///
     /// # Errors
-    /// What SQLite says. All of the batch is stored then, or nothing: to be asked again on a new
-    /// connection.
+    /// SQLite's, as a sentence. All of the batch is stored then, or nothing: the caller tries again
+    /// on a new connection.
     pub fn store(&mut self, batch: &Batch, batch_number: u64) -> Result<(), String> {
         if self.database.last_batch()? == batch_number {
             // The commit that was told to have failed has reached the log all the same, but maybe
@@ -97,7 +97,7 @@ impl<'d> Writer<'d> {
     /// Copies the log into the file, and empties it, unless another program reads at the moment.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// SQLite's, as a sentence.
     pub fn empty_log(&self) -> Result<(), String> {
         let connection = &self.database.connection;
         let result = (|| {
@@ -112,7 +112,7 @@ impl<'d> Writer<'d> {
     /// Copies the log into the file, all of it.
     ///
     /// # Errors
-    /// What SQLite says; also if another program reads an earlier state at the moment.
+    /// SQLite's, as a sentence; also if another program reads an earlier state at the moment.
     fn copy_log(&self) -> Result<(), String> {
         let connection = &self.database.connection;
         let (pages, copied) = connection
