@@ -8,6 +8,7 @@ pub mod protocol;
 pub mod payers;
 
 pub mod blocked;
+pub mod card;
 pub mod outbox;
 
 pub mod journal;

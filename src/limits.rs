@@ -235,8 +235,8 @@ pub const KEY_BYTES: RangeInclusive<usize> = 16..=128;
 pub const MID_BYTES_MAX: usize = 32;
 /// The longest `ref` in bytes, and the longest `to` that an error repeats.
 pub const REF_BYTES_MAX: usize = 64;
-/// The deepest nesting of arrays and objects in a `body`: parsers of recipients recurse, and a
-/// deeper body could exhaust their stack.
+/// The deepest nesting of arrays and objects in a `body` or a `card`: parsers of recipients
+/// recurse, and a deeper one could exhaust their stack.
 pub const BODY_DEPTH_MAX: usize = 64;
 /// The longest list in one line.
 pub const LIST_MAX: usize = 256;
@@ -268,6 +268,16 @@ pub const BLOCKED_TOTAL: usize = 150_000;
 /// Memory of a blocked id, at most: in a table that is a quarter full (counted: 174; 130 if it is
 /// half full).
 pub const BLOCK_BYTES: usize = 176;
+/// The longest card in bytes: eight times that of the page, so other clients can have more keys.
+///
+/// Longer, and few cards would fill their total, and one short line would cause a long answer.
+pub const CARD_BYTES_MAX: usize = 2048;
+/// Bytes that a card is counted as, besides its text: the allocation that refers to it, and the
+/// allocator's bytes around both (counted: 32, and 23 at most around the text).
+pub const CARD_BYTES: usize = 56;
+/// Bytes of the cards of all ids together: 100,000 cards of the page, as many as ids are owned by
+/// default.
+pub const CARDS_BYTES_TOTAL: usize = 32 << 20;
 /// Refused lines in a row after which a client is disconnected as broken.
 pub const BAD_REQUESTS_MAX: u8 = 16;
 
@@ -283,9 +293,9 @@ pub const PAYER_SHARES: usize = 8;
 /// of its own. With the two that are always there, a power of two. Payers beyond that share one
 /// account.
 pub const ACCOUNTS_MAX: usize = 131_070;
-/// Memory of an account in tables with capacity for a power of two: 80 bytes, and two entries of 17
+/// Memory of an account in tables with capacity for a power of two: 88 bytes, and two entries of 17
 /// in the table that finds it.
-pub const ACCOUNT_BYTES: usize = 114;
+pub const ACCOUNT_BYTES: usize = 122;
 /// Ids that a payer may claim at once: those of a household, or of one person at work.
 pub const CLAIMS_AT_ONCE: u32 = 20;
 /// The time in which a payer may claim one more id after those.
@@ -333,8 +343,8 @@ pub const GAPS_SHARE_WHEN_FULL: usize = 8;
 /// in others. For hundreds of queues of dozens of messages, or one of thousands.
 pub const HELD_POOL_BYTES_MAX: usize = 2 << 20;
 /// Memory of an owned id, at most, while no message is held for it (counted: 629, with an id of 64
-/// bytes).
-pub const OWNED_BYTES: usize = 632;
+/// bytes; and the pointer to its card, in a table that is half full).
+pub const OWNED_BYTES: usize = 648;
 /// Steps taken in one turn for owned ids that expire: one for each id, and one for each message
 /// dropped with it.
 pub const EXPIRIES_PER_TURN: usize = 1024;
@@ -353,6 +363,8 @@ pub const BATCH_BYTES_KEPT: usize = 1 << 20;
 /// [`BATCH_BYTES_MAX`], because each gives memory back, and held messages and remembered sends have
 /// totals of their own.
 pub const ENDING_BYTES: usize = 10 + 9;
+/// Bytes of the change that withdraws a card. It is recorded beyond [`BATCH_BYTES_MAX`], too.
+pub const WITHDRAWAL_BYTES: usize = 9;
 /// The time for which a change that no line waits for may stay off the disk: acknowledgements, and
 /// clients that come and go. A crash in that time repeats a message that its recipient knows.
 ///

@@ -13,6 +13,7 @@
 use std::time::Instant;
 
 use crate::chat::blocked::Blocked;
+use crate::chat::card::Card;
 use crate::chat::outbox::{BufferPool, Outbox, Pieces};
 use crate::chat::owners::{Holder, OwnerToken};
 use crate::chat::payers::AccountKey;
@@ -101,6 +102,8 @@ pub struct Client {
     pub owner: Option<OwnerToken>,
     /// The ids that it blocks, if it does not own its id.
     pub blocked: Blocked,
+    /// Its card, if it does not own its id.
+    pub card: Card,
     /// The account of its charges.
     pub account: AccountKey,
     /// The number of `bad_request` answers in a row.
@@ -148,6 +151,7 @@ impl Clients {
             id: None,
             owner: None,
             blocked: Blocked::default(),
+            card: Card::default(),
             account,
             bad_requests: 0,
             awaits: Awaits::Nothing,
@@ -347,11 +351,12 @@ mod tests {
     use crate::memory::assert_size;
 
     #[test]
-    fn client_costs_96_bytes() {
-        assert_size!(Client = 88: Client {
+    fn client_costs_104_bytes() {
+        assert_size!(Client = 96: Client {
             id: 16 "it stands in each message; its text is shared with the table of ids",
             owner: 16 "requests of the client concern its owned id",
             blocked: 8 "a pointer: most block no id",
+            card: 8 "a pointer: most own their id, which has the card then",
             account: 4 "each charge that it causes is on it",
             bad_requests: 1 "finds broken clients",
             awaits: 1 "keeps its lines in order while it waits for the disk",
@@ -360,7 +365,7 @@ mod tests {
             on_gathering: 1 "it is on that list once",
             outbox: 32 "owns no memory while no line waits; counts unsent bytes",
         } empty: 4);
-        assert_eq!(TokenMap::<Client>::slot_bytes(), 96, "8 more for its token");
+        assert_eq!(TokenMap::<Client>::slot_bytes(), 104, "8 more for its token");
     }
 
     impl Clients {

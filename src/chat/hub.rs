@@ -37,8 +37,8 @@ use crate::chat::payers::{AccountKey, Payers, Total};
 use crate::chat::presence::Presence;
 use crate::chat::protocol::{CloseCode, ErrorCode, FromClient, Id, Line, Prefixes, ToClient};
 use crate::limits::{
-    BAD_REQUESTS_MAX, BLOCKED_TOTAL, EXPIRIES_PER_TURN, NOTICES_PER_TURN, SENDS_BYTES_TOTAL,
-    STORE_RETRY_MAX, TABLE_CAPACITY_MIN, TOKENS_PER_LINE, WATCHED_TOTAL,
+    BAD_REQUESTS_MAX, BLOCKED_TOTAL, CARDS_BYTES_TOTAL, EXPIRIES_PER_TURN, NOTICES_PER_TURN,
+    SENDS_BYTES_TOTAL, STORE_RETRY_MAX, TABLE_CAPACITY_MIN, TOKENS_PER_LINE, WATCHED_TOTAL,
 };
 use crate::memory::{Payer, tighten};
 use crate::time::Now;
@@ -47,6 +47,7 @@ use crate::token::Token;
 use gate::Gate;
 use requests::{Refusal, Sender, refuse};
 
+mod cards;
 mod delivery;
 mod gate;
 mod requests;
@@ -129,6 +130,7 @@ impl<J: Journal> Hub<J> {
                 WATCHED_TOTAL,
                 BLOCKED_TOTAL,
                 limits.owned_max,
+                CARDS_BYTES_TOTAL,
             ]),
             line: Vec::new(),
             acknowledged: Vec::new(),
@@ -369,10 +371,11 @@ impl<J: Journal> Hub<J> {
         now: Now,
     ) -> Result<(), Refusal> {
         let Some(sender) = self.sender(from) else {
-            let FromClient::Join { id, key } = request else {
+            let FromClient::Join { id, key, card } = request else {
                 return refuse(ErrorCode::NotJoined, "you haven't joined yet: send a join first");
             };
-            return self.join(from, &id, key.as_deref(), now);
+            self.join(from, &id, key.as_deref(), now)?;
+            return self.sender(from).map_or(Ok(()), |sender| self.set_card(&sender, card));
         };
         match request {
             FromClient::Join { .. } => {
@@ -387,6 +390,8 @@ impl<J: Journal> Hub<J> {
             FromClient::Unwatch { ids } => self.unwatch(&sender, &ids),
             FromClient::Block { ids } => self.block(&sender, &ids),
             FromClient::Unblock { ids } => self.unblock(&sender, &ids),
+            FromClient::Card { card } => self.set_card(&sender, card),
+            FromClient::Lookup { id } => self.lookup(&sender, &id, now),
             FromClient::Leave => self.leave(&sender, now),
         }
     }
@@ -483,6 +488,7 @@ impl<J: Journal> Hub<J> {
                 self.ids.remove(id);
                 tighten(&mut self.ids, TABLE_CAPACITY_MIN);
                 self.payers.give(client.account, Total::Blocks, client.blocked.len());
+                self.payers.give(client.account, Total::Cards, client.card.bytes());
                 self.presence.changed(id, false);
             }
             (None, _) => {}

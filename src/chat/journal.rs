@@ -67,6 +67,18 @@ pub enum Change<'a> {
         /// The id.
         id: &'a str,
     },
+    /// An owned id has this card from now on.
+    Published {
+        /// The ownership.
+        owner: u64,
+        /// The card.
+        card: &'a str,
+    },
+    /// An owned id has no card any more.
+    Withdrawn {
+        /// The ownership.
+        owner: u64,
+    },
     /// A message is held.
     Held {
         /// The message.
@@ -271,6 +283,8 @@ const UNHELD: u8 = 7;
 const REMEMBERED: u8 = 8;
 const DECIDED: u8 = 9;
 const FORGOTTEN: u8 = 10;
+const PUBLISHED: u8 = 11;
+const WITHDRAWN: u8 = 12;
 
 impl<'a> Change<'a> {
     /// Appends the change to a buffer: its kind, then its fields in order.
@@ -293,6 +307,11 @@ impl<'a> Change<'a> {
                 put(out, UNBLOCKED, [owner]);
                 put_text(out, id.into());
             }
+            Change::Published { owner, card } => {
+                put(out, PUBLISHED, [owner]);
+                put_text(out, card.into());
+            }
+            Change::Withdrawn { owner } => put(out, WITHDRAWN, [owner]),
             Change::Held { mid, owner, from, sender, payer, line } => {
                 put(out, HELD, [mid, owner]);
                 put_text(out, from.into());
@@ -328,6 +347,8 @@ impl<'a> Change<'a> {
             RELEASED => Change::Released { owner: fields.number()? },
             BLOCKED => Change::Blocked { owner: fields.number()?, id: fields.text()? },
             UNBLOCKED => Change::Unblocked { owner: fields.number()?, id: fields.text()? },
+            PUBLISHED => Change::Published { owner: fields.number()?, card: fields.text()? },
+            WITHDRAWN => Change::Withdrawn { owner: fields.number()? },
             HELD => Change::Held {
                 mid: fields.number()?,
                 owner: fields.number()?,
@@ -415,6 +436,8 @@ mod tests {
             Change::Released { owner },
             Change::Blocked { owner, id: "bob" },
             Change::Unblocked { owner, id: "bob" },
+            Change::Published { owner, card: r#"{"ü":1}"# },
+            Change::Withdrawn { owner: most },
             Change::Held { mid, owner, from: "a", sender: Some(0), payer: None, line },
             Change::Unheld { mid },
             Change::Remembered { mid, sender: 1, hash: most, at: 5, to: "bob", held: true },

@@ -1,4 +1,4 @@
-//! Owned ids: for each its key, its client, its held messages, its remembered sends and its blocks.
+//! Owned ids: for each its key, its client, its held messages, remembered sends, blocks and card.
 //!
 //! Everything that outlives a connection is here. Each change of it is a function of [`Owners`],
 //! which tells the change to a [`Journal`], for a store on disk. `restore.rs` is the way back.
@@ -36,6 +36,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::chat::blocked::Blocked;
+use crate::chat::card::Card;
 use crate::chat::journal::{Change, Journal, NoJournal};
 use crate::chat::outbox::Pieces;
 use crate::chat::payers::{AccountKey, Excess, Payers, Total};
@@ -177,7 +178,7 @@ enum ClientState {
 /// One ownership. There may be a hundred thousand, so each byte counts.
 struct Owner {
     id: Id,
-    /// The account that pays for the ownership, its blocks and its remembered sends.
+    /// The account that pays for the ownership, its blocks, its card and its remembered sends.
     account: AccountKey,
     key_hash: KeyHash,
     client: ClientState,
@@ -190,6 +191,7 @@ struct Owner {
     hashes: VecDeque<u64>,
     sends: VecDeque<Sent>,
     blocked: Blocked,
+    card: Card,
 }
 
 /// Whether one more id can be owned.
@@ -309,6 +311,7 @@ impl<J: Journal> Owners<J> {
             hashes: VecDeque::new(),
             sends: VecDeque::new(),
             blocked: Blocked::default(),
+            card: Card::default(),
         });
         owner
     }
@@ -467,6 +470,7 @@ impl<J: Journal> Owners<J> {
         }
         payers.give(entry.account, Total::Sends, SEND_BYTES * entry.sends.len());
         payers.give(entry.account, Total::Blocks, entry.blocked.len());
+        payers.give(entry.account, Total::Cards, entry.card.bytes());
         payers.give(entry.account, Total::Owned, 1);
         let expired: Vec<(Holder, u64)> = entry.held.iter().collect();
         if J::RECORDS {
@@ -506,6 +510,24 @@ impl<J: Journal> Owners<J> {
             self.journal.record(&Change::Unblocked { owner: owner.number(), id });
         }
         entry.blocked.remove_all(ids)
+    }
+
+    // ---- cards ----
+
+    /// Returns the card of the id.
+    pub fn card(&self, owner: OwnerToken) -> Option<&Card> {
+        self.get(owner).map(|entry| &entry.card)
+    }
+
+    /// Replaces or withdraws the card of the id, and returns the one before.
+    pub fn set_card(&mut self, owner: OwnerToken, card: Card) -> Card {
+        let Some(entry) = self.slots.get_mut(owner.0) else { return Card::default() };
+        let owner = owner.number();
+        self.journal.record(&match card.text() {
+            Some(card) => Change::Published { owner, card },
+            None => Change::Withdrawn { owner },
+        });
+        std::mem::replace(&mut entry.card, card)
     }
 
     // ---- time ----

@@ -3,8 +3,8 @@
 //! Ids are free, so a share for each id would be no share. A network address is not free. The
 //! socket half gives a [`Payer`] with each client, a number for its address, and each charge that
 //! the client causes is on the account of that payer for as long as the charge lasts: the bytes of
-//! a held message on its sender's, an owned id with its blocks and remembered sends on that of the
-//! client that claimed it, a watch on its watcher's.
+//! a held message on its sender's, an owned id with its blocks, card and remembered sends on that
+//! of the client that claimed it, a watch on its watcher's.
 //!
 //! **Invariants**
 //! - The budget of a total is the sum of the charges on all accounts.
@@ -47,9 +47,11 @@ pub enum Total {
     Blocks,
     /// Owned ids.
     Owned,
+    /// Bytes of cards.
+    Cards,
 }
 
-const TOTALS: usize = 5;
+const TOTALS: usize = 6;
 
 /// The limit that a charge would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,7 +250,7 @@ mod tests {
     const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
     fn payers() -> Payers {
-        Payers::new([800, 800, 80, 80, 8])
+        Payers::new([800, 800, 80, 80, 8, 800])
     }
 
     #[test]
@@ -324,11 +326,11 @@ mod tests {
     }
 
     #[test]
-    fn account_costs_80_bytes() {
-        assert_size!(Account = 80: Account {
+    fn account_costs_88_bytes() {
+        assert_size!(Account = 88: Account {
             payer: 16 "finds its entry in the table when it goes",
             clients: 8 "it lasts as long as one of them",
-            used: 40 "its part of each total",
+            used: 48 "its part of each total",
             claims_full_at: 16 "its rate of claims",
         } empty: 0);
     }

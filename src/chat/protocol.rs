@@ -2,7 +2,8 @@
 //!
 //! **Invariants**
 //! - A line that parses into a [`FromClient`] has every key that its type needs, of the right type,
-//!   no key twice, and a `body` nested no deeper than allowed.
+//!   no key twice, and a `body` nested no deeper than allowed. A `card` is an object, and no longer
+//!   than allowed.
 //! - An [`Id`] has no character that JSON would have to escape.
 //! - A [`MidList`] has valid mids only.
 //!
@@ -33,6 +34,8 @@ pub enum FromClient<'a> {
         id: Cow<'a, str>,
         /// The client's secret, not yet checked.
         key: Option<Cow<'a, str>>,
+        /// The card of the id from now on, a JSON object byte for byte; `None`: it has none.
+        card: Option<&'a str>,
     },
     /// Sends a message to one id.
     Send {
@@ -77,6 +80,16 @@ pub enum FromClient<'a> {
         /// One id or more.
         ids: Vec<Cow<'a, str>>,
     },
+    /// Replaces or withdraws the card.
+    Card {
+        /// The card, a JSON object byte for byte; `None`: it is withdrawn.
+        card: Option<&'a str>,
+    },
+    /// Asks for the card of one id.
+    Lookup {
+        /// The id.
+        id: Cow<'a, str>,
+    },
     /// Gives the id up, and ends the connection.
     Leave,
 }
@@ -93,6 +106,8 @@ impl FromClient<'_> {
             FromClient::Join { .. }
             | FromClient::Send { .. }
             | FromClient::Signal { .. }
+            | FromClient::Card { .. }
+            | FromClient::Lookup { .. }
             | FromClient::Leave => 1,
         }
     }
@@ -267,6 +282,15 @@ pub enum ToClient<'a> {
         /// Whether it appears online.
         online: bool,
     },
+    /// The card of an id that the client has asked for.
+    Card {
+        /// The id.
+        id: &'a Id,
+        /// Whether an owner or a client has the id, as far as the client may know.
+        claimed: bool,
+        /// The card, byte for byte.
+        card: Option<&'a str>,
+    },
     /// A request of the client was refused.
     Error {
         /// The reason, for programs.
@@ -298,7 +322,7 @@ pub enum ErrorCode {
     /// The recipient was too slow to read, and has been disconnected.
     Slow,
     /// The limit of messages held for the recipient, or of all that is kept for everybody, is
-    /// reached.
+    /// reached; or that of cards.
     Full,
     /// A limit of this client, or of the server, is reached.
     TooMany,

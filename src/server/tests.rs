@@ -392,7 +392,7 @@ fn join_with_key(id: &str) -> String {
 
 fn joined(id: &str) -> String {
     format!(
-        r#"{{"type":"joined","id":"{id}","resumed":false,"held":0,"max_message":65536,"hold":604800}}"#
+        r#"{{"type":"joined","id":"{id}","resumed":false,"held":0,"max_message":65536,"hold":604800,"card":2048}}"#
     )
 }
 

@@ -13,6 +13,8 @@
 //! - The folder is locked (`sotto.lock`) as long as the program runs, so there is one writer.
 //! - `sotto.db` appears under its name with all of its tables. So a file without them is damaged,
 //!   and never taken for a new one.
+//! - A file of an older format is changed to the present one at once or not at all, before anything
+//!   else is written, so its writer never sees another. Older programs refuse it from then on.
 //! - A batch is stored once: `state.batch` has the number of the last one, so a commit that failed
 //!   after it had reached the log is found again.
 //!
@@ -45,7 +47,10 @@ const LOCK_FILE: &str = "sotto.lock";
 /// `sott`, in the header of the file: tells it from other programs' files.
 const APPLICATION_ID: i64 = 0x736f_7474;
 /// The version of the tables.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+
+/// For each format below [`FORMAT`], from 1 on: the statement that makes the next one of it.
+const MIGRATIONS: [&str; FORMAT as usize - 1] = ["ALTER TABLE owner ADD COLUMN card TEXT"];
 
 const TABLES: &str = "
     -- One row. `batch` is the number of the last batch, `uptime_ms` the time for which all runs
@@ -63,12 +68,14 @@ const TABLES: &str = "
     CREATE TABLE run (first INTEGER PRIMARY KEY, prefix INTEGER NOT NULL) STRICT;
     -- `payer` is a keyed hash of the address that claimed the id; NULL: it counts for no address.
     -- `away_ms` is the uptime at which the client went away; NULL: it is connected.
+    -- `card` is a JSON object; NULL: the id has none. Since format 2.
     CREATE TABLE owner (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         key_hash BLOB NOT NULL,
         payer INTEGER,
-        away_ms INTEGER
+        away_ms INTEGER,
+        card TEXT
     ) STRICT;
     CREATE TABLE blocked (
         owner INTEGER NOT NULL,
@@ -140,6 +147,7 @@ impl Database {
             let fault = verdict.lines().last().unwrap_or_default();
             return Err(damaged(&path, fault));
         }
+        migrate(&connection).map_err(|error| explain(&path, &error))?;
         Ok(Database { connection, path, _lock: lock })
     }
 
@@ -203,7 +211,7 @@ impl Database {
     pub fn owners(&self, owned_max: usize) -> Result<Vec<SavedOwner>, String> {
         let mut owners = Vec::new();
         self.for_each(
-            "SELECT number, id, key_hash, payer, away_ms FROM owner ORDER BY number",
+            "SELECT number, id, key_hash, payer, away_ms, card FROM owner ORDER BY number",
             |row| {
                 let number = number(row, 0)?;
                 owners.push(SavedOwner {
@@ -213,6 +221,7 @@ impl Database {
                     payer: optional(row, 3)?,
                     away_ms: optional(row, 4)?,
                     blocked: Vec::new(),
+                    card: row.get(5)?,
                 });
                 Ok(())
             },
@@ -372,7 +381,7 @@ fn connect(path: &Path) -> Result<Connection, String> {
              another folder for --store"
         ));
     }
-    if format != FORMAT {
+    if !(1..=FORMAT).contains(&format) {
         return Err(format!(
             "{shown} has format {format}, and this sotto knows formats up to {FORMAT}: start the \
              version that wrote it, or a newer one"
@@ -390,6 +399,20 @@ fn connect(path: &Path) -> Result<Connection, String> {
         connection.pragma_update_and_check(None, "journal_size_limit", log_bytes_max, |_| Ok(()))
     })();
     result.map(|()| connection).map_err(|error| explain(path, &error))
+}
+
+/// Makes the present format of an older one, in one transaction.
+fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let format = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
+    let statements = MIGRATIONS.get(format.max(1) as usize - 1..).unwrap_or_default();
+    if statements.is_empty() {
+        return Ok(());
+    }
+    log::info!("the store is changed from format {format} to {FORMAT}");
+    let statements = statements.join(";");
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {statements}; PRAGMA user_version = {FORMAT}; COMMIT"
+    ))
 }
 
 /// Returns a sentence for the operator: the file, SQLite's error, and the remedy.

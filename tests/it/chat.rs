@@ -30,7 +30,7 @@ fn join_is_answered_with_the_limits_of_the_server() {
     let server = Server::start(&["--max-message", "1000"]);
     let mut client = Client::connect(&server);
     client.say_text("{\"type\":\"join\",\"id\":\"संजय\",\"key\":\"0123456789abcdef\"}");
-    let expected = json!({"type": "joined", "id": "संजय", "resumed": false, "held": 0, "max_message": 1000, "hold": 604_800});
+    let expected = json!({"type": "joined", "id": "संजय", "resumed": false, "held": 0, "max_message": 1000, "hold": 604_800, "card": 2048});
     let mut joined = client.hear();
     let ownership = joined.as_object_mut().and_then(|line| line.remove("ownership"));
     assert_eq!(ownership.as_ref().and_then(|name| name.as_str()).map(str::len), Some(16));

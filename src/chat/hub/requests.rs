@@ -2,7 +2,8 @@
 //!
 //! **Invariants**
 //! - A refused request changes nothing, and its client gets one `error` line: all checks come
-//!   before the first change. Only `slow` has an effect, on the recipient.
+//!   before the first change. Only `slow` has an effect, on the recipient. A `join` stands if its
+//!   card is refused.
 //! - Each request but `join` is one of a client that has joined, its [`Sender`].
 //!
 //! The syntax of a line is not known here, nor the way from a held message to its recipient.
@@ -25,7 +26,8 @@ use crate::token::Token;
 const SEPARATE_BODY_BYTES: usize = 256;
 
 /// The disk is slow or fails, so nothing more can be promised.
-const DISK_BUSY: &str = "this server can't write to its disk at the moment: try again later";
+pub(super) const DISK_BUSY: &str =
+    "this server can't write to its disk at the moment: try again later";
 
 const BAD_ID: &str = "an id is 1 to 64 bytes of letters, digits and . _ - @ +";
 
@@ -409,7 +411,7 @@ impl<J: Journal> Hub<J> {
             let text = format!("you can block {BLOCKED_MAX} ids: unblock some first");
             return refuse(ErrorCode::TooMany, text);
         }
-        let account = self.account_of_blocks(from);
+        let account = self.account_of_id(from);
         self.payers.check(account, Total::Blocks, new).or_else(|excess| {
             let text = match excess {
                 Excess::Payer => "too many ids are blocked from your network: unblock some first",
@@ -439,14 +441,14 @@ impl<J: Journal> Hub<J> {
             Some(owner) => self.owners.unblock(owner, &wanted),
             None => self.clients.unblock(from.token, &wanted),
         };
-        self.payers.give(self.account_of_blocks(from), Total::Blocks, ended);
+        self.payers.give(self.account_of_id(from), Total::Blocks, ended);
         self.presence.changed(&from.id, true);
         Ok(())
     }
 
-    /// Returns the account that pays for the blocks of a client: they last as long as its
-    /// ownership.
-    fn account_of_blocks(&self, from: &Sender) -> AccountKey {
+    /// Returns the account that pays for the blocks and the card of a client: they last as long as
+    /// its ownership.
+    pub(super) fn account_of_id(&self, from: &Sender) -> AccountKey {
         from.owner.and_then(|owner| self.owners.account(owner)).unwrap_or(from.account)
     }
 
@@ -490,7 +492,7 @@ fn full(limit: &HeldLimit, to: &str) -> String {
     }
 }
 
-fn parse_id(id: &str) -> Result<Id, Refusal> {
+pub(super) fn parse_id(id: &str) -> Result<Id, Refusal> {
     Id::new(id).map_or_else(|| refuse(ErrorCode::BadId, BAD_ID), Ok)
 }
 

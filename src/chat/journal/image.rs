@@ -48,9 +48,15 @@ impl Image {
     fn change(&mut self, change: Change<'_>) {
         match change {
             Change::Claimed { owner, id, key_hash, payer } => {
-                let (id, blocked) = (id_of(id), Vec::new());
-                let saved =
-                    SavedOwner { number: owner, id, key_hash, payer, away_ms: None, blocked };
+                let saved = SavedOwner {
+                    number: owner,
+                    id: id_of(id),
+                    key_hash,
+                    payer,
+                    away_ms: None,
+                    blocked: Vec::new(),
+                    card: None,
+                };
                 assert!(self.owners.insert(owner, saved).is_none());
             }
             Change::Returned { owner } => self.owner(owner).away_ms = None,
@@ -68,6 +74,8 @@ impl Image {
             Change::Unblocked { owner, id } => {
                 self.owner(owner).blocked.retain(|known| **known != *id);
             }
+            Change::Published { owner, card } => self.owner(owner).card = Some(card.to_owned()),
+            Change::Withdrawn { owner } => self.owner(owner).card = None,
             Change::Held { mid, owner, from, sender, payer, line } => {
                 let held = Some((owner, from.to_owned(), payer, line.0.concat()));
                 let row = Row { sender, held, sent: None };

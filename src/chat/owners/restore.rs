@@ -30,6 +30,8 @@ pub struct SavedOwner {
     pub away_ms: Option<u64>,
     /// The ids that it blocks.
     pub blocked: Vec<Id>,
+    /// Its card.
+    pub card: Option<String>,
 }
 
 /// A message, as a store has kept it.
@@ -87,8 +89,13 @@ impl<J: Journal> Owners<J> {
         let uptime = self.journal.uptime();
         let entries = saved.into_iter().map(|saved| {
             let since = saved.away_ms.zip(uptime).map_or(now, |(ms, uptime)| uptime.instant(ms));
-            let blocks = saved.blocked.len();
-            let account = charge(saved.payer, payers, [(Total::Owned, 1), (Total::Blocks, blocks)]);
+            let card = Card::new(saved.card.as_deref());
+            let charges = [
+                (Total::Owned, 1),
+                (Total::Blocks, saved.blocked.len()),
+                (Total::Cards, card.bytes()),
+            ];
+            let account = charge(saved.payer, payers, charges);
             let mut blocked = Blocked::default();
             blocked.insert_all(saved.blocked);
             let owner = Owner {
@@ -102,6 +109,7 @@ impl<J: Journal> Owners<J> {
                 hashes: VecDeque::new(),
                 sends: VecDeque::new(),
                 blocked,
+                card,
             };
             (OwnerToken::from_number(saved.number).0, owner)
         });

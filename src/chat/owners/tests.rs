@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{SENDS_BYTES_TOTAL, SENDS_MAX};
+use crate::limits::{CARDS_BYTES_TOTAL, SENDS_BYTES_TOTAL, SENDS_MAX};
 use crate::memory::{Payer, assert_size};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -91,6 +91,7 @@ impl<J: Journal> Owners<J> {
                 (Total::Owned, 1),
                 (Total::Blocks, entry.blocked.len()),
                 (Total::Sends, SEND_BYTES * entry.sends.len()),
+                (Total::Cards, entry.card.bytes()),
             ];
             held.chain(own.map(|(total, amount)| (entry.account, total, amount)))
         })
@@ -100,7 +101,8 @@ impl<J: Journal> Owners<J> {
 /// Owns ids of these names, with clients on connections 0, 1 and so on. The key of each is its
 /// name.
 fn owned(names: &[&str], bytes_max: usize, bytes_total: usize) -> (Table, Vec<OwnerToken>) {
-    let payers = Payers::new([bytes_total, SENDS_BYTES_TOTAL, 0, 0, names.len()]);
+    let payers =
+        Payers::new([bytes_total, SENDS_BYTES_TOTAL, 0, 0, names.len(), CARDS_BYTES_TOTAL]);
     let mut table = Table { owners: Owners::new(HOLD, bytes_max, NoJournal::default()), payers };
     let tokens = names.iter().enumerate().map(|(n, name)| table.claim(name, token(n))).collect();
     (table, tokens)
@@ -327,7 +329,7 @@ fn last_128_sends_are_remembered_and_counted() {
 /// Creates a table in which this many sends can be remembered.
 fn with_sends_total(names: &[&str], sends: usize) -> (Table, Vec<OwnerToken>) {
     let (mut table, _) = owned(&[], 10_000, 100_000);
-    table.payers = Payers::new([100_000, sends * SEND_BYTES, 0, 0, names.len()]);
+    table.payers = Payers::new([100_000, sends * SEND_BYTES, 0, 0, names.len(), 0]);
     let tokens = names.iter().enumerate().map(|(n, name)| table.claim(name, token(n))).collect();
     (table, tokens)
 }
@@ -531,8 +533,8 @@ proptest! {
 }
 
 #[test]
-fn owned_id_costs_296_bytes() {
-    assert_size!(Owner = 288: Owner {
+fn owned_id_costs_304_bytes() {
+    assert_size!(Owner = 296: Owner {
         id: 16 "its text is shared with the table of ids",
         account: 4 "each charge for it is on it",
         key_hash: 32 "a client with this key may join under the id",
@@ -543,6 +545,7 @@ fn owned_id_costs_296_bytes() {
         hashes: 32 "finds a repeated send",
         sends: 32 "answers it",
         blocked: 8 "a pointer: most block no id",
+        card: 8 "a pointer: old clients have none",
     } empty: 3);
-    assert_eq!(Slots::<Owner>::slot_bytes(), 296, "8 more for its token");
+    assert_eq!(Slots::<Owner>::slot_bytes(), 304, "8 more for its token");
 }

@@ -1,7 +1,7 @@
 //! The full parser for a line of a client: all of JSON, by way of serde_json.
 //!
 //! **Invariants**
-//! - A `body` is passed on byte for byte, so it is never parsed into a value.
+//! - A `body` or a `card` is passed on byte for byte, so it is never parsed into a value.
 //! - An error is one sentence for people. It repeats no text of the line, so it stays short.
 //!
 //! Blank lines and line ends are not known here.
@@ -14,7 +14,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{FromClient, Line, Mid, MidList, Tag};
-use crate::limits::{BODY_DEPTH_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
+use crate::limits::{BODY_DEPTH_MAX, CARD_BYTES_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
 /// Parses one line, which is not blank.
 pub fn parse(line: &str) -> Line<'_> {
@@ -41,6 +41,7 @@ struct Keys<'a> {
     reference: Option<&'a RawValue>,
     ids: Option<&'a RawValue>,
     mids: Option<&'a RawValue>,
+    card: Option<&'a RawValue>,
     /// Whether a key, known or unknown, appears twice.
     repeated: bool,
 }
@@ -81,6 +82,7 @@ impl<'de> Visitor<'de> for KeysVisitor {
                 "ref" => keys.reference.replace(value).is_some(),
                 "ids" => keys.ids.replace(value).is_some(),
                 "mids" => keys.mids.replace(value).is_some(),
+                "card" => keys.card.replace(value).is_some(),
                 _ => !unknown.get_or_insert_default().insert(name),
             };
             keys.repeated |= is_repeated;
@@ -102,14 +104,18 @@ impl<'a> Keys<'a> {
                 reference: self.reference()?,
             },
             "signal" => FromClient::Signal { to: required("to", self.to)?, body: self.body()? },
-            "join" => {
-                FromClient::Join { id: required("id", self.id)?, key: optional("key", self.key)? }
-            }
+            "join" => FromClient::Join {
+                id: required("id", self.id)?,
+                key: optional("key", self.key)?,
+                card: self.card()?,
+            },
             "ack" => FromClient::Ack { to: required("to", self.to)?, mids: self.mids()? },
             "watch" => FromClient::Watch { ids: list("ids", self.ids)? },
             "unwatch" => FromClient::Unwatch { ids: list("ids", self.ids)? },
             "block" => FromClient::Block { ids: list("ids", self.ids)? },
             "unblock" => FromClient::Unblock { ids: list("ids", self.ids)? },
+            "card" => FromClient::Card { card: self.card()? },
+            "lookup" => FromClient::Lookup { id: required("id", self.id)? },
             "leave" => FromClient::Leave,
             _ => return Err("unknown `type`".into()),
         })
@@ -121,6 +127,20 @@ impl<'a> Keys<'a> {
             return Err(format!("`body` is nested more than {BODY_DEPTH_MAX} deep"));
         }
         Ok(body)
+    }
+
+    fn card(&self) -> Result<Option<&'a str>, String> {
+        let Some(card) = self.card.map(RawValue::get) else { return Ok(None) };
+        if !card.starts_with('{') {
+            return Err("`card` must be an object".into());
+        }
+        if card.len() > CARD_BYTES_MAX {
+            return Err(format!("`card` is longer than {CARD_BYTES_MAX} bytes"));
+        }
+        if depth(card) > BODY_DEPTH_MAX {
+            return Err(format!("`card` is nested more than {BODY_DEPTH_MAX} deep"));
+        }
+        Ok(Some(card))
     }
 
     fn mids(&self) -> Result<MidList<'a>, String> {

@@ -41,8 +41,18 @@ fn id(text: &str) -> Id {
 fn examples_of_the_protocol_page_are_read() {
     assert_eq!(
         request(r#"{"type":"join","id":"alice","key":"9f2c6a"}"#),
-        FromClient::Join { id: "alice".into(), key: Some("9f2c6a".into()) }
+        FromClient::Join { id: "alice".into(), key: Some("9f2c6a".into()), card: None }
     );
+    assert_eq!(
+        request(r#"{"type":"join","id":"alice","card":{"v":1}}"#),
+        FromClient::Join { id: "alice".into(), key: None, card: Some(r#"{"v":1}"#) }
+    );
+    assert_eq!(
+        request(r#"{"type":"card","card":{"v":1}}"#),
+        FromClient::Card { card: Some(r#"{"v":1}"#) }
+    );
+    assert_eq!(request(r#"{"type":"card"}"#), FromClient::Card { card: None });
+    assert_eq!(request(r#"{"type":"lookup","id":"bob"}"#), FromClient::Lookup { id: "bob".into() });
     assert_eq!(
         request(r#"{"type":"send","to":"bob","body":"hello","ref":"kX9q"}"#),
         FromClient::Send { to: "bob".into(), body: r#""hello""#, reference: Some("kX9q".into()) }
@@ -88,9 +98,16 @@ fn examples_of_the_protocol_page_are_written() {
         }),
         concat!(
             r#"{"type":"joined","id":"alice","resumed":true,"ownership":"0000000000000abc","#,
-            r#""held":3,"max_message":65536,"hold":600}"#
+            r#""held":3,"max_message":65536,"hold":600,"card":2048}"#
         )
     );
+    let card = |claimed, card| written(&ToClient::Card { id: &alice, claimed, card });
+    assert_eq!(
+        card(true, Some(r#"{ "v":1}"#)),
+        r#"{"type":"card","id":"alice","claimed":true,"card":{ "v":1}}"#
+    );
+    assert_eq!(card(true, None), r#"{"type":"card","id":"alice","claimed":true}"#);
+    assert_eq!(card(false, None), r#"{"type":"card","id":"alice","claimed":false}"#);
     assert_eq!(
         written(&ToClient::Message {
             from: &alice,
@@ -268,6 +285,37 @@ fn body_nested_more_than_64_deep_is_refused() {
 }
 
 #[test]
+fn card_is_an_object_of_2048_bytes_and_64_deep() {
+    let card = |len: usize| format!(r#"{{"x":"{}"}}"#, "é".repeat((len - 8) / 2));
+    let nested = |n: usize| format!(r#"{}{{}}{}"#, r#"{"a":"#.repeat(n - 1), "}".repeat(n - 1));
+    for line in [r#"{"type":"card","card":CARD}"#, r#"{"type":"join","id":"a","card": CARD }"#] {
+        let line = |card: &str| line.replace("CARD", card);
+        for card in ["{}", r#"{ "a" : [ "\u00e9\"" , 1e3 ] }"#, &card(2048), &nested(64)] {
+            match request(&line(card)) {
+                FromClient::Card { card: read } | FromClient::Join { card: read, .. } => {
+                    assert_eq!(read, Some(card), "byte for byte");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        for card in ["null", "[]", r#""{}""#, "1", "true"] {
+            bad(&line(card), "`card` must be an object");
+        }
+        bad(&line(&card(2050)), "`card` is longer than 2048 bytes");
+        bad(&line(&format!("{{{}}}", " ".repeat(2047))), "`card` is longer");
+        request(&line(&format!("{{{}}}", " ".repeat(2046))));
+        bad(&line(&nested(65)), "`card` is nested more than 64 deep");
+        bad(&line(r#"{"a":}"#), "not a JSON object");
+        bad(&line(r#"{},"card":{}"#), "twice");
+    }
+    bad(r#"{"type":"lookup"}"#, "`id` is missing");
+    bad(r#"{"type":"lookup","id":["bob"]}"#, "`id`");
+    bad(r#"{"type":"lookup","id":"\ud800"}"#, "`id`");
+    // Other lines do not use the key, so it is not looked at.
+    assert_eq!(request(r#"{"type":"leave","card":7}"#), FromClient::Leave);
+}
+
+#[test]
 fn refused_line_keeps_its_ref_and_to_as_tag() {
     let tag = |reference: Option<&'static str>, to: Option<&'static str>| Tag {
         reference: reference.map(Cow::from),
@@ -357,12 +405,18 @@ fn mid_of_this_server_is_known_only_by_its_spelling() {
 
 #[test]
 fn line_in_pieces_is_refused_until_it_is_whole() {
-    let line = r#"{"type":"send","to":"bob","body":{"a":["\"]"]},"ref":"r"}"#;
-    for cut in 1..line.len() {
-        bad(&line[..cut], "not a JSON object");
+    for line in [
+        r#"{"type":"send","to":"bob","body":{"a":["\"]"]},"ref":"r"}"#,
+        r#"{"type":"join","id":"a","card":{"a":["\"]"]},"key":"0123456789abcdef"}"#,
+        r#"{"type":"card","card":{"a":["\"]"]}}"#,
+        r#"{"type":"lookup","id":"bob"}"#,
+    ] {
+        for cut in 1..line.len() {
+            bad(&line[..cut], "not a JSON object");
+        }
+        request(line);
+        bad(&format!("{line}{{"), "not a JSON object");
     }
-    request(line);
-    bad(&format!("{line}{{"), "not a JSON object");
 }
 
 /// Any JSON value, with the white space that a client might write.

@@ -4,8 +4,8 @@
 //! for a `message`.
 //!
 //! **Invariants**
-//! - A line is valid JSON without a newline, as long as each `body` in it is. An [`Id`] needs no
-//!   escapes.
+//! - A line is valid JSON without a newline, as long as each `body` and `card` in it is. An [`Id`]
+//!   needs no escapes.
 //!
 //! The buffer, and the client it is for, are not known here.
 //!
@@ -15,7 +15,7 @@ use std::fmt;
 use std::io::Write as _;
 
 use super::{ErrorCode, Id, Mid, Mids, Tag, ToClient};
-use crate::limits::MID_BYTES_MAX;
+use crate::limits::{CARD_BYTES_MAX, MID_BYTES_MAX};
 
 impl ToClient<'_> {
     /// Appends the line, without a newline.
@@ -27,8 +27,8 @@ impl ToClient<'_> {
                 if let Some(ownership) = ownership {
                     append(out, format_args!(r#","ownership":"{ownership:016x}""#));
                 }
-                append(out, format_args!(r#","held":{held}"#));
-                append(out, format_args!(r#","max_message":{max_message},"hold":{hold}}}"#));
+                append(out, format_args!(r#","held":{held},"max_message":{max_message}"#));
+                append(out, format_args!(r#","hold":{hold},"card":{CARD_BYTES_MAX}}}"#));
             }
             ToClient::Message { from, body, mid, at } => {
                 put(out, [MESSAGE_FROM, from, BODY, body, r#","mid":""#]);
@@ -55,6 +55,14 @@ impl ToClient<'_> {
             ToClient::Presence { id, online } => {
                 let online = if *online { "true}" } else { "false}" };
                 put(out, [r#"{"type":"presence","id":""#, id, r#"","online":"#, online]);
+            }
+            ToClient::Card { id, claimed, card } => {
+                let claimed = if *claimed { "true" } else { "false" };
+                let (key, card) = card.map_or(("", ""), |card| (r#","card":"#, card));
+                put(
+                    out,
+                    [r#"{"type":"card","id":""#, id, r#"","claimed":"#, claimed, key, card, "}"],
+                );
             }
             ToClient::Error { code, tag, text } => {
                 put_error(out, *code, tag, text);

@@ -11,6 +11,7 @@ use super::*;
 use crate::chat::journal::image::{Image, Row as ImageRow};
 use crate::chat::journal::{Batch, Change};
 use crate::chat::journal::{Journal, Recorder};
+use crate::limits::CARD_BYTES_MAX;
 use crate::time::Uptime;
 
 const KEYS: [u8; 32] = [7; 32];
@@ -113,6 +114,7 @@ enum Step {
     Away(usize, bool),
     Release(usize),
     Block(usize, usize, bool),
+    Card(usize, Option<usize>),
     Send(usize, usize, bool, bool),
     Ack(usize),
     Decide(usize, bool),
@@ -128,6 +130,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0usize..9).prop_map(Step::Release),
         1 => (0usize..9, 0usize..4, any::<bool>())
             .prop_map(|(owner, id, ends)| Step::Block(owner, id, ends)),
+        2 => (0usize..9, prop::option::of(0usize..CARD_BYTES_MAX - 7))
+            .prop_map(|(owner, len)| Step::Card(owner, len)),
         8 => (0usize..9, 0usize..9, any::<bool>(), any::<bool>())
             .prop_map(|(from, to, is_held, is_remembered)| {
                 Step::Send(from, to, is_held, is_remembered)
@@ -193,6 +197,14 @@ impl Changes {
                 self.record(&match ends {
                     true => Change::Unblocked { owner, id },
                     false => Change::Blocked { owner, id },
+                });
+            }
+            Step::Card(owner, len) => {
+                let owner = self.owner(owner)?;
+                let card = len.map(|len| format!(r#"{{"ü":"{}"}}"#, "x".repeat(len)));
+                self.record(&match &card {
+                    Some(card) => Change::Published { owner, card },
+                    None => Change::Withdrawn { owner },
                 });
             }
             Step::Send(from, to, is_held, is_remembered) => {
@@ -410,10 +422,13 @@ fn foreign_and_newer_files_are_refused_and_left_alone() {
         let connection = Connection::open(folder.file()).expect("a connection");
         connection.execute_batch(sql).expect("a change");
     };
-    change("PRAGMA user_version = 2");
-    let sentence = folder.refusal();
-    assert!(sentence.contains("has format 2, and this sotto knows formats up to 1"), "{sentence}");
-    change("PRAGMA user_version = 1; PRAGMA application_id = 5");
+    for unknown in [0, 3] {
+        change(&format!("PRAGMA user_version = {unknown}"));
+        let sentence = folder.refusal();
+        let expected = format!("has format {unknown}, and this sotto knows formats up to 2");
+        assert!(sentence.contains(&expected), "{sentence}");
+    }
+    change("PRAGMA user_version = 2; PRAGMA application_id = 5");
     assert!(folder.refusal().contains("is not a store of sotto"));
     for text in ["", "no database", &"x".repeat(100_000)] {
         std::fs::write(folder.file(), text).expect("a file");
@@ -421,6 +436,60 @@ fn foreign_and_newer_files_are_refused_and_left_alone() {
         assert!(sentence.contains("sotto.db is "), "{sentence}");
         assert_eq!(std::fs::read(folder.file()).expect("a file"), text.as_bytes());
     }
+}
+
+/// The tables of format 1, of which the present ones are made.
+#[test]
+fn file_of_format_1_becomes_one_of_format_2() {
+    let (old, new) = (Folder::new(), Folder::new());
+    let tables = |folder: &Folder| {
+        let mut tables = Vec::new();
+        let columns = "SELECT m.name, c.name, c.type, c.\"notnull\", c.pk FROM sqlite_schema AS m, \
+            pragma_table_info(m.name) AS c ORDER BY m.name, c.cid";
+        folder
+            .open()
+            .for_each(columns, |row| {
+                let text = |column| row.get::<_, String>(column);
+                let number = |column| row.get::<_, i64>(column);
+                tables.push((text(0)?, text(1)?, text(2)?, number(3)?, number(4)?));
+                Ok(())
+            })
+            .expect("columns");
+        tables
+    };
+    let database = old.open();
+    let changes = [claimed(1, "a"), claimed(2, "b"), held(1, 2, Some(1)), remembered(1, 1)];
+    database.writer().store(&batch(&changes, 1), 1).expect("stored");
+    let before = contents(&database);
+    drop(database);
+    let connection = Connection::open(old.file()).expect("a connection");
+    connection
+        .execute_batch("ALTER TABLE owner DROP COLUMN card; PRAGMA user_version = 1")
+        .expect("a change");
+    drop(connection);
+    assert_eq!(contents(&old.open()), before);
+    assert_eq!(tables(&old), tables(&new));
+    let database = old.open();
+    let format = database.connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    assert_eq!(format, Ok(FORMAT));
+    let card = [Change::Published { owner: 2, card: "{}" }, claimed(3, "c")];
+    database.writer().store(&batch(&card, 1), 2).expect("stored");
+    let cards = database.owners(10).expect("owners").into_iter().map(|owner| owner.card);
+    assert_eq!(cards.collect::<Vec<_>>(), [None, Some("{}".to_owned()), None]);
+}
+
+#[test]
+fn migration_that_fails_leaves_the_file_as_it_was() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let connection = Connection::open(folder.file()).expect("a connection");
+    // A file that lies: it has the column already.
+    connection.execute_batch("PRAGMA user_version = 1").expect("a change");
+    drop(connection);
+    let bytes = std::fs::read(folder.file()).expect("a file");
+    let sentence = folder.refusal();
+    assert!(sentence.contains("sotto.db") && sentence.contains("card"), "{sentence}");
+    assert!(std::fs::read(folder.file()).expect("a file") == bytes);
 }
 
 #[test]

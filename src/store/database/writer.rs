@@ -33,6 +33,7 @@ enum Sql {
     UnblockAll,
     Block,
     Unblock,
+    SetCard,
     Insert,
     Unhold,
     DeleteUnheld,
@@ -42,16 +43,17 @@ enum Sql {
 }
 
 /// By the number of the [`Sql`].
-const SQL: [&str; 15] = [
+const SQL: [&str; 16] = [
     "BEGIN IMMEDIATE",
     "COMMIT",
     "UPDATE state SET batch = ?1, newest_mid = ?2, generation = ?3, uptime_ms = ?4",
-    "INSERT INTO owner VALUES (?1, ?2, ?3, ?4, NULL)",
+    "INSERT INTO owner VALUES (?1, ?2, ?3, ?4, NULL, NULL)",
     "UPDATE owner SET away_ms = ?2 WHERE number = ?1",
     "DELETE FROM owner WHERE number = ?1",
     "DELETE FROM blocked WHERE owner = ?1",
     "INSERT OR REPLACE INTO blocked VALUES (?1, ?2)",
     "DELETE FROM blocked WHERE owner = ?1 AND id = ?2",
+    "UPDATE owner SET card = ?2 WHERE number = ?1",
     "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
      ON CONFLICT (mid) DO UPDATE SET sender = ?2, hash = ?7, at = ?8, recipient_id = ?9, \
      was_held = ?10, fate = ?11",
@@ -193,6 +195,12 @@ impl<'d> Writer<'d> {
             }
             Change::Unblocked { owner, id } => {
                 self.run(Sql::Unblock, params![owner as i64, id])?;
+            }
+            Change::Published { owner, card } => {
+                self.run(Sql::SetCard, params![owner as i64, card])?;
+            }
+            Change::Withdrawn { owner } => {
+                self.run(Sql::SetCard, params![owner as i64, None::<&str>])?;
             }
             Change::Unheld { mid } => {
                 if self.run(Sql::Unhold, [mid as i64])? == 0 {

@@ -227,7 +227,7 @@ fn equal_key_replaces_the_connection_unseen_by_others() {
         new > {"type":"join","id":"alice","key":"0123456789abcdef"}
         old < {"type":"message","from":"bob","body":1,"mid":"000000000abc-1","at":5}
         old < closed 4001
-        new < {"type":"joined","id":"alice","resumed":true,"held":1,"max_message":65536,"hold":600}
+        new < {"type":"joined","id":"alice","resumed":true,"held":1,"max_message":65536,"hold":600,"card":2048}
         new < {"type":"message","from":"bob","body":1,"mid":"000000000abc-1","at":5}
         old > {"type":"send","to":"bob","body":"I am not heard any more"}
         old lost
@@ -267,10 +267,10 @@ fn owned_id_keeps_its_key_after_each_replacement() {
         a < joined alice
         b > {"type":"join","id":"alice","key":"0123456789abcdef"}
         a < closed 4001
-        b < {"type":"joined","id":"alice","resumed":true,"held":0,"max_message":65536,"hold":600}
+        b < {"type":"joined","id":"alice","resumed":true,"held":0,"max_message":65536,"hold":600,"card":2048}
         c > {"type":"join","id":"alice","key":"0123456789abcdef"}
         b < closed 4001
-        c < {"type":"joined","id":"alice","resumed":true,"held":0,"max_message":65536,"hold":600}
+        c < {"type":"joined","id":"alice","resumed":true,"held":0,"max_message":65536,"hold":600,"card":2048}
         "#,
     );
 }

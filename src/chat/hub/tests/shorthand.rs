@@ -7,6 +7,8 @@ use super::*;
 ///
 /// - `alice' joins`, `alice' joins keyless`: joins with the key of `alice`, without a key;
 /// - `alice' < joined true 2`, `alice' < joined keyless`: the answer, with `resumed` and `held`;
+/// - `alice joins {}`, `alice joins keyless {}`: joins with this card;
+/// - `bob < free alice`, `bob < taken alice`, `bob < card alice {}`: the answers to `lookup`;
 /// - `bob > send alice 1 r`, `bob < message alice 1 1`: words are the values of the protocol page's
 ///   lines, in order, and a number stands for the mid with this count.
 #[track_caller]
@@ -19,8 +21,36 @@ pub fn check(limits: Limits, script: &str) {
 pub fn long(script: &str) -> String {
     script
         .lines()
-        .map(|step| long_step(&step.split_whitespace().collect::<Vec<_>>()) + "\n")
+        .map(|step| {
+            let words: Vec<&str> = step.split_whitespace().collect();
+            long_card_step(&words).unwrap_or_else(|| long_step(&words)) + "\n"
+        })
         .collect()
+}
+
+/// Expands a step about cards.
+fn long_card_step(words: &[&str]) -> Option<String> {
+    let [name, sign, ..] = *words else { return None };
+    let id = name.trim_end_matches('\'');
+    let key = format!(r#""key":"the key of {id} 0123""#);
+    let line = match words[1..] {
+        ["joins", "keyless", card] => {
+            return Some(format!(r#"{name} > {{"type":"join","id":"{id}","card":{card}}}"#));
+        }
+        ["joins", card] if card != "keyless" => {
+            return Some(format!(r#"{name} > {{"type":"join","id":"{id}",{key},"card":{card}}}"#));
+        }
+        [">", "card"] => r#"{"type":"card"}"#.to_owned(),
+        [">", "card", card] => format!(r#"{{"type":"card","card":{card}}}"#),
+        [">", "lookup", id] => format!(r#"{{"type":"lookup","id":"{id}"}}"#),
+        ["<", "free", id] => format!(r#"{{"type":"card","id":"{id}","claimed":false}}"#),
+        ["<", "taken", id] => format!(r#"{{"type":"card","id":"{id}","claimed":true}}"#),
+        ["<", "card", id, card] => {
+            format!(r#"{{"type":"card","id":"{id}","claimed":true,"card":{card}}}"#)
+        }
+        _ => return None,
+    };
+    Some(format!("{name} {sign} {line}"))
 }
 
 fn long_step(words: &[&str]) -> String {
