@@ -74,7 +74,7 @@ impl<J: Journal> Hub<J> {
         Ok(())
     }
 
-    fn card(&self, holder: Holder) -> Option<&Card> {
+    pub(super) fn card(&self, holder: Holder) -> Option<&Card> {
         match holder {
             Holder::Client(token) => self.clients.get(token).map(|client| &client.card),
             Holder::Owner(owner) => self.owners.card(owner),

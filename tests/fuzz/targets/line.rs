@@ -1,9 +1,12 @@
 //! The parser of lines, compared with serde_json.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sotto::chat::protocol::{ErrorCode, FromClient, Id, Line, Mid, ToClient};
-use sotto::limits::{BODY_DEPTH_MAX, LIST_MAX, REF_BYTES_MAX};
+use sotto::limits::{BODY_DEPTH_MAX, CARD_BYTES_MAX, LIST_MAX, REF_BYTES_MAX};
 
 /// Checks that an accepted line is JSON, means the same to serde_json, and survives being written
 /// and read again.
@@ -25,7 +28,7 @@ pub fn check(bytes: &[u8]) {
     }
     // Of two equal keys a `Value` keeps the last.
     if line.request != Err("a key appears twice: name each key once".into()) {
-        check_meaning(&line, &value);
+        check_meaning(&line, &value, text);
     }
     check_error(&line, text);
     if let Ok(said) = line.request {
@@ -41,12 +44,24 @@ fn check_json(said: &FromClient<'_>, text: &str) {
         assert!(text.contains(body));
         serde_json::from_str::<IgnoredAny>(body).expect("a body is JSON");
     }
+    if let Some(card) = card(said) {
+        assert!(text.contains(card) && card.starts_with('{'));
+        serde_json::from_str::<IgnoredAny>(card).expect("a card is JSON");
+    }
+}
+
+/// Returns the card that a request publishes.
+fn card<'a>(said: &FromClient<'a>) -> Option<&'a str> {
+    match said {
+        FromClient::Join { card, .. } | FromClient::Card { card } => *card,
+        _ => None,
+    }
 }
 
 /// Checks that the parser and serde_json read the same request and the same tag.
-fn check_meaning(line: &Line<'_>, value: &Value) {
+fn check_meaning(line: &Line<'_>, value: &Value, text: &str) {
     let Line { tag, request: said } = line;
-    assert_eq!(said.is_ok(), is_of_protocol(value), "{said:?}");
+    assert_eq!(said.is_ok(), is_of_protocol(value, text), "{said:?}");
     for (named, key) in [(&tag.reference, "ref"), (&tag.to, "to")] {
         let short = value[key].as_str().filter(|text| text.len() <= REF_BYTES_MAX);
         assert_eq!(named.as_deref(), short);
@@ -66,6 +81,10 @@ fn check_error(line: &Line<'_>, text: &str) {
 /// unchanged.
 fn check_again(said: &FromClient<'_>, value: &Value) {
     let again = value.to_string();
+    // A number may be longer in another spelling, and so may a card with it.
+    if value["card"].to_string().len() > CARD_BYTES_MAX {
+        return;
+    }
     let again = Line::first(&again).0.expect("it is not blank").request;
     let again = again.expect("an accepted line is accepted in any spelling");
     assert_eq!(without_body(said), without_body(&again));
@@ -79,10 +98,15 @@ fn check_again(said: &FromClient<'_>, value: &Value) {
             assert_eq!(written(&passed_on)["body"], value["body"]);
         }
     }
+    if let Some(card) = card(said) {
+        let id = Id::new("a").expect("an id");
+        let told = written(&ToClient::Card { id: &id, claimed: true, card: Some(card) });
+        assert_eq!(told["card"], value["card"]);
+    }
 }
 
 /// Returns `true` if the protocol has such a request: the parser's decision, made on a tree.
-fn is_of_protocol(value: &Value) -> bool {
+fn is_of_protocol(value: &Value, text: &str) -> bool {
     let is_text = |key: &str| value[key].is_string();
     let is_list = |key: &str| {
         value[key].as_array().is_some_and(|list| {
@@ -93,8 +117,17 @@ fn is_of_protocol(value: &Value) -> bool {
     let may_be = |key: &str, is_good: fn(&str) -> bool| {
         value.get(key).is_none_or(|value| value.as_str().is_some_and(is_good))
     };
+    let may_be_card = || {
+        let keys: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).unwrap_or_default();
+        value.get("card").is_none_or(|card| {
+            let is_short = keys.get("card").is_none_or(|raw| raw.get().len() <= CARD_BYTES_MAX);
+            card.is_object() && is_short && depth(card) <= BODY_DEPTH_MAX
+        })
+    };
     match value["type"].as_str() {
-        Some("join") => is_text("id") && may_be("key", |_| true),
+        Some("join") => is_text("id") && may_be("key", |_| true) && may_be_card(),
+        Some("card") => may_be_card(),
+        Some("lookup") => is_text("id"),
         Some("send") => {
             is_text("to")
                 && has_body
@@ -129,12 +162,14 @@ fn written(line: &ToClient<'_>) -> Value {
     serde_json::from_slice(&bytes).expect("a line is JSON")
 }
 
-/// Formats a request without its body, because a body keeps its spaces and the spelling of its
-/// numbers.
+/// Formats a request without its body and its card, because those keep their spaces and the
+/// spelling of their numbers.
 fn without_body(said: &FromClient<'_>) -> String {
     match said {
         FromClient::Send { to, reference, .. } => format!("{to:?} {reference:?}"),
         FromClient::Signal { to, .. } => format!("{to:?}"),
+        FromClient::Join { id, key, card } => format!("{id:?} {key:?} {}", card.is_some()),
+        FromClient::Card { card } => format!("{}", card.is_some()),
         said => format!("{said:?}"),
     }
 }

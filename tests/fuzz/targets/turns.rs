@@ -81,9 +81,25 @@ fn take_step(play: &mut Play, step: [u8; 4], mode: &Mode) {
     }
 }
 
+/// The first of the kinds of line about cards. Those below stay as they are, so that older inputs
+/// keep their meaning.
+const CARDS: u8 = 234;
+const LOOKUPS: u8 = 241;
+const JOINS_WITH_CARD: u8 = 248;
+
 /// Returns a line of a client: `kind` chooses its type, `about` the id in it.
 fn line(kind: u8, about: u8, mode: &Mode) -> String {
     let id = about % PEERS as u8;
+    let card = format!(r#"{{"of":{about},"x":"{}"}}"#, "x".repeat(3 * usize::from(about)));
+    match kind {
+        JOINS_WITH_CARD.. => {
+            return join(&format!("p{id}"), KEY).replace('}', &format!(r#","card":{card}}}"#));
+        }
+        LOOKUPS.. => return format!(r#"{{"type":"lookup","id":"p{id}"}}"#),
+        CARDS.. if about < 4 => return r#"{"type":"card"}"#.into(),
+        CARDS.. => return format!(r#"{{"type":"card","card":{card}}}"#),
+        _ => {}
+    }
     match kind % 9 {
         0 if !mode.keep_all => format!(r#"{{"type":"join","id":"p{id}"}}"#),
         0 | 1 => join(&format!("p{id}"), KEY),
@@ -108,11 +124,22 @@ fn check_written(play: &Play) {
     let (mut heard, mut told) = (0, 0);
     for (_, wire) in &play.peers {
         let socket = wire.0.borrow();
-        lines_written(&socket.outward);
+        for line in lines_written(&socket.outward) {
+            assert!(line["type"] != "card" || is_card(&line), "{line}");
+        }
         (heard, told) = (heard + socket.said, told + socket.outward.len());
     }
     // A join is answered with the held messages and the fates of the last 128 sends at most.
     assert!(told <= 4096 * (play.peers.len() + 2) + 256 * heard, "{told} bytes for {heard}");
+}
+
+/// Returns `true` if this is the answer to a `lookup`, with a card that a peer has published.
+fn is_card(line: &Value) -> bool {
+    let card = &line["card"];
+    let len = card["x"].as_str().map(|text| text.len() as u64 / 3);
+    let is_published =
+        line["claimed"] == true && card["of"].as_u64().is_some_and(|of| Some(of) == len);
+    line["id"].is_string() && line["claimed"].is_boolean() && (card.is_null() || is_published)
 }
 
 /// Checks that an id has one holder at most, and that a message to it reaches that holder alone, or

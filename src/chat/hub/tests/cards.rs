@@ -219,6 +219,23 @@ fn payer_has_cards_for_an_eighth_of_the_total() {
 }
 
 #[test]
+fn card_is_paid_for_by_the_claimer_wherever_its_client_is() {
+    check(
+        LIMITS,
+        r#"
+        alice@1 joins {"a":1}
+        alice@1 < joined false 0
+        alice@1' joins {"a":22}
+        alice@1 < closed 4001
+        alice@1' < joined true 0
+        alice@1' > card {"a":333}
+        alice@1' > lookup alice@1
+        alice@1' < card alice@1 {"a":333}
+        "#,
+    );
+}
+
+#[test]
 fn lookup_and_card_are_charged_as_one_line() {
     let mut chat = Chat::of(&["alice"]);
     for text in [r#"{"type":"lookup","id":"bob"}"#, r#"{"type":"card","card":{"a":1}}"#] {

@@ -71,6 +71,11 @@ enum Step {
         id: usize,
         ends: bool,
     },
+    /// A new card of this length, or none.
+    Card {
+        slot: usize,
+        len: Option<usize>,
+    },
     Leave {
         slot: usize,
     },
@@ -104,6 +109,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(slot, id, ends)| Step::Block { slot, id, ends }),
         1 => (slot.clone(), id, any::<bool>())
             .prop_map(|(slot, id, ends)| Step::Watch { slot, id, ends }),
+        2 => (slot.clone(), prop::option::of(0usize..100))
+            .prop_map(|(slot, len)| Step::Card { slot, len }),
         1 => slot.clone().prop_map(|slot| Step::Leave { slot }),
         8 => (slot, prop::sample::select(vec![0, 0, 50, 500]))
             .prop_map(|(slot, unsent)| Step::Write { slot, unsent }),
@@ -161,6 +168,8 @@ struct Model {
     drafts: BTreeMap<usize, Draft>,
     /// The ids that each party blocks.
     blocked: HashMap<Party, BTreeSet<usize>>,
+    /// The card of each party.
+    cards: HashMap<Party, String>,
     /// The newest message that each party was shown.
     newest: HashMap<Party, u64>,
     /// Each holder of an id, and the time since when its client is away.
@@ -199,6 +208,7 @@ impl Model {
                 let kind = if ends { "unwatch" } else { "watch" };
                 self.say(slot, &format!(r#"{{"type":"{kind}","ids":["{}"]}}"#, IDS[id]));
             }
+            Step::Card { slot, len } => self.publish(slot, len),
             Step::Leave { slot } => {
                 leaving = self.party(slot);
                 self.say(slot, r#"{"type":"leave"}"#);
@@ -216,6 +226,7 @@ impl Model {
         self.look_for_ends(leaving);
         self.hear_disconnects();
         self.hub.check_tables();
+        self.check_cards();
         assert!(self.hub.held_bytes() <= LIMITS.held_bytes_total);
     }
 
@@ -234,6 +245,7 @@ impl Model {
         if self.hub.has_joined(token) {
             let party = self.hub.ids[IDS[id]];
             self.connection(slot).party = Some(party);
+            self.cards.remove(&party);
             if matches!(party, Holder::Owner(_)) {
                 self.names.insert(party, (id, key));
             }
@@ -313,6 +325,25 @@ impl Model {
             blocked.insert(id)
         };
         self.say(slot, &format!(r#"{{"type":"{kind}","ids":["{}"]}}"#, IDS[id]));
+    }
+
+    fn publish(&mut self, slot: usize, len: Option<usize>) {
+        let Some(party) = self.party(slot) else { return };
+        let card = len.map(|len| format!(r#"{{"x":"{}"}}"#, "x".repeat(len)));
+        let key = card.as_ref().map_or(String::new(), |card| format!(r#","card":{card}"#));
+        self.say(slot, &format!(r#"{{"type":"card"{key}}}"#));
+        match card {
+            Some(card) => self.cards.insert(party, card),
+            None => self.cards.remove(&party),
+        };
+    }
+
+    /// Checks that each id has the last card that its party has published, and no other.
+    fn check_cards(&self) {
+        for (id, holder) in &self.hub.ids {
+            let card = self.hub.card(*holder).and_then(|card| card.text());
+            assert_eq!(card, self.cards.get(holder).map(String::as_str), "{id:?}");
+        }
     }
 
     fn say(&mut self, slot: usize, line: &str) {
@@ -499,6 +530,7 @@ proptest! {
             messages: BTreeMap::new(),
             drafts: BTreeMap::new(),
             blocked: HashMap::new(),
+        cards: HashMap::new(),
             newest: HashMap::new(),
             owners: HashMap::new(),
             names: HashMap::new(),
