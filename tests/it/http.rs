@@ -5,7 +5,7 @@ use std::net::Shutdown;
 
 use serde_json::json;
 
-use crate::support::{Client, PATIENCE, Server, read_head};
+use crate::support::{Client, PATIENCE, Server, read_head, sotto};
 
 /// Asks for a path with these fields, and returns the response.
 fn get(server: &Server, path: &str, fields: &str) -> String {
@@ -46,6 +46,54 @@ fn page_and_its_files_are_served_with_types_and_a_policy() {
     assert!(same.starts_with("HTTP/1.1 304 ") && same.ends_with("\r\n\r\n"), "{same}");
     assert!(get(&server, "/healthz", "").ends_with("\r\n\r\nok\n"));
     assert!(get(&server, "/../Cargo.toml", "").starts_with("HTTP/1.1 404 "));
+}
+
+/// Returns the content of a file as it comes without a coding.
+fn content(server: &Server, name: &str) -> Vec<u8> {
+    let mut stream = server.connect();
+    let host = server.address;
+    write!(stream, "GET /{name} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+        .expect("it reads");
+    let head = read_head(&mut stream);
+    assert!(head.starts_with("HTTP/1.1 200 "), "{name}: {head}");
+    let mut content = Vec::new();
+    stream.read_to_end(&mut content).expect("an orderly end");
+    content
+}
+
+/// Checks that `--page-hash` prints the SHA-256 of each file that a server with the same options
+/// serves, and returns the names.
+#[track_caller]
+fn check_sums(options: &[&str]) -> Vec<String> {
+    let output = sotto(&[options, &["--page-hash"]].concat()).output().expect("it runs");
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+    let sums = String::from_utf8(output.stdout).expect("UTF-8");
+    let server = Server::start(options);
+    let mut names = Vec::new();
+    for line in sums.lines() {
+        let (sum, name) = line.split_once("  ").expect("two spaces");
+        let hash = hmac_sha256::Hash::hash(&content(&server, name));
+        assert_eq!(sum, data_encoding::HEXLOWER.encode(&hash), "{name}");
+        names.push(name.to_owned());
+    }
+    assert!(sums.ends_with('\n'));
+    names.sort();
+    names
+}
+
+#[test]
+fn page_hash_has_the_sum_of_each_file_as_it_is_served() {
+    let www = concat!(env!("CARGO_MANIFEST_DIR"), "/www");
+    let entries = std::fs::read_dir(www).expect("a folder");
+    let mut expected: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    expected.sort();
+    assert_eq!(check_sums(&[]), expected);
+    // The files of the folder have their comments.
+    assert_eq!(check_sums(&["--www", www]), expected);
+    let page = content(&Server::start(&[]), "");
+    assert_eq!(page, content(&Server::start(&[]), "index.html"), "the page has its sum, too");
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn run<D: Disk>(
     subnet_hash: Option<SubnetHash>,
     start_disk: impl FnOnce(&EventLoop) -> Result<D, String>,
 ) -> Result<(), String> {
+    let files = options.files();
     let Options { config, origins, proxies, identity, .. } = options;
     let mut event_loop =
         EventLoop::bind(&config).map_err(|error| cannot_listen(&config.listen, &error))?;
@@ -117,7 +118,7 @@ fn run<D: Disk>(
         ListenAddress::Unix(_) => 443,
     };
     let disk = start_disk(&event_loop)?;
-    let mut shared = shared(&config, origins, proxies, port);
+    let mut shared = shared(&config, files, origins, proxies, port);
     if let Some(hash) = subnet_hash {
         shared.addresses.set_hash(hash);
     }
@@ -180,8 +181,13 @@ fn cannot_listen(address: &ListenAddress, error: &io::Error) -> String {
 
 /// Puts together what all connections share: the site, and the limits. With TLS, `port` is the one
 /// that visitors over plain HTTP are redirected to.
-fn shared(config: &Config, origins: Vec<Origin>, proxies: Proxies, port: u16) -> Shared {
-    let files = config.www.clone().map_or(Files::BuiltIn, Files::Folder);
+fn shared(
+    config: &Config,
+    files: Files,
+    origins: Vec<Origin>,
+    proxies: Proxies,
+    port: u16,
+) -> Shared {
     let access = Access::Pages(origins);
     let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
     let site = Site::new(files, access.clone(), endpoint).below(config.base.clone());

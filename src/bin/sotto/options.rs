@@ -22,6 +22,7 @@ use sotto::config::{Config, ListenAddress};
 use sotto::event_loop::{Identity, WITHOUT_TLS};
 use sotto::limits::MESSAGE_BYTES;
 use sotto::net::http::Origin;
+use sotto::net::http::assets::Files;
 use sotto::net::proxies::{Forwarding, Proxies};
 
 /// The beginning of an option's name in the environment.
@@ -115,7 +116,7 @@ use Value::{
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
 const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
-/// Every option but `--help` and `--version`, in the order of `--help`.
+/// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
 static OPTIONS: [Opt; 27] = [
     opt("listen", Listen(|c| &mut c.listen),
@@ -196,12 +197,17 @@ pub fn parse(
     let mut origins_of_environment = std::mem::take(&mut options.origins);
     let mut trusted_by_environment = std::mem::take(&mut options.proxies.trusted);
     let mut parser = lexopt::Parser::from_args(arguments);
+    let mut asks_for_sums = false;
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         let option = match argument {
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
                 return Ok(Command::Print(help()));
             }
             lexopt::Arg::Long("version") => return Ok(Command::Print(version())),
+            lexopt::Arg::Long("page-hash") => {
+                asks_for_sums = true;
+                continue;
+            }
             lexopt::Arg::Long(name) => OPTIONS.iter().find(|option| option.name == name),
             _ => None,
         };
@@ -213,6 +219,9 @@ pub fn parse(
             _ => parser.value().map_err(|error| error.to_string())?,
         };
         options.set(option, value).map_err(|sentence| format!("--{}: {sentence}", option.name))?;
+    }
+    if asks_for_sums {
+        return options.files().sums().map(Command::Print);
     }
     if options.origins.is_empty() {
         options.origins.append(&mut origins_of_environment);
@@ -244,6 +253,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Returns the source of the page's files.
+    pub fn files(&self) -> Files {
+        self.config.www.clone().map_or(Files::BuiltIn, Files::Folder)
+    }
+
     /// Reads the variables that begin with [`VARIABLE_PREFIX`].
     ///
     /// One that is no option is only remembered: it may be meant for another program. Kubernetes,
@@ -378,6 +392,8 @@ fn help() -> String {
     }
     push_help(&mut text, "-h, --help", ["Print", "this", "text"]);
     push_help(&mut text, "--version", ["Print", "the", "version"]);
+    let sums = "Print the SHA-256 of each file of the page, as sha256sum does";
+    push_help(&mut text, "--page-hash", sums.split(' '));
     text
 }
 

@@ -213,6 +213,23 @@ impl Files {
         }
     }
 
+    /// Returns the SHA-256 of each file as a client without gzip gets it, one a line, in the format
+    /// of `sha256sum`.
+    ///
+    /// # Errors
+    /// One sentence for the operator, if a file of a folder cannot be read.
+    pub fn sums(&self) -> Result<String, String> {
+        let mut sums = String::new();
+        for Asset { name, .. } in &FILES {
+            let found = self.find(name, Coding::Identity);
+            if let Some(file) = found.map_err(|error| format!("cannot read {name}: {error}"))? {
+                let hash = hmac_sha256::Hash::hash(&file.bytes);
+                sums += &format!("{}  {name}\n", HEXLOWER.encode(&hash));
+            }
+        }
+        Ok(sums)
+    }
+
     /// Returns the version of the page: a digest of the tags of all files. Those are the tags
     /// of the compressed files, so nothing is decompressed.
     fn version(&self) -> io::Result<File> {
@@ -400,6 +417,9 @@ mod tests {
         assert_eq!((&*one.bytes, &*two.bytes), (&b"one"[..], &b"two"[..]));
         assert_ne!(one.etag, two.etag);
 
+        let two = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3  main.js\n";
+        assert_eq!(files.sums().as_deref(), Ok(two));
+
         fs::write(folder.0.join("secret"), "not served").unwrap();
         assert!(files.find("secret", Coding::Gzip).unwrap().is_none());
     }
@@ -418,6 +438,11 @@ mod tests {
                 "it is not a regular file"
             );
         }
+        assert_eq!(
+            files.sums().unwrap_err(),
+            "cannot read style.css: it is not a regular file",
+            "the first of them in the table"
+        );
         // A link to a regular file is followed.
         fs::write(folder.0.join("elsewhere"), "x").unwrap();
         std::os::unix::fs::symlink("elsewhere", folder.0.join("view.js")).unwrap();

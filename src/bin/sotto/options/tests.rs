@@ -126,6 +126,9 @@ fn help_lists_every_option_within_100_columns() {
     assert_eq!(help.contains("--tls-cert"), cfg!(feature = "tls"));
     assert_eq!(help.contains("--store"), cfg!(feature = "store"));
     assert_eq!(run("-h", &[]).err(), run("--help", &[]).err());
+    for option in ["help", "version", "page-hash"] {
+        assert!(help.contains(&format!("--{option} ")), "{option}");
+    }
 }
 
 #[test]
