@@ -10,6 +10,7 @@
 //! and clients speak TLS.
 
 mod abuse;
+mod cards;
 mod chat;
 // The examples speak no TLS.
 #[cfg(not(feature = "tls"))]

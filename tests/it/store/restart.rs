@@ -144,6 +144,35 @@ fn blocks_survive_and_their_end_does_too() {
 }
 
 #[test]
+fn cards_survive_and_their_end_does_too() {
+    for end in ENDS {
+        let folder = Folder::new();
+        let server = start(&folder);
+        let mut alice = Client::connect(&server);
+        let card = r#"{"v":1, "x":"\u00e9"}"#;
+        alice.say_text(&format!(r#"{{"type":"join","id":"alice","key":"{KEY_A}","card":{card}}}"#));
+        alice.hear_type("joined");
+        let mut bob = join(&server, "bob", KEY_B);
+        bob.say(json!({"type": "card", "card": {"b": 1}}));
+        bob.say(json!({"type": "card"}));
+        // Cards wait for no disk, but whatever is told later does.
+        bob.say(send("bob", "r"));
+        bob.hear_type("sent");
+        let server = restart(server, &folder, end);
+        let mut carol = Client::join(&server, "carol");
+        carol.say(json!({"type": "lookup", "id": "alice"}));
+        let expected = format!(r#"{{"type":"card","id":"alice","claimed":true,"card":{card}}}"#);
+        assert_eq!(carol.hear_text(), expected, "before alice is back");
+        carol.say(json!({"type": "lookup", "id": "bob"}));
+        assert_eq!(carol.hear(), json!({"type": "card", "id": "bob", "claimed": true}));
+        // A page that knows nothing of cards withdraws it.
+        resume(&server, "alice", KEY_A);
+        carol.say(json!({"type": "lookup", "id": "alice"}));
+        assert_eq!(carol.hear(), json!({"type": "card", "id": "alice", "claimed": true}));
+    }
+}
+
+#[test]
 fn id_that_was_left_is_free_and_its_messages_are_expired() {
     for end in ENDS {
         let folder = Folder::new();
