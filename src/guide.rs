@@ -27,6 +27,7 @@ macro_rules! pages {
             "[operations]: crate::guide::operations\n",
             "[options]: crate::guide::options\n",
             "[protocol]: crate::guide::protocol\n",
+            "[security]: crate::guide::security\n",
             "[`Budget`]: crate::memory::Budget\n",
             "[`Journal`]: crate::chat::journal\n",
             "[`Token`]: crate::token::Token\n",

@@ -84,7 +84,7 @@ fn memory_with_all_limits_reached_is_below_the_logged_figure() {
     let (base, figure) =
         (server.descriptors(), server.memory_bytes_max.expect("a line about memory"));
 
-    // Ids owned, watched and blocked: one more of each is refused.
+    // Ids owned, watched and blocked, of which one more is refused, and cards.
     let ids =
         |name: &str, n: usize| (0..256).map(|m| long(format!("{name}{n}.{m}"))).collect::<Vec<_>>();
     let mut mouths: Vec<Mouth> = Vec::new();
@@ -92,6 +92,7 @@ fn memory_with_all_limits_reached_is_below_the_logged_figure() {
         let mut mouth = Mouth::new(&server, &long(n), Some("0123456789abcdef"));
         mouth.say(&[json!({"type": "watch", "ids": ids("w", n)})]);
         mouth.say(&[json!({"type": "block", "ids": ids("b", n)})]);
+        mouth.say(&[json!({"type": "card", "card": {"x": "x".repeat(2040)}})]);
         mouth.say(&[
             json!({"type": "watch", "ids": ["one-more"]}),
             json!({"type": "block", "ids": ["one-more"]}),

@@ -130,7 +130,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0usize..9).prop_map(Step::Release),
         1 => (0usize..9, 0usize..4, any::<bool>())
             .prop_map(|(owner, id, ends)| Step::Block(owner, id, ends)),
-        2 => (0usize..9, prop::option::of(0usize..CARD_BYTES_MAX - 7))
+        5 => (0usize..3, prop::option::of(0usize..CARD_BYTES_MAX - 7))
             .prop_map(|(owner, len)| Step::Card(owner, len)),
         8 => (0usize..9, 0usize..9, any::<bool>(), any::<bool>())
             .prop_map(|(from, to, is_held, is_remembered)| {
