@@ -5,6 +5,7 @@
  */
 
 import { lineOf } from "./text.js";
+import { unshown } from "./words.js";
 
 /** A short, soft tone. The gain is of 1. */
 const TONE_HZ = 660;
@@ -52,10 +53,10 @@ export class Attention {
 	}
 
 	/** @param {IncomingMessage} message */
-	#notify({ peer, body }) {
+	#notify({ peer, body, unreadable }) {
 		const { id, conversations, settings } = this.#store.state;
 		const showsText = settings.notifyText && conversations.get(peer)?.accepted;
-		const text = showsText ? lineOf(body, this.#words.unsupported) : "";
+		const text = showsText ? lineOf(body, unshown(this.#words, unreadable)) : "";
 		// With its tag a notification replaces the last one of the same peer.
 		const tag = `sotto ${id} ${peer}`;
 		const options = { body: text, tag, icon: "icon-192.png", data: { id, peer } };

@@ -8,6 +8,7 @@
  * It does not know the fates of messages.
  */
 
+import { newLedger, takeNumber } from "./ledger.js";
 import { WATCHED_MAX } from "./protocol.js";
 import { newConversation } from "./state.js";
 
@@ -48,7 +49,7 @@ export class Conversations {
 		if (peer === this.#state.openPeer) return;
 		this.close();
 		this.#state.openPeer = peer;
-		const conversation = this.#get(peer);
+		const conversation = this.get(peer);
 		conversation.hidden = false;
 		const { unread, seen, messages, earlier } = conversation;
 		if (unread) conversation.newAfter = seen;
@@ -112,11 +113,38 @@ export class Conversations {
 		}
 		for (const conversation of newer) {
 			const older = conversations.get(conversation.peer);
-			if (older) takeUp(conversation, older);
+			if (older) this.#takeUp(conversation, older);
 			conversations.delete(conversation.peer);
 			conversations.set(conversation.peer, conversation);
 		}
 		while (conversations.size > CONVERSATIONS_MAX) this.#dropLeastRecent();
+	}
+
+	/**
+	 * Joins a conversation of this visit with its kept part, which may have some of its messages.
+	 * @param {Conversation} conversation @param {Conversation} older
+	 */
+	#takeUp(conversation, older) {
+		const { last, seen, readTo, draft, accepted, blocked, keys } = conversation;
+		const { pin } = older.keys;
+		const messages = conversation.messages.filter((message) => {
+			if (message.mine || !message.number || pin?.sign !== keys.pin?.sign) return true;
+			return !pin || takeNumber(pin, message.number, message.after ?? 0);
+		});
+		const doubles = conversation.messages.filter((message) => !messages.includes(message));
+		for (const message of doubles) this.#outside.unsaved.drop(message);
+		Object.assign(conversation, {
+			messages: messages.length ? messages : older.messages,
+			earlier: older.earlier,
+			last: Math.max(last, older.last),
+			unread: conversation.unread - doubles.length + older.unread,
+			seen: Math.max(seen, older.seen),
+			readTo: Math.max(readTo, older.readTo),
+			draft: draft || older.draft,
+			accepted: accepted || older.accepted,
+			blocked: blocked || older.blocked,
+			keys: joinKeys(keys, older.keys),
+		});
 	}
 
 	/** Leaves out arrived messages that were kept before. @param {Set<string>} mids */
@@ -145,7 +173,7 @@ export class Conversations {
 	append(message) {
 		const { peer, mine } = message;
 		const { conversations, openPeer, visible, kept } = this.#state;
-		const conversation = this.#get(peer);
+		const conversation = this.get(peer);
 		const lastPlace = conversation.messages.at(-1)?.place ?? 0;
 		conversation.hidden = false;
 		message.place = conversation.last = this.#nextPlace(conversation);
@@ -196,8 +224,8 @@ export class Conversations {
 		return all.has(peer) ? "" : [...all.keys()].find((one) => one.toLowerCase() === lower) ?? "";
 	}
 
-	/** @param {string} peer */
-	#get(peer) {
+	/** Returns the conversation with a peer, a new one if there is none. @param {string} peer */
+	get(peer) {
 		return this.#state.conversations.get(peer) ?? this.#create(peer);
 	}
 
@@ -206,6 +234,9 @@ export class Conversations {
 		const { conversations, connection } = this.#state;
 		if (conversations.size === CONVERSATIONS_MAX) this.#dropLeastRecent();
 		const conversation = newConversation(peer);
+		// The storage may not have answered yet.
+		const sign = this.#outside.pinOf(peer);
+		if (sign) conversation.keys.pin = newLedger(sign);
 		conversation.last = this.#nextPlace(conversation);
 		conversations.set(peer, conversation);
 		this.#outside.unsaved.addConversation(conversation);
@@ -226,6 +257,7 @@ export class Conversations {
 	#drop(conversation) {
 		const { peer } = conversation;
 		this.#forgetMessages(conversation);
+		this.#outside.unpin(peer);
 		this.#state.conversations.delete(peer);
 		if (this.#state.connection === "joined") this.#outside.say({ type: "unwatch", ids: [peer] });
 	}
@@ -270,20 +302,14 @@ function firstPlace({ messages }) {
 }
 
 /**
- * Joins a conversation of this visit with its kept part.
- * @param {Conversation} conversation @param {Conversation} older
+ * Joins the keys of this visit with the kept ones, whose identity stays pinned.
+ * @param {PeerKeys} keys @param {PeerKeys} older
  */
-function takeUp(conversation, older) {
-	const { messages, last, seen, readTo, draft, accepted, blocked } = conversation;
-	Object.assign(conversation, {
-		messages: messages.length ? messages : older.messages,
-		earlier: older.earlier,
-		last: Math.max(last, older.last),
-		unread: conversation.unread + older.unread,
-		seen: Math.max(seen, older.seen),
-		readTo: Math.max(readTo, older.readTo),
-		draft: draft || older.draft,
-		accepted: accepted || older.accepted,
-		blocked: blocked || older.blocked,
-	});
+function joinKeys(keys, older) {
+	const numbered = Math.max(keys.numbered, older.numbered);
+	const messaged = Math.max(keys.messaged, older.messaged);
+	if (!older.pin) return { ...keys, numbered, messaged };
+	const isOther = keys.pin && keys.pin.sign !== older.pin.sign;
+	const other = isOther ? { other: keys.pin, otherCard: keys.card } : {};
+	return { ...older, ...other, numbered, messaged };
 }

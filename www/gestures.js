@@ -15,7 +15,11 @@ const COPIED_MS = 2000;
 /** @param {GesturesOutside} outside */
 export function bindGestures(outside) {
 	const { ui, store, actions, open, choose, typed, log } = outside;
-	onSubmit(ui.joinForm, () => store.join(ui.ownId.value));
+	onSubmit(ui.joinForm, () => actions.join(ui.ownId.value, ui.ownCode.value));
+	onClick(ui.haveCode, () => {
+		showCodeField(ui, true);
+		(ui.ownId.value ? ui.ownCode : ui.ownId).focus();
+	});
 	onClick(ui.cancelJoin, () => store.cancelJoin());
 	onClick(ui.tryAgain, () => store.join(store.state.id));
 	onSubmit(ui.openForm, () => {
@@ -29,7 +33,19 @@ export function bindGestures(outside) {
 	onClick(ui.reload, () => location.reload());
 	onClick(ui.dismiss, () => store.setAlert(null));
 	onClick(ui.back, () => store.back());
-	onClick(ui.accept, () => store.accept());
+	onClick(ui.accept, () => {
+		store.accept();
+		actions.persist();
+	});
+	onClick(ui.keyYes, () => {
+		if (store.current?.keys.other) store.decide(true);
+		else store.allowPlain();
+		ui.message.focus();
+	});
+	onClick(ui.keyNo, () => {
+		store.decide(false);
+		ui.message.focus();
+	});
 	onClick(ui.block, () => store.block(true));
 	onClick(ui.unblock, () => store.block(false));
 	onClick(ui.useHere, actions.useHere);
@@ -102,7 +118,11 @@ function bindComposer({ ui, store }) {
 
 /** @param {GesturesOutside} outside @param {ReturnType<typeof createAsk>} ask */
 function bindDialogs({ ui, store, words, actions }, ask) {
-	onClick(ui.more, () => ui.about.showModal());
+	onClick(ui.more, () => {
+		ui.about.showModal();
+		showNumbers(ui, actions);
+	});
+	onClick(ui.verify, () => store.verify(!store.current?.keys.verified));
 	onClick(ui.clear, () => {
 		ui.about.close();
 		ask(words.clearAsk(store.state.openPeer), () => {
@@ -120,7 +140,16 @@ function bindDialogs({ ui, store, words, actions }, ask) {
 		ui.about.close();
 		store.block(!store.current?.blocked);
 	});
-	onClick(ui.openSettings, () => ui.settings.showModal());
+	onClick(ui.openSettings, () => {
+		ui.shownCode.hidden = ui.codeMore.hidden = true;
+		ui.settings.showModal();
+	});
+	onClick(ui.showCode, async () => {
+		const code = await actions.code();
+		ui.shownCode.textContent = code || words.noCode;
+		ui.shownCode.hidden = false;
+		ui.codeMore.hidden = !code;
+	});
 	onClick(ui.useAnother, () => {
 		ui.settings.close();
 		store.leave();
@@ -129,6 +158,20 @@ function bindDialogs({ ui, store, words, actions }, ask) {
 		ui.settings.close();
 		ask(words.forgetAsk(store.state.id), actions.forget);
 	});
+}
+
+/** @param {Elements} ui @param {boolean} shown */
+function showCodeField({ ownCode, haveCode }, shown) {
+	for (const element of [ownCode, ...(ownCode.labels ?? [])]) element.hidden = !shown;
+	haveCode.hidden = shown;
+}
+
+/** @param {Elements} ui @param {Actions} actions */
+async function showNumbers({ ownNumber, theirNumber }, actions) {
+	for (const element of [ownNumber, theirNumber]) element.textContent = "";
+	const [own, theirs] = await actions.numbers();
+	ownNumber.textContent = own;
+	theirNumber.textContent = theirs;
 }
 
 /** @param {GesturesOutside} outside */

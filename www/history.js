@@ -9,6 +9,7 @@
  */
 
 import { scoped } from "./scope.js";
+import { newKeys } from "./trust.js";
 
 const NAME = scoped("sotto");
 const VERSION = 1;
@@ -45,7 +46,10 @@ export class MessageHistory {
 		return database;
 	}
 
-	/** Closes the database, so that the next transaction opens it again. @param {IDBDatabase} old */
+	/**
+	 * Closes the database, so that the next transaction opens it again.
+	 * @param {IDBDatabase} old
+	 */
 	#close(old) {
 		old.close();
 		if (this.#database === old) this.#database = null;
@@ -210,8 +214,11 @@ function bare(message) {
 }
 
 /** @param {KeptConversation} conversation @returns {KeptConversation} */
-function keptFields({ peer, last, unread, seen, readTo, draft, accepted, blocked, hidden }) {
-	return { peer, last, unread, seen, readTo, draft, accepted, blocked, hidden };
+function keptFields(conversation) {
+	const { peer, last, unread, seen, readTo, draft, accepted, blocked, hidden } = conversation;
+	// An earlier page has kept it without keys.
+	const { keys = newKeys() } = conversation;
+	return { peer, last, unread, seen, readTo, draft, accepted, blocked, hidden, keys };
 }
 
 /** @template Result @param {IDBRequest<Result>} request @returns {Promise<Result>} */

@@ -8,7 +8,7 @@
 import { make, onClick, setText } from "./dom.js";
 import { standing } from "./state.js";
 import { hueOf, initialOf, lineOf } from "./text.js";
-import { reasonText } from "./words.js";
+import { reasonText, unshown } from "./words.js";
 
 export class List {
 	#list;
@@ -104,7 +104,7 @@ class Item {
 		if (draft && !isCurrent) return `${words.draft} ${lineOf(draft, "")}`;
 		if (!last) return "";
 		if (!accepted) return words.request;
-		const text = lineOf(last.body, words.unsupported);
+		const text = lineOf(last.body, unshown(words, !last.mine && last.unreadable));
 		return last.mine ? `${words.you} ${text}` : text;
 	}
 }

@@ -48,7 +48,10 @@ export class Log {
 	/** The place in view before the conversation is printed, or 0 for the end. */
 	#printedAt = 0;
 
-	/** @param {HTMLElement} log @param {HTMLElement} button to the end @param {LogOutside} outside */
+	/**
+	 * @param {HTMLElement} log
+	 * @param {HTMLElement} button to the end @param {LogOutside} outside
+	 */
 	constructor(log, button, outside) {
 		this.#log = log;
 		this.#button = button;
@@ -166,7 +169,10 @@ export class Log {
 		this.#log.replaceChildren();
 	}
 
-	/** Messages may have been cleared, or be too many for the memory. @param {Message[]} messages */
+	/**
+	 * Messages may have been cleared, or be too many for the memory.
+	 * @param {Message[]} messages
+	 */
 	#dropForgotten(messages) {
 		const first = messages[0]?.place ?? Infinity;
 		while (this.#rows.length && this.#rows[0].message.place < first) this.#dropFirst();

@@ -7,28 +7,40 @@
  * It does not know the rules of the chat, or the elements of the page.
  */
 
+import { KNOWN_MAX } from "./arrivals.js";
 import { Attention } from "./attention.js";
 import { BackButton } from "./back.js";
 import { findElements } from "./dom.js";
+import { Keyring } from "./keyring.js";
+import { Post } from "./post.js";
+import { Vault } from "./vault.js";
 import { MessageHistory } from "./history.js";
 import { randomHex, Remembered } from "./remembered.js";
 import { SavePump } from "./saving.js";
+import { normalId } from "./protocol.js";
 import { Delay, Socket, socketUrl, SUBPROTOCOL } from "./socket.js";
-import { KNOWN_MAX, Store } from "./store.js";
+import { Store } from "./store.js";
 import { Tab } from "./tab.js";
 import { Version } from "./version.js";
 import { View } from "./view.js";
 import { chooseWords } from "./words.js";
+
+/** The latest messages to a peer that are searched for one it could not open: those of a day. */
+const SEARCHED_MAX = 1000;
 
 const words = chooseWords(navigator.languages);
 const remembered = new Remembered();
 
 const store = new Store({
 	keyOf: (id) => remembered.keyOf(id),
-	say: (line) => socket.say(line),
+	pinsOf: (id) => remembered.pinsOf(id),
+	notePin: (id, peer, sign) => remembered.notePin(id, peer, sign),
+	ownCard: () => keyring.card,
+	say: (line, sealing) => post.say(line, sealing),
 	changed,
 	prepare,
 	load,
+	search,
 	newRef: randomHex,
 	now: Date.now,
 	later: (call, ms) => setTimeout(call, ms),
@@ -47,12 +59,25 @@ const socket = new Socket({
 	connect: () => new WebSocket(socketUrl(location.href), SUBPROTOCOL),
 	delay,
 	clock,
-	opened: () => store.opened(),
-	received: (lines) => store.received(lines),
+	opened: () => post.opened(),
+	received: (lines) => post.received(lines),
 	closed,
 	awaitsAnswer: () => store.awaitsAnswer,
 	probe: () => store.probe(),
 });
+
+// A browser that keeps no cookies keeps nothing else either, but may only say so late.
+const databases = () => (navigator.cookieEnabled ? globalThis.indexedDB : undefined);
+const keyring = new Keyring({
+	remembered,
+	vault: new Vault(databases, clock),
+	clock,
+	now: Date.now,
+	// Browsers have it only where the page came safely.
+	hasCrypto: Boolean(globalThis.crypto.subtle),
+	renewed: () => store.renewed(),
+});
+const post = new Post({ keyring, store, socket });
 
 const tab = new Tab({
 	locks: navigator.locks,
@@ -64,15 +89,18 @@ const back = new BackButton(store);
 const version = new Version(store, navigator.serviceWorker);
 const attention = new Attention(store, words, findElements().icon);
 
-// A browser that keeps no cookies keeps nothing else either, but may only say so late.
-const databases = () => (navigator.cookieEnabled ? globalThis.indexedDB : undefined);
 const pump = new SavePump(store, new MessageHistory(databases, KNOWN_MAX), clock);
 
 const view = new View({
 	store,
 	words,
 	languages: navigator.languages,
+	crypto: !globalThis.isSecureContext ? "http" : globalThis.crypto.subtle ? "" : "old",
 	actions: {
+		join,
+		code: () => keyring.code(),
+		numbers,
+		persist: () => void navigator.storage?.persist?.().catch(() => {}),
 		useHere: () => store.resume(state.id, true),
 		forget,
 		linkOf,
@@ -136,8 +164,12 @@ if (attention.canNotify) attention.checkNotify();
 
 /** Renders once, however often the store changes in a row. @param {IncomingMessage[]} arrived */
 function changed(arrived) {
-	if (store.wanted) socket.start();
-	else socket.stop();
+	if (store.wanted) {
+		socket.start();
+	} else {
+		socket.stop();
+		post.ended();
+	}
 	if (state.connection === "joined") delay.reset();
 	if (state.connection === "none" || state.connection === "replaced") tab.release();
 	remembered.update(state);
@@ -176,7 +208,26 @@ async function prepare(id, take) {
 	if (id !== state.id) return;
 	if (!isOurs) store.claimedElsewhere(id);
 	else if (state.connection === "none") tab.release();
-	else pump.load(id);
+	else {
+		keyring.open(id);
+		pump.load(id);
+	}
+}
+
+/** @param {string} text @param {string} code */
+async function join(text, code) {
+	if (code.trim() && !await keyring.restore(code, normalId(text))) {
+		return store.setAlert({ code: "bad_code" });
+	}
+	store.join(text);
+}
+
+/** Returns our safety number, and that of the open peer. */
+function numbers() {
+	const { peer = "", keys } = store.current ?? {};
+	const { sign = "" } = keys?.other ?? keys?.pin ?? {};
+	const all = [keyring.numberOf(state.id, keyring.sign), keyring.numberOf(peer, sign)];
+	return Promise.all(all);
 }
 
 /** @param {string} peer @param {number} before @param {number} count */
@@ -186,8 +237,19 @@ async function load(peer, before, count) {
 	if (id === state.id) store.loaded(peer, page?.messages ?? [], page?.earlier ?? false);
 }
 
+/**
+ * Resolves to the latest kept messages of a conversation.
+ * @param {string} peer @returns {Promise<Message[]>}
+ */
+async function search(peer) {
+	const { id } = state;
+	const page = await pump.page(id, peer, Infinity, SEARCHED_MAX);
+	return id === state.id ? page?.messages ?? [] : [];
+}
+
 /** @param {number} code @param {boolean} wasOpen */
 function closed(code, wasOpen) {
+	post.ended();
 	store.closed(code);
 	if (!wasOpen) explain();
 }
@@ -199,13 +261,13 @@ async function explain() {
 }
 
 function takeInvite() {
-	const [, encoded] = /^#to=(.+)$/.exec(location.hash) ?? [];
+	const [, encoded, sign] = /^#to=([^&]+)(?:&key=([\w-]{43}))?/.exec(location.hash) ?? [];
 	if (!encoded) return;
 	const invite = decoded(encoded);
 	openFirst = () => {
 		// Until now it survives a reload. From now on that opens the last conversation.
 		history.replaceState(history.state, "", location.pathname);
-		store.open(invite);
+		store.open(invite, sign);
 	};
 	store.invited(invite);
 }
@@ -221,7 +283,8 @@ function decoded(text) {
 
 /** @param {string} id */
 function linkOf(id) {
-	return `${location.origin}${location.pathname}#to=${encodeURIComponent(id)}`;
+	const key = keyring.sign && `&key=${keyring.sign}`;
+	return `${location.origin}${location.pathname}#to=${encodeURIComponent(id)}${key}`;
 }
 
 async function copyLink() {
@@ -238,5 +301,6 @@ async function forget() {
 	const { id } = state;
 	store.giveUp();
 	remembered.forgetKey(id);
+	await keyring.forget(id);
 	await pump.forget(id);
 }

@@ -7,19 +7,28 @@
  * - A message is "sent" or "doubtful" exactly while it is in `#sent`.
  * - A message that waits for its peer is said when the peer is back, and after each `join`.
  * - Messages to a peer go to the server in the order in which they were written.
- * - A message is repeated only under the ownership of our id under which it was said.
+ * - A message is repeated only under the ownership of our id under which it was said. A sealed one
+ *   has a number, by which its recipient knows it again, so it may go anew under a later one.
+ * - A message that was sealed for one identity goes to no other, nor as plain text.
  *
  * It does not know conversations, the socket or the storage.
  */
 
 import { BoundedMap } from "./bounded.js";
 import { lineBytes, listParts, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protocol.js";
+import { contentBytesMax } from "./sealed.js";
 
 /**
  * After a restart of the server all peers come back, but not at once. A peer that is not back after
  * the longest delay of a page (20 s) and a bit is offline.
  */
 export const RETURN_GRACE_MS = 25_000;
+
+/** As long as any number of a message will be for 200 years, in microseconds since 1970. */
+const ANY_NUMBER = 8e15;
+
+/** A message that could not be opened is sealed anew within this time. */
+const RESEAL_MS_MAX = 86_400_000;
 
 /** The most sent messages that wait for a fate. Older ones get none: no queue is that long. */
 const SENT_MAX = 65536;
@@ -35,7 +44,10 @@ export class Outgoing {
 	 * @type {Set<OutgoingMessage>}
 	 */
 	#mayReturn = new Set();
-	/** Refused or expired, until the peer is back; by peer. @type {Map<string, OutgoingMessage[]>} */
+	/**
+	 * Refused or expired, until the peer is back; by peer.
+	 * @type {Map<string, OutgoingMessage[]>}
+	 */
 	#parked = new Map();
 	/** Taken by the server, by mid. @type {BoundedMap<string, OutgoingMessage>} */
 	#sent = new BoundedMap(SENT_MAX);
@@ -67,7 +79,7 @@ export class Outgoing {
 		const { mid = "" } = message;
 		if (this.#sent.get(mid) === message) this.#sent.delete(mid);
 		this.#waiting.push(message);
-		this.#sayWaiting();
+		this.sayWaiting();
 	}
 
 	/** @param {OutgoingMessage[]} messages without a fate, in the order in which they were written */
@@ -75,7 +87,9 @@ export class Outgoing {
 		/** @type {OutgoingMessage[]} */
 		const unsaid = [];
 		for (const message of messages) {
-			if (message.said && this.#isLost(message, this.#isForgotten)) this.#doubt(message);
+			const isLost = message.said && this.#isLost(message, this.#isForgotten);
+			if (isLost && this.#mayRepeat(message)) this.#renew(message);
+			else if (isLost) this.#doubt(message);
 			const { state, ref, mid = "" } = message;
 			if (state === "sent" || state === "doubtful") this.#sent.set(mid, message);
 			else if (state !== "failed" && message.said) this.#unanswered.set(ref, message);
@@ -100,13 +114,36 @@ export class Outgoing {
 		});
 		if (resumed && !lost.length) return false;
 		this.#isForgotten = true;
-		for (const message of lost) {
-			this.#unanswered.delete(message.ref);
-			this.#doubt(message);
-		}
+		for (const message of lost) this.#unanswered.delete(message.ref);
+		const doubtful = lost.filter((message) => !this.#mayRepeat(message));
+		for (const message of doubtful) this.#doubt(message);
+		this.#repeatLost(lost.filter((message) => this.#mayRepeat(message)));
 		if (!this.#unanswered.size) this.#early.clear();
 		for (const message of this.#waiting) this.#mayReturn.add(message);
-		return lost.length > 0;
+		return doubtful.length > 0;
+	}
+
+	/**
+	 * Returns `true` if a double of the message would not be shown.
+	 * @param {OutgoingMessage} message
+	 */
+	#mayRepeat({ number, cleared }) {
+		return number !== undefined && !cleared;
+	}
+
+	/** @param {OutgoingMessage[]} messages that the server has forgotten */
+	#repeatLost(messages) {
+		for (const message of messages) {
+			this.#sent.delete(message.mid ?? "");
+			this.#renew(message);
+		}
+		this.#waiting = [...messages, ...this.#waiting].sort((a, b) => a.place - b.place);
+	}
+
+	/** Has a message sealed and said anew. @param {OutgoingMessage} message */
+	#renew(message) {
+		const ref = this.#outside.newRef();
+		this.#update(message, { state: "sending", ref, sealed: undefined, said: false });
 	}
 
 	/**
@@ -142,14 +179,16 @@ export class Outgoing {
 	/** @param {string} peer */
 	peerReturned(peer) {
 		this.#unpark(peer);
-		this.#sayWaiting();
+		this.sayWaiting();
 	}
 
 	/** Refused messages need new refs. @param {string} peer */
 	#unpark(peer) {
 		const messages = this.#parked.get(peer) ?? [];
 		this.#parked.delete(peer);
-		for (const message of messages) this.#update(message, { ref: this.#outside.newRef() });
+		for (const message of messages) {
+			this.#update(message, { ref: this.#outside.newRef(), sealed: undefined });
+		}
 		this.#waiting = [...messages, ...this.#waiting];
 	}
 
@@ -202,8 +241,63 @@ export class Outgoing {
 	}
 
 	repeatUnanswered() {
-		for (const message of this.#unanswered.values()) this.#outside.say(sendLine(message));
-		this.#sayWaiting();
+		/** @type {OutgoingMessage[]} */
+		const unsealed = [];
+		for (const message of this.#unanswered.values()) {
+			const { number, sealed, peer, ref } = message;
+			if (sealed) {
+				this.#outside.say(sendLine({ peer, ref, body: sealed }));
+			} else if (number !== undefined) {
+				// It was not said in the end.
+				this.#unanswered.delete(ref);
+				unsealed.push(message);
+			} else if (this.#outside.isPinned(peer)) {
+				this.#unanswered.delete(ref);
+				this.#doubt(message);
+			} else {
+				this.#outside.say(sendLine(message));
+			}
+		}
+		this.#waiting = [...unsealed, ...this.#waiting];
+		this.sayWaiting();
+	}
+
+	/** No client has the id of this peer, so messages to it are not said. @param {string} peer */
+	nobody(peer) {
+		for (const message of this.#take(peer)) this.#refuse(message, { code: "offline", to: peer });
+	}
+
+	/** Nothing more goes to this peer. @param {string} peer @param {Reason} reason */
+	stop(peer, reason) {
+		const messages = [...this.#take(peer), ...(this.#parked.get(peer) ?? [])];
+		this.#parked.delete(peer);
+		for (const message of messages) this.#update(message, { state: "failed", reason });
+	}
+
+	/** Takes the messages to a peer that were not said yet. @param {string} peer */
+	#take(peer) {
+		const taken = this.#waiting.filter((message) => message.peer === peer);
+		this.#waiting = this.#waiting.filter((message) => message.peer !== peer);
+		return taken;
+	}
+
+	/**
+	 * The peer could not open a message: it goes once more, or has failed if the peer has other keys.
+	 * @param {OutgoingMessage} message @param {string} mid by which the peer knows it
+	 * @param {boolean} isForeign the peer has another identity than the pinned one
+	 */
+	sealAgain(message, mid, isForeign) {
+		const { peer, place, was, ref } = message;
+		if (this.#unanswered.has(ref) || this.#waiting.includes(message)) return;
+		this.#sent.delete(message.mid ?? "");
+		const isOld = this.#outside.now() - place / 1000 > RESEAL_MS_MAX;
+		if (isForeign || was || isOld) {
+			this.#update(message, { state: "failed", reason: { code: "other_keys", to: peer } });
+		} else {
+			this.#update(message, { was: mid });
+			this.#renew(message);
+			this.add(message);
+		}
 	}
 
 	disconnected() {
@@ -230,7 +324,7 @@ export class Outgoing {
 	/** An expired message has not arrived, so it may go again. @param {ExpiredLine} line */
 	expired({ to, mids }) {
 		this.#applyFate(to, mids, { state: "waiting" });
-		this.#sayWaiting();
+		this.sayWaiting();
 	}
 
 	/** @param {string} ref @param {Outcome} outcome */
@@ -238,15 +332,23 @@ export class Outgoing {
 		const message = this.#unanswered.get(ref);
 		this.#unanswered.delete(ref);
 		const { reason } = outcome;
-		if (message && reason?.code === "offline") {
-			if (this.#mayReturn.has(message)) this.#park(message);
-			else this.#miss(message, reason);
+		if (message && reason) {
+			this.#refuse(message, reason);
 		} else if (message) {
-			this.#update(message, outcome);
-			if (message.state === "sent") this.#noteSent(message);
+			// From now on its mid names it.
+			this.#update(message, { ...outcome, sealed: undefined });
+			this.#noteSent(message);
 		}
 		if (!this.#unanswered.size) this.#early.clear();
-		this.#sayWaiting();
+		this.sayWaiting();
+	}
+
+	/** @param {OutgoingMessage} message @param {Reason} reason */
+	#refuse(message, reason) {
+		const isOffline = reason.code === "offline";
+		if (isOffline && this.#mayReturn.has(message)) this.#park(message);
+		else if (isOffline) this.#miss(message, reason);
+		else this.#update(message, { state: "failed", reason });
 	}
 
 	/** @param {OutgoingMessage} message */
@@ -279,29 +381,71 @@ export class Outgoing {
 		if (fate.state === "waiting" && this.#outside.isOnline(peer)) this.#unpark(peer);
 	}
 
-	#sayWaiting() {
+	sayWaiting() {
+		/** @type {OutgoingMessage[]} */
+		const kept = [];
 		while (this.#joined && this.#unanswered.size < SENDS_MAX) {
 			const message = this.#waiting.shift();
-			if (!message) return;
+			if (!message) break;
 			// Written before `joined`, it may be longer than the server takes, and end each connection.
 			const bytes = this.bytesLeft(message);
 			const parked = this.#parked.get(message.peer);
+			const way = this.#outside.wayTo(message.peer);
 			if (parked) {
 				this.#update(message, { state: parked[0].state });
 				this.#park(message);
+			} else if (way.kind === "wait") {
+				kept.push(message);
+			} else if (way.kind === "refused") {
+				this.#update(message, { state: "failed", reason: way.reason });
 			} else if (bytes < 0) {
 				this.#update(message, { state: "failed", reason: { code: "long", bytes: -bytes } });
 			} else {
-				this.#unanswered.set(message.ref, message);
-				this.#update(message, { said: true, ownership: this.#ownership });
-				this.#outside.say(sendLine(message));
+				this.#say(message, way);
 			}
 		}
+		this.#waiting = [...kept, ...this.#waiting];
+	}
+
+	/** @param {OutgoingMessage} message @param {OpenWay} way */
+	#say(message, way) {
+		const { peer, ref, sealedFor } = message;
+		const sign = way.kind === "sealed" ? way.card.sign : undefined;
+		if (sealedFor && sealedFor !== sign) {
+			const reason = { code: sign ? "changed" : "unsealed", to: peer };
+			return this.#update(message, { state: "failed", reason });
+		}
+		this.#unanswered.set(ref, message);
+		const said = { said: true, ownership: this.#ownership };
+		if (way.kind === "plain") {
+			const plain = this.#outside.isPinned(peer) || undefined;
+			this.#update(message, { ...said, number: undefined, plain });
+			return this.#outside.say(sendLine(message));
+		}
+		const numbers = message.number === undefined && this.#outside.numberMessage(peer);
+		this.#update(message, { ...said, ...numbers, sealedFor: sign });
+		this.#outside.say(sendLine({ peer, ref, body: null }), {
+			kind: "message",
+			card: way.card,
+			content: this.#contentOf(message),
+			done: (sealed) => this.#update(message, { sealed }),
+			failed: () => this.#answer(ref, { reason: { code: "unsealed", to: peer } }),
+		});
+	}
+
+	/** @param {OutgoingMessage} message @returns {Content} */
+	#contentOf({ peer, body, number = ANY_NUMBER, after = ANY_NUMBER, was }) {
+		return { number, after, got: this.#outside.gotFrom(peer), body, ...(was && { was }) };
 	}
 
 	/** @param {Pick<OutgoingMessage, "peer" | "body" | "ref">} message */
 	bytesLeft(message) {
-		return this.#messageBytesMax - lineBytes(sendLine(message));
+		const { peer, ref } = message;
+		const way = this.#outside.wayTo(peer);
+		if (way.kind !== "sealed") return this.#messageBytesMax - lineBytes(sendLine(message));
+		const left = this.#messageBytesMax - lineBytes(sendLine({ peer, body: 0, ref })) + 1;
+		const content = { ...this.#contentOf(/** @type {OutgoingMessage} */ (message)), got: ANY_NUMBER };
+		return contentBytesMax(left, this.#outside.ownCardBytes()) - lineBytes(content);
 	}
 
 	/** Drops unsent messages. The fates of sent ones are not kept. @param {string} peer */
@@ -322,13 +466,16 @@ export class Outgoing {
 	}
 
 	/**
-	 * Returns `true` if an arrived message is one of those to this peer.
-	 * @param {string} peer @param {string} mid @param {unknown} body
+	 * Returns `true` if an arrived message is one of ours to this peer.
+	 * @param {MessageLine} line
 	 */
-	isOurs(peer, mid, body) {
-		if (this.#sent.get(mid)?.peer === peer) return true;
+	isOurs({ from, mid, body, opened }) {
+		if (this.#sent.get(mid)?.peer === from) return true;
 		// It may come before its answer, which has the mid.
-		return [...this.#unanswered.values()].some((one) => one.peer === peer && one.body === body);
+		const number = opened?.content?.number;
+		return [...this.#unanswered.values()].some((one) => {
+			return one.peer === from && (number ? one.number === number : one.body === body);
+		});
 	}
 
 	/**

@@ -28,6 +28,9 @@ export const CLOSE_REPLACED = 4001;
 /** Ids or mids in one line. */
 const LIST_MAX = 256;
 
+/** The most messages that a peer is asked to send again at once. */
+export const LOST_MAX = 256;
+
 /** The longest id or mid in JSON, with quotes and comma. */
 const LIST_ITEM_BYTES = 67;
 
@@ -65,7 +68,7 @@ export function listParts(values, bytesMax) {
 	return parts;
 }
 
-/** @param {ClientLine} line */
+/** Returns the length of a line, or a part of one, as JSON. @param {object} line */
 export function lineBytes(line) {
 	return byteLength(JSON.stringify(line));
 }

@@ -16,6 +16,8 @@ import { SETTINGS_DEFAULT } from "./state.js";
 export class Remembered {
 	/** Keys by id, also those that are not remembered yet. @type {Map<string, string>} */
 	#keys = new Map();
+	/** Seeds of identities by id, likewise. @type {Map<string, string>} */
+	#seeds = new Map();
 
 	/** Returns the id of the last visit. A tab that is loaded again goes on under its own. */
 	get id() {
@@ -43,10 +45,48 @@ export class Remembered {
 		return key;
 	}
 
+	/**
+	 * Returns the seed of an id's identity as base64url; empty if there is none.
+	 * @param {string} id
+	 */
+	seedOf(id) {
+		return recall("localStorage", `seed ${id}`) || this.#seeds.get(id) || "";
+	}
+
+	/**
+	 * Notes a seed, and the key that follows from it, for an id that has no key yet.
+	 * @param {string} id @param {string} seed @param {string} key
+	 */
+	noteSeed(id, seed, key) {
+		this.#seeds.set(id, seed);
+		if (!recall("localStorage", `key ${id}`)) this.#keys.set(id, key);
+	}
+
+	/**
+	 * Returns the pinned identities by peer.
+	 * @param {string} id @returns {Record<string, string>}
+	 */
+	pinsOf(id) {
+		try {
+			return JSON.parse(recall("localStorage", `pins ${id}`));
+		} catch {
+			return {};
+		}
+	}
+
+	/**
+	 * Notes the pinned identity of a peer, beside the storage of messages, which may fail or be late.
+	 * @param {string} id @param {string} peer @param {string} [sign] nothing: none is pinned any more
+	 */
+	notePin(id, peer, sign) {
+		const pins = JSON.stringify({ ...this.pinsOf(id), [peer]: sign });
+		remember("localStorage", `pins ${id}`, pins === "{}" ? "" : pins);
+	}
+
 	/** @param {string} id */
 	forgetKey(id) {
-		this.#keys.delete(id);
-		remember("localStorage", `key ${id}`, "");
+		for (const map of [this.#keys, this.#seeds]) map.delete(id);
+		for (const name of ["key", "seed", "pins"]) remember("localStorage", `${name} ${id}`, "");
 	}
 
 	/** @param {State} state */
@@ -56,6 +96,7 @@ export class Remembered {
 		remember("localStorage", "settings", all === JSON.stringify(SETTINGS_DEFAULT) ? "" : all);
 		// An id that was never ours is not remembered.
 		if (isJoined) remember("localStorage", `key ${id}`, this.keyOf(id));
+		if (isJoined) remember("localStorage", `seed ${id}`, this.seedOf(id));
 		// Another id, or none after a refusal, is just a try.
 		const hasLeft = connection === "none" && !id;
 		if (!isJoined && !hasLeft) return;

@@ -17,6 +17,7 @@ export class Row {
 	#rest = "";
 	#toggle = make("button", "secondary toggle");
 	#shown = "";
+	#isUnreadable;
 
 	/** @param {Message} message @param {boolean} linksWork @param {LogOutside} outside */
 	constructor(message, linksWork, outside) {
@@ -24,6 +25,7 @@ export class Row {
 		this.#outside = outside;
 		this.#linksWork = linksWork || mine;
 		this.message = message;
+		this.#isUnreadable = !message.mine && message.unreadable;
 		const author = make("bdi", "spoken", mine ? outside.words.own : peer);
 		this.#body = this.#createBody();
 		this.bubble = make("div", "bubble", author, " ", this.#body, this.#note);
@@ -34,10 +36,12 @@ export class Row {
 
 	#createBody() {
 		const { body } = this.message;
+		const { words } = this.#outside;
+		if (this.#isUnreadable) return make("p", "body unsupported", words.unreadable(this.message.peer));
 		if (typeof body !== "string") {
 			const json = make("pre", "", JSON.stringify(body, null, 1));
 			json.dir = "auto";
-			const summary = make("summary", "", this.#outside.words.unsupported);
+			const summary = make("summary", "", words.unsupported);
 			return make("details", "body unsupported", summary, json);
 		}
 		const text = make("p", isEmojiOnly(body) ? "body emoji" : "body");
@@ -75,12 +79,14 @@ export class Row {
 	renderHead(previous, newAfter = Infinity) {
 		const { element, message } = this;
 		const { words, dates } = this.#outside;
-		for (const old of element.querySelectorAll(".day, .new")) old.remove();
+		for (const old of element.querySelectorAll(".day, .new, .key")) old.remove();
 		const isFirstNew = message.place > newAfter && !(previous && previous.place > newAfter);
 		const isNewDay = !previous || !isSameDay(previous.at, message.at);
 		const goesOn = !isNewDay && !isFirstNew && previous.mine === message.mine
 			&& isSameMinute(previous.at, message.at);
 		element.classList.toggle("goes-on", goesOn);
+		const isForeign = message.foreign && !previous?.foreign;
+		if (isForeign) element.prepend(make("p", "key doubt", words.otherKey(message.peer)));
 		if (isFirstNew) element.prepend(make("p", "new", words.newHere));
 		if (isNewDay) element.prepend(make("p", "day", dates.day(message.at)));
 	}
@@ -109,20 +115,44 @@ export class Row {
 		}).join("");
 	}
 
+	/** Shows a message that could not be opened before, and came again. */
+	#fillIn() {
+		this.#isUnreadable = false;
+		const body = this.#createBody();
+		this.#body.replaceWith(body);
+		this.#body = body;
+		this.unfold(false);
+		if (this.#rest) this.#addToggle();
+	}
+
+	/** Returns what has to be said of the way a message came, or went. */
+	#marks() {
+		const { message } = this;
+		const { words, isMissing } = this.#outside;
+		if (message.mine) return message.plain ? [words.safety.plain] : [];
+		return [
+			message.gap && isMissing(message) && words.missing,
+			message.late && words.late,
+			message.plain && words.forgeable,
+		].filter((mark) => typeof mark === "string");
+	}
+
 	/** Shows time and state, with a button to retry or to withdraw. @param {number} readTo */
 	renderNote(readTo) {
 		const { message, element } = this;
 		const { words, dates, retry, withdraw } = this.#outside;
+		if (this.#isUnreadable && !(!message.mine && message.unreadable)) this.#fillIn();
 		const isRead = message.state === "delivered" && message.place <= readTo;
 		const state = isRead ? "read" : message.state;
-		const shown = `${state} ${message.at}`;
+		const marks = this.#marks();
+		const shown = `${state} ${message.at} ${marks}`;
 		if (this.#shown === shown) return;
 		this.#shown = shown;
 		element.dataset.state = state;
 		const reason = message.mine && message.reason;
 		const why = reason ? `: ${reasonText(words, reason)}` : "";
 		const since = state === "waiting" ? words.waits(message.peer, dates.brief(message.at)) : "";
-		const text = words.states[state] + why + since;
+		const text = [words.states[state] + why + since, ...marks].filter(Boolean).join(" · ");
 		this.#note.replaceChildren(dates.time(message.at), " ");
 		if (text) this.#note.append(make("span", "state", text), " ");
 		if (!message.mine || !["failed", "doubtful", "waiting", "withdrawn"].includes(state)) return;

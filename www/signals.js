@@ -19,7 +19,7 @@ export class Signals {
 	#state;
 	#outside;
 
-	/** @param {Readonly<State>} state @param {PartOutside} outside */
+	/** @param {Readonly<State>} state @param {SignalsOutside} outside */
 	constructor(state, outside) {
 		this.#state = state;
 		this.#outside = outside;
@@ -38,7 +38,7 @@ export class Signals {
 		if (now - conversation.typedAt < TYPING_MS_EVERY) return;
 		if (!this.#mayTell(conversation, "typing")) return;
 		conversation.typedAt = now;
-		this.#outside.say({ type: "signal", to: conversation.peer, body: { typing: true } });
+		this.#outside.trust.signal(conversation, { typing: true }, { typing: true });
 	}
 
 	/**
@@ -47,22 +47,29 @@ export class Signals {
 	 */
 	tellRead(conversation) {
 		if (!this.#mayTell(conversation, "read")) return;
-		const { peer, messages, seen } = conversation;
-		const read = messages.findLast(({ mine, place }) => !mine && place <= seen)?.mid;
-		if (!read || read === conversation.readTold) return;
-		conversation.readTold = read;
-		this.#outside.say({ type: "signal", to: peer, body: { read } });
+		const { messages, seen, keys } = conversation;
+		const last = messages.findLast(({ mine, place, foreign }) => !mine && place <= seen && !foreign);
+		const { mid, number } = last ?? {};
+		// Of a peer that seals, only sealed messages have a name that it trusts.
+		if (!mid || mid === conversation.readTold || keys.pin && !number) return;
+		const isTold = this.#outside.trust.signal(conversation, { read: number }, { read: mid });
+		if (isTold) conversation.readTold = mid;
 	}
 
 	/** @param {SignalLine} line */
-	received({ from, body }) {
-		const conversation = this.#state.conversations.get(from);
-		if (!conversation || !(body instanceof Object)) return;
-		const { typing, read } = /** @type {{ typing?: unknown, read?: unknown }} */ (body);
+	received(line) {
+		const conversation = this.#state.conversations.get(line.from);
+		const signalled = conversation && this.#outside.trust.signalled(conversation, line);
+		if (!signalled) return;
+		const { typing, read, lost } = signalled.content;
+		if (Array.isArray(lost)) this.#outside.lost(conversation.peer, lost, signalled.isForeign);
+		if (signalled.isForeign) return;
 		if (typeof typing === "boolean") this.#setTyping(conversation, typing);
-		if (typeof read !== "string") return;
-		const message = conversation.messages.findLast(({ mid }) => mid === read);
-		if (!message?.mine || message.place <= conversation.readTo) return;
+		if (read === undefined) return;
+		const message = conversation.messages.findLast(({ mine, mid, number }) => {
+			return mine && (conversation.keys.pin ? number : mid) === read;
+		});
+		if (!message || message.place <= conversation.readTo) return;
 		conversation.readTo = message.place;
 		this.#outside.unsaved.addConversation(conversation);
 	}
@@ -89,7 +96,10 @@ export class Signals {
 		return hasCome ? conversation : undefined;
 	}
 
-	/** Tells it again: signals to a peer that is away are lost. @param {Conversation} conversation */
+	/**
+	 * Tells it again: signals to a peer that is away are lost.
+	 * @param {Conversation} conversation
+	 */
 	peerReturned(conversation) {
 		conversation.readTold = undefined;
 		this.tellRead(conversation);

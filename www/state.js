@@ -8,6 +8,8 @@
  * It does not know when a value changes.
  */
 
+import { newKeys } from "./trust.js";
+
 export const SETTINGS_DEFAULT = {
 	read: true, typing: true, notify: false, notifyText: false, sound: false,
 };
@@ -18,7 +20,7 @@ export function newState(settings) {
 		connection: "none", id: "", ours: false, ready: false, outage: "", quiet: false,
 		openPeer: "", conversations: new Map(),
 		search: null, outdated: false, notifying: "",
-		kept: true, invite: "", alert: null, online: true, visible: true,
+		kept: true, invite: "", alert: null, online: true, visible: true, seals: false,
 		settings: { ...SETTINGS_DEFAULT, ...settings },
 	};
 }
@@ -28,7 +30,7 @@ export function newConversation(peer) {
 	return {
 		peer, messages: [], earlier: false, loading: false, last: 0, unread: 0, seen: 0, readTo: 0,
 		presence: "", typing: 0, typedAt: 0, draft: "", accepted: false, blocked: false,
-		hidden: false,
+		hidden: false, keys: newKeys(), heard: "",
 	};
 }
 

@@ -4,29 +4,22 @@
  * **Invariants**
  * - A gesture, a text of the server or an answer of the storage is one call and ends in one notice,
  *   `changed`.
- * - No message is shown twice: the mids of messages to us are in `#known`.
  * - While we are "joined", every peer in the list is watched.
  *
  * It does not know the DOM, the socket, the storage or the clock: they come in as functions.
  */
 
-import { BoundedMap } from "./bounded.js";
+import { Arrivals } from "./arrivals.js";
 import { Conversations } from "./conversations.js";
 import { Identity } from "./identity.js";
+import { isMissing } from "./ledger.js";
 import { Outgoing, RETURN_GRACE_MS } from "./outgoing.js";
-import { CLOSE_REPLACED, isId, normalId } from "./protocol.js";
+import { CLOSE_REPLACED, isId, lineBytes, normalId } from "./protocol.js";
 import { Search } from "./search.js";
 import { Signals } from "./signals.js";
 import { newState, SETTINGS_DEFAULT } from "./state.js";
+import { Trust } from "./trust.js";
 import { Unsaved } from "./unsaved.js";
-
-/**
- * The latest mids of messages to us, which are known again. The server repeats a message if our
- * `ack` of it was lost, and with it all later ones. So a forgotten mid comes again only if the
- * server holds this many newer messages for us: 11 MiB by its count of 176 bytes or more each, and
- * its `--held` is 512 KiB.
- */
-export const KNOWN_MAX = 65536;
 
 export class Store {
 	state;
@@ -37,8 +30,8 @@ export class Store {
 	#conversations;
 	#signals;
 	#search;
-	/** @type {BoundedMap<string, true>} */
-	#known = new BoundedMap(KNOWN_MAX);
+	#trust;
+	#arrivals;
 	#joins = 0;
 	#isProbing = false;
 	/** The server has forgotten an id that was ours, and others. */
@@ -57,19 +50,50 @@ export class Store {
 		this.#anyRef = outside.newRef();
 		this.state = newState(outside.settings);
 		const { conversations } = this.state;
+		const ownCard = () => outside.ownCard();
+		this.#trust = new Trust(this.state, {
+			...outside,
+			unsaved,
+			ownCard,
+			stop: (peer, reason) => this.#outgoing.stop(peer, reason),
+			notePin: (peer, sign) => outside.notePin(this.state.id, peer, sign),
+		});
 		this.#outgoing = new Outgoing({
 			...outside,
 			unsaved,
+			wayTo: (peer) => this.#trust.wayTo(peer),
+			numberMessage: (peer) => this.#trust.numberMessage(peer),
+			ownCardBytes: () => lineBytes(ownCard() ?? {}),
+			isPinned: (peer) => conversations.get(peer)?.keys.pin !== undefined,
+			gotFrom: (peer) => conversations.get(peer)?.keys.pin?.got ?? 0,
 			isOnline: (peer) => conversations.get(peer)?.presence === "online",
 			// Peers of an earlier day come back to a server that was restarted, each in their time.
 			/** @param {string} peer @returns {boolean} */
 			isExpected: (peer) => this.#hasRestarted && this.#conversations.hasMet(peer),
 		});
-		const parts = { ...outside, outgoing: this.#outgoing, unsaved, changed: () => this.#changed() };
+		const parts = {
+			...outside,
+			outgoing: this.#outgoing,
+			unsaved,
+			changed: () => this.#changed(),
+			/** @param {string} peer */
+			pinOf: (peer) => outside.pinsOf(this.state.id)[peer],
+			/** @param {string} peer */
+			unpin: (peer) => outside.notePin(this.state.id, peer),
+		};
 		this.#identity = new Identity(this.state, parts);
 		this.#conversations = new Conversations(this.state, parts);
 		this.#search = new Search(this.state, this.#conversations);
-		this.#signals = new Signals(this.state, parts);
+		this.#signals = new Signals(this.state, {
+			...parts,
+			trust: this.#trust,
+			lost: (peer, mids, isForeign) => void this.#arrivals.sealAgain(peer, mids, isForeign),
+		});
+		this.#arrivals = new Arrivals(this.state, {
+			...parts,
+			trust: this.#trust,
+			conversations: this.#conversations,
+		});
 	}
 
 	/** @param {IncomingMessage[]} arrived */
@@ -128,8 +152,7 @@ export class Store {
 		if (this.#isLoaded) this.#forget();
 		this.#isLoaded = true;
 		this.#outgoing.restore(open);
-		this.#conversations.drop(new Set(mids.filter((mid) => this.#known.has(mid))));
-		for (const mid of mids) this.#known.set(mid, true);
+		this.#conversations.drop(this.#arrivals.restore(mids));
 		this.#conversations.restore(conversations);
 		if (openPeer) this.#conversations.reopen(openPeer);
 		if (connection === "joined") this.#begun({ ...this.#joinedLine, resumed: true });
@@ -171,7 +194,7 @@ export class Store {
 	/** Leaves nothing behind for another id. */
 	#forget() {
 		for (const part of [this.#conversations, this.#outgoing, this.#unsaved]) part.forget();
-		this.#known.clear();
+		this.#arrivals.forget();
 		this.#isLoaded = this.#hasRestarted = false;
 	}
 
@@ -182,7 +205,10 @@ export class Store {
 		return this.#conversations.current;
 	}
 
-	/** Returns the id in the list that a typed one differs from by case only. @param {string} text */
+	/**
+	 * Returns the id in the list that a typed one differs from by case only.
+	 * @param {string} text
+	 */
 	alike(text) {
 		return this.#conversations.alike(normalId(text));
 	}
@@ -194,14 +220,19 @@ export class Store {
 		this.#changed();
 	}
 
-	/** Opens any conversation. Returns `false` if the text is no id. @param {string} text */
-	open(text) {
+	/**
+	 * Opens any conversation. Returns `false` if the text is no id.
+	 * @param {string} text @param {string} [sign] the peer's identity, as its invite link has it
+	 */
+	open(text, sign) {
 		const peer = normalId(text);
 		// The server refuses a whole `watch` for one bad id, so none may get into the list.
 		const isPossible = isId(peer);
 		this.state.invite = "";
 		this.#warn("bad_id", isPossible ? null : { to: peer });
 		if (isPossible) this.#conversations.open(peer);
+		if (this.current && sign) this.#trust.invited(this.current, sign);
+		this.#trust.lookUp(this.current);
 		// A peer that the reader looks for is no stranger.
 		if (isPossible) this.accept();
 		else this.#changed();
@@ -220,6 +251,7 @@ export class Store {
 	/** Opens a conversation of the list. @param {string} peer */
 	choose(peer) {
 		this.#conversations.open(peer);
+		this.#trust.lookUp(this.current);
 		this.#changed();
 	}
 
@@ -260,7 +292,10 @@ export class Store {
 		if (this.#conversations.loaded(peer, messages, earlier)) this.#changed();
 	}
 
-	/** Each conversation has its own draft, so no text goes to another peer. @param {string} text */
+	/**
+	 * Each conversation has its own draft, so no text goes to another peer.
+	 * @param {string} text
+	 */
 	draft(text) {
 		const { current } = this;
 		if (!current) return;
@@ -289,6 +324,7 @@ export class Store {
 		conversation.typedAt = 0;
 		// An answer accepts a stranger.
 		conversation.accepted = true;
+		this.#trust.expect(conversation);
 		this.#outgoing.add(this.#conversations.append({
 			peer, place: 0, mine: true, body, at: now(), state: "sending", ref: newRef(),
 		}));
@@ -305,8 +341,10 @@ export class Store {
 	retry(message) {
 		message.state = "sending";
 		message.ref = this.#outside.newRef();
-		message.reason = undefined;
+		message.reason = message.sealed = message.sealedFor = undefined;
 		message.said = false;
+		const conversation = this.state.conversations.get(message.peer);
+		if (conversation) this.#trust.expect(conversation);
 		this.#unsaved.addMessage(message);
 		this.#outgoing.add(message);
 		this.#changed();
@@ -336,6 +374,28 @@ export class Store {
 		if (blocked) this.#outgoing.withdrawAll(current.peer);
 		this.#unsaved.addConversation(current);
 		this.#sayIds(blocked ? "block" : "unblock", [current]);
+		this.#changed();
+	}
+
+	/** Answers the question about another identity of the open peer. @param {boolean} isPeers */
+	decide(isPeers) {
+		if (this.current) this.#trust.decide(this.current, isPeers);
+		this.#outgoing.sayWaiting();
+		this.#changed();
+	}
+
+	/**
+	 * The reader has compared the numbers of both, or takes that back.
+	 * @param {boolean} verified
+	 */
+	verify(verified) {
+		if (this.current) this.#trust.verify(this.current, verified);
+		this.#changed();
+	}
+
+	/** Goes on without encryption, as the reader wants it. */
+	allowPlain() {
+		if (this.current) this.#trust.allowPlain(this.current);
 		this.#changed();
 	}
 
@@ -403,7 +463,27 @@ export class Store {
 
 	opened() {
 		const { id } = this.state;
-		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id) });
+		const card = this.#outside.ownCard();
+		this.state.seals = card !== undefined;
+		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id), ...(card && { card }) });
+	}
+
+	/** We have a new card. */
+	renewed() {
+		const card = this.#outside.ownCard();
+		if (this.state.connection !== "joined" || !this.#joinedLine.card || !card) return;
+		this.#outside.say({ type: "card", card });
+	}
+
+	/** Returns `true` if the message before this one has not come yet. @param {Message} message */
+	isMissing({ peer, after = 0 }) {
+		const { pin } = this.state.conversations.get(peer)?.keys ?? {};
+		return pin !== undefined && isMissing(pin, after);
+	}
+
+	/** Returns `true` for a message that came before. @param {string} mid */
+	knows(mid) {
+		return this.#arrivals.knows(mid);
 	}
 
 	/** Says a line that the server answers at any time. */
@@ -438,6 +518,7 @@ export class Store {
 		this.#isProbing = false;
 		this.#outgoing.disconnected();
 		this.#signals.disconnected();
+		this.#trust.disconnected();
 	}
 
 	// ---- lines of the server
@@ -445,6 +526,7 @@ export class Store {
 	/** @param {ServerLine[]} lines all lines of one text */
 	received(lines) {
 		const arrived = lines.map((line) => this.#apply(line));
+		this.#arrivals.askAgain();
 		this.#changed(arrived.filter((message) => message !== undefined));
 	}
 
@@ -452,12 +534,13 @@ export class Store {
 	#apply(line) {
 		switch (line.type) {
 			case "joined": return void this.#joined(line);
-			case "message": return this.#arrive(line);
+			case "message": return this.#arrivals.arrive(line);
 			case "sent": return void this.#outgoing.sent(line);
 			case "delivered": return void this.#outgoing.delivered(line);
 			case "expired": return void this.#outgoing.expired(line);
 			case "signal": return void this.#signals.received(line);
 			case "presence": return void this.#presence(line);
+			case "card": return void this.#heard(line);
 			case "error": return void this.#refused(line);
 		}
 		return undefined;
@@ -476,6 +559,7 @@ export class Store {
 		this.#joinedLine = { ...line, resumed };
 		this.#startReturnGrace();
 		this.#signals.connected();
+		this.#trust.connected(line);
 		this.#begun(this.#joinedLine);
 	}
 
@@ -506,28 +590,23 @@ export class Store {
 		for (const ids of this.#outgoing.parts(peers)) this.#outside.say({ type, ids });
 	}
 
-	/**
-	 * A known mid comes again if the server did not get our `ack` of it.
-	 * @param {MessageLine} line
-	 */
-	#arrive({ from: peer, body, mid, at }) {
-		const isKnown = this.#known.has(mid);
-		this.#known.set(mid, true);
-		this.#unsaved.addAck(peer, mid);
-		if (isKnown) return undefined;
-		this.#unsaved.addMid(mid);
-		// A note to ourselves is in its conversation since it was written.
-		if (peer === this.state.id && this.#outgoing.isOurs(peer, mid, body)) return undefined;
-		return this.#conversations.append({
-			peer, place: 0, mine: false, body, at, state: "received", mid,
-		});
+	/** @param {CardLine} line */
+	#heard(line) {
+		const conversation = this.#trust.heard(line);
+		if (!conversation) return;
+		if (conversation.heard === "nobody") this.#outgoing.nobody(line.id);
+		this.#outgoing.sayWaiting();
+		this.#signals.tellRead(conversation);
 	}
 
 	/** @param {PresenceLine} line */
 	#presence(line) {
 		if (line.id === this.state.id) this.#isProbing = false;
+		const wasAway = this.state.conversations.get(line.id)?.presence === "away";
 		const conversation = this.#signals.presence(line);
 		if (!conversation) return;
+		this.#trust.peerReturned(conversation, wasAway);
+		this.#arrivals.peerReturned(conversation);
 		this.#outgoing.peerReturned(line.id);
 		this.#signals.peerReturned(conversation);
 	}

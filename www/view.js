@@ -17,8 +17,9 @@ import { normalId } from "./protocol.js";
 import { qrMatrix } from "./qr.js";
 import { doubtsOf } from "./skeleton.js";
 import { standing } from "./state.js";
+import { safetyOf, sharedKeys } from "./trust.js";
 import { lineOf } from "./text.js";
-import { reasonText } from "./words.js";
+import { reasonText, unshown } from "./words.js";
 
 /** The bytes left are shown below this number. */
 const BYTES_LEFT_SHOWN = 1000;
@@ -44,9 +45,12 @@ export class View {
 	/** The composer is focused once it is there. */
 	#focusComposer = false;
 	#linkOf;
+	/** @type {ViewOutside["crypto"]} */
+	#crypto;
 
 	/** @param {ViewOutside} outside */
-	constructor({ store, words, languages, actions }) {
+	constructor({ store, words, languages, actions, crypto }) {
+		this.#crypto = crypto;
 		const ui = this.#ui;
 		this.#linkOf = actions.linkOf;
 		const dates = new Dates(words, languages, Date.now);
@@ -59,6 +63,7 @@ export class View {
 			me: () => store.state.id,
 			seen: (message) => store.seen(message),
 			loadEarlier: (count) => store.loadEarlier(count),
+			isMissing: (message) => store.isMissing(message),
 			retry(message) {
 				store.retry(message);
 				ui.message.focus();
@@ -130,13 +135,14 @@ export class View {
 		setText(ui.me, state.id);
 		setText(ui.status, statusText(words, state), statusLook(state));
 		setText(ui.joinStatus, joinText(words, state));
-		const doubts = doubtsOf(conversations, state.id);
+		const doubts = new Map([...sharedKeys(all), ...doubtsOf(conversations, state.id)]);
 		const doubt = current && doubts.get(current.peer);
 		ui.doubt.hidden = !doubt;
 		setText(ui.doubt, doubt ? reasonText(words, doubt) : "");
 		this.#list.render(conversations, current, doubts);
 		this.#renderInvite(state, conversations.length === 0);
 		this.#renderAlike();
+		setText(ui.keptWhere, words.keptWhere[this.#crypto]);
 		this.#renderSettings(state);
 		this.#renderScreen(state);
 		this.#renderConversation(state.connection === "replaced" ? undefined : current);
@@ -226,7 +232,10 @@ export class View {
 		setText(ui.peer, peer);
 		setText(ui.aboutPeer, peer);
 		const shown = standing(conversation);
-		setText(ui.presence, shown && words[shown], shown);
+		const safety = safetyOf(conversation, this.#store.state.seals);
+		const line = [shown && words[shown], words.safety[safety]].filter(Boolean).join(" · ");
+		setText(ui.presence, line, shown);
+		this.#renderKeys(conversation, safety);
 		setText(ui.strangerText, words.stranger(peer));
 		setText(ui.blockedText, words.blocked(peer));
 		setText(ui.aboutBlock, blocked ? words.unblock : words.block);
@@ -238,6 +247,27 @@ export class View {
 		ui.grown.dataset.text = draft.slice(0, COPIED_CHARACTERS);
 		const left = draft ? this.#store.bytesLeft() : BYTES_LEFT_SHOWN;
 		setText(ui.counter, counterText(words, left), left < 0 ? "over" : "");
+	}
+
+	/**
+	 * Shows what is known of the peer's keys.
+	 * @param {Conversation} conversation @param {Safety} safety
+	 */
+	#renderKeys({ peer, keys }, safety) {
+		const ui = this.#ui;
+		const words = this.#words;
+		const isChanged = safety === "changed";
+		ui.keyQuestion.hidden = !isChanged && safety !== "gone";
+		ui.keyNo.hidden = !isChanged;
+		const ask = isChanged ? words.keyChanged : safety === "gone" ? words.keyGone : () => "";
+		setText(ui.keyText, ask(peer));
+		setText(ui.keyYes, isChanged ? words.isPeer(peer) : words.writePlain);
+		setText(ui.safety, safety === "plain" && this.#crypto ? words.keptWhere[this.#crypto]
+			: words.safetyMore[safety]?.(peer) ?? "");
+		ui.numbers.hidden = !keys.pin;
+		ui.verify.hidden = isChanged;
+		setText(ui.theirLabel, words.theirNumber(peer));
+		setText(ui.verify, keys.verified ? words.unverify : words.verify);
 	}
 
 	/** Moves the focus on, also if its element went. @param {Element | null} focused until now */
@@ -266,8 +296,8 @@ export class View {
 	arrived(messages) {
 		const words = this.#words;
 		const { openPeer } = this.#store.state;
-		const texts = messages.map(({ peer, body }) => peer === openPeer
-			? words.announce(peer, lineOf(body, words.unsupported)) : words.newMessageFrom(peer));
+		const texts = messages.map(({ peer, body, unreadable }) => peer === openPeer
+			? words.announce(peer, lineOf(body, unshown(words, unreadable))) : words.newMessageFrom(peer));
 		// Of many the last ones: no reader listens to a hundred.
 		if (texts.length) this.#announce([...new Set(texts)].slice(-ANNOUNCED_MAX).join("\n"));
 	}

@@ -9,8 +9,13 @@ const ENGLISH = {
 	language: "en",
 
 	tagline: "A private chat for two: choose an ID under which others can write to you.",
-	keptWhere: "Messages are stored in your browsers, and on this server until they arrive, where its "
-		+ "operator could read them.",
+	keptWhere: {
+		"": "Messages between two pages like this are encrypted. The server stores them until they "
+			+ "arrive, but can’t read them.",
+		http: "Not encrypted: this page came over http. The operator of the server, and others on the "
+			+ "way to it, could read your messages.",
+		old: "Not encrypted: this browser can’t do it. Update it, or use another one.",
+	},
 	invited: (peer) => `${peer} invites you to a private chat.`,
 	yourId: "Your ID",
 	join: "Join",
@@ -109,6 +114,54 @@ const ENGLISH = {
 		busy: "Reconnecting: the server is busy",
 		unreachable: "Can’t reach the server. Trying again…",
 	},
+	safety: {
+		"": "", plain: "not encrypted", sealed: "encrypted", verified: "encrypted, verified",
+		changed: "another key", gone: "encryption stopped",
+	},
+	safetyMore: {
+		plain: (peer) => `Not encrypted: ${peer} doesn’t use a page that can do it. The operator of the `
+			+ "server could read what you write.",
+		sealed: (peer) => `Encrypted. To be sure that no one sits in between, call ${peer} and compare `
+			+ "these numbers.",
+		verified: () => "Encrypted, and you’ve verified who it is.",
+		changed: (peer) => `Another key than before has come for ${peer}.`,
+		gone: (peer) => `${peer} used to be encrypted, but isn’t any more.`,
+	},
+	keyChanged: (peer) => `Is this still ${peer}? Messages under this ID now come from another `
+		+ `browser than before. Maybe ${peer} has a new phone or cleared the old one. Or someone else is `
+		+ `pretending. Call ${peer} and ask. Until you decide, nothing you write is sent.`,
+	isPeer: (peer) => `Yes, it’s ${peer}`,
+	keepKey: "No, or not sure",
+	keyGone: (peer) => `${peer} can’t get encrypted messages any more, so nothing you write is sent. `
+		+ "Unencrypted, the operator of the server could read it.",
+	writePlain: "Write unencrypted",
+	otherKey: (peer) => `From another browser: it may not be ${peer}`,
+	missing: "A message before this one is missing",
+	late: "Came late: it was written before the ones above",
+	forgeable: "Not encrypted: the server could have written it",
+	unopened: "Could not be decrypted here",
+	unreadable: (peer) => `Could not be decrypted here. ${peer}’s page is asked to send it again.`,
+	theirNumber: (peer) => `${peer}’s number:`,
+	ownNumber: "Your number:",
+	verify: "Both numbers match",
+	unverify: "No longer verified",
+	code: "Recovery code",
+	haveCode: "I have a recovery code",
+	showCode: "Show the recovery code",
+	codeMore: "Write it down. With it and your ID you get the ID back in another browser, without "
+		+ "messages. Anyone else who has it can write in your name.",
+	noCode: "There is no code for this ID. Give it up and choose it again to get one.",
+	aboutEncryption: "Encryption and recovery code",
+	encryption: "Messages between two pages are encrypted in your browsers. The operator of the "
+		+ "server learns no text, and not when you read or type: only who writes to whom, when, and "
+		+ "roughly how much. Once you’ve compared numbers, the server can’t write in the other’s name "
+		+ "either.\n\n"
+		+ "The page itself comes from the server; whoever runs it could serve a page that gives messages "
+		+ "away. What runs here protects against a server that reads, not against one that replaces "
+		+ "the page.\n\n"
+		+ "Not promised: hiding who writes to whom. “Online” and “Delivered” are the server’s word. "
+		+ "Messages stay readable in this browser, to anyone who can use it.",
+
 	offline: "Offline",
 	elsewhere: "Open in another tab",
 	elsewhereMore: (id) => `${id} is open in another tab or window of this browser.`,
@@ -151,6 +204,11 @@ const ENGLISH = {
 		no_files: () => "Pictures and files can’t be sent here yet, only text. A link to them works.",
 		alike: ({ to }) => `Looks like ${to}, but is another ID`,
 		mixed: () => "Mixes alphabets: some letters aren’t the ones they look like",
+		changed: ({ to }) => `it may not be ${to} any more; decide first, then send it again`,
+		unsealed: ({ to }) => `it couldn’t be encrypted for ${to}`,
+		other_keys: ({ to }) => `${to}’s browser has other keys`,
+		same_key: ({ to }) => `Has the same key as ${to}`,
+		bad_code: () => "This code doesn’t belong to this ID. Check both.",
 		not_copied: () => "Your browser blocked copying. Allow it and try again.",
 	},
 };
@@ -160,8 +218,14 @@ const GERMAN = {
 	language: "de",
 
 	tagline: "Vertraulicher Chat zu zweit: Wähle eine ID, unter der andere dir schreiben können.",
-	keptWhere: "Nachrichten liegen in euren Browsern und bis zur Ankunft auf diesem Server, wo sein "
-		+ "Betreiber sie lesen könnte.",
+	keptWhere: {
+		"": "Nachrichten zwischen zwei Seiten wie dieser sind verschlüsselt. Der Server hebt sie bis zur "
+			+ "Ankunft auf, kann sie aber nicht lesen.",
+		http: "Nicht verschlüsselt: Diese Seite kam über http. Der Betreiber des Servers und andere auf "
+			+ "dem Weg dorthin könnten deine Nachrichten lesen.",
+		old: "Nicht verschlüsselt: Dieser Browser kann es nicht. Aktualisiere ihn oder nimm einen "
+			+ "anderen.",
+	},
 	invited: (peer) => `${peer} lädt dich zu einem vertraulichen Chat ein.`,
 	yourId: "Deine ID",
 	join: "Los",
@@ -261,6 +325,57 @@ const GERMAN = {
 		busy: "Verbinde neu: Der Server ist überlastet",
 		unreachable: "Der Server ist nicht zu erreichen. Weitere Versuche laufen …",
 	},
+	safety: {
+		"": "", plain: "nicht verschlüsselt", sealed: "verschlüsselt", verified: "verschlüsselt, geprüft",
+		changed: "anderer Schlüssel", gone: "Verschlüsselung fehlt",
+	},
+	safetyMore: {
+		plain: (peer) => `Nicht verschlüsselt: ${peer} benutzt keine Seite, die es kann. Der Betreiber `
+			+ "des Servers könnte lesen, was du schreibst.",
+		sealed: (peer) => "Verschlüsselt. Um sicher zu sein, dass niemand dazwischen sitzt, ruf "
+			+ `${peer} an und vergleicht diese Nummern.`,
+		verified: () => "Verschlüsselt, und du hast geprüft, wer es ist.",
+		changed: (peer) => `Für ${peer} kam ein anderer Schlüssel als bisher.`,
+		gone: (peer) => `Bei ${peer} war alles verschlüsselt, jetzt aber nicht mehr.`,
+	},
+	keyChanged: (peer) => `Ist das noch ${peer}? Nachrichten unter dieser ID kommen jetzt aus einem `
+		+ `anderen Browser als bisher. Vielleicht hat ${peer} ein neues Telefon oder das alte gelöscht. `
+		+ `Oder jemand gibt sich dafür aus. Ruf ${peer} an und frag. Bis du entscheidest, geht nichts `
+		+ "hinaus, was du schreibst.",
+	isPeer: (peer) => `Ja, es ist ${peer}`,
+	keepKey: "Nein oder unsicher",
+	keyGone: (peer) => `${peer} kann keine verschlüsselten Nachrichten mehr bekommen. Was du `
+		+ "schreibst, geht deshalb nicht hinaus. Unverschlüsselt könnte es der Betreiber des Servers "
+		+ "lesen.",
+	writePlain: "Unverschlüsselt schreiben",
+	otherKey: (peer) => `Aus einem anderen Browser: Vielleicht ist es nicht ${peer}`,
+	missing: "Eine Nachricht davor fehlt",
+	late: "Kam später: geschrieben vor denen darüber",
+	forgeable: "Nicht verschlüsselt: Der Server könnte sie geschrieben haben",
+	unopened: "Ließ sich hier nicht entschlüsseln",
+	unreadable: (peer) =>
+		`Ließ sich hier nicht entschlüsseln. Die Seite von ${peer} soll sie noch einmal senden.`,
+	theirNumber: (peer) => `Nummer von ${peer}:`,
+	ownNumber: "Deine Nummer:",
+	verify: "Beide Nummern stimmen",
+	unverify: "Nicht mehr geprüft",
+	code: "Rettungscode",
+	haveCode: "Ich habe einen Rettungscode",
+	showCode: "Rettungscode zeigen",
+	codeMore: "Schreib ihn auf. Mit ihm und deiner ID bekommst du die ID in einem anderen Browser "
+		+ "zurück, ohne Nachrichten. Wer ihn sonst hat, kann in deinem Namen schreiben.",
+	noCode: "Für diese ID gibt es keinen Code. Gib sie auf und wähle sie neu, um einen zu bekommen.",
+	aboutEncryption: "Verschlüsselung und Rettungscode",
+	encryption: "Nachrichten zwischen zwei Seiten werden in euren Browsern verschlüsselt. Der "
+		+ "Betreiber des Servers erfährt keinen Text und nicht, wann ihr lest oder schreibt: nur wer wem "
+		+ "wann und etwa wie viel schreibt. Habt ihr die Nummern verglichen, kann der Server auch nicht "
+		+ "im Namen des anderen schreiben.\n\n"
+		+ "Die Seite selbst kommt vom Server; wer ihn betreibt, könnte eine Seite ausliefern, die "
+		+ "Nachrichten verrät. Was hier läuft, schützt vor einem Server, der mitliest, nicht vor einem, "
+		+ "der die Seite austauscht.\n\n"
+		+ "Nicht versprochen: zu verbergen, wer wem schreibt. „Online“ und „Zugestellt“ sagt der Server. "
+		+ "In diesem Browser bleiben Nachrichten lesbar für alle, die ihn benutzen können.",
+
 	offline: "Offline",
 	elsewhere: "In einem anderen Tab offen",
 	elsewhereMore: (id) => `${id} ist in einem anderen Tab oder Fenster dieses Browsers offen.`,
@@ -310,6 +425,11 @@ const GERMAN = {
 			"Bilder und Dateien lassen sich hier noch nicht senden, nur Text. Ein Link darauf geht.",
 		alike: ({ to }) => `Sieht aus wie ${to}, ist aber eine andere ID`,
 		mixed: () => "Mischt Alphabete: Manche Buchstaben sind andere, als sie scheinen",
+		changed: ({ to }) => `vielleicht ist es nicht mehr ${to}; entscheide erst, dann sende sie erneut`,
+		unsealed: ({ to }) => `sie ließ sich für ${to} nicht verschlüsseln`,
+		other_keys: ({ to }) => `der Browser von ${to} hat andere Schlüssel`,
+		same_key: ({ to }) => `Hat denselben Schlüssel wie ${to}`,
+		bad_code: () => "Dieser Code gehört nicht zu dieser ID. Prüfe beide.",
 		not_copied: () => "Dein Browser hat das Kopieren verhindert. Erlaube es und versuch es erneut.",
 	},
 };
@@ -327,4 +447,12 @@ export function chooseWords(wanted) {
 export function reasonText(words, reason) {
 	const known = Object.hasOwn(words.reasons, reason.code) && words.reasons[reason.code];
 	return known ? known(reason) : (reason.text ?? reason.code);
+}
+
+/**
+ * Returns what stands for a body that cannot be shown.
+ * @param {Words} words @param {boolean} [unreadable]
+ */
+export function unshown(words, unreadable) {
+	return unreadable ? words.unopened : words.unsupported;
 }

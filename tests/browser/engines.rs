@@ -38,7 +38,6 @@ macro_rules! in_each_engine {
     )*};
 }
 
-#[cfg(feature = "store")]
 pub(crate) use in_each_engine;
 
 in_each_engine![

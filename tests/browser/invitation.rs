@@ -52,7 +52,7 @@ fn first_screen_tells_where_messages_are_stored() {
     let server = Server::start(&[]);
     let newcomer = Browser::visit(server.address);
     newcomer.wait_for_text("paragraph", "A private chat for two…");
-    newcomer.wait_for_text("paragraph", "Messages are stored in…its operator could read them.");
+    newcomer.wait_for_text("paragraph", "Messages between two pages…but can’t read them.");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn empty_list_offers_the_link_in_words_and_as_a_code() {
     let alice = Browser::join(server.address, "alice");
     alice.wait_for_text("button", "Copy invite link");
     alice.find("image", "Your invite link as a QR code");
-    alice.wait_for_text("paragraph", &format!("{}#to=alice", home(server.address)));
+    alice.wait_for_text("paragraph", &format!("{}#to=alice&key=…", home(server.address)));
     alice.chat_with("bob");
     alice.wait_until_gone("image", "…");
     assert!(!alice.texts("button").contains(&"Copy invite link".to_owned()));

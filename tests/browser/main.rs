@@ -22,6 +22,7 @@ mod invitation;
 mod layout;
 mod log;
 mod page;
+mod sealed;
 #[cfg(feature = "store")]
 mod store;
 mod strangers;

@@ -200,9 +200,11 @@ fn expired_messages_arrive_in_order_once_their_peer_is_back() {
 /// Puts off the opening of the database until `letOpen` is called, if the tab was told so.
 const LATE_DATABASE: &str = "
     const { open } = IDBFactory.prototype;
+    const late = [];
+    globalThis.letOpen = () => late.splice(0).forEach((go) => go());
     if (sessionStorage.late) IDBFactory.prototype.open = (...given) => {
       const played = {};
-      globalThis.letOpen = () => {
+      late.push(() => {
         const real = open.apply(indexedDB, given);
         for (const name of ['onupgradeneeded', 'onsuccess', 'onerror']) {
           real[name] = () => {
@@ -210,7 +212,7 @@ const LATE_DATABASE: &str = "
             played[name]();
           };
         }
-      };
+      });
       return played;
     };";
 

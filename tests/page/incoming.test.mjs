@@ -9,7 +9,7 @@ import {
   JOINED, RESUMED, joinedStore, writeTo, message, reconnect, sent, delivered, states, saidOf,
 } from "./played_store.mjs";
 
-const { KNOWN_MAX } = await load("store.js");
+const { KNOWN_MAX } = await load("arrivals.js");
 const { CONVERSATIONS_MAX } = await load("conversations.js");
 
 test("messages are acknowledged by sender, one line for a text", () => {

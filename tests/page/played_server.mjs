@@ -23,11 +23,15 @@ export class PlayedServer {
 
   /** All changes are on disk, so the lines that waited for them leave. */
   commit() {
+    if (!this.#stores) return;
     this.#disk = { owners: copies(this.#owners), mids: this.#mids };
     for (const [id, line] of this.#gate.splice(0)) this.#say(id, line);
   }
 
-  /** The server is killed, and started again. Its connections have to be ended by the test. */
+  /**
+   * The server is killed, and started again. Without a store it knows nothing then. Its connections
+   * have to be ended by the test.
+   */
   crash() {
     this.#gate = [];
     this.#owners = copies(this.#disk.owners);
@@ -62,20 +66,31 @@ export class PlayedServer {
     if (line) this[line.type]?.(connection, line);
   }
 
-  join(connection, { id }) {
+  join(connection, { id, card }) {
     const owner = this.#owners.get(id);
     const resumed = Boolean(owner);
     const next = owner ?? { ownership: `${++this.#ownerships}`, held: [], sends: new Map() };
     const { ownership } = next;
     next.connection = connection;
+    next.card = card;
     this.#owners.set(id, next);
     connection.id = id;
-    const joined = { type: "joined", id, resumed, ownership, max_message: 65536, hold: 1 };
+    const joined = { type: "joined", id, resumed, ownership, max_message: 65536, hold: 1, card: 2048 };
     if (resumed) connection.down.push(joined);
     else this.#promise(id, joined);
     for (const { mid, to, fate } of next.sends.values()) if (fate) this.#tell(id, to, mid, fate);
     connection.down.push(...next.held.filter(({ mid }) => this.#isStored(mid)));
     if (!resumed || !owner.isOnline) this.#present(id, true);
+  }
+
+  card(connection, { card }) {
+    this.#owners.get(connection.id).card = card;
+  }
+
+  lookup(connection, { id }) {
+    const owner = this.#owners.get(id);
+    const { card } = owner ?? {};
+    connection.down.push({ type: "card", id, claimed: Boolean(owner), ...(card && { card }) });
   }
 
   send(connection, { to, body, ref }) {
@@ -164,9 +179,9 @@ export class PlayedServer {
 
 /** Returns ids as a disk has them: without their connections. */
 function copies(owners) {
-  return new Map([...owners].map(([id, { ownership, held, sends }]) => {
+  return new Map([...owners].map(([id, { ownership, held, sends, card }]) => {
     const copied = [...sends].map(([ref, send]) => [ref, { ...send }]);
     const away = { connection: null, isOnline: false };
-    return [id, { ownership, held: [...held], sends: new Map(copied), ...away }];
+    return [id, { ownership, held: [...held], sends: new Map(copied), card, ...away }];
   }));
 }

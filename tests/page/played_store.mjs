@@ -23,21 +23,32 @@ export const NOTHING_KEPT = { conversations: [], open: [], mids: [] };
  */
 export function freshStore({ kept = NOTHING_KEPT, keeps = true, restores = true, ...more } = {}) {
   const outside = {
-    said: [], loads: [], arrived: [], timers: [], now: 1_000_000, notices: 0, refs: 0,
+    said: [], loads: [], arrived: [], timers: [], now: 1_000_000, notices: 0, refs: 0, pins: {},
   };
   return new PlayedStore(outside, { kept, keeps, restores }, more);
+}
+
+/** Seals a line in play: its content is there to be read. */
+function played(line, { kind, card, content, done }) {
+  const body = { sealed: 1, kind, for: card.seal, content };
+  done?.(body);
+  return { ...line, body };
 }
 
 class PlayedStore extends Store {
   constructor(outside, storage, more) {
     super({
       keyOf: (id) => `key of ${id}`,
-      say: (line) => outside.said.push(line),
+      ownCard: () => undefined,
+      pinsOf: () => ({ ...outside.pins }),
+      notePin: (_, peer, sign) => { outside.pins[peer] = sign; },
+      say: (line, sealing) => outside.said.push(sealing ? played(line, sealing) : line),
       changed(arrived) {
         outside.notices += 1;
         outside.arrived = arrived;
       },
       prepare: (id, take) => { outside.prepared = { id, take }; },
+      search: async () => outside.found ?? [],
       load: (...wanted) => outside.loads.push(wanted),
       newRef: () => `ref ${outside.refs++}`,
       now: () => outside.now,
@@ -130,3 +141,44 @@ export const states = (store) => store.current.messages.map(({ body, state }) =>
 
 /** Takes the lines that were said since the last call, and returns those of one type. */
 export const saidOf = (store, wanted) => store.said().filter(({ type }) => type === wanted);
+
+// ---- Cards and what is sealed. Alice has a card, and the server tells cards.
+
+/** Returns the card of an id, with another identity for each number of one. */
+export const cardOf = (id, identity = 1, until = 9000) => {
+  return { v: 1, sign: `${id} ${identity}`, seal: `seal of ${id} ${identity}`, until, by: "" };
+};
+
+export const SEALING = { ...JOINED, card: 2048 };
+
+/** Returns a store that has joined as alice, and seals. */
+export function sealingStore(options) {
+  const store = freshStore({ ownCard: () => cardOf("alice"), ...options });
+  store.join("alice");
+  store.opened();
+  store.received([SEALING]);
+  store.said();
+  return store;
+}
+
+/** The server's answer about a card; `null`: the peer has none. */
+export function told(id, card = cardOf(id)) {
+  return { type: "card", id, claimed: true, ...(card && { card }) };
+}
+
+export const unclaimed = (id) => ({ type: "card", id, claimed: false });
+
+/** A sealed message, as it comes opened. */
+export function letter(from, content, { card = cardOf(from), mid = `in-${++mids}` } = {}) {
+  return { type: "message", from, body: { sealed: 1 }, mid, at: 2000, opened: { card, content } };
+}
+
+/** A sealed message that could not be opened. */
+export function unopened(from, mid = `in-${++mids}`, card = cardOf(from)) {
+  return { type: "message", from, body: { sealed: 1 }, mid, at: 2000, opened: { card } };
+}
+
+/** A sealed signal, as it comes opened. */
+export function whisper(from, content, card = cardOf(from)) {
+  return { type: "signal", from, body: { sealed: 1 }, opened: { card, content } };
+}

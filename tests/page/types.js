@@ -31,17 +31,34 @@
  */
 
 /**
- * @typedef {object} Content
+ * @typedef {object} MessageFields
  * @property {string} peer
  * @property {number} place orders a conversation: no two messages of it have the same
  * @property {unknown} body any JSON value, because strangers choose it
  * @property {number} at in ms since 1970
  * @property {boolean} [cleared] the message must not be kept any more
+ * @property {number} [number] the sender's number of a sealed message
+ * @property {number} [after] the number of the sender's message before it
+ * @property {boolean} [foreign] it came from another identity than the pinned one
  */
 
 /**
  * A message to us.
- * @typedef {Content & { mine: false, state: "received", mid: string }} IncomingMessage
+ * @typedef {MessageFields & ArrivedFields & { mine: false, state: "received", mid: string }
+ *   } IncomingMessage
+ */
+
+/**
+ * The fields of a message that follow from the way it came.
+ * @typedef {object} ArrivedFields
+ * @property {unknown} body
+ * @property {number} [number]
+ * @property {number} [after]
+ * @property {boolean} [plain] it came as plain text from a peer with a pinned identity
+ * @property {boolean} [unreadable] it could not be opened, and its body is `null`
+ * @property {boolean} [gap] the message before it had not come by then
+ * @property {boolean} [late] messages that were written later came before it
+ * @property {boolean} [foreign]
  */
 
 /**
@@ -63,11 +80,15 @@
  * @property {boolean} [said] the message was given to the socket, so the server may have it
  * @property {string} [ownership] the one of our id under which the message was said, by its name
  * @property {Reason} [reason] why it failed
+ * @property {SealedBody} [sealed] the message as it was said, until the server has answered
+ * @property {boolean} [plain] it went as plain text, though an identity is pinned
+ * @property {string} [sealedFor] the identity for which it was sealed
+ * @property {string} [was] the mid under which the peer could not open it: it was sealed anew once
  */
 
 /**
  * A message of ours.
- * @typedef {Content & OutgoingFields} OutgoingMessage
+ * @typedef {MessageFields & OutgoingFields} OutgoingMessage
  */
 
 /** @typedef {IncomingMessage | OutgoingMessage} Message */
@@ -103,6 +124,9 @@
  * @property {boolean} accepted the peer is not a stranger
  * @property {boolean} blocked
  * @property {boolean} hidden the reader deleted the conversation, and its peer stays blocked
+ * @property {PeerKeys} keys
+ * @property {"" | "asked" | "card" | "none" | "nobody"} heard what the server told of the peer's card
+ *   on this connection; "nobody": no client has the id
  */
 
 /** @typedef {Record<"read" | "typing" | "notify" | "notifyText" | "sound", boolean>} Settings */
@@ -143,6 +167,7 @@
  *   once the reader has asked for it
  * @property {Reason | null} alert a notice that waits for the reader's attention
  * @property {boolean} online the browser reports a network
+ * @property {boolean} seals we have a card, so messages can be sealed
  * @property {boolean} visible a person looks at the page, which is in view and has the focus:
  *   otherwise no message counts as read
  * @property {Settings} settings
@@ -170,13 +195,18 @@
  * The functions that the store is given.
  * @typedef {object} StoreOutside
  * @property {(id: string) => string} keyOf returns the secret that proves an id to be ours
- * @property {(line: ClientLine) => void} say gives a line to the socket
+ * @property {(id: string) => Record<string, string>} pinsOf returns pinned identities by peer
+ * @property {(id: string, peer: string, sign?: string) => void} notePin keeps a pinned identity
+ * @property {() => Card | undefined} ownCard returns our card, if we have one
+ * @property {(line: ClientLine, sealing?: Sealing) => void} say gives a line to the socket, with a
+ *   body that has to be sealed
  * @property {(arrived: IncomingMessage[]) => void} changed is told of each change, and of the
  *   messages that arrived with it
  * @property {(id: string, take: boolean) => void} prepare claims the id for this tab, with `take`
  *   also from another one, and asks the storage about it: `restored` or `claimedElsewhere` answers
  * @property {(peer: string, before: number, count: number) => void} load asks the storage for the
  *   last messages before a place: `loaded` answers
+ * @property {(peer: string) => Promise<Message[]>} search returns the latest kept messages
  * @property {() => string} newRef returns a random text, never the same twice
  * @property {() => number} now returns milliseconds since 1970
  * @property {(call: () => void, ms: number) => void} later
@@ -188,8 +218,11 @@
  * @typedef {object} PartOutside
  * @property {import("../../www/outgoing.js").Outgoing} outgoing
  * @property {import("../../www/unsaved.js").Unsaved} unsaved
- * @property {(line: ClientLine) => void} say
+ * @property {(peer: string) => string | undefined} pinOf returns the identity that is pinned
+ * @property {(peer: string) => void} unpin
+ * @property {StoreOutside["say"]} say
  * @property {(peer: string, before: number, count: number) => void} load
+ * @property {(peer: string) => Promise<Message[]>} search
  * @property {() => number} now
  * @property {(call: () => void, ms: number) => void} later
  * @property {() => void} changed is told of changes that no call of the store has made
@@ -197,40 +230,61 @@
 
 /** @typedef {Pick<PartOutside, "later" | "changed">} IdentityOutside */
 /**
- * @typedef {Pick<StoreOutside, "say" | "newRef"> & Pick<PartOutside, "unsaved"> & {
- *   isOnline: (peer: string) => boolean, isExpected: (peer: string) => boolean }} OutgoingOutside
+ * @typedef {Pick<StoreOutside, "say" | "newRef" | "now"> & Pick<PartOutside, "unsaved"> & {
+ *   isOnline: (peer: string) => boolean, isExpected: (peer: string) => boolean,
+ *   wayTo: (peer: string) => Way, isPinned: (peer: string) => boolean,
+ *   numberMessage: (peer: string) => { number: number, after: number },
+ *   gotFrom: (peer: string) => number, ownCardBytes: () => number }} OutgoingOutside
+ */
+/**
+ * @typedef {Pick<StoreOutside, "say" | "now" | "ownCard"> & Pick<PartOutside, "unsaved"> & {
+ *   notePin: (peer: string, sign: string) => void,
+ *   stop: (peer: string, reason: Reason) => void }} TrustOutside
+ */
+/**
+ * @typedef {PartOutside & { trust: import("../../www/trust.js").Trust,
+ *   lost: (peer: string, mids: unknown[], isForeign: boolean) => void }} SignalsOutside
+ */
+/**
+ * @typedef {PartOutside & { trust: import("../../www/trust.js").Trust,
+ *   conversations: import("../../www/conversations.js").Conversations }} ArrivalsOutside
  */
 
 // ---- Lines, as the protocol has them
 
 /**
- * @typedef {{ type: "joined", resumed: boolean, max_message: number, ownership?: string }} JoinedLine
+ * @typedef {{ type: "joined", resumed: boolean, max_message: number, hold?: number,
+ *   ownership?: string, card?: number }} JoinedLine
  */
 /**
- * @typedef {{ type: "message", from: string, body: unknown, mid: string, at: number }} MessageLine
+ * @typedef {{ type: "message", from: string, body: unknown, mid: string, at: number,
+ *   opened?: Opened }} MessageLine
  */
 /** @typedef {{ type: "sent", ref: string, mid: string, at: number }} SentLine */
 /** @typedef {{ type: "delivered", from: string, mids: string[] }} DeliveredLine */
 /** @typedef {{ type: "expired", to: string, mids: string[] }} ExpiredLine */
-/** @typedef {{ type: "signal", from: string, body: unknown }} SignalLine */
+/** @typedef {{ type: "signal", from: string, body: unknown, opened?: Opened }} SignalLine */
+/** @typedef {{ type: "card", id: string, claimed: boolean, card?: Card }} CardLine */
 /** @typedef {{ type: "presence", id: string, online: boolean }} PresenceLine */
 /** @typedef {{ type: "error", code: string, ref?: string, to?: string, text: string }} ErrorLine */
 
 /**
  * A line of the server, with the keys that the page reads.
  * @typedef {JoinedLine | MessageLine | SentLine | DeliveredLine | ExpiredLine | SignalLine
- *   | PresenceLine | ErrorLine} ServerLine
+ *   | PresenceLine | CardLine | ErrorLine} ServerLine
  */
 
 /** @typedef {{ type: "send", to: string, body: unknown, ref: string }} SendLine */
-/** @typedef {{ type: "join", id: string, key: string }} JoinLine */
-/** @typedef {{ type: "signal", to: string, body: { typing: true } | { read: string } }} TellLine */
+/** @typedef {{ type: "join", id: string, key: string, card?: Card }} JoinLine */
+/** @typedef {{ type: "card", card: Card } | { type: "lookup", id: string }} OwnCardLine */
+/** @typedef {{ type: "signal", to: string, body: unknown }} TellLine */
 /** @typedef {{ type: "watch" | "unwatch" | "block" | "unblock", ids: string[] }} IdsLine */
 /** @typedef {{ type: "ack", to: string, mids: string[] }} AckLine */
 
 /**
  * A line to the server.
- * @typedef {JoinLine | SendLine | TellLine | IdsLine | AckLine | { type: "leave" }} ClientLine
+ * @typedef {JoinLine | OwnCardLine | SendLine | TellLine | IdsLine | AckLine | { type: "leave" }
+ *   } ClientLine
  */
 
 // ---- The storage
@@ -250,7 +304,7 @@
 /**
  * The kept fields of a conversation. The others belong to one connection, or to one visit.
  * @typedef {Pick<Conversation, "peer" | "last" | "unread" | "seen" | "readTo" | "draft" |
- *   "accepted" | "blocked" | "hidden">} KeptConversation
+ *   "accepted" | "blocked" | "hidden" | "keys">} KeptConversation
  */
 
 /**
@@ -293,14 +347,101 @@
  * @property {Clock} clock
  */
 
+// ---- Keys and trust
+
+/**
+ * The numbers of the messages that came from one identity.
+ * @typedef {object} Ledger
+ * @property {string} sign the identity
+ * @property {number} got the highest number of a message
+ * @property {[number, number][]} gaps numbers above the first and up to the second have not come
+ * @property {number} signalled the highest number of a signal
+ */
+
+/**
+ * What is known of a peer's keys.
+ * @typedef {object} PeerKeys
+ * @property {Ledger} [pin] the pinned identity
+ * @property {Card} [card] the latest card of the pinned identity
+ * @property {boolean} verified the pinned identity came by an invite link, or was compared
+ * @property {Ledger} [other] another identity, until the reader has decided
+ * @property {Card} [otherCard] a card of the other identity
+ * @property {boolean} plain the reader writes plain text, though an identity is pinned
+ * @property {number} numbered our latest number to the peer
+ * @property {number} messaged the number of our latest message to the peer
+ */
+
+/** @typedef {{ card: Card, mids: string[] }} Lost */
+
+/**
+ * The way that a message has to go.
+ * @typedef {{ kind: "plain" } | { kind: "sealed", card: Card }} OpenWay
+ * @typedef {OpenWay | { kind: "wait" } | { kind: "refused", reason: Reason }} Way
+ */
+
+/**
+ * - "plain": messages go as plain text.
+ * - "sealed", "verified": they are sealed for the pinned identity.
+ * - "changed": nothing goes until the reader has decided about another identity.
+ * - "gone": the peer has no card any more, so nothing goes.
+ * @typedef {"" | "plain" | "sealed" | "verified" | "changed" | "gone"} Safety
+ */
+
+/** @typedef {{ number?: number, typing?: boolean, read?: unknown, lost?: string[] }} Signal */
+
+/**
+ * A body that has to be sealed, for the line that is said with it.
+ * @typedef {object} Sealing
+ * @property {"message" | "signal"} kind
+ * @property {Card} card the recipient's
+ * @property {Content} content
+ * @property {(sealed: SealedBody) => void} [done] is called when the line is said
+ * @property {() => void} [failed] is called when it will not be
+ */
+
+/**
+ * A body that came sealed: without content it could not be opened, without card it was not valid.
+ * @typedef {{ card?: Card, content?: Content }} Opened
+ */
+
+/**
+ * A seal key as the vault has it. Times are in seconds since 1970.
+ * @typedef {object} KeptKey
+ * @property {string} id
+ * @property {string} seal the public part
+ * @property {Uint8Array<ArrayBuffer>} secret
+ * @property {number} made
+ * @property {number} until
+ * @property {number} hold the server's, in seconds
+ */
+
+/** @typedef {KeptKey & { pair: Pair }} SealKey */
+
+/**
+ * @typedef {object} KeyringOutside
+ * @property {import("../../www/remembered.js").Remembered} remembered
+ * @property {import("../../www/vault.js").Vault} vault
+ * @property {Clock} clock
+ * @property {() => number} now
+ * @property {boolean} hasCrypto
+ * @property {() => void} renewed we have another card
+ */
+
+/**
+ * @typedef {object} PostOutside
+ * @property {import("../../www/keyring.js").Keyring} keyring
+ * @property {Store} store
+ * @property {{ say: (line: ClientLine) => void }} socket
+ */
+
 // ---- The view
 
 /**
  * A text without parameters.
- * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear"
- *   | "close" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "delete"
- *   | "dismiss" | "draft" | "elsewhere" | "forget" | "isBlocked" | "join" | "keptHere"
- *   | "keptWhere" | "language" | "linkCode" | "message" | "messages" | "more" | "newHere"
+ * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear" | "close" | "code" | "codeMore" | "haveCode" | "keepKey" | "noCode" | "ownNumber"
+ *   | "showCode" | "aboutEncryption" | "encryption" | "writePlain" | "verify" | "unverify"
+ *   | "missing" | "late" | "forgeable" | "unopened" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "delete"
+ *   | "dismiss" | "draft" | "elsewhere" | "forget" | "isBlocked" | "join" | "keptHere" | "language" | "linkCode" | "message" | "messages" | "more" | "newHere"
  *   | "noConversation" | "noConversations" | "nobody" | "notify" | "notifyText" | "offline"
  *   | "online" | "open" | "own" | "remove" | "request" | "retry" | "send" | "settings"
  *   | "share" | "showAll" | "showLess" | "sound" | "tagline" | "tellRead" | "tellTyping"
@@ -319,7 +460,8 @@
 /**
  * A text with an id.
  * @typedef {"alike" | "blocked" | "clearAsk" | "elsewhereMore" | "forgetAsk" | "invited"
- *   | "leadsTo" | "newMessageFrom" | "openPeer" | "removeAsk" | "staysBlocked" | "stranger"} IdWord
+ *   | "isPeer" | "keyChanged" | "keyGone" | "leadsTo" | "newMessageFrom" | "otherKey" | "openPeer" | "removeAsk" | "staysBlocked" | "stranger" | "theirNumber"
+ *   | "unreadable"} IdWord
  */
 
 /**
@@ -332,6 +474,9 @@
  *   notifying: Record<State["notifying"], string>,
  *   states: Record<Message["state"] | "read", string>,
  *   reconnecting: Record<Outage, string>,
+ *   keptWhere: Record<ViewOutside["crypto"], string>,
+ *   safety: Record<Safety, string>,
+ *   safetyMore: Record<string, (id: string) => string>,
  *   reasons: Record<string, (reason: Reason) => string>,
  * }} Words
  */
@@ -341,20 +486,22 @@
 /**
  * The elements of index.html by their ids. A test holds this against the file.
  * @typedef {Record<"icon", HTMLLinkElement>
- *   & Record<"chatWith" | "notify" | "notifyText" | "ownId" | "read" | "searchText" | "sound"
+ *   & Record<"chatWith" | "notify" | "notifyText" | "ownCode" | "ownId" | "read" | "searchText" | "sound"
  *     | "typing", HTMLInputElement>
  *   & Record<"message", HTMLTextAreaElement>
  *   & Record<"code", SVGPathElement>
  *   & Record<"composer" | "joinForm" | "openForm" | "searchBar", HTMLFormElement>
  *   & Record<"about" | "ask" | "settings", HTMLDialogElement>
  *   & Record<"aboutBlock" | "accept" | "back" | "below" | "block" | "cancelJoin" | "clear"
- *     | "copyLink" | "dismiss" | "earlierMatch" | "endSearch" | "forget" | "invite"
+ *     | "copyLink" | "dismiss" | "earlierMatch" | "endSearch" | "forget" | "haveCode" | "invite" | "keyNo" | "keyYes"
  *     | "laterMatch" | "more" | "openKnown" | "openSettings" | "openTyped" | "reload" | "remove"
- *     | "search" | "share" | "tryAgain" | "unblock" | "useAnother" | "useAnotherHere"
- *     | "useHere", HTMLButtonElement>
+ *     | "search" | "share" | "showCode" | "tryAgain" | "unblock" | "useAnother" | "useAnotherHere"
+ *     | "useHere" | "verify", HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "alike" | "alikeText" | "announcer" | "blocked"
- *     | "blockedText" | "chat" | "conversation" | "counter" | "doubt" | "elsewhere"
+ *     | "blockedText" | "chat" | "codeMore" | "conversation" | "counter" | "doubt" | "elsewhere"
  *     | "elsewhereText" | "grown" | "invited" | "joinScreen" | "joinStatus" | "keptText"
+ *     | "keptWhere" | "keyQuestion" | "keyText" | "numbers" | "ownNumber" | "safety" | "shownCode"
+ *     | "theirLabel" | "theirNumber"
  *     | "link" | "list" | "listEmpty" | "log" | "matches" | "me" | "newer" | "noneOpen"
  *     | "notice" | "notifyWhy" | "peer"
  *     | "presence" | "question" | "settingsTitle" | "status" | "stranger" | "strangerText",
@@ -364,6 +511,10 @@
 /**
  * Gestures beyond the store. One that this browser does not support is missing.
  * @typedef {object} Actions
+ * @property {(id: string, code: string) => void} join with a recovery code, unless it is empty
+ * @property {() => Promise<string>} code returns our recovery code, if there is one
+ * @property {() => Promise<string[]>} numbers returns our safety number, and that of the open peer
+ * @property {() => void} persist asks the browser to keep what is stored
  * @property {() => void} useHere
  * @property {() => void} forget
  * @property {(id: string) => string} linkOf returns the invite link of an id
@@ -379,6 +530,8 @@
  * @property {Words} words
  * @property {readonly string[]} languages as the reader prefers them
  * @property {Actions} actions
+ * @property {"" | "http" | "old"} crypto why there is no encryption: the page came over http, or the
+ *   browser is too old
  */
 
 /**
@@ -410,6 +563,7 @@
  * @property {(message: OutgoingMessage) => void} withdraw
  * @property {(message: Message) => void} seen the messages up to this one have been in view
  * @property {(count?: number) => void} loadEarlier
+ * @property {(message: Message) => boolean} isMissing the message before this one has not come
  */
 
 // ---- The service worker: the part of its types that is not known beside the DOM's
@@ -445,4 +599,52 @@
 /**
  * @typedef {{ createPolicy: (name: string, rules: { createScriptURL: (url: string) => string })
  *   => { createScriptURL: (url: string) => string } }} TrustedTypes
+ */
+
+// ---- Sealing
+
+/**
+ * A pair of keys of X25519 (RFC 7748).
+ * @typedef {{ secret: Uint8Array<ArrayBuffer>, public: Uint8Array<ArrayBuffer>, key: CryptoKey }
+ *   } Pair
+ */
+
+/**
+ * An identity of ours: its public part, the key with which its id is joined, and its private part.
+ * @typedef {{ sign: string, key: string, signer: CryptoKey }} IdentityKeys
+ */
+
+/**
+ * A card: an identity, and its seal key until a time in seconds since 1970; signed.
+ * @typedef {{ v: 1, sign: string, seal: string, until: number, by: string }} Card
+ */
+
+/** @typedef {{ sealed: 1, card: Card, for: string, enc: string, box: string }} SealedBody */
+
+/**
+ * The content of a sealed message or signal, each with its own fields.
+ * @typedef {{ number: number, after?: number, got?: number, body?: unknown, was?: string }
+ *   & Signal} Content
+ */
+
+/**
+ * @typedef {object} BodyToSeal
+ * @property {"message" | "signal"} kind
+ * @property {string} from
+ * @property {string} to
+ * @property {Card} card ours
+ * @property {Pair} pair ours, of the card
+ * @property {Pick<Card, "sign" | "seal">} recipient
+ * @property {Content} content
+ * @property {Pair} [ephemeral] made anew, but in tests
+ */
+
+/**
+ * @typedef {object} BodyToOpen
+ * @property {"message" | "signal"} kind
+ * @property {string} from
+ * @property {string} to
+ * @property {unknown} body
+ * @property {string} sign our identity
+ * @property {(seal: string) => Pair | undefined} pairOf returns our pair with this public part
  */

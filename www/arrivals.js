@@ -1,0 +1,147 @@
+/**
+ * The messages that arrive: each is shown once, in its place, and acknowledged when it is kept.
+ *
+ * **Invariants**
+ * - No message is shown twice: the mids of messages to us are known, and so are the numbers of
+ *   sealed ones.
+ * - A message that could not be opened has a row, too, and its sender is asked for it once.
+ *
+ * It does not know how a message is opened, or what a number is good for.
+ */
+
+import { BoundedMap } from "./bounded.js";
+import { LOST_MAX } from "./protocol.js";
+
+/**
+ * The latest mids of messages to us, which are known again. The server repeats a message if our
+ * `ack` of it was lost, and with it all later ones. So a forgotten mid comes again only if the
+ * server holds this many newer messages for us: 11 MiB by its count of 176 bytes or more each, and
+ * its `--held` is 512 KiB.
+ */
+export const KNOWN_MAX = 65536;
+
+/** A message is asked for within this time: its sender would not seal an older one again. */
+const ASKED_MS_MAX = 86_400_000;
+
+export class Arrivals {
+	#state;
+	#outside;
+	/** @type {BoundedMap<string, true>} */
+	#known = new BoundedMap(KNOWN_MAX);
+	/** Messages of the present text that could not be opened, by peer. @type {Map<string, Lost>} */
+	#lost = new Map();
+
+	/** @param {Readonly<State>} state @param {ArrivalsOutside} outside */
+	constructor(state, outside) {
+		this.#state = state;
+		this.#outside = outside;
+	}
+
+	/** Takes up the kept mids, and returns those that came again. @param {string[]} mids */
+	restore(mids) {
+		const again = new Set(mids.filter((mid) => this.#known.has(mid)));
+		for (const mid of mids) this.#known.set(mid, true);
+		return again;
+	}
+
+	/** Returns `true` for a message that came before. @param {string} mid */
+	knows(mid) {
+		return this.#known.has(mid);
+	}
+
+	forget() {
+		this.#known.clear();
+		this.#lost.clear();
+	}
+
+	/**
+	 * Returns the message, if it is new. A known mid comes again if the server did not get our `ack`
+	 * of it, a known number if it forgot that it had the message.
+	 * @param {MessageLine} line
+	 */
+	arrive(line) {
+		const { from: peer, mid, at, opened } = line;
+		const { unsaved, outgoing, conversations, trust } = this.#outside;
+		const isKnown = this.#known.has(mid);
+		this.#known.set(mid, true);
+		unsaved.addAck(peer, mid);
+		if (isKnown) return undefined;
+		unsaved.addMid(mid);
+		// A note to ourselves is in its conversation since it was written.
+		if (peer === this.#state.id && outgoing.isOurs(line)) return undefined;
+		const conversation = conversations.get(peer);
+		const fields = trust.arrive(conversation, line);
+		if (!fields) return undefined;
+		if (fields.unreadable) this.#noteLost(conversation, mid, opened?.card);
+		return this.#fillIn(conversation, fields, opened?.content?.was) ?? conversations.append({
+			peer, place: 0, mine: false, at, state: "received", mid, ...fields,
+		});
+	}
+
+	/**
+	 * Puts a message in the place of its first copy, which could not be opened.
+	 * @param {Conversation} conversation @param {ArrivedFields} fields @param {string} [was]
+	 */
+	#fillIn({ messages }, fields, was) {
+		const row = messages.findLast(({ mid }) => was !== undefined && mid === was);
+		if (!row || row.mine || !row.unreadable) return undefined;
+		Object.assign(row, fields, { unreadable: undefined });
+		this.#outside.unsaved.addMessage(row);
+		return row;
+	}
+
+	/**
+	 * The peer will be asked to send this message again, if it is no stranger.
+	 * @param {Conversation} conversation @param {string} mid @param {Card} [card] that came with it
+	 */
+	#noteLost({ peer, accepted, blocked }, mid, card) {
+		if (!card || !accepted || blocked) return;
+		const { mids = [] } = this.#lost.get(peer) ?? {};
+		this.#lost.set(peer, { card, mids: [...mids, mid] });
+	}
+
+	/** Asks for the messages of a text that could not be opened. */
+	askAgain() {
+		for (const [peer, { card, mids }] of this.#lost) {
+			const conversation = this.#state.conversations.get(peer);
+			while (conversation && mids.length) {
+				this.#outside.trust.askAgain(conversation, card, mids.splice(0, LOST_MAX));
+			}
+		}
+		this.#lost.clear();
+	}
+
+	/** A peer that was away has not heard what we asked for. @param {Conversation} conversation */
+	peerReturned({ peer, messages, keys, accepted, blocked }) {
+		const since = this.#outside.now() - ASKED_MS_MAX;
+		const lost = messages.filter((message) => {
+			return !message.mine && message.unreadable && message.at > since;
+		});
+		if (!lost.length || !keys.card || !accepted || blocked) return;
+		this.#lost.set(peer, { card: keys.card, mids: lost.map(({ mid = "" }) => mid) });
+		this.askAgain();
+	}
+
+	/**
+	 * A peer could not open these messages of ours. Older ones are searched in the storage.
+	 * @param {string} peer @param {unknown[]} mids
+	 * @param {boolean} isForeign the peer has another identity than the pinned one
+	 */
+	async sealAgain(peer, mids, isForeign) {
+		const { messages = [], earlier } = this.#state.conversations.get(peer) ?? {};
+		const find = (/** @type {Message[]} */ list) => list.filter(({ mid }) => mids.includes(mid));
+		const found = find(messages);
+		this.#sealAll(found, isForeign);
+		if (!earlier || found.length === mids.length) return;
+		this.#sealAll(find(await this.#outside.search(peer)), isForeign);
+		this.#outside.changed();
+	}
+
+	/** @param {Message[]} messages @param {boolean} isForeign */
+	#sealAll(messages, isForeign) {
+		for (const message of messages) {
+			const { mid, number } = message;
+			if (message.mine && mid && number) this.#outside.outgoing.sealAgain(message, mid, isForeign);
+		}
+	}
+}

@@ -1,0 +1,182 @@
+/**
+ * Our identity, and the seal keys of our id: the present one is on our card, earlier ones open what
+ * was sealed for them.
+ *
+ * **Invariants**
+ * - The seed and the key of an id change only when it is given up, or restored by a code.
+ * - A seal key is kept before a card with it is published.
+ * - Where there is no cryptography, as over plain http, there is no card, and nothing else changes.
+ *
+ * It does not know peers, or the messages that it opens.
+ */
+
+import { decoded, encoded } from "./bytes.js";
+import { codeOf, identityOf, lifetimes, makeCard, newSeed, numberOf, seedOf } from "./card.js";
+import { newPair, pairOf } from "./hpke.js";
+
+/** A timer of a browser runs no longer than 24 days; a key lives for less than a day. */
+const RENEW_MS_MIN = 1000;
+
+export class Keyring {
+	#outside;
+	#id = "";
+	/** @type {IdentityKeys | undefined} */
+	#identity;
+	/** All seal keys by their public part, the oldest first. @type {Map<string, SealKey>} */
+	#keys = new Map();
+	/** @type {Card | undefined} */
+	#card;
+	/** @type {number | undefined} */
+	#timer;
+	/** One step at a time. */
+	#last = Promise.resolve();
+
+	/** @param {KeyringOutside} outside */
+	constructor(outside) {
+		this.#outside = outside;
+	}
+
+	/** Resolves when all that was begun is done. */
+	get ready() {
+		return this.#last;
+	}
+
+	/** Our card; nothing if we have none. */
+	get card() {
+		return this.#card;
+	}
+
+	/** The public part of our identity, as text; empty if we have none. */
+	get sign() {
+		return this.#identity?.sign ?? "";
+	}
+
+	/** Our pair of the present card. */
+	get pair() {
+		return this.#keys.get(this.#card?.seal ?? "")?.pair;
+	}
+
+	/** Returns our pair with this public part, if we have it. @param {string} seal */
+	pairOf(seal) {
+		return this.#keys.get(seal)?.pair;
+	}
+
+	/** @param {() => Promise<void>} step */
+	#then(step) {
+		// Without cryptography, or if it fails, the page works without a card.
+		this.#last = this.#last.then(step).catch(() => {});
+		return this.#last;
+	}
+
+	/** Takes up the keys of an id, or makes them. @param {string} id */
+	open(id) {
+		return this.#then(async () => {
+			if (id !== this.#id) this.#close();
+			if (!this.#outside.hasCrypto) return;
+			const { remembered, vault } = this.#outside;
+			const seed = decoded(remembered.seedOf(id), 16) ?? await newSeed();
+			const identity = await identityOf(seed, id);
+			remembered.noteSeed(id, encoded(seed), identity.key);
+			// Another tab may have replaced the seal key.
+			for (const kept of await vault.load(id)) {
+				this.#keys.set(kept.seal, { ...kept, pair: await pairOf(kept.secret) });
+			}
+			this.#id = id;
+			this.#identity = identity;
+			await this.#renew(this.#latest?.hold ?? 0);
+		});
+	}
+
+	#close() {
+		this.#outside.clock.clearTimer(this.#timer);
+		this.#id = "";
+		this.#keys.clear();
+		this.#identity = this.#card = undefined;
+	}
+
+	get #latest() {
+		return [...this.#keys.values()].sort((a, b) => a.made - b.made).at(-1);
+	}
+
+	/**
+	 * Replaces a seal key that is too old, and destroys those of which nothing can be held any more.
+	 * @param {unknown} [hold] the server's, in seconds
+	 */
+	renew(hold) {
+		return this.#then(async () => {
+			const before = this.#card;
+			if (this.#identity) await this.#renew(hold ?? this.#latest?.hold ?? 0);
+			if (this.#card !== before) this.#outside.renewed();
+		});
+	}
+
+	/** @param {unknown} hold */
+	async #renew(hold) {
+		const { vault, now, clock } = this.#outside;
+		const seconds = Math.floor(now() / 1000);
+		const { rotateAfter, untilAfter } = lifetimes(hold);
+		const holdSeconds = untilAfter - rotateAfter - 3600;
+		const old = [...this.#keys.values()].filter(({ until, hold }) => until + hold < seconds);
+		for (const { seal } of old) this.#keys.delete(seal);
+		await vault.destroy(old);
+		const latest = this.#latest;
+		// A clock that was put back must not keep a key for long.
+		const isFresh = latest && Math.abs(seconds - latest.made) < rotateAfter;
+		const key = isFresh ? latest : await this.#newKey(seconds);
+		const until = key.made + untilAfter;
+		if (!this.#card || this.#card.seal !== key.seal || this.#card.until !== until) {
+			Object.assign(key, { until, hold: holdSeconds });
+			const { pair, ...kept } = key;
+			await vault.put(kept);
+			this.#keys.set(key.seal, key);
+			const identity = /** @type {IdentityKeys} */ (this.#identity);
+			this.#card = await makeCard(identity, this.#id, key.seal, until);
+		}
+		clock.clearTimer(this.#timer);
+		const ms = Math.max(RENEW_MS_MIN, (key.made + rotateAfter - seconds) * 1000);
+		this.#timer = clock.setTimer(() => this.renew(), ms);
+	}
+
+	/** @param {number} made @returns {Promise<SealKey>} */
+	async #newKey(made) {
+		const pair = await newPair();
+		const { secret } = pair;
+		return { id: this.#id, seal: encoded(pair.public), secret, made, until: 0, hold: 0, pair };
+	}
+
+	/** Returns the recovery code of our id; empty if there is none. */
+	async code() {
+		const seed = decoded(this.#outside.remembered.seedOf(this.#id), 16);
+		// The key of an id that was claimed by an earlier page follows from nothing.
+		const isWhole = this.#outside.remembered.keyOf(this.#id) === this.#identity?.key;
+		return seed && isWhole ? codeOf(seed, this.#id) : "";
+	}
+
+	/**
+	 * Takes up an identity by its code. Resolves to `false` if it is not one of this id.
+	 * @param {string} code @param {string} id
+	 */
+	async restore(code, id) {
+		if (!this.#outside.hasCrypto) return false;
+		const seed = await seedOf(code, id);
+		if (!seed) return false;
+		const { key } = await identityOf(seed, id);
+		this.#outside.remembered.forgetKey(id);
+		this.#outside.remembered.noteSeed(id, encoded(seed), key);
+		await this.#then(async () => this.#close());
+		return true;
+	}
+
+	/** Returns the safety number of an identity. @param {string} id @param {string} sign */
+	numberOf(id, sign) {
+		return this.#outside.hasCrypto && sign ? numberOf(id, sign) : Promise.resolve("");
+	}
+
+	/** Leaves nothing of an id. @param {string} id */
+	forget(id) {
+		return this.#then(async () => {
+			this.#close();
+			await this.#outside.vault.forget(id);
+		});
+	}
+}
