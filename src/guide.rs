@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`architecture`] | How does one thread serve every client? Where do I begin to read? |
 //! | [`protocol`] | Which lines do a client and the server exchange? |
+//! | [`encryption`] | How do two clients write so that the server cannot read it? |
 //! | [`options`] | Which options are there, with which limits? |
 //! | [`operations`] | How do I run it on a host, with TLS, a proxy, systemd, metrics? |
 //! | [`security`] | Which promises does it make, and how do I report a weakness? |
@@ -24,6 +25,7 @@ macro_rules! pages {
         #[doc = concat!(
             "[architecture]: crate::guide::architecture\n",
             "[changes]: crate::guide::changes\n",
+            "[encryption]: crate::guide::encryption\n",
             "[operations]: crate::guide::operations\n",
             "[options]: crate::guide::options\n",
             "[protocol]: crate::guide::protocol\n",
@@ -66,7 +68,7 @@ macro_rules! pages {
     };
 }
 
-pages!(architecture protocol options operations security performance changes);
+pages!(architecture protocol encryption options operations security performance changes);
 
 #[cfg(test)]
 mod tests {
