@@ -3,12 +3,12 @@
 //! [`hub`] is the way in: it takes the lines of clients, and its answers go to the outboxes in
 //! [`clients`]. Nothing here names anything in [`net`](crate::net); `tests/tidy.rs` checks that.
 
+pub mod card;
 pub mod protocol;
 
 pub mod payers;
 
 pub mod blocked;
-pub mod card;
 pub mod outbox;
 
 pub mod journal;

@@ -8,13 +8,16 @@
 use crate::limits::CARD_BYTES;
 
 /// The card of one id, if it has one.
-#[derive(Debug, Default)]
+///
+/// A request has one, too. A reference to its text would be longer than that of a `body` and make
+/// every request 8 bytes longer: 2 % more instructions for each message.
+#[derive(Debug, Default, PartialEq)]
 pub struct Card(Option<Box<Box<str>>>);
 
 impl Card {
-    /// Returns a card with this text, or an empty one.
-    pub fn new(text: Option<&str>) -> Card {
-        Card(text.map(|text| Box::new(text.into())))
+    /// Returns a card with this text.
+    pub fn new(text: &str) -> Card {
+        Card(Some(Box::new(text.into())))
     }
 
     /// Returns the text.
@@ -37,7 +40,7 @@ mod tests {
         assert_eq!(size_of::<Card>(), 8);
         let empty = Card::default();
         assert_eq!((empty.text(), empty.bytes()), (None, 0));
-        let card = Card::new(Some("{}"));
+        let card = Card::new("{}");
         assert_eq!((card.text(), card.bytes()), (Some("{}"), CARD_BYTES + 2));
     }
 }

@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
+use crate::chat::card::Card;
 use crate::limits::{ID_BYTES_MAX, MIDS_PER_LINE};
 
 mod fast;
@@ -34,8 +35,8 @@ pub enum FromClient<'a> {
         id: Cow<'a, str>,
         /// The client's secret, not yet checked.
         key: Option<Cow<'a, str>>,
-        /// The card of the id from now on, a JSON object byte for byte; `None`: it has none.
-        card: Option<&'a str>,
+        /// The card of the id from now on, a JSON object byte for byte, if it has one.
+        card: Card,
     },
     /// Sends a message to one id.
     Send {
@@ -82,8 +83,8 @@ pub enum FromClient<'a> {
     },
     /// Replaces or withdraws the card.
     Card {
-        /// The card, a JSON object byte for byte; `None`: it is withdrawn.
-        card: Option<&'a str>,
+        /// The card, a JSON object byte for byte; an empty one withdraws it.
+        card: Card,
     },
     /// Asks for the card of one id.
     Lookup {

@@ -13,24 +13,22 @@
 use super::Hub;
 use super::requests::{DISK_BUSY, Refusal, Sender, parse_id, refuse};
 use crate::chat::card::Card;
-use crate::chat::clients::Urgency;
 use crate::chat::journal::Journal;
 use crate::chat::owners::Holder;
 use crate::chat::payers::{Excess, Total};
-use crate::chat::protocol::{CloseCode, ErrorCode, ToClient};
+use crate::chat::protocol::{ErrorCode, ToClient};
 use crate::time::Now;
 
 impl<J: Journal> Hub<J> {
     /// Replaces the card of a client's id, or withdraws it.
-    pub(super) fn set_card(&mut self, from: &Sender, text: Option<&str>) -> Result<(), Refusal> {
+    pub(super) fn set_card(&mut self, from: &Sender, card: Card) -> Result<(), Refusal> {
         let before = self.card(from.holder());
         // A page publishes its card with each join: mostly that changes nothing.
-        if before.and_then(Card::text) == text {
+        if before == Some(&card) {
             return Ok(());
         }
-        let (before, card) = (before.map_or(0, Card::bytes), Card::new(text));
-        let bytes = card.bytes();
-        if text.is_some() && from.owner.is_some() && !self.can_record(from.account) {
+        let (before, bytes) = (before.map_or(0, Card::bytes), card.bytes());
+        if card.text().is_some() && from.owner.is_some() && !self.can_record(from.account) {
             return refuse(ErrorCode::Full, DISK_BUSY);
         }
         let account = self.account_of_id(from);
@@ -62,15 +60,10 @@ impl<J: Journal> Hub<J> {
         let id = parse_id(id)?;
         let holder = self.ids.get(&id).copied();
         let holder = holder.filter(|holder| !self.holder_blocks(*holder, &from.id));
-        let mut line = std::mem::take(&mut self.line);
-        line.clear();
         let card = holder.and_then(|holder| self.card(holder)).and_then(Card::text);
-        ToClient::Card { id: &id, claimed: holder.is_some(), card }.write(&mut line);
-        let fits = self.clients.push(from.token, &line, Urgency::Now);
-        self.line = line;
-        if !fits {
-            self.close(from.token, CloseCode::TryAgainLater, now);
-        }
+        let card = card.map(str::to_owned);
+        let line = ToClient::Card { id: &id, claimed: holder.is_some(), card: card.as_deref() };
+        self.answer(from.token, &line, now);
         Ok(())
     }
 

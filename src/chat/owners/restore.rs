@@ -89,7 +89,7 @@ impl<J: Journal> Owners<J> {
         let uptime = self.journal.uptime();
         let entries = saved.into_iter().map(|saved| {
             let since = saved.away_ms.zip(uptime).map_or(now, |(ms, uptime)| uptime.instant(ms));
-            let card = Card::new(saved.card.as_deref());
+            let card = saved.card.as_deref().map_or_else(Card::default, Card::new);
             let charges = [
                 (Total::Owned, 1),
                 (Total::Blocks, saved.blocked.len()),

@@ -14,6 +14,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{FromClient, Line, Mid, MidList, Tag};
+use crate::chat::card::Card;
 use crate::limits::{BODY_DEPTH_MAX, CARD_BYTES_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
 /// Parses one line, which is not blank.
@@ -129,8 +130,8 @@ impl<'a> Keys<'a> {
         Ok(body)
     }
 
-    fn card(&self) -> Result<Option<&'a str>, String> {
-        let Some(card) = self.card.map(RawValue::get) else { return Ok(None) };
+    fn card(&self) -> Result<Card, String> {
+        let Some(card) = self.card.map(RawValue::get) else { return Ok(Card::default()) };
         if !card.starts_with('{') {
             return Err("`card` must be an object".into());
         }
@@ -140,7 +141,7 @@ impl<'a> Keys<'a> {
         if depth(card) > BODY_DEPTH_MAX {
             return Err(format!("`card` is nested more than {BODY_DEPTH_MAX} deep"));
         }
-        Ok(Some(card))
+        Ok(Card::new(card))
     }
 
     fn mids(&self) -> Result<MidList<'a>, String> {

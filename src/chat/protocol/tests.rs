@@ -41,17 +41,17 @@ fn id(text: &str) -> Id {
 fn examples_of_the_protocol_page_are_read() {
     assert_eq!(
         request(r#"{"type":"join","id":"alice","key":"9f2c6a"}"#),
-        FromClient::Join { id: "alice".into(), key: Some("9f2c6a".into()), card: None }
+        FromClient::Join { id: "alice".into(), key: Some("9f2c6a".into()), card: Card::default() }
     );
     assert_eq!(
         request(r#"{"type":"join","id":"alice","card":{"v":1}}"#),
-        FromClient::Join { id: "alice".into(), key: None, card: Some(r#"{"v":1}"#) }
+        FromClient::Join { id: "alice".into(), key: None, card: Card::new(r#"{"v":1}"#) }
     );
     assert_eq!(
         request(r#"{"type":"card","card":{"v":1}}"#),
-        FromClient::Card { card: Some(r#"{"v":1}"#) }
+        FromClient::Card { card: Card::new(r#"{"v":1}"#) }
     );
-    assert_eq!(request(r#"{"type":"card"}"#), FromClient::Card { card: None });
+    assert_eq!(request(r#"{"type":"card"}"#), FromClient::Card { card: Card::default() });
     assert_eq!(request(r#"{"type":"lookup","id":"bob"}"#), FromClient::Lookup { id: "bob".into() });
     assert_eq!(
         request(r#"{"type":"send","to":"bob","body":"hello","ref":"kX9q"}"#),
@@ -285,6 +285,11 @@ fn body_nested_more_than_64_deep_is_refused() {
 }
 
 #[test]
+fn request_is_no_longer_than_a_send() {
+    assert_eq!(size_of::<FromClient<'_>>(), 64, "two strings and a body");
+}
+
+#[test]
 fn card_is_an_object_of_2048_bytes_and_64_deep() {
     let card = |len: usize| format!(r#"{{"x":"{}"}}"#, "é".repeat((len - 8) / 2));
     let nested = |n: usize| format!(r#"{}{{}}{}"#, r#"{"a":"#.repeat(n - 1), "}".repeat(n - 1));
@@ -293,7 +298,7 @@ fn card_is_an_object_of_2048_bytes_and_64_deep() {
         for card in ["{}", r#"{ "a" : [ "\u00e9\"" , 1e3 ] }"#, &card(2048), &nested(64)] {
             match request(&line(card)) {
                 FromClient::Card { card: read } | FromClient::Join { card: read, .. } => {
-                    assert_eq!(read, Some(card), "byte for byte");
+                    assert_eq!(read, Card::new(card), "byte for byte");
                 }
                 other => panic!("{other:?}"),
             }

@@ -51,9 +51,9 @@ fn check_json(said: &FromClient<'_>, text: &str) {
 }
 
 /// Returns the card that a request publishes.
-fn card<'a>(said: &FromClient<'a>) -> Option<&'a str> {
+fn card<'a>(said: &'a FromClient<'_>) -> Option<&'a str> {
     match said {
-        FromClient::Join { card, .. } | FromClient::Card { card } => *card,
+        FromClient::Join { card, .. } | FromClient::Card { card } => card.text(),
         _ => None,
     }
 }
@@ -168,8 +168,8 @@ fn without_body(said: &FromClient<'_>) -> String {
     match said {
         FromClient::Send { to, reference, .. } => format!("{to:?} {reference:?}"),
         FromClient::Signal { to, .. } => format!("{to:?}"),
-        FromClient::Join { id, key, card } => format!("{id:?} {key:?} {}", card.is_some()),
-        FromClient::Card { card } => format!("{}", card.is_some()),
+        FromClient::Join { id, key, card } => format!("{id:?} {key:?} {}", card.text().is_some()),
+        FromClient::Card { card } => format!("{}", card.text().is_some()),
         said => format!("{said:?}"),
     }
 }
