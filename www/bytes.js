@@ -1,47 +1,34 @@
 /**
- * Bytes and texts: base64url (RFC 4648, 5) without padding, in its one canonical form.
+ * Bytes as text, and text as bytes: UTF-8, and base64url without padding (RFC 4648, 5).
  *
- * It does not know what the bytes are for.
+ * It does not know the meaning of the bytes.
  */
 
-/** @typedef {Uint8Array<ArrayBuffer>} Bytes */
+/** @param {string} text */
+export const utf8 = (text) => new TextEncoder().encode(text);
 
-/** @param {string} text @returns {Bytes} */
-export function utf8(text) {
-	return new TextEncoder().encode(text);
-}
+/** Returns short pieces as one, texts as UTF-8. @param {(string | Bytes)[]} pieces */
+export const joined = (...pieces) => Uint8Array.from(
+	pieces.flatMap((piece) => [...typeof piece === "string" ? utf8(piece) : piece]),
+);
 
-/** @param {Uint8Array[]} parts @returns {Bytes} */
-export function joined(...parts) {
-	const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-	let at = 0;
-	for (const part of parts) {
-		all.set(part, at);
-		at += part.length;
-	}
-	return all;
-}
-
-/** @param {Uint8Array} bytes */
+/** @param {Bytes} bytes */
 export function encoded(bytes) {
-	let binary = "";
-	for (const byte of bytes) binary += String.fromCharCode(byte);
-	return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+	let text = "";
+	for (const byte of bytes) text += String.fromCharCode(byte);
+	return btoa(text).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
 }
 
 /**
- * Returns the bytes of a text, or nothing if it is no text in canonical form of so many bytes.
- * @param {unknown} text @param {number} [length] any, if it is left out
- * @returns {Bytes | undefined}
+ * Returns the bytes, or `null` unless this is the one text that encodes them.
+ * @param {any} text unknown, from JSON @param {number} [length] in bytes
  */
 export function decoded(text, length) {
-	if (typeof text !== "string" || !/^[\w-]*$/.test(text)) return undefined;
 	try {
-		const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+		const binary = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
 		const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
-		const isWhole = encoded(bytes) === text && (length ?? bytes.length) === bytes.length;
-		return isWhole ? bytes : undefined;
+		return encoded(bytes) === text && (length ?? bytes.length) === bytes.length ? bytes : null;
 	} catch {
-		return undefined;
+		return null;
 	}
 }

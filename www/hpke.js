@@ -1,157 +1,148 @@
 /**
- * HPKE (RFC 9180) in its mode Auth, for one text: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256,
- * AES-128-GCM. WebCrypto does the arithmetic.
+ * HPKE (RFC 9180) with WebCrypto: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM, in the mode
+ * that authenticates the sender, for one text without associated data.
  *
  * **Invariants**
- * - No secret begins with a zero byte: WebKitGTK does not import such.
- * - An HMAC key is never empty, which WebCrypto refuses: HPKE's empty salt is 32 zero bytes.
+ * - No secret begins with a zero byte, because WebKitGTK does not import such a secret.
+ * - A shared secret of zeros, which everybody can compute, is refused.
+ * - Nothing is computed while the module loads: over plain HTTP there is no WebCrypto.
  *
- * It does not know what is sealed.
+ * It does not know the meaning of a text or of a key.
  */
 
-import { decoded, joined, utf8 } from "./bytes.js";
+import { decoded, joined } from "./bytes.js";
 
-/** @typedef {import("./bytes.js").Bytes} Bytes */
+const { subtle } = crypto;
 
-const X25519 = "X25519";
-/** The beginning of a secret in PKCS#8 (RFC 8410), up to its 32 bytes. */
-export const PKCS8_BYTES = 16;
-const PKCS8 = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20];
+/** "HPKE-v1" and `suite_id` (RFC 9180, 4.1 and 5.1). The space is the byte 32: the KEM's number. */
+const KEM = "HPKE-v1KEM\0 ";
+const HPKE = "HPKE-v1HPKE\0 \0\x01\0\x01";
 
-/** WebKitGTK fails to make a key now and then: 5 times in 1,000. */
-const ATTEMPTS_MAX = 5;
+/** `mode_auth` (RFC 9180, 5). */
+const MODE = "\x02";
 
-const MODE_AUTH = 2;
-const VERSION = utf8("HPKE-v1");
-const KEM = joined(utf8("KEM"), Uint8Array.of(0, 32));
-const SUITE = joined(utf8("HPKE"), Uint8Array.of(0, 32, 0, 1, 0, 1));
+/**
+ * As many zeros as a hash has bytes, which is the same as no salt to HKDF and to HMAC. WebKit
+ * refuses an empty HMAC key.
+ */
 const NO_SALT = new Uint8Array(32);
-const NONE = new Uint8Array();
-
-/** Makes a pair. @param {number} [attempts] @returns {Promise<Pair>} */
-export async function newPair(attempts = ATTEMPTS_MAX) {
-	try {
-		const made = /** @type {CryptoKeyPair} */ (
-			await crypto.subtle.generateKey(X25519, true, ["deriveBits"]));
-		const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", made.privateKey));
-		const secret = pkcs8.slice(PKCS8_BYTES);
-		if (secret[0] !== 0) return await pairOf(secret);
-	} catch (error) {
-		if (attempts === 1) throw error;
-	}
-	return newPair(Math.max(1, attempts - 1));
-}
-
-/** Returns the pair with a secret. @param {Uint8Array} secret @returns {Promise<Pair>} */
-export async function pairOf(secret) {
-	const { key, x } = await importSecret(X25519, secret);
-	return { secret: joined(secret), public: x, key };
-}
 
 /**
- * Imports the secret of a curve, and returns it with its public part.
- * @param {"X25519" | "Ed25519"} curve @param {Uint8Array} secret
+ * The HMAC key without salt, the key of the HKDF that derives key and nonce, and `psk_id_hash`.
+ * @type {[CryptoKey, CryptoKey, Bytes] | undefined}
  */
-export async function importSecret(curve, secret) {
-	const pkcs8 = joined(Uint8Array.from(PKCS8), secret);
-	if (curve === "Ed25519") pkcs8[11] = 0x70;
-	const usages = /** @type {KeyUsage[]} */ (curve === X25519 ? ["deriveBits"] : ["sign"]);
-	const key = await crypto.subtle.importKey("pkcs8", pkcs8, curve, true, usages);
-	const { x } = await crypto.subtle.exportKey("jwk", key);
-	return { key, x: /** @type {Bytes} */ (decoded(x, 32)) };
+let constants;
+
+/** Returns a key for HKDF. @param {(string | Bytes)[]} pieces */
+export const material = (...pieces) => subtle.importKey(
+	"raw", joined(...pieces), "HKDF", false, ["deriveBits", "deriveKey"],
+);
+
+/** @param {Bytes} salt @param {(string | Bytes)[]} info */
+const hkdf = (salt, ...info) => ({ name: "HKDF", hash: "SHA-256", salt, info: joined(...info) });
+
+/**
+ * Returns bytes of HKDF-SHA256.
+ * @param {CryptoKey} key @param {(string | Bytes)[]} info @param {number} [length] in bytes
+ * @param {Bytes} [salt]
+ */
+export const derived = async (key, info, length = 32, salt = NO_SALT) => new Uint8Array(
+	await subtle.deriveBits(hkdf(salt, ...info), key, 8 * length),
+);
+
+/**
+ * Returns the key of a secret of 32 bytes, and its public key.
+ * @param {Bytes} secret @param {"X25519" | "Ed25519"} name
+ * @param {KeyUsage} use @param {string} oidEnd the last byte of the algorithm's object identifier
+ * @returns {Promise<{ key: CryptoKey, public: Bytes }>}
+ */
+export async function imported(secret, name, use, oidEnd) {
+	// PKCS#8 (RFC 8410, 7): ASN.1 whose bytes are ASCII.
+	const text = joined(`0.\x02\x01\x000\x05\x06\x03+e${oidEnd}\x04"\x04 `, secret);
+	const key = await subtle.importKey("pkcs8", text, name, true, [use]);
+	const { x } = await subtle.exportKey("jwk", key);
+	/** @type {any} */
+	const bytes = decoded(x);
+	return { key, public: bytes };
+}
+
+/** @param {Bytes} secret of 32 bytes @returns {Promise<Pair>} */
+export const pairOf = async (secret) => ({
+	secret, ...await imported(secret, "X25519", "deriveBits", "n"),
+});
+
+/** @returns {Promise<Pair>} */
+export async function newPair() {
+	// Any 32 bytes are a secret (RFC 7748, 5), and WebKitGTK's generateKey() fails now and then.
+	const secret = crypto.getRandomValues(new Uint8Array(32));
+	return secret[0] ? pairOf(secret) : newPair();
 }
 
 /**
- * Seals a text for a recipient, who can tell that its sender has the sender's secret.
- * @param {{ info: Bytes, text: Bytes, sender: Pair, recipient: Bytes, ephemeral?: Pair }} sealing
+ * Returns the public key and the box that only the recipient can open.
+ * @param {{ info: Bytes, text: Bytes, sender: Pair, recipient: Bytes, ephemeral?: Pair }} given
  */
 export async function seal({ info, text, sender, recipient, ephemeral }) {
 	const { key, public: enc } = ephemeral ?? await newPair();
-	const to = await importPublic(recipient);
-	const secrets = await Promise.all([agree(key, to), agree(sender.key, to)]);
-	const { aes, iv } = await schedule(secrets, joined(enc, recipient, sender.public), info);
-	const box = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, aes, text);
-	return { enc, box: new Uint8Array(box) };
+	const secrets = [key, sender.key].map((own) => secretOf(own, recipient));
+	const cipher = await cipherOf(info, secrets, [enc, recipient, sender.public]);
+	return { enc, box: new Uint8Array(await subtle.encrypt(...cipher, text)) };
 }
 
 /**
- * Opens a text; rejects if it is not exactly what the sender has sealed for the recipient.
- * @param {{ info: Bytes, enc: Bytes, box: Bytes, recipient: Pair, sender: Bytes }} opening
+ * Returns the text, and rejects unless this sender has sealed it to this recipient.
+ * @param {{ info: Bytes, enc: Bytes, box: Bytes, recipient: Pair, sender: Bytes }} given
  */
 export async function open({ info, enc, box, recipient, sender }) {
-	const [ephemeral, from] = await Promise.all([importPublic(enc), importPublic(sender)]);
-	const secrets = await Promise.all([agree(recipient.key, ephemeral), agree(recipient.key, from)]);
-	const { aes, iv } = await schedule(secrets, joined(enc, recipient.public, sender), info);
-	return new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, aes, box));
+	const secrets = [enc, sender].map((peer) => secretOf(recipient.key, peer));
+	const cipher = await cipherOf(info, secrets, [enc, recipient.public, sender]);
+	return new Uint8Array(await subtle.decrypt(...cipher, box).catch(() => {
+		throw Error("open");
+	}));
 }
 
-/** @param {Bytes} bytes */
-function importPublic(bytes) {
-	return crypto.subtle.importKey("raw", bytes, X25519, false, []);
-}
-
-/**
- * Returns the shared secret of two keys (RFC 7748, 6.1).
- * @param {CryptoKey} key @param {CryptoKey} other
- */
-async function agree(key, other) {
-	const bits = await crypto.subtle.deriveBits({ name: X25519, public: other }, key, 256);
-	const secret = new Uint8Array(bits);
-	// Only a key of low order leads there.
-	if (secret.every((byte) => byte === 0)) throw new Error("low_order");
-	return secret;
+/** Returns a shared secret (RFC 7748, 6.1). @param {CryptoKey} key @param {Bytes} peer */
+async function secretOf(key, peer) {
+	try {
+		const imported = await subtle.importKey("raw", peer, "X25519", false, []);
+		const parameters = { name: "X25519", public: imported };
+		const secret = new Uint8Array(await subtle.deriveBits(parameters, key, 256));
+		if (secret.some(Boolean)) return secret;
+	} catch {
+		// Most engines refuse zeros themselves, and Firefox already the key.
+	}
+	throw Error("low_order");
 }
 
 /**
- * Returns key and nonce of the one text that is sealed (RFC 9180, 4.1 and 5.1).
- * @param {Bytes[]} secrets @param {Bytes} kemContext @param {Bytes} info
+ * Returns cipher and key for one text (RFC 9180, 4.1 and 5.1).
+ * @param {Bytes} info @param {Promise<Bytes>[]} secrets of the ephemeral key and of the sender's
+ * @param {Bytes[]} keys `kem_context`
+ * @returns {Promise<[AesGcmParams, CryptoKey]>}
  */
-async function schedule(secrets, kemContext, info) {
-	const eae = await hkdfKey(joined(VERSION, KEM, utf8("eae_prk"), ...secrets));
-	const [shared, psk, infoHash] = await Promise.all([
-		expand(eae, NO_SALT, KEM, "shared_secret", kemContext, 32),
-		extract(SUITE, "psk_id_hash", NONE),
-		extract(SUITE, "info_hash", info),
+async function cipherOf(info, secrets, keys) {
+	const prk = await material(KEM, "eae_prk", ...await Promise.all(secrets));
+	const [hmac, secret, pskIdHash] = constants ??= await newConstants();
+	const shared = await derived(prk, ["\0 ", KEM, "shared_secret", ...keys]);
+	const context = [MODE, pskIdHash, await hash(hmac, "info_hash", info)];
+	const [key, iv] = await Promise.all([
+		subtle.deriveKey(
+			hkdf(shared, "\0\x10", HPKE, "key", ...context),
+			secret, { name: "AES-GCM", length: 128 }, false, ["encrypt", "decrypt"],
+		),
+		derived(secret, ["\0\f", HPKE, "base_nonce", ...context], 12, shared),
 	]);
-	const context = joined(Uint8Array.of(MODE_AUTH), psk, infoHash);
-	const secret = await hkdfKey(joined(VERSION, SUITE, utf8("secret")));
-	const [aes, iv] = await Promise.all([
-		expand(secret, shared, SUITE, "key", context, 16).then((bytes) => {
-			return crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
-		}),
-		expand(secret, shared, SUITE, "base_nonce", context, 12),
-	]);
-	return { aes, iv };
+	return [{ name: "AES-GCM", iv }, key];
 }
 
-/** @param {Bytes} suite @param {string} label @param {Bytes} input */
-async function extract(suite, label, input) {
-	const hmac = { name: "HMAC", hash: "SHA-256" };
-	const key = await crypto.subtle.importKey("raw", NO_SALT, hmac, false, ["sign"]);
-	const text = joined(VERSION, suite, utf8(label), input);
-	return new Uint8Array(await crypto.subtle.sign("HMAC", key, text));
+/** @returns {Promise<[CryptoKey, CryptoKey, Bytes]>} */
+async function newConstants() {
+	const algorithm = { name: "HMAC", hash: "SHA-256" };
+	const hmac = await subtle.importKey("raw", NO_SALT, algorithm, false, ["sign"]);
+	return [hmac, await material(HPKE, "secret"), await hash(hmac, "psk_id_hash")];
 }
 
-/** @param {Bytes} input */
-export function hkdfKey(input) {
-	return crypto.subtle.importKey("raw", input, "HKDF", false, ["deriveBits"]);
-}
-
-/**
- * Extracts and expands with labels, in one call.
- * @param {CryptoKey} key @param {Bytes} salt @param {Bytes} suite @param {string} label
- * @param {Bytes} context @param {number} length in bytes
- */
-function expand(key, salt, suite, label, context, length) {
-	const info = joined(Uint8Array.of(0, length), VERSION, suite, utf8(label), context);
-	return hkdf(key, salt, info, length);
-}
-
-/**
- * HKDF-SHA256 (RFC 5869).
- * @param {CryptoKey} key @param {Bytes} salt @param {Bytes} info @param {number} length in bytes
- */
-export async function hkdf(key, salt, info, length) {
-	const how = { name: "HKDF", hash: "SHA-256", salt, info };
-	return new Uint8Array(await crypto.subtle.deriveBits(how, key, length * 8));
-}
+/** Extracts without salt. @param {CryptoKey} hmac @param {(string | Bytes)[]} pieces */
+const hash = async (hmac, ...pieces) => new Uint8Array(
+	await subtle.sign("HMAC", hmac, joined(HPKE, ...pieces)),
+);

@@ -603,6 +603,8 @@
 
 // ---- Sealing
 
+/** @typedef {Uint8Array<ArrayBuffer>} Bytes */
+
 /**
  * A pair of keys of X25519 (RFC 7748).
  * @typedef {{ secret: Uint8Array<ArrayBuffer>, public: Uint8Array<ArrayBuffer>, key: CryptoKey }
@@ -644,7 +646,7 @@
  * @property {"message" | "signal"} kind
  * @property {string} from
  * @property {string} to
- * @property {unknown} body
+ * @property {any} body unknown, from JSON
  * @property {string} sign our identity
  * @property {(seal: string) => Pair | undefined} pairOf returns our pair with this public part
  */
