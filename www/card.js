@@ -23,6 +23,9 @@ const DAY_S = 24 * HOUR_S;
 /** The prime of the field of Curve25519. */
 const P = 2n ** 255n - 19n;
 
+/** The order of the base point of Ed25519 (RFC 8032, 5.1). */
+const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+
 /** The libgcrypt of WebKitGTK fails for some keys with a coordinate below 2 to this power. */
 const COORDINATE_BITS_MIN = 192n;
 
@@ -110,7 +113,8 @@ export async function checkCard(id, card) {
 	const sign = decoded(card?.sign, 32);
 	const by = decoded(card?.by, 64);
 	if (card?.v !== 1 || !isWhole(card.until) || !decoded(card.seal, 32)) return false;
-	if (!by || !sign || !isSafe(sign)) return false;
+	// Some engines take a signature in a second form, too (RFC 8032, 5.1.7).
+	if (!by || !sign || !isSafe(sign) || numberOfBytes(by.subarray(32)) >= ORDER) return false;
 	const key = await subtle.importKey("raw", sign, "Ed25519", false, ["verify"]);
 	return subtle.verify("Ed25519", key, by, signedText(id, card));
 }
@@ -128,6 +132,11 @@ export function lifetimes(hold) {
 	return { rotateAfter, untilAfter: rotateAfter + HOUR_S + held };
 }
 
+/** @param {Uint8Array} bytes little end first */
+function numberOfBytes(bytes) {
+	return bytes.reduceRight((sum, byte) => sum << 8n | BigInt(byte), 0n);
+}
+
 /** Returns a power in the field. @param {bigint} base @param {bigint} exponent @returns {bigint} */
 const power = (base, exponent) => exponent
 	? power(base * base % P, exponent >> 1n) * (exponent & 1n ? base : 1n) % P
@@ -139,7 +148,7 @@ const power = (base, exponent) => exponent
  * @param {Bytes} key
  */
 function isSafe(key) {
-	const number = key.reduceRight((sum, byte) => sum << 8n | BigInt(byte), 0n);
+	const number = numberOfBytes(key);
 	const y = BigInt.asUintN(255, number);
 	const yy = y * y % P;
 	// x² = u/v, where d = -121665/121666.
