@@ -116,7 +116,7 @@ const ENGLISH = {
 	},
 	safety: {
 		"": "", plain: "not encrypted", sealed: "encrypted", verified: "encrypted, verified",
-		changed: "another key", gone: "encryption stopped",
+		changed: "from another device", gone: "encryption stopped",
 	},
 	safetyMore: {
 		plain: (peer) => `Not encrypted: ${peer} doesn’t use a page that can do it. The operator of the `
@@ -124,25 +124,25 @@ const ENGLISH = {
 		sealed: (peer) => `Encrypted. To be sure that no one sits in between, call ${peer} and compare `
 			+ "these numbers.",
 		verified: () => "Encrypted, and you’ve verified who it is.",
-		changed: (peer) => `Another key than before has come for ${peer}.`,
+		changed: (peer) => `What comes from ${peer} now comes from another device.`,
 		gone: (peer) => `${peer} used to be encrypted, but isn’t any more.`,
 	},
-	keyChanged: (peer) => `Is this still ${peer}? Messages under this ID now come from another `
-		+ `browser than before. Maybe ${peer} has a new phone or cleared the old one. Or someone else is `
-		+ `pretending. Call ${peer} and ask. Until you decide, nothing you write is sent.`,
+	keyChanged: (peer) => `Is this still ${peer}? “${peer}” seems to write from another phone or `
+		+ `computer now. Maybe it’s new or was cleared. Or someone is posing as ${peer}. Call ${peer} `
+		+ "and ask. No rush: nothing is sent there until you press Yes.",
 	isPeer: (peer) => `Yes, it’s ${peer}`,
 	keepKey: "No, or not sure",
-	keyGone: (peer) => `${peer} can’t get encrypted messages any more, so nothing you write is sent. `
-		+ "Unencrypted, the operator of the server could read it.",
+	keyGone: (peer) => `Nothing you write to ${peer} is sent: it would no longer stay private. If you `
+		+ "go on, whoever runs this chat could read it.",
 	writePlain: "Write unencrypted",
-	otherKey: (peer) => `From another browser: it may not be ${peer}`,
+	otherKey: (peer) => `From another device: it may not be ${peer}`,
 	missing: "A message before this one is missing",
 	late: "Came late: it was written before the ones above",
 	forgeable: "Not encrypted: the server could have written it",
 	unopened: "Could not be decrypted here",
 	unreadable: (peer) => `Could not be decrypted here. ${peer}’s page is asked to send it again.`,
-	theirNumber: (peer) => `${peer}’s number:`,
-	ownNumber: "Your number:",
+	theirNumber: (peer) => `${peer}’s safety number:`,
+	ownNumber: "Your safety number:",
 	verify: "Both numbers match",
 	unverify: "No longer verified",
 	code: "Recovery code",
@@ -204,7 +204,8 @@ const ENGLISH = {
 		no_files: () => "Pictures and files can’t be sent here yet, only text. A link to them works.",
 		alike: ({ to }) => `Looks like ${to}, but is another ID`,
 		mixed: () => "Mixes alphabets: some letters aren’t the ones they look like",
-		changed: ({ to }) => `it may not be ${to} any more; decide first, then send it again`,
+		changed: ({ to }) =>
+			`it may not be ${to} any more; answer the question first, then send it again`,
 		unsealed: ({ to }) => `it couldn’t be encrypted for ${to}`,
 		other_keys: ({ to }) => `${to}’s browser has other keys`,
 		same_key: ({ to }) => `Has the same key as ${to}`,
@@ -327,7 +328,7 @@ const GERMAN = {
 	},
 	safety: {
 		"": "", plain: "nicht verschlüsselt", sealed: "verschlüsselt", verified: "verschlüsselt, geprüft",
-		changed: "anderer Schlüssel", gone: "Verschlüsselung fehlt",
+		changed: "von einem anderen Gerät", gone: "Verschlüsselung fehlt",
 	},
 	safetyMore: {
 		plain: (peer) => `Nicht verschlüsselt: ${peer} benutzt keine Seite, die es kann. Der Betreiber `
@@ -335,28 +336,27 @@ const GERMAN = {
 		sealed: (peer) => "Verschlüsselt. Um sicher zu sein, dass niemand dazwischen sitzt, ruf "
 			+ `${peer} an und vergleicht diese Nummern.`,
 		verified: () => "Verschlüsselt, und du hast geprüft, wer es ist.",
-		changed: (peer) => `Für ${peer} kam ein anderer Schlüssel als bisher.`,
+		changed: (peer) => `Was von ${peer} kommt, kommt jetzt von einem anderen Gerät.`,
 		gone: (peer) => `Bei ${peer} war alles verschlüsselt, jetzt aber nicht mehr.`,
 	},
-	keyChanged: (peer) => `Ist das noch ${peer}? Nachrichten unter dieser ID kommen jetzt aus einem `
-		+ `anderen Browser als bisher. Vielleicht hat ${peer} ein neues Telefon oder das alte gelöscht. `
-		+ `Oder jemand gibt sich dafür aus. Ruf ${peer} an und frag. Bis du entscheidest, geht nichts `
-		+ "hinaus, was du schreibst.",
+	keyChanged: (peer) => `Ist das noch ${peer}? „${peer}“ schreibt anscheinend von einem anderen `
+		+ `Gerät. Vielleicht ist es neu oder wurde geleert. Oder jemand gibt sich als ${peer} aus. Ruf `
+		+ `${peer} an und frag. `
+		+ "Keine Eile: Ohne dein Ja geht nichts dorthin.",
 	isPeer: (peer) => `Ja, es ist ${peer}`,
 	keepKey: "Nein oder unsicher",
-	keyGone: (peer) => `${peer} kann keine verschlüsselten Nachrichten mehr bekommen. Was du `
-		+ "schreibst, geht deshalb nicht hinaus. Unverschlüsselt könnte es der Betreiber des Servers "
-		+ "lesen.",
+	keyGone: (peer) => `Nichts, was du ${peer} schreibst, wird gesendet: Es bliebe nicht mehr privat. `
+		+ "Schreibst du trotzdem, könnte der Betreiber des Chats mitlesen.",
 	writePlain: "Unverschlüsselt schreiben",
-	otherKey: (peer) => `Aus einem anderen Browser: Vielleicht ist es nicht ${peer}`,
+	otherKey: (peer) => `Von einem anderen Gerät: Vielleicht ist es nicht ${peer}`,
 	missing: "Eine Nachricht davor fehlt",
 	late: "Kam später: geschrieben vor denen darüber",
 	forgeable: "Nicht verschlüsselt: Der Server könnte sie geschrieben haben",
 	unopened: "Ließ sich hier nicht entschlüsseln",
 	unreadable: (peer) =>
 		`Ließ sich hier nicht entschlüsseln. Die Seite von ${peer} soll sie noch einmal senden.`,
-	theirNumber: (peer) => `Nummer von ${peer}:`,
-	ownNumber: "Deine Nummer:",
+	theirNumber: (peer) => `Sicherheitsnummer von ${peer}:`,
+	ownNumber: "Deine Sicherheitsnummer:",
 	verify: "Beide Nummern stimmen",
 	unverify: "Nicht mehr geprüft",
 	code: "Rettungscode",
@@ -425,7 +425,8 @@ const GERMAN = {
 			"Bilder und Dateien lassen sich hier noch nicht senden, nur Text. Ein Link darauf geht.",
 		alike: ({ to }) => `Sieht aus wie ${to}, ist aber eine andere ID`,
 		mixed: () => "Mischt Alphabete: Manche Buchstaben sind andere, als sie scheinen",
-		changed: ({ to }) => `vielleicht ist es nicht mehr ${to}; entscheide erst, dann sende sie erneut`,
+		changed: ({ to }) =>
+			`vielleicht ist es nicht mehr ${to}; beantworte erst die Frage, dann sende sie erneut`,
 		unsealed: ({ to }) => `sie ließ sich für ${to} nicht verschlüsseln`,
 		other_keys: ({ to }) => `der Browser von ${to} hat andere Schlüssel`,
 		same_key: ({ to }) => `Hat denselben Schlüssel wie ${to}`,
