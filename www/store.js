@@ -497,7 +497,8 @@ export class Store {
 	/** Returns `true` if the server has to answer: our `join`, a message or a probe. */
 	get awaitsAnswer() {
 		const isJoined = this.state.connection === "joined";
-		return !isJoined || this.#isProbing || this.#outgoing.awaitsAnswer;
+		const parts = [this.#outgoing, this.#trust];
+		return !isJoined || this.#isProbing || parts.some(({ awaitsAnswer }) => awaitsAnswer);
 	}
 
 	/** @param {number} code of the close */

@@ -24,6 +24,8 @@ export class Trust {
 	#outside;
 	/** The server knows cards. */
 	#hasLookup = false;
+	/** Peers of which the server has not told the card yet. @type {Set<string>} */
+	#asked = new Set();
 
 	/** @param {Readonly<State>} state @param {TrustOutside} outside */
 	constructor(state, outside) {
@@ -39,7 +41,13 @@ export class Trust {
 	}
 
 	disconnected() {
+		this.#asked.clear();
 		for (const conversation of this.#state.conversations.values()) conversation.heard = "";
+	}
+
+	/** Returns `true` if the server has to answer a `lookup`. */
+	get awaitsAnswer() {
+		return this.#asked.size > 0;
 	}
 
 	// ---- the way to a peer
@@ -76,6 +84,7 @@ export class Trust {
 		if (!isDue || this.#state.connection !== "joined") return;
 		if (!this.#outside.ownCard()) return;
 		conversation.heard = "asked";
+		this.#asked.add(conversation.peer);
 		this.#outside.say({ type: "lookup", id: conversation.peer });
 	}
 
@@ -142,6 +151,7 @@ export class Trust {
 	 */
 	heard({ id, claimed, card }) {
 		const conversation = this.#state.conversations.get(id);
+		this.#asked.delete(id);
 		if (!conversation) return undefined;
 		const isOutdated = card && !maySealTo(card, this.#outside.now() / 1000);
 		conversation.heard = !claimed ? "nobody" : card && !isOutdated ? "card" : "none";

@@ -122,7 +122,7 @@ const ENGLISH = {
 		plain: (peer) => `Not encrypted: ${peer} doesn’t use a page that can do it. The operator of the `
 			+ "server could read what you write.",
 		sealed: (peer) => `Encrypted. To be sure that no one sits in between, call ${peer} and compare `
-			+ "these numbers.",
+			+ "safety numbers.",
 		verified: () => "Encrypted, and you’ve verified who it is.",
 		changed: (peer) => `What comes from ${peer} now comes from another device.`,
 		gone: (peer) => `${peer} used to be encrypted, but isn’t any more.`,
@@ -143,6 +143,7 @@ const ENGLISH = {
 	unreadable: (peer) => `Could not be decrypted here. ${peer}’s page is asked to send it again.`,
 	theirNumber: (peer) => `${peer}’s safety number:`,
 	ownNumber: "Your safety number:",
+	compare: "Compare safety numbers",
 	verify: "Both numbers match",
 	unverify: "No longer verified",
 	code: "Recovery code",
@@ -334,7 +335,7 @@ const GERMAN = {
 		plain: (peer) => `Nicht verschlüsselt: ${peer} benutzt keine Seite, die es kann. Der Betreiber `
 			+ "des Servers könnte lesen, was du schreibst.",
 		sealed: (peer) => "Verschlüsselt. Um sicher zu sein, dass niemand dazwischen sitzt, ruf "
-			+ `${peer} an und vergleicht diese Nummern.`,
+			+ `${peer} an und vergleicht eure Sicherheitsnummern.`,
 		verified: () => "Verschlüsselt, und du hast geprüft, wer es ist.",
 		changed: (peer) => `Was von ${peer} kommt, kommt jetzt von einem anderen Gerät.`,
 		gone: (peer) => `Bei ${peer} war alles verschlüsselt, jetzt aber nicht mehr.`,
@@ -357,6 +358,7 @@ const GERMAN = {
 		`Ließ sich hier nicht entschlüsseln. Die Seite von ${peer} soll sie noch einmal senden.`,
 	theirNumber: (peer) => `Sicherheitsnummer von ${peer}:`,
 	ownNumber: "Deine Sicherheitsnummer:",
+	compare: "Sicherheitsnummern vergleichen",
 	verify: "Beide Nummern stimmen",
 	unverify: "Nicht mehr geprüft",
 	code: "Rettungscode",

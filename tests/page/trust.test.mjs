@@ -43,6 +43,20 @@ test("a message waits for the peer's card and goes sealed", () => {
   assert.equal(safety(store), "sealed");
 });
 
+test("a lookup has to be answered, or the connection counts as lost", () => {
+  const store = sealingStore();
+  assert.equal(store.awaitsAnswer, false);
+  store.open("bob");
+  assert.equal(store.awaitsAnswer, true);
+  store.received([told("bob")]);
+  assert.equal(store.awaitsAnswer, false);
+  store.open("carol");
+  store.closed(1006);
+  store.opened();
+  store.received([SEALING, told("carol")]);
+  assert.equal(store.awaitsAnswer, false);
+});
+
 test("numbers grow though the clock stands still, and name the one before", () => {
   const store = withBob();
   for (const text of ["a", "b", "c"]) writeTo(store, "bob", text);

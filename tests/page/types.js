@@ -439,7 +439,7 @@
 /**
  * A text without parameters.
  * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear" | "close" | "code" | "codeMore" | "haveCode" | "keepKey" | "noCode" | "ownNumber"
- *   | "showCode" | "aboutEncryption" | "encryption" | "writePlain" | "verify" | "unverify"
+ *   | "showCode" | "aboutEncryption" | "encryption" | "writePlain" | "compare" | "verify" | "unverify"
  *   | "missing" | "late" | "forgeable" | "unopened" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "delete"
  *   | "dismiss" | "draft" | "elsewhere" | "forget" | "isBlocked" | "join" | "keptHere" | "language" | "linkCode" | "message" | "messages" | "more" | "newHere"
  *   | "noConversation" | "noConversations" | "nobody" | "notify" | "notifyText" | "offline"
