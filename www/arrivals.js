@@ -129,10 +129,11 @@ export class Arrivals {
 	 */
 	async sealAgain(peer, mids, isForeign) {
 		const { messages = [], earlier } = this.#state.conversations.get(peer) ?? {};
-		const find = (/** @type {Message[]} */ list) => list.filter(({ mid }) => mids.includes(mid));
+		const lost = new Set(mids.slice(0, LOST_MAX));
+		const find = (/** @type {Message[]} */ list) => list.filter(({ mid }) => lost.has(mid));
 		const found = find(messages);
 		this.#sealAll(found, isForeign);
-		if (!earlier || found.length === mids.length) return;
+		if (!earlier || found.length === lost.size) return;
 		this.#sealAll(find(await this.#outside.search(peer)), isForeign);
 		this.#outside.changed();
 	}
