@@ -14,6 +14,7 @@ mod accessibility;
 mod chat;
 mod day;
 mod dialogs;
+mod encryption;
 mod engine;
 mod engines;
 #[cfg(feature = "tls")]
@@ -30,6 +31,7 @@ mod strangers;
 #[expect(dead_code, reason = "the tests of the wire need more of it")]
 mod support;
 mod tabs;
+mod tap;
 mod trouble;
 mod webdriver;
 mod wire;

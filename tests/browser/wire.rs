@@ -192,7 +192,7 @@ fn pass_on(
 }
 
 /// Reads the head of a request or an answer, and nothing behind it.
-fn read_head(mut stream: &TcpStream) -> Option<Vec<u8>> {
+pub fn read_head(mut stream: &TcpStream) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
