@@ -36,12 +36,14 @@ export function newConversation(peer) {
 
 /**
  * Returns the word for a peer's presence: "nobody" if there is no sign that the id was ever taken.
- * The server gives a mid to messages for an id that is here or held, and to no others.
+ * The server gives a mid to messages for an id that is here or held, and to no others. A card is
+ * signed by a holder of the id.
  * @param {Conversation} conversation
  */
-export function standing({ blocked, typing, presence, messages, readTo }) {
+export function standing({ blocked, typing, presence, messages, readTo, keys }) {
 	if (blocked) return "isBlocked";
 	if (typing) return "typing";
-	const isNobody = presence === "away" && !readTo && !messages.some(({ mid }) => mid);
+	const isUnknown = !readTo && !keys.card && !messages.some(({ mid }) => mid);
+	const isNobody = presence === "away" && isUnknown;
 	return isNobody ? "nobody" : presence;
 }

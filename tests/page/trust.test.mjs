@@ -10,6 +10,7 @@ import {
   saidOf, SEALING, sealingStore, sent, signal, states, told, unclaimed, unopened, whisper, writeTo,
 } from "./played_store.mjs";
 
+const { standing } = await load("state.js");
 const { safetyOf } = await load("trust.js");
 
 const safety = (store) => safetyOf(store.current, store.state.seals);
@@ -64,6 +65,12 @@ test("numbers grow though the clock stands still, and name the one before", () =
   const [first, second, third] = contents.map(({ number }) => number);
   assert.ok(first < second && second < third && third < first + 10);
   assert.deepEqual(contents.map(({ after }) => after), [0, first, second]);
+});
+
+test("a peer with a card that leaves before any message is away", () => {
+  const store = withBob();
+  store.received([online("bob"), online("bob", false)]);
+  assert.equal(standing(store.current), "away");
 });
 
 test("a peer without a card gets plain text until it has one", () => {
