@@ -46,7 +46,9 @@ export class Post {
 		this.#then(async () => {
 			const opened = await Promise.all(lines.map((line) => this.#open(line)));
 			return () => {
-				this.#outside.store.received(opened);
+				const { store, socket } = this.#outside;
+				store.received(opened);
+				socket.applied();
 				const joined = lines.find(({ type }) => type === "joined");
 				if (joined?.type === "joined") this.#outside.keyring.renew(joined.hold);
 			};

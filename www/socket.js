@@ -125,9 +125,9 @@ export class Socket {
 			this.#listen();
 		};
 		webSocket.onmessage = ({ data }) => {
+			// Messages may take long to open, and the server does not owe anything meanwhile.
+			this.#outside.clock.clearTimer(this.#timer);
 			received(parseLines(data));
-			if (this.#webSocket) this.#listen();
-			if (!this.#isAwaiting) this.#givenUp = 0;
 		};
 		webSocket.onclose = ({ code }) => this.#lost(code);
 		this.#listen();
@@ -156,6 +156,12 @@ export class Socket {
 		webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
 		webSocket.close(1000);
 		this.#webSocket = null;
+	}
+
+	/** The lines of a text were applied, so it is known again whether an answer is awaited. */
+	applied() {
+		if (this.#webSocket) this.#listen();
+		if (!this.#isAwaiting) this.#givenUp = 0;
 	}
 
 	/** Begins to wait for the next text of the server. */

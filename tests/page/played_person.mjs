@@ -101,7 +101,8 @@ export class Person {
       clock: alarm,
       renewed: alive(() => store.renewed()),
     });
-    const socket = { say: alive((line) => this.connection?.up.push(this.check(line))) };
+    const say = alive((line) => this.connection?.up.push(this.check(line)));
+    const socket = { say, applied() {} };
     const post = new Post({ keyring, store, socket });
     const factory = database.factoryOf(() => page.isGone);
     const pump = new SavePump(store, new MessageHistory(() => factory, 65536), alarm);

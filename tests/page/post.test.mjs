@@ -27,14 +27,18 @@ async function keysOf(id) {
 
 /** Returns a post with a played store and socket, and what they heard. */
 function stage(id, keyring) {
-  const heard = { said: [], received: [], opened: 0 };
+  const heard = { said: [], received: [], applied: [], opened: 0 };
   const store = {
     wanted: true, state: { id }, known: [],
     opened: () => (heard.opened += 1),
     received: (lines) => heard.received.push(...lines),
     knows: (mid) => store.known.includes(mid),
   };
-  const post = new Post({ keyring, store, socket: { say: (line) => heard.said.push(line) } });
+  const socket = {
+    say: (line) => heard.said.push(line),
+    applied: () => heard.applied.push(heard.received.length),
+  };
+  const post = new Post({ keyring, store, socket });
   return { post, store, heard };
 }
 
@@ -108,6 +112,15 @@ test("sealed lines come opened, in the order of all lines", async () => {
   assert.deepEqual(received.map(({ type }) => type), ["message", "presence", "presence", "message"]);
   assert.deepEqual(received[0].opened, { card: alice.card, content });
   assert.equal(received[3].opened.content.body, "more");
+});
+
+test("the socket is told when lines were applied: another answer may be awaited now", async () => {
+  const { post, heard } = stage("bob", bob);
+  post.received(await letters(content));
+  post.received([{ type: "presence", id: "alice", online: true }]);
+  assert.deepEqual(heard.applied, []);
+  await settled();
+  assert.deepEqual(heard.applied, [1, 2]);
 });
 
 test("a message that does not open comes with the card that can be asked", async () => {

@@ -73,10 +73,17 @@ function startedSocket(closed = () => {}) {
   return { socket, clock, told, made, server };
 }
 
-/** Has the server answer all lines. */
-function answer({ made, server }) {
-  server.unanswered = 0;
+/** Has the server say a text, which is applied once it is opened. */
+function hear({ made, clock, socket }, opening = () => {}) {
   made.at(-1).onmessage({ data: "{}" });
+  assert.deepEqual(clock.waits(), [], "the server owes nothing until then");
+  opening();
+  socket.applied();
+}
+
+/** Has the server answer all lines. */
+function answer(played) {
+  hear(played, () => { played.server.unanswered = 0; });
 }
 
 /** Says a line that the server has to answer. */
@@ -251,15 +258,14 @@ test("join without an answer costs the connection", () => {
 
 test("text of the server gives later answers their time anew", () => {
   const played = startedSocket();
-  const { clock, made, server } = played;
+  const { clock, made } = played;
   made[0].onopen();
   ask(played);
   const [deadline] = clock.timers();
-  made[0].onmessage({ data: "{}" });
+  hear(played);
   assert.notDeepEqual(clock.timers(), [deadline]);
   assert.deepEqual(clock.waits(), [ANSWER_MS_FIRST]);
-  server.unanswered = 0;
-  made[0].onmessage({ data: "{}" });
+  answer(played);
   assert.deepEqual(clock.waits(), [SILENCE_MS_MAX]);
 });
 
@@ -270,7 +276,7 @@ test("time for an answer doubles until all answers have come", () => {
     made.at(-1).onopen();
     ask(played);
     // A text that leaves a line unanswered is no reason to hurry.
-    made.at(-1).onmessage({ data: "{}" });
+    hear(played);
     const [ms] = clock.waits();
     clock.ring();
     return ms;

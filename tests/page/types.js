@@ -332,7 +332,8 @@
  * @property {import("../../www/socket.js").Delay} delay
  * @property {Clock} clock
  * @property {() => void} opened
- * @property {(lines: ServerLine[]) => void} received is given all lines of one text
+ * @property {(lines: ServerLine[]) => void} received is given all lines of one text; `applied`
+ *   has to be called for each
  * @property {(code: number, wasOpen: boolean) => void} closed is given the close code
  * @property {() => boolean} awaitsAnswer returns true if the server has to answer a line
  * @property {() => void} probe says a line that the server answers
@@ -431,7 +432,7 @@
  * @typedef {object} PostOutside
  * @property {import("../../www/keyring.js").Keyring} keyring
  * @property {Store} store
- * @property {{ say: (line: ClientLine) => void }} socket
+ * @property {{ say: (line: ClientLine) => void, applied: () => void }} socket
  */
 
 // ---- The view
