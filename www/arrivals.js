@@ -111,8 +111,11 @@ export class Arrivals {
 		this.#lost.clear();
 	}
 
-	/** A peer that was away has not heard what we asked for. @param {Conversation} conversation */
-	peerReturned({ peer, messages, keys, accepted, blocked }) {
+	/**
+	 * Asks a peer that has not heard of it for what could not be opened.
+	 * @param {Conversation} conversation
+	 */
+	askAnew({ peer, messages, keys, accepted, blocked }) {
 		const since = this.#outside.now() - ASKED_MS_MAX;
 		const lost = messages.filter((message) => {
 			return !message.mine && message.unreadable && message.at > since;

@@ -323,7 +323,7 @@ export class Store {
 		conversation.newAfter = undefined;
 		conversation.typedAt = 0;
 		// An answer accepts a stranger.
-		conversation.accepted = true;
+		this.#accept(conversation);
 		this.#trust.expect(conversation);
 		this.#outgoing.add(this.#conversations.append({
 			peer, place: 0, mine: true, body, at: now(), state: "sending", ref: newRef(),
@@ -359,10 +359,18 @@ export class Store {
 	accept() {
 		const { current } = this;
 		if (!current) return;
-		current.accepted = true;
+		this.#accept(current);
 		this.#unsaved.addConversation(current);
 		this.#signals.tellRead(current);
 		this.#changed();
+	}
+
+	/** @param {Conversation} conversation */
+	#accept(conversation) {
+		if (conversation.accepted) return;
+		conversation.accepted = true;
+		// A stranger was not asked for what could not be opened.
+		this.#arrivals.askAnew(conversation);
 	}
 
 	/** @param {boolean} blocked */
@@ -593,8 +601,10 @@ export class Store {
 
 	/** @param {CardLine} line */
 	#heard(line) {
+		const wasKnown = this.state.conversations.get(line.id)?.keys.card !== undefined;
 		const conversation = this.#trust.heard(line);
 		if (!conversation) return;
+		if (!wasKnown) this.#arrivals.askAnew(conversation);
 		if (conversation.heard === "nobody") this.#outgoing.nobody(line.id);
 		this.#outgoing.sayWaiting();
 		this.#signals.tellRead(conversation);
@@ -607,7 +617,7 @@ export class Store {
 		const conversation = this.#signals.presence(line);
 		if (!conversation) return;
 		this.#trust.peerReturned(conversation, wasAway);
-		this.#arrivals.peerReturned(conversation);
+		this.#arrivals.askAnew(conversation);
 		this.#outgoing.peerReturned(line.id);
 		this.#signals.peerReturned(conversation);
 	}

@@ -305,6 +305,20 @@ test("a stranger learns nothing from a message that cannot be opened", () => {
   assert.equal(store.state.conversations.get("eve").messages[0].unreadable, true);
 });
 
+test("a stranger is asked for what cannot be opened once accepted, or answered", () => {
+  const accept = (store) => store.accept();
+  const answer = (store) => writeTo(store, "bob", "hello");
+  const hear = (store) => store.received([told("bob")]);
+  for (const steps of [[hear, accept, accept], [accept, hear, hear], [hear, answer, accept]]) {
+    const store = sealingStore();
+    store.received([unopened("bob", "mid-1")]);
+    store.choose("bob");
+    for (const step of steps) step(store);
+    const asked = saidOf(store, "signal").map(({ body }) => body?.content?.lost);
+    assert.deepEqual(asked.filter(Boolean), [["mid-1"]]);
+  }
+});
+
 test("a message that the peer lost goes once more, under its number", () => {
   const store = withBob();
   writeTo(store, "bob", "hello");
