@@ -149,6 +149,7 @@ function bindDialogs({ ui, store, words, actions }, ask) {
 		ui.shownCode.textContent = code || words.noCode;
 		ui.shownCode.hidden = false;
 		ui.codeMore.hidden = !code;
+		(code ? ui.codeMore : ui.shownCode).scrollIntoView({ block: "nearest" });
 	});
 	onClick(ui.useAnother, () => {
 		ui.settings.close();

@@ -81,6 +81,24 @@ fn recovery_code_takes_the_id_to_another_browser() {
 }
 
 #[test]
+fn shown_code_is_in_view_on_a_small_screen() {
+    let stage = Stage::new(Engine::Chromium);
+    let alice = stage.join("alice");
+    alice.resize(390, 640);
+    let code = alice.recovery_code();
+    let script = "
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode() && walker.currentNode.data !== arguments[0]);
+        const range = document.createRange();
+        range.selectNode(walker.currentNode);
+        const { left, top, width, height } = range.getBoundingClientRect();
+        const seen = document.elementFromPoint(left + width / 2, top + height / 2);
+        return seen === walker.currentNode.parentElement;
+    ";
+    wait_for("code in view", || (alice.run(script, json!([code])) == true).then_some(()));
+}
+
+#[test]
 fn wrong_code_is_told_and_leaves_the_fields() {
     let stage = Stage::new(Engine::Chromium);
     let carol = stage.join("carol");
