@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
+use crate::encryption::{CHANGED, Stage};
+use crate::engine::Engine;
 use crate::page::home;
 use crate::support::{Client, Server};
-use crate::webdriver::Browser;
+use crate::webdriver::{Browser, wait_for};
 
 #[test]
 fn axe_accepts_the_page_from_joining_to_a_conversation() {
@@ -64,6 +66,36 @@ fn axe_accepts_the_settings() {
     let alice = Browser::join(server.address, "alice");
     alice.click("button", "Settings");
     alice.find("dialog", "…");
+    alice.assert_accessible();
+}
+
+#[test]
+fn axe_accepts_the_question_about_keys_and_the_numbers() {
+    let stage = Stage::new(Engine::Chromium);
+    let [alice, bob] = stage.pair();
+    alice.click("button", "More about this conversation");
+    wait_for("numbers", || (alice.numbers().len() == 2).then_some(()));
+    alice.assert_accessible();
+    alice.click("button", "Close");
+    let bob = stage.replaced(bob);
+    bob.chat_with("alice");
+    bob.write("new phone");
+    alice.wait_for_text("alert", CHANGED);
+    alice.wait_for_message("From another browser: it may not be bob");
+    alice.assert_accessible();
+    alice.resize(320, 568);
+    alice.assert_accessible();
+}
+
+#[test]
+fn axe_accepts_the_recovery_code_and_its_field() {
+    let server = Server::start(&[]);
+    let alice = Browser::visit(server.address);
+    alice.click("button", "I have a recovery code");
+    alice.find("textbox", "Recovery code");
+    alice.assert_accessible();
+    alice.join_as("alice");
+    alice.recovery_code();
     alice.assert_accessible();
 }
 

@@ -83,6 +83,22 @@ fn restarted_server_gets_sealed_messages_again_once(engine: Engine) {
     }
 }
 
+/// Makes long waits of a page ten times as short.
+const HURRIED: &str = "
+    const { setTimeout } = globalThis;
+    globalThis.setTimeout = (call, ms, ...given) => setTimeout(call, ms < 5000 ? ms : ms / 10, ...given);
+";
+
+#[test]
+fn idle_page_keeps_its_connection_through_probes() {
+    let stage = Stage::with_script(Engine::Chromium, HURRIED);
+    let alice = stage.join("alice");
+    let count = |kind: &str| stage.tap.said().iter().filter(|line| line["type"] == kind).count();
+    wait_for("three probes", || (count("watch") >= 3).then_some(()));
+    assert_eq!(count("join"), 1);
+    drop(alice);
+}
+
 #[test]
 fn peer_without_a_card_gets_plain_text_and_is_marked() {
     let stage = Stage::new(Engine::Chromium);
@@ -237,9 +253,14 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(engine: Engine) -> Stage {
+        Stage::with_script(engine, "")
+    }
+
+    /// Runs this script before those of the page.
+    pub fn with_script(engine: Engine, script: &str) -> Stage {
         let server = Server::start(&[]);
         let tap = Tap::on(server.address);
-        let wire = Wire::with_script(tap.address, WITNESS);
+        let wire = Wire::with_script(tap.address, &format!("{WITNESS}{{ {script} }}"));
         Stage { engine, server: Some(server), tap, wire }
     }
 
@@ -359,10 +380,13 @@ impl Browser {
         self.click("button", "Settings");
         self.open_part("Encryption and recovery code");
         self.click("button", "Show the recovery code");
-        wait_for("recovery code", || {
-            let texts = self.texts("paragraph").into_iter();
-            texts.filter(|text| text.len() == 39 && text.split('-').count() == 8).next()
-        })
+        wait_for("recovery code", || self.shown_code())
+    }
+
+    /// Returns the recovery code in view.
+    pub fn shown_code(&self) -> Option<String> {
+        let mut texts = self.texts("paragraph").into_iter();
+        texts.find(|text| text.len() == 39 && text.split('-').count() == 8)
     }
 
     /// Opens a part of a dialog that is folded up.

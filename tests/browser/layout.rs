@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
+use crate::encryption::Stage;
+use crate::engine::Engine;
 use crate::page::home;
 use crate::support::{Client, Server};
-use crate::webdriver::{Browser, ENTER, wait_for};
+use crate::webdriver::{Browser, ENTER, ESCAPE, wait_for};
 
 #[test]
 fn narrow_screen_shows_one_pane_and_leads_back() {
@@ -26,6 +28,66 @@ fn narrow_screen_shows_one_pane_and_leads_back() {
     alice.find("textbox", "Chat with");
     alice.wait_until_gone("log", "Messages");
     alice.assert_not_sideways();
+}
+
+/// Names of buttons in English and German, in the order in which they are needed.
+const KEY_WORDS: [(&str, [&str; 7]); 2] = [
+    (
+        "en-US",
+        [
+            "I have a recovery code",
+            "Join",
+            "Settings",
+            "Encryption and recovery code",
+            "Show the recovery code",
+            "More about…",
+            "Yes, it’s bob",
+        ],
+    ),
+    (
+        "de-DE",
+        [
+            "Ich habe einen Rettungscode",
+            "Los",
+            "Einstellungen",
+            "Verschlüsselung und…",
+            "Rettungscode zeigen",
+            "Mehr zu…",
+            "Ja, es ist bob",
+        ],
+    ),
+];
+
+#[test]
+fn texts_about_keys_fit_any_screen_in_each_language() {
+    for (language, [have_code, join, settings, about, show, more, yes]) in KEY_WORDS {
+        let stage = Stage::new(Engine::Chromium);
+        let bob = stage.join("bob");
+        let arguments = ["lang", "accept-lang"].map(|name| format!("--{name}={language}"));
+        let alice = Browser::start(&[&arguments[0], &arguments[1]]);
+        alice.go(&stage.home());
+        alice.click("button", have_code);
+        alice.assert_fits_any_screen();
+        alice
+            .all("textbox", "…")
+            .first()
+            .map(|id| alice.try_act(id, "value", &json!({"text": "alice"})));
+        alice.click("button", join);
+        alice.click("button", settings);
+        alice.open_part(about);
+        alice.click("button", show);
+        wait_for("code", || alice.shown_code());
+        alice.assert_fits_any_screen();
+        alice.press(ESCAPE);
+        alice.run("location.hash = '#to=bob';", json!([]));
+        alice.click("button", more);
+        wait_for("numbers", || (alice.numbers().len() == 2).then_some(()));
+        alice.assert_fits_any_screen();
+        alice.press(ESCAPE);
+        let _bob = stage.replaced(bob);
+        alice.find("button", yes);
+        alice.assert_fits_any_screen();
+    }
 }
 
 #[test]
@@ -191,6 +253,27 @@ fn sending_scrolls_the_log_to_its_end() {
     alice.write("mine");
     alice.wait_for_message("mine");
     alice.wait_for_end();
+}
+
+impl Browser {
+    /// Asserts that nothing in view is wider than its box: texts, buttons, and the page itself.
+    #[track_caller]
+    fn assert_fits_any_screen(&self) {
+        let script = "
+            const modal = document.querySelector('dialog[open]') ?? document.body;
+            return [...modal.querySelectorAll('p, button, input, summary'), modal]
+              .filter((element) => element.checkVisibility() && getComputedStyle(element).display !== 'inline')
+              .filter((element) => element.scrollWidth > element.clientWidth + 1
+                || element.getBoundingClientRect().right > innerWidth)
+              .map((element) => element.outerHTML.slice(0, 200));
+        ";
+        for (width, height) in [(320, 568), (390, 844), (1440, 900)] {
+            self.resize(width, height);
+            self.assert_not_sideways();
+            let wide = self.run(script, json!([]));
+            assert_eq!(wide, json!([]), "on {width} px");
+        }
+    }
 }
 
 /// Returns a conversation with more lines from Bob than any screen shows, its end in view.
