@@ -47,8 +47,12 @@ export class Post {
 			const opened = await Promise.all(lines.map((line) => this.#open(line)));
 			return () => {
 				const { store, socket } = this.#outside;
-				store.received(opened);
-				socket.applied();
+				try {
+					store.received(opened);
+				} finally {
+					// Otherwise the end of the connection would never be noticed.
+					socket.applied();
+				}
 				const joined = lines.find(({ type }) => type === "joined");
 				if (joined?.type === "joined") this.#outside.keyring.renew(joined.hold);
 			};
@@ -98,7 +102,7 @@ export class Post {
 		const { keyring, store } = this.#outside;
 		if (line.type === "card") {
 			const { id, card } = line;
-			const isValid = card && keyring.card && await checkCard(id, card);
+			const isValid = card && keyring.card && await checkCard(id, card).catch(() => false);
 			return isValid ? line : { ...line, card: undefined };
 		}
 		if (line.type !== "message" && line.type !== "signal" || !isSealed(line.body)) return line;
