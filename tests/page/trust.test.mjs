@@ -466,6 +466,16 @@ test("a pin is kept, and holds against another card after a reload", () => {
   assert.equal(safety(store), "changed");
 });
 
+test("before there is a connection a pinned peer counts as encrypted", () => {
+  const store = freshStore({ ownCard: () => undefined, kept: joinedKept() });
+  store.resume("alice");
+  store.choose("bob");
+  assert.equal(safety(store), "sealed");
+  store.opened();
+  store.received([SEALING]);
+  assert.equal(safety(store), "gone", "we have no card");
+});
+
 test("an outdated card is asked for again, and not used", () => {
   const store = withBob();
   store.pass((9000 + 86_400) * 1000);

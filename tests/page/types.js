@@ -167,7 +167,7 @@
  *   once the reader has asked for it
  * @property {Reason | null} alert a notice that waits for the reader's attention
  * @property {boolean} online the browser reports a network
- * @property {boolean} seals we have a card, so messages can be sealed
+ * @property {boolean} seals we have a card, as far as it is known, so messages can be sealed
  * @property {boolean} visible a person looks at the page, which is in view and has the focus:
  *   otherwise no message counts as read
  * @property {Settings} settings
