@@ -131,7 +131,8 @@ export class Arrivals {
 	 * @param {boolean} isForeign the peer has another identity than the pinned one
 	 */
 	async sealAgain(peer, mids, isForeign) {
-		const { messages = [], earlier } = this.#state.conversations.get(peer) ?? {};
+		const { messages = [], earlier, accepted, blocked } = this.#state.conversations.get(peer) ?? {};
+		if (!accepted || blocked) return;
 		const lost = new Set(mids.slice(0, LOST_MAX));
 		const find = (/** @type {Message[]} */ list) => list.filter(({ mid }) => lost.has(mid));
 		const found = find(messages);

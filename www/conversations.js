@@ -128,8 +128,9 @@ export class Conversations {
 		const { last, seen, readTo, draft, accepted, blocked, keys } = conversation;
 		const { pin } = older.keys;
 		const messages = conversation.messages.filter((message) => {
-			if (message.mine || !message.number || pin?.sign !== keys.pin?.sign) return true;
-			return !pin || takeNumber(pin, message.number, message.after ?? 0);
+			const { mine, foreign, number } = message;
+			if (mine || foreign || !number || pin?.sign !== keys.pin?.sign) return true;
+			return !pin || takeNumber(pin, number, message.after ?? 0);
 		});
 		const doubles = conversation.messages.filter((message) => !messages.includes(message));
 		for (const message of doubles) this.#outside.unsaved.drop(message);
@@ -309,7 +310,14 @@ function joinKeys(keys, older) {
 	const numbered = Math.max(keys.numbered, older.numbered);
 	const messaged = Math.max(keys.messaged, older.messaged);
 	if (!older.pin) return { ...keys, numbered, messaged };
-	const isOther = keys.pin && keys.pin.sign !== older.pin.sign;
-	const other = isOther ? { other: keys.pin, otherCard: keys.card } : {};
-	return { ...older, ...other, numbered, messaged };
+	const isSame = !keys.pin || keys.pin.sign === older.pin.sign;
+	const { other, otherCard } = isSame ? keys : { other: keys.pin, otherCard: keys.card };
+	return {
+		...older,
+		...(other && { other, otherCard }),
+		...(isSame && keys.card && { card: keys.card }),
+		verified: older.verified || isSame && keys.verified,
+		numbered,
+		messaged,
+	};
 }

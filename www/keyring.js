@@ -14,8 +14,11 @@ import { decoded, encoded } from "./bytes.js";
 import { codeOf, identityOf, lifetimes, makeCard, newSeed, numberOf, seedOf } from "./card.js";
 import { newPair, pairOf } from "./hpke.js";
 
-/** A timer of a browser runs no longer than 24 days; a key lives for less than a day. */
+/** A key is looked at no sooner than this, even if it is due already. */
 const RENEW_MS_MIN = 1000;
+
+/** A clock may have been ahead by this much, as clocks are that are not set. */
+const CLOCK_S_MAX = 300;
 
 export class Keyring {
 	#outside;
@@ -34,11 +37,6 @@ export class Keyring {
 	/** @param {KeyringOutside} outside */
 	constructor(outside) {
 		this.#outside = outside;
-	}
-
-	/** Resolves when all that was begun is done. */
-	get ready() {
-		return this.#last;
 	}
 
 	/** Our card; nothing if we have none. */
@@ -72,19 +70,23 @@ export class Keyring {
 	open(id) {
 		return this.#then(async () => {
 			if (id !== this.#id) this.#close();
-			if (!this.#outside.hasCrypto) return;
-			const { remembered, vault } = this.#outside;
-			const seed = decoded(remembered.seedOf(id), 16) ?? await newSeed();
-			const identity = await identityOf(seed, id);
-			remembered.noteSeed(id, encoded(seed), identity.key);
-			// Another tab may have replaced the seal key.
-			for (const kept of await vault.load(id)) {
-				this.#keys.set(kept.seal, { ...kept, pair: await pairOf(kept.secret) });
-			}
 			this.#id = id;
-			this.#identity = identity;
-			await this.#renew(this.#latest?.hold ?? 0);
+			if (this.#outside.hasCrypto) await this.#load(id);
 		});
+	}
+
+	/** @param {string} id */
+	async #load(id) {
+		const { remembered, vault } = this.#outside;
+		const seed = decoded(remembered.seedOf(id), 16) ?? await newSeed();
+		const identity = await identityOf(seed, id);
+		remembered.noteSeed(id, encoded(seed), identity.key);
+		// Another tab may have replaced the seal key.
+		for (const kept of await vault.load(id)) {
+			this.#keys.set(kept.seal, { ...kept, pair: await pairOf(kept.secret) });
+		}
+		this.#identity = identity;
+		await this.#renew(this.#latest?.hold ?? 0);
 	}
 
 	#close() {
@@ -94,8 +96,11 @@ export class Keyring {
 		this.#identity = this.#card = undefined;
 	}
 
+	/** The newest seal key; none that a clock made which was ahead. */
 	get #latest() {
-		return [...this.#keys.values()].sort((a, b) => a.made - b.made).at(-1);
+		const now = this.#outside.now() / 1000;
+		const past = [...this.#keys.values()].filter(({ made }) => made < now + CLOCK_S_MAX);
+		return past.sort((a, b) => a.made - b.made).at(-1);
 	}
 
 	/**
@@ -106,6 +111,8 @@ export class Keyring {
 		return this.#then(async () => {
 			const before = this.#card;
 			if (this.#identity) await this.#renew(hold ?? this.#latest?.hold ?? 0);
+			// It may have failed for a moment.
+			else if (this.#id && this.#outside.hasCrypto) await this.#load(this.#id);
 			if (this.#card !== before) this.#outside.renewed();
 		});
 	}
@@ -120,12 +127,12 @@ export class Keyring {
 		for (const { seal } of old) this.#keys.delete(seal);
 		await vault.destroy(old);
 		const latest = this.#latest;
-		// A clock that was put back must not keep a key for long.
-		const isFresh = latest && Math.abs(seconds - latest.made) < rotateAfter;
+		const isFresh = latest && seconds - latest.made < rotateAfter;
 		const key = isFresh ? latest : await this.#newKey(seconds);
-		const until = key.made + untilAfter;
+		// Peers may have a card that was to last longer, when the server held messages for longer.
+		const until = Math.max(key.until, key.made + untilAfter);
 		if (!this.#card || this.#card.seal !== key.seal || this.#card.until !== until) {
-			Object.assign(key, { until, hold: holdSeconds });
+			Object.assign(key, { until, hold: Math.max(key.hold, holdSeconds) });
 			const { pair, ...kept } = key;
 			await vault.put(kept);
 			this.#keys.set(key.seal, key);
@@ -161,8 +168,7 @@ export class Keyring {
 		const seed = await seedOf(code, id);
 		if (!seed) return false;
 		const { key } = await identityOf(seed, id);
-		this.#outside.remembered.forgetKey(id);
-		this.#outside.remembered.noteSeed(id, encoded(seed), key);
+		this.#outside.remembered.restore(id, { seed: encoded(seed), key });
 		await this.#then(async () => this.#close());
 		return true;
 	}

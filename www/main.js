@@ -261,7 +261,7 @@ async function explain() {
 }
 
 function takeInvite() {
-	const [, encoded, sign] = /^#to=([^&]+)(?:&key=([\w-]{43}))?/.exec(location.hash) ?? [];
+	const [, encoded, sign] = /^#to=([^&]+)(?:&key=([\w-]+))?/.exec(location.hash) ?? [];
 	if (!encoded) return;
 	const invite = decoded(encoded);
 	openFirst = () => {

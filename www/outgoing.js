@@ -244,14 +244,14 @@ export class Outgoing {
 		/** @type {OutgoingMessage[]} */
 		const unsealed = [];
 		for (const message of this.#unanswered.values()) {
-			const { number, sealed, peer, ref } = message;
+			const { number, sealed, peer, ref, plain } = message;
 			if (sealed) {
 				this.#outside.say(sendLine({ peer, ref, body: sealed }));
 			} else if (number !== undefined) {
 				// It was not said in the end.
 				this.#unanswered.delete(ref);
 				unsealed.push(message);
-			} else if (this.#outside.isPinned(peer)) {
+			} else if (this.#outside.isPinned(peer) && !plain) {
 				this.#unanswered.delete(ref);
 				this.#doubt(message);
 			} else {
@@ -287,8 +287,8 @@ export class Outgoing {
 	 * @param {boolean} isForeign the peer has another identity than the pinned one
 	 */
 	sealAgain(message, mid, isForeign) {
-		const { peer, place, was, ref } = message;
-		if (this.#unanswered.has(ref) || this.#waiting.includes(message)) return;
+		const { peer, place, was, state } = message;
+		if (!["sent", "delivered", "doubtful"].includes(state)) return;
 		this.#sent.delete(message.mid ?? "");
 		const isOld = this.#outside.now() - place / 1000 > RESEAL_MS_MAX;
 		if (isForeign || was || isOld) {

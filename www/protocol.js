@@ -29,7 +29,7 @@ export const CLOSE_REPLACED = 4001;
 const LIST_MAX = 256;
 
 /** The most messages that a peer is asked to send again at once. */
-export const LOST_MAX = 256;
+export const LOST_MAX = 64;
 
 /** The longest id or mid in JSON, with quotes and comma. */
 const LIST_ITEM_BYTES = 67;

@@ -16,6 +16,8 @@ import { SETTINGS_DEFAULT } from "./state.js";
 export class Remembered {
 	/** Keys by id, also those that are not remembered yet. @type {Map<string, string>} */
 	#keys = new Map();
+	/** What a recovery code gave, until its id is joined. @type {Map<string, Restored>} */
+	#restored = new Map();
 	/** Seeds of identities by id, likewise. @type {Map<string, string>} */
 	#seeds = new Map();
 
@@ -40,7 +42,8 @@ export class Remembered {
 
 	/** Returns the secret of an id, made up when the id is first claimed. @param {string} id */
 	keyOf(id) {
-		const key = recall("localStorage", `key ${id}`) || this.#keys.get(id) || randomHex();
+		const key = this.#restored.get(id)?.key || recall("localStorage", `key ${id}`)
+			|| this.#keys.get(id) || randomHex();
 		this.#keys.set(id, key);
 		return key;
 	}
@@ -50,7 +53,8 @@ export class Remembered {
 	 * @param {string} id
 	 */
 	seedOf(id) {
-		return recall("localStorage", `seed ${id}`) || this.#seeds.get(id) || "";
+		return this.#restored.get(id)?.seed || recall("localStorage", `seed ${id}`)
+			|| this.#seeds.get(id) || "";
 	}
 
 	/**
@@ -60,6 +64,14 @@ export class Remembered {
 	noteSeed(id, seed, key) {
 		this.#seeds.set(id, seed);
 		if (!recall("localStorage", `key ${id}`)) this.#keys.set(id, key);
+	}
+
+	/**
+	 * Takes these in place of what is remembered of an id, for good once it is joined with them.
+	 * @param {string} id @param {Restored} restored
+	 */
+	restore(id, restored) {
+		this.#restored.set(id, restored);
 	}
 
 	/**
@@ -85,7 +97,7 @@ export class Remembered {
 
 	/** @param {string} id */
 	forgetKey(id) {
-		for (const map of [this.#keys, this.#seeds]) map.delete(id);
+		for (const map of [this.#keys, this.#seeds, this.#restored]) map.delete(id);
 		for (const name of ["key", "seed", "pins"]) remember("localStorage", `${name} ${id}`, "");
 	}
 
@@ -97,6 +109,7 @@ export class Remembered {
 		// An id that was never ours is not remembered.
 		if (isJoined) remember("localStorage", `key ${id}`, this.keyOf(id));
 		if (isJoined) remember("localStorage", `seed ${id}`, this.seedOf(id));
+		if (isJoined) this.#restored.delete(id);
 		// Another id, or none after a refusal, is just a try.
 		const hasLeft = connection === "none" && !id;
 		if (!isJoined && !hasLeft) return;

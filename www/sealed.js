@@ -26,6 +26,9 @@ const FRAME_BYTES = 133;
 /** The deepest `body` of a content. */
 const DEPTH_MAX = 64;
 
+/** The longest card: the server keeps no longer one. */
+const CARD_LENGTH_MAX = 2048;
+
 /** Peers that write at the same time, and the cards that they change while they do. */
 const CARDS_MAX = 32;
 
@@ -88,7 +91,9 @@ export async function sealBody({ kind, from, to, card, pair, recipient, content,
 export async function openBody({ kind, from, to, body, sign, pairOf }) {
 	const { sealed, card, for: seal } = body;
 	if (sealed !== 1) throw Error("version");
-	const key = `${from}\n${JSON.stringify(card)}`;
+	const text = JSON.stringify(card);
+	const key = `${from}\n${text}`;
+	if (!text || text.length > CARD_LENGTH_MAX) throw Error("card");
 	if (!verified.has(key) && !await checkCard(from, card)) throw Error("card");
 	verified.set(key, true);
 	try {
@@ -97,7 +102,7 @@ export async function openBody({ kind, from, to, body, sign, pairOf }) {
 		const enc = decoded(body.enc, 32);
 		const box = decoded(body.box);
 		if (!enc || !box) throw Error("base64");
-		const text = await open({
+		const opened = await open({
 			info: infoOf(kind, from, to, card.sign, sign),
 			enc,
 			box,
@@ -105,7 +110,7 @@ export async function openBody({ kind, from, to, body, sign, pairOf }) {
 			/** @type {any} */
 			sender: decoded(card.seal, 32),
 		});
-		return { card, content: contentOf(kind, text) };
+		return { card, content: contentOf(kind, opened) };
 	} catch (error) {
 		throw Object.assign(Object(error), { card });
 	}

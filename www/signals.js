@@ -48,10 +48,11 @@ export class Signals {
 	tellRead(conversation) {
 		if (!this.#mayTell(conversation, "read")) return;
 		const { messages, seen, keys } = conversation;
-		const last = messages.findLast(({ mine, place, foreign }) => !mine && place <= seen && !foreign);
-		const { mid, number } = last ?? {};
 		// Of a peer that seals, only sealed messages have a name that it trusts.
-		if (!mid || mid === conversation.readTold || keys.pin && !number) return;
+		const { mid, number } = messages.findLast(({ mine, place, foreign, number }) => {
+			return !mine && place <= seen && !foreign && (number || !keys.pin);
+		}) ?? {};
+		if (!mid || mid === conversation.readTold) return;
 		const isTold = this.#outside.trust.signal(conversation, { read: number }, { read: mid });
 		if (isTold) conversation.readTold = mid;
 	}

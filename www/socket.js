@@ -127,6 +127,7 @@ export class Socket {
 		webSocket.onmessage = ({ data }) => {
 			// Messages may take long to open, and the server does not owe anything meanwhile.
 			this.#outside.clock.clearTimer(this.#timer);
+			this.#timer = this.#outside.clock.setTimer(() => this.#abandon(), ANSWER_MS_MAX);
 			received(parseLines(data));
 		};
 		webSocket.onclose = ({ code }) => this.#lost(code);

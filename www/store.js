@@ -77,7 +77,7 @@ export class Store {
 			unsaved,
 			changed: () => this.#changed(),
 			/** @param {string} peer */
-			pinOf: (peer) => outside.pinsOf(this.state.id)[peer],
+			pinOf: (peer) => new Map(Object.entries(outside.pinsOf(this.state.id))).get(peer),
 			/** @param {string} peer */
 			unpin: (peer) => outside.notePin(this.state.id, peer),
 		};
@@ -154,6 +154,7 @@ export class Store {
 		this.#outgoing.restore(open);
 		this.#conversations.drop(this.#arrivals.restore(mids));
 		this.#conversations.restore(conversations);
+		for (const conversation of this.state.conversations.values()) this.#trust.expect(conversation);
 		if (openPeer) this.#conversations.reopen(openPeer);
 		if (connection === "joined") this.#begun({ ...this.#joinedLine, resumed: true });
 	}
@@ -487,6 +488,11 @@ export class Store {
 	isMissing({ peer, after = 0 }) {
 		const { pin } = this.state.conversations.get(peer)?.keys ?? {};
 		return pin !== undefined && isMissing(pin, after);
+	}
+
+	/** A message was sealed and said, or could not be. */
+	sealed() {
+		this.#changed();
 	}
 
 	/** Returns `true` for a message that came before. @param {string} mid */

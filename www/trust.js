@@ -63,7 +63,7 @@ export class Trust {
 		const seals = this.#outside.ownCard() !== undefined;
 		if (other) return refused("changed", peer);
 		if (!pin && (!seals || !this.#hasLookup || !isId(peer))) return PLAIN;
-		if (!seals) return refused("unsealed", peer);
+		if (!seals) return plain ? PLAIN : refused("unsealed", peer);
 		const isGood = card !== undefined && maySealTo(card, this.#outside.now() / 1000);
 		// The server may have a newer one.
 		if (pin && !isGood && conversation.heard === "card") conversation.heard = "";
@@ -156,6 +156,9 @@ export class Trust {
 		const isOutdated = card && !maySealTo(card, this.#outside.now() / 1000);
 		conversation.heard = !claimed ? "nobody" : card && !isOutdated ? "card" : "none";
 		if (card) this.#meet(conversation, card);
+		// The server has the present one, also if an earlier one was to last longer.
+		const { keys } = conversation;
+		if (card && keys.pin?.sign === card.sign) keys.card = card;
 		return conversation;
 	}
 
@@ -172,6 +175,7 @@ export class Trust {
 		const ledger = this.#meet(conversation, card);
 		const { number, after = 0 } = content;
 		const { got } = ledger;
+		this.#goOnAfter(conversation, content.got);
 		this.#outside.unsaved.addConversation(conversation);
 		if (!takeNumber(ledger, number, after)) return null;
 		return {
@@ -180,6 +184,15 @@ export class Trust {
 			...(number < got && { late: true }),
 			...(ledger !== conversation.keys.pin && { foreign: true }),
 		};
+	}
+
+	/**
+	 * Numbers our messages above those that the peer has, also if our clock was ahead then.
+	 * @param {Conversation} conversation @param {number} [got] the highest one that the peer has
+	 */
+	#goOnAfter({ keys }, got = 0) {
+		// A peer that makes one up harms itself, but numbers have an end.
+		if (got < this.#outside.now() * 2000) keys.numbered = Math.max(keys.numbered, got);
 	}
 
 	/**
@@ -218,11 +231,12 @@ export class Trust {
 		const { keys } = conversation;
 		const { sign } = card;
 		if (!keys.pin) this.#pin(conversation, newLedger(sign));
-		const isPinned = keys.pin?.sign === sign;
-		if (isPinned) Object.assign(keys, { card: later(card, keys.card), plain: false });
-		else this.#meetOther(conversation, card);
 		this.#outside.unsaved.addConversation(conversation);
-		return /** @type {Ledger} */ (isPinned ? keys.pin : keys.other);
+		if (keys.pin?.sign !== sign) return this.#meetOther(conversation, card);
+		Object.assign(keys, { card: later(card, keys.card), plain: false });
+		const isGood = maySealTo(card, this.#outside.now() / 1000);
+		if (conversation.heard === "none" && isGood) conversation.heard = "card";
+		return /** @type {Ledger} */ (keys.pin);
 	}
 
 	/** @param {Conversation} conversation @param {Ledger} ledger */
@@ -233,13 +247,14 @@ export class Trust {
 
 	/** @param {Conversation} conversation @param {Card} card */
 	#meetOther({ peer, keys }, card) {
-		if (keys.other?.sign === card.sign) {
-			keys.otherCard = later(card, keys.otherCard);
-		} else {
+		if (!keys.other) {
 			keys.other = newLedger(card.sign);
-			keys.otherCard = card;
 			this.#outside.stop(peer, { code: "changed", to: peer });
 		}
+		// The question is about the first one: its number may have been read out already.
+		if (keys.other.sign !== card.sign) return newLedger(card.sign);
+		keys.otherCard = later(card, keys.otherCard);
+		return keys.other;
 	}
 
 	// ---- decisions of the reader
@@ -309,7 +324,8 @@ export function newKeys() {
 export function safetyOf({ keys, heard }, seals) {
 	if (keys.other) return "changed";
 	if (!keys.pin) return !seals || heard === "none" ? "plain" : "";
-	if (!seals || heard === "none") return keys.plain ? "plain" : "gone";
+	if (keys.plain && heard !== "card") return "plain";
+	if (!seals || heard === "none") return "gone";
 	return keys.verified ? "verified" : "sealed";
 }
 

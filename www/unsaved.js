@@ -71,7 +71,13 @@ export class Unsaved {
 	/** Takes the changes, if there are any. @param {string} id @returns {Batch | null} */
 	take(id) {
 		if (this.isEmpty) return null;
-		const batch = { id, ...this.#changes };
+		// A batch may be kept late, with other fields as they are then. But a number that came meanwhile
+		// must not be kept before its message.
+		const conversations = [...this.#changes.conversations].map((conversation) => {
+			const keys = { value: structuredClone(conversation.keys) };
+			return /** @type {Conversation} */ (Object.create(conversation, { keys }));
+		});
+		const batch = { id, ...this.#changes, conversations: new Set(conversations) };
 		this.forget();
 		return batch;
 	}

@@ -135,14 +135,14 @@ export class View {
 		setText(ui.me, state.id);
 		setText(ui.status, statusText(words, state), statusLook(state));
 		setText(ui.joinStatus, joinText(words, state));
-		const doubts = new Map([...sharedKeys(all), ...doubtsOf(conversations, state.id)]);
+		const doubts = new Map([...sharedKeys(all.toReversed()), ...doubtsOf(conversations, state.id)]);
 		const doubt = current && doubts.get(current.peer);
 		ui.doubt.hidden = !doubt;
 		setText(ui.doubt, doubt ? reasonText(words, doubt) : "");
 		this.#list.render(conversations, current, doubts);
 		this.#renderInvite(state, conversations.length === 0);
 		this.#renderAlike();
-		setText(ui.keptWhere, words.keptWhere[this.#crypto]);
+		setText(ui.keptWhere, words.keptWhere[this.#whyPlain]);
 		this.#renderSettings(state);
 		this.#renderScreen(state);
 		this.#renderConversation(state.connection === "replaced" ? undefined : current);
@@ -249,6 +249,11 @@ export class View {
 		setText(ui.counter, counterText(words, left), left < 0 ? "over" : "");
 	}
 
+	/** Why there is no encryption here; empty if there is. @returns {ViewOutside["crypto"]} */
+	get #whyPlain() {
+		return this.#crypto || (this.#store.state.seals ? "" : "old");
+	}
+
 	/**
 	 * Shows what is known of the peer's keys.
 	 * @param {Conversation} conversation @param {Safety} safety
@@ -262,7 +267,8 @@ export class View {
 		const ask = isChanged ? words.keyChanged : safety === "gone" ? words.keyGone : () => "";
 		setText(ui.keyText, ask(peer));
 		setText(ui.keyYes, isChanged ? words.isPeer(peer) : words.writePlain);
-		setText(ui.safety, safety === "plain" && this.#crypto ? words.keptWhere[this.#crypto]
+		const why = this.#whyPlain;
+		setText(ui.safety, safety === "plain" && why ? words.keptWhere[why]
 			: words.safetyMore[safety]?.(peer) ?? "");
 		ui.numbers.hidden = !keys.pin;
 		ui.verify.hidden = isChanged;

@@ -47,7 +47,7 @@ function browser({ hasCrypto = true } = {}) {
 /** Resolves when the keyring has done all that it began. */
 async function done(keyring) {
   await settled();
-  await keyring.ready;
+  await keyring.renew();
 }
 
 async function opened(page, id = "alice") {
@@ -126,6 +126,43 @@ test("a clock that was put back replaces the seal key", async () => {
   claim(page);
   clock.now = -2 * HOUR_S * 1000;
   assert.notEqual((await opened(visit())).card.seal, card.seal);
+});
+
+test("a clock that was ahead leaves one seal key for each hour, not for each visit", async () => {
+  const { visit, clock, database } = browser();
+  clock.now = 100 * HOUR_S * 1000;
+  const page = visit();
+  await opened(page);
+  claim(page);
+  clock.now = 0;
+  for (let visits = 0; visits < 4; visits += 1) await opened(visit());
+  assert.equal(database.rows("keys").length, 2);
+});
+
+test("a seal key is not destroyed sooner because the server holds for less time", async () => {
+  const { visit } = browser();
+  const keyring = await opened(visit());
+  keyring.renew(7 * 24 * HOUR_S);
+  await done(keyring);
+  const { until } = keyring.card;
+  keyring.renew(60);
+  await done(keyring);
+  assert.equal(keyring.card.until, until);
+});
+
+test("a code that the server refuses leaves what was remembered", async () => {
+  const home = visitOf(browser());
+  const code = await (await opened(home)).code();
+  const { visit } = browser();
+  const page = visit();
+  const { sign } = await opened(page);
+  claim(page);
+  const key = page.remembered.keyOf("alice");
+  const tried = visit();
+  assert.equal(await tried.keyring.restore(code, "alice"), true);
+  assert.notEqual((await opened(tried)).sign, sign);
+  const again = visit();
+  assert.deepEqual([(await opened(again)).sign, again.remembered.keyOf("alice")], [sign, key]);
 });
 
 test("an id of an earlier page keeps its key, and has no recovery code", async () => {

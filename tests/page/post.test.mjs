@@ -33,6 +33,7 @@ function stage(id, keyring) {
     opened: () => (heard.opened += 1),
     received: (lines) => heard.received.push(...lines),
     knows: (mid) => store.known.includes(mid),
+    sealed: () => (heard.sealed += 1),
   };
   const socket = {
     say: (line) => heard.said.push(line),

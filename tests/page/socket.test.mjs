@@ -76,7 +76,7 @@ function startedSocket(closed = () => {}) {
 /** Has the server say a text, which is applied once it is opened. */
 function hear({ made, clock, socket }, opening = () => {}) {
   made.at(-1).onmessage({ data: "{}" });
-  assert.deepEqual(clock.waits(), [], "the server owes nothing until then");
+  assert.deepEqual(clock.waits(), [ANSWER_MS_MAX], "the server owes nothing until then");
   opening();
   socket.applied();
 }

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 import {
-  cardOf, freshStore, joinedStore, letter, message, NOTHING_KEPT, offline, online, reconnect,
+  cardOf, expired, freshStore, joinedStore, letter, message, NOTHING_KEPT, offline, online, reconnect,
   saidOf, SEALING, sealingStore, sent, signal, states, told, unclaimed, unopened, whisper, writeTo,
 } from "./played_store.mjs";
 
@@ -495,4 +495,159 @@ test("a long message counts as it is when sealed", () => {
   store.write();
   const [line] = sends(store);
   assert.equal(line.body.content.body.length, 40_000);
+});
+
+// ---- The storage answers late, fails, or is asked again
+
+/** Returns a store that went on without its storage, and has joined. */
+function lateStore(options) {
+  const store = freshStore({ ownCard: () => cardOf("alice"), restores: false, ...options });
+  store.join("alice");
+  store.goOn("alice");
+  store.opened();
+  store.received([SEALING]);
+  return store;
+}
+
+test("a batch has the numbers that go with its messages, however late it is kept", () => {
+  const store = withBob({ keeps: false });
+  store.received([letter("bob", { number: 5, body: "first" })]);
+  const { conversations } = store.takeUnsaved();
+  store.received([letter("bob", { number: 6, body: "second" })]);
+  const [bob] = conversations;
+  assert.equal(bob.keys.pin.got, 5);
+});
+
+test("a peer with the name of a property has no pin by it", () => {
+  for (const peer of ["constructor", "__proto__", "toString"]) {
+    const store = sealingStore();
+    store.received([message(peer, "hello")]);
+    assert.equal(store.state.conversations.get(peer).keys.pin, undefined, peer);
+  }
+});
+
+test("another identity takes no number of the pinned one when the storage is late", () => {
+  const store = lateStore({ pinsOf: () => ({ bob: cardOf("bob").sign }) });
+  store.received([letter("bob", { number: 9e15, body: "forged" }, { card: cardOf("bob", 2) })]);
+  store.restored("alice", joinedKept());
+  store.open("bob");
+  assert.equal(safety(store), "changed", "and the question stays");
+  store.received([letter("bob", { number: 5, body: "genuine" })]);
+  assert.equal(states(store).at(-1)[0], "genuine");
+});
+
+test("what was learnt before the storage answered stays", () => {
+  const store = lateStore();
+  store.open("bob", cardOf("bob").sign);
+  const newer = cardOf("bob", 1, 9999);
+  store.received([told("bob", newer)]);
+  store.restored("alice", joinedKept());
+  const { keys } = store.current;
+  assert.deepEqual([keys.verified, keys.card], [true, newer]);
+});
+
+test("a message that came twice around a late answer of the storage shows once", () => {
+  const kept = joinedKept();
+  kept.conversations[0].keys.pin.got = 5;
+  const store = lateStore();
+  store.received([
+    letter("bob", { number: 5, body: "again" }), letter("bob", { number: 6, body: "new" }),
+  ]);
+  store.restored("alice", kept);
+  store.open("bob");
+  assert.deepEqual(states(store).map(([body]) => body), ["new"]);
+});
+
+test("an unsaid message that the storage brings late does not wait for ever", () => {
+  const store = lateStore();
+  store.open("bob");
+  store.received([unclaimed("bob")]);
+  const unsaid = {
+    peer: "bob", place: 1, mine: true, body: "unsaid", at: 1, state: "sending", ref: "old",
+  };
+  store.restored("alice", { ...joinedKept(), open: [unsaid] });
+  store.received([unclaimed("bob")]);
+  assert.equal(unsaid.state, "failed");
+});
+
+// ---- Smaller decisions
+
+test("without a connection a conversation that the reader lets go plain says so", () => {
+  const store = withBob();
+  reconnect(store, SEALING, told("bob", null));
+  store.allowPlain();
+  store.closed(1006);
+  assert.equal(safety(store), "plain");
+});
+
+test("a sealed message brings back the encryption that a look-up missed", () => {
+  const store = sealingStore();
+  store.open("bob");
+  store.received([told("bob", null), letter("bob", { number: 5, body: "hello" })]);
+  assert.equal(safety(store), "sealed");
+  writeTo(store, "bob", "answer");
+  assert.equal(sends(store)[0].body.for, "seal of bob 1");
+});
+
+test("the card that the server has counts, also if an earlier one was to last longer", () => {
+  const store = withBob();
+  const shorter = { ...cardOf("bob", 1, 8000), seal: "newer" };
+  reconnect(store, SEALING, told("bob", shorter));
+  writeTo(store, "bob", "hello");
+  assert.equal(sends(store)[0].body.for, "newer");
+});
+
+test("numbers go on above those that the peer has", () => {
+  const store = withBob();
+  store.received([letter("bob", { number: 5, got: 1_500_000_000, body: "hello" })]);
+  writeTo(store, "bob", "after a clock that was ahead");
+  assert.ok(sends(store)[0].body.content.number > 1_500_000_000);
+});
+
+test("a withdrawn message is not sealed again", () => {
+  const store = withBob();
+  writeTo(store, "bob", "hello");
+  store.received([sent(sends(store)[0].ref, "m1"), expired("bob", "m1")]);
+  store.withdraw(store.current.messages[0]);
+  store.received([whisper("bob", { number: 9e14, lost: ["m1"] })]);
+  assert.deepEqual([sends(store), states(store)], [[], [["hello", "withdrawn"]]]);
+});
+
+test("neither a stranger nor a blocked peer gets a message again", () => {
+  const store = withBob();
+  writeTo(store, "bob", "hello");
+  store.received([sent(sends(store)[0].ref, "m1")]);
+  store.block(true);
+  store.received([whisper("bob", { number: 9e14, lost: ["m1"] })]);
+  assert.deepEqual(sends(store), []);
+});
+
+test("the question is about the identity that came first", () => {
+  const store = withBob();
+  change(store);
+  store.received([letter("bob", { number: 7, body: "z" }, { card: cardOf("bob", 3) })]);
+  assert.equal(store.current.messages.at(-1).foreign, true);
+  store.decide(true);
+  assert.equal(store.current.keys.pin.sign, cardOf("bob", 2).sign);
+});
+
+test("a plain message that the server forged does not stop what we tell of reading", () => {
+  const store = withBob();
+  store.received([letter("bob", { number: 5, body: "hello" }), message("bob", "forged")]);
+  store.seen(store.current.messages[1]);
+  const [told] = saidOf(store, "signal");
+  assert.equal(told.body.content.read, 5);
+});
+
+test("a plain message that the reader allowed is repeated", () => {
+  const store = withBob();
+  reconnect(store, SEALING, told("bob", null));
+  store.allowPlain();
+  writeTo(store, "bob", "plain");
+  assert.equal(sends(store).length, 1);
+  store.closed(1006);
+  store.opened();
+  store.said();
+  store.received([{ ...SEALING, resumed: true }]);
+  assert.deepEqual(sends(store).map(({ body }) => body), ["plain"]);
 });

@@ -418,6 +418,8 @@
 
 /** @typedef {KeptKey & { pair: Pair }} SealKey */
 
+/** @typedef {{ seed: string, key: string }} Restored what follows from a recovery code */
+
 /**
  * @typedef {object} KeyringOutside
  * @property {import("../../www/remembered.js").Remembered} remembered
