@@ -260,9 +260,9 @@ impl Browser {
     #[track_caller]
     fn assert_fits_any_screen(&self) {
         let script = "
-            const modal = document.querySelector('dialog[open]') ?? document.body;
-            return [...modal.querySelectorAll('p, button, input, summary'), modal]
-              .filter((element) => element.checkVisibility() && getComputedStyle(element).display !== 'inline')
+            const place = document.querySelector('dialog[open]') ?? document.body;
+            return [place, ...place.querySelectorAll('p, button, input')]
+              .filter((element) => element.checkVisibility())
               .filter((element) => element.scrollWidth > element.clientWidth + 1
                 || element.getBoundingClientRect().right > innerWidth)
               .map((element) => element.outerHTML.slice(0, 200));

@@ -15,8 +15,7 @@ const KEPT: &str = "
     const kinds = new Set();
     const look = (value) => {
       kinds.add(Object.prototype.toString.call(value).slice(8, -1));
-      const isPlain = [Object.prototype, Array.prototype].includes(Object.getPrototypeOf(value ?? 1));
-      if (isPlain) Object.values(value).forEach(look);
+      if (Array.isArray(value) || value?.constructor === Object) Object.values(value).forEach(look);
     };
     return (async () => {
       const counts = {};
