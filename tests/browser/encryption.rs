@@ -18,10 +18,12 @@ use crate::tap::Tap;
 use crate::webdriver::{Browser, ENTER, WITNESS, wait_for};
 use crate::wire::Wire;
 
+/// What opens the safety numbers: a button, and a part of its dialog.
+pub const COMPARE: [&str; 2] = ["More about this conversation", "Compare safety numbers"];
 pub const ENCRYPTED: &str = "online · encrypted";
 pub const CHANGED: &str = "Is this still bob?…";
 const STOPPED: &str = "online · encryption stopped";
-const GONE: &str = "bob can’t get encrypted messages any more…";
+const GONE: &str = "Nothing you write to bob is sent…";
 
 in_each_engine![
     two_pages_seal_texts_and_signals_and_say_so,
@@ -169,7 +171,7 @@ fn swapped_card_leads_to_the_question() {
     stage.tap.change(move |line| replace_card(line, &card));
     alice.reload();
     alice.wait_for_text("alert", CHANGED);
-    alice.wait_for_text("paragraph", "online · another key");
+    alice.wait_for_text("paragraph", "online · from another device");
     alice.write("secret");
     alice.wait_for_state("secret", &["Failed: it may not be bob any more"]);
     assert!(stage.sends().is_empty());
@@ -193,7 +195,7 @@ fn other_identity_is_asked_about_once_beside_the_typing() {
     bob.write("new phone");
     alice.wait_for_text("alert", CHANGED);
     assert_eq!(alice.focus(), ("textbox".into(), "Message".into()));
-    alice.wait_for_message("From another browser: it may not be bob");
+    alice.wait_for_message("From another device: it may not be bob");
     alice.enter("textbox", "Message", &format!("a word{ENTER}"));
     alice.wait_for_state("half a word", &["Failed: it may not be bob any more"]);
     bob.write("are you there?");
@@ -222,7 +224,7 @@ fn accepted_identity_gets_the_message_sealed_by_a_retry() {
     assert_eq!(stage.sends_of("alice")[0]["for"], stage.card_of("bob")["seal"]);
     bob.write("it is");
     alice.wait_for_message("it is");
-    assert_eq!(alice.told("From another browser…"), [""; 0]);
+    assert_eq!(alice.told("From another device…"), [""; 0]);
 }
 
 #[test]
@@ -365,8 +367,16 @@ impl Browser {
         self.find("textbox", "Your ID");
     }
 
+    /// Opens the safety numbers of the open conversation. Returns the peer's, and our own.
+    #[track_caller]
+    pub fn compare_numbers(&self, words: [&str; 2]) -> [String; 2] {
+        self.click("button", words[0]);
+        self.open_part(words[1]);
+        wait_for("two numbers", || self.numbers().try_into().ok())
+    }
+
     /// Returns the safety numbers in view.
-    pub fn numbers(&self) -> Vec<String> {
+    fn numbers(&self) -> Vec<String> {
         let is_group = |group: &str| group.len() == 5 && group.bytes().all(|b| b.is_ascii_digit());
         let is_number =
             |text: &String| text.split(' ').count() == 6 && text.split(' ').all(is_group);

@@ -31,7 +31,7 @@ fn narrow_screen_shows_one_pane_and_leads_back() {
 }
 
 /// Names of buttons in English and German, in the order in which they are needed.
-const KEY_WORDS: [(&str, [&str; 7]); 2] = [
+const KEY_WORDS: [(&str, [&str; 8]); 2] = [
     (
         "en-US",
         [
@@ -41,6 +41,7 @@ const KEY_WORDS: [(&str, [&str; 7]); 2] = [
             "Encryption and recovery code",
             "Show the recovery code",
             "More about…",
+            "Compare safety numbers",
             "Yes, it’s bob",
         ],
     ),
@@ -53,6 +54,7 @@ const KEY_WORDS: [(&str, [&str; 7]); 2] = [
             "Verschlüsselung und…",
             "Rettungscode zeigen",
             "Mehr zu…",
+            "Sicherheitsnummern vergleichen",
             "Ja, es ist bob",
         ],
     ),
@@ -60,7 +62,7 @@ const KEY_WORDS: [(&str, [&str; 7]); 2] = [
 
 #[test]
 fn texts_about_keys_fit_any_screen_in_each_language() {
-    for (language, [have_code, join, settings, about, show, more, yes]) in KEY_WORDS {
+    for (language, [have_code, join, settings, about, show, more, compare, yes]) in KEY_WORDS {
         let stage = Stage::new(Engine::Chromium);
         let bob = stage.join("bob");
         let arguments = ["lang", "accept-lang"].map(|name| format!("--{name}={language}"));
@@ -68,10 +70,7 @@ fn texts_about_keys_fit_any_screen_in_each_language() {
         alice.go(&stage.home());
         alice.click("button", have_code);
         alice.assert_fits_any_screen();
-        alice
-            .all("textbox", "…")
-            .first()
-            .map(|id| alice.try_act(id, "value", &json!({"text": "alice"})));
+        assert!(alice.try_act(&alice.all("textbox", "…")[0], "value", &json!({"text": "alice"})));
         alice.click("button", join);
         alice.click("button", settings);
         alice.open_part(about);
@@ -80,8 +79,7 @@ fn texts_about_keys_fit_any_screen_in_each_language() {
         alice.assert_fits_any_screen();
         alice.press(ESCAPE);
         alice.run("location.hash = '#to=bob';", json!([]));
-        alice.click("button", more);
-        wait_for("numbers", || (alice.numbers().len() == 2).then_some(()));
+        alice.compare_numbers([more, compare]);
         alice.assert_fits_any_screen();
         alice.press(ESCAPE);
         let _bob = stage.replaced(bob);

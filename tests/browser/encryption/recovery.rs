@@ -75,7 +75,7 @@ fn recovery_code_takes_the_id_to_another_browser() {
     alice.wait_for_message("hello");
     bob.wait_for_text("paragraph", ENCRYPTED);
     bob.assert_not_asked();
-    assert_eq!(bob.told("From another browser…"), [""; 0]);
+    assert_eq!(bob.told("From another device…"), [""; 0]);
     assert_eq!(alice.recovery_code(), code);
 }
 
