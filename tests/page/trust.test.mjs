@@ -6,8 +6,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 import {
-  cardOf, expired, freshStore, joinedStore, letter, message, NOTHING_KEPT, offline, online, reconnect,
-  saidOf, SEALING, sealingStore, sent, signal, states, told, unclaimed, unopened, whisper, writeTo,
+  cardOf, expired, freshStore, joinedStore, letter, message, NOTHING_KEPT, offline, online,
+  reconnect, saidOf, SEALING, sealingStore, sent, signal, states, told, unclaimed, unopened,
+  whisper, writeTo,
 } from "./played_store.mjs";
 
 const { standing } = await load("state.js");
