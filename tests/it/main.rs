@@ -26,6 +26,7 @@ mod metrics;
 mod options;
 mod proxies;
 mod raw;
+mod sealed;
 mod shutdown;
 mod slow;
 #[cfg(feature = "store")]

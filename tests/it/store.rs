@@ -28,17 +28,17 @@ const KEY_A: &str = "alice's key, 16 bytes or more";
 const KEY_B: &str = "bob's key, 16 bytes or more";
 
 /// A folder for a store, on the disk of the build. It is not made before a server makes it.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
+    pub fn new() -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("store-{}-{count}", std::process::id());
         Folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
     }
 
-    fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.0.to_str().expect("UTF-8")
     }
 

@@ -124,6 +124,11 @@ impl Server {
         }
     }
 
+    /// Returns the lines of the log that nothing has waited for, up to its end.
+    pub fn log_rest(&self) -> Vec<String> {
+        self.log.lock().expect("no test panicked with it").iter().collect()
+    }
+
     /// Returns the id of its process.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
