@@ -11,12 +11,16 @@
 //! The tests do not know how the page is made: they find things by role, name and text.
 
 mod accessibility;
+mod bot;
 mod chat;
 mod day;
 mod dialogs;
 mod encryption;
 mod engine;
 mod engines;
+#[path = "../it/example.rs"]
+#[expect(dead_code, reason = "the tests of the wire need more of it")]
+mod example;
 #[cfg(feature = "tls")]
 mod https;
 mod invitation;
