@@ -234,7 +234,8 @@ export class View {
 		const shown = standing(conversation);
 		const safety = safetyOf(conversation, this.#store.state.seals);
 		const line = [shown && words[shown], words.safety[safety]].filter(Boolean).join(" · ");
-		setText(ui.presence, line, shown);
+		// Whoever may not be the peer does not get the peer's colour.
+		setText(ui.presence, line, safety === "changed" ? "" : shown);
 		this.#renderKeys(conversation, safety);
 		setText(ui.strangerText, words.stranger(peer));
 		setText(ui.blockedText, words.blocked(peer));

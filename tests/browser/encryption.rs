@@ -376,7 +376,7 @@ impl Browser {
     }
 
     /// Returns the safety numbers in view.
-    fn numbers(&self) -> Vec<String> {
+    pub fn numbers(&self) -> Vec<String> {
         let is_group = |group: &str| group.len() == 5 && group.bytes().all(|b| b.is_ascii_digit());
         let is_number =
             |text: &String| text.split(' ').count() == 6 && text.split(' ').all(is_group);
