@@ -189,6 +189,17 @@ for (let run = 0; run < RUNS; run += 1) {
       await clock.pass(2000);
     }
     assert.ok(liar.lies > 5, `${liar.lies} lies`);
+    // Once the server is honest again, what they write arrives.
+    for (const person of people) {
+      person.liar = null;
+      person.hangUp();
+    }
+    await speak(people);
+    for (const person of people) person.write();
+    for (let round = 0; round < 6; round += 1) {
+      await speak(people);
+      await clock.pass(2000);
+    }
     for (const [writer, reader] of [people, [...people].reverse()]) {
       check(writer, reader, `SEED=${seed}, from ${writer.id}`);
     }
@@ -203,6 +214,7 @@ function check(writer, reader, told) {
   const shown = trusted.map(({ body }) => body);
   assert.equal(new Set(shown).size, shown.length, `${told}: twice`);
   for (const body of shown) assert.ok(writer.written.includes(body), `${told}: ${body} is forged`);
+  assert.ok(shown.includes(writer.written.at(-1)), `${told}: the last message did not come`);
   // What did not come is noticed, unless nothing came after it.
   const { keys } = reader.store.state.conversations.get(writer.id);
   const sent = writer.mine().filter(({ number }) => number !== undefined);
