@@ -13,6 +13,7 @@ import { load } from "./load.mjs";
 import { PlayedClock, settled } from "./played_clock.mjs";
 import { Person } from "./played_person.mjs";
 import { PlayedServer } from "./played_server.mjs";
+import { randomFrom } from "./random.mjs";
 
 const { identityOf, makeCard, newSeed } = await load("card.js");
 const { encoded } = await load("bytes.js");
@@ -22,17 +23,6 @@ const { isMissing } = await load("ledger.js");
 
 const STEPS = 120;
 const RUNS = 12;
-
-/** Returns numbers from 0 to below 1 that follow from the seed (mulberry32). */
-function randomFrom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The liar between server and people, with keys of its own. */
 class Liar {

@@ -75,7 +75,7 @@ export class PlayedServer {
     next.card = card;
     this.#owners.set(id, next);
     connection.id = id;
-    const joined = { type: "joined", id, resumed, ownership, max_message: 65536, hold: 1, card: 2048 };
+    const joined = { type: "joined", id, resumed, ownership, max_message: 65536, hold: 86_400, card: 2048 };
     if (resumed) connection.down.push(joined);
     else this.#promise(id, joined);
     for (const { mid, to, fate } of next.sends.values()) if (fate) this.#tell(id, to, mid, fate);

@@ -11,6 +11,7 @@ import { test } from "node:test";
 import { PlayedClock, settled } from "./played_clock.mjs";
 import { Person } from "./played_person.mjs";
 import { PlayedServer } from "./played_server.mjs";
+import { randomFrom } from "./random.mjs";
 
 const STEPS = 250;
 const RUNS = 28;
@@ -21,17 +22,6 @@ const KINDS = [
   // Between pages that seal, a server may lose its memory, too, and nothing is in doubt.
   "sealed expiry", "sealed faults", "sealed restarts", "sealed memory",
 ];
-
-/** Returns numbers from 0 to below 1 that follow from the seed (mulberry32). */
-function randomFrom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Does one thing to one person, or to the server. */
 async function step(person, people, server, random, kind) {
@@ -55,7 +45,8 @@ async function step(person, people, server, random, kind) {
       if (expires) await person.keep();
       person.visit();
     },
-    () => person.clock.pass(random() * 3000),
+    // Now and then for long enough that seal keys are replaced.
+    () => person.clock.pass(random() < 0.05 && kind.includes("sealed") ? 11_000_000 : random() * 3000),
     () => restarts && server.commit(),
     () => {
       if (!restarts || random() < 0.5) return;
