@@ -394,7 +394,7 @@ impl Browser {
 
     /// Returns the recovery code in view.
     pub fn shown_code(&self) -> Option<String> {
-        let mut texts = self.texts("paragraph").into_iter();
+        let mut texts = self.texts("status").into_iter();
         texts.find(|text| text.len() == 39 && text.split('-').count() == 8)
     }
 
