@@ -6,7 +6,7 @@
  *   sealed ones.
  * - A message that could not be opened has a row, too, and its sender is asked for it once.
  *
- * It does not know how a message is opened, or what a number is good for.
+ * It does not know how a message is opened, or the meaning of a number.
  */
 
 import { BoundedMap } from "./bounded.js";
@@ -112,7 +112,7 @@ export class Arrivals {
 	}
 
 	/**
-	 * Asks a peer that has not heard of it for what could not be opened.
+	 * Asks for all unreadable messages of a peer, which may not have heard an earlier request.
 	 * @param {Conversation} conversation
 	 */
 	askAnew({ peer, messages, keys, accepted, blocked }) {

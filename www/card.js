@@ -123,13 +123,14 @@ export async function checkCard(id, card) {
 export const maySealTo = (card, nowS) => nowS <= card.until + DAY_S;
 
 /**
- * Returns after how many seconds a seal key is replaced, and how far ahead its `until` is.
+ * Returns the age at which a seal key is replaced, its `until` counted from when it was made, and
+ * the hold as it counts; all in seconds.
  * @param {unknown} hold the seconds for which the server holds a message
  */
 export function lifetimes(hold) {
 	const held = isWhole(hold) ? Math.min(hold, 7 * DAY_S) : 0;
 	const rotateAfter = Math.max(HOUR_S, Math.floor(held / 8));
-	return { rotateAfter, untilAfter: rotateAfter + HOUR_S + held };
+	return { rotateAfter, untilAfter: rotateAfter + HOUR_S + held, held };
 }
 
 /** @param {Uint8Array} bytes little end first */

@@ -1,10 +1,10 @@
 /**
- * Our identity, and the seal keys of our id: the present one is on our card, earlier ones open what
- * was sealed for them.
+ * Our identity, and the seal keys of our id. The present seal key is on our card; earlier ones open
+ * the messages that were sealed for them.
  *
  * **Invariants**
  * - The seed and the key of an id change only when it is given up, or restored by a code.
- * - A seal key is kept before a card with it is published.
+ * - A seal key is kept before a card with it is published, unless the storage fails.
  * - Where there is no cryptography, as over plain http, there is no card, and nothing else changes.
  *
  * It does not know peers, or the messages that it opens.
@@ -17,7 +17,7 @@ import { newPair, pairOf } from "./hpke.js";
 /** A key is looked at no sooner than this, even if it is due already. */
 const RENEW_MS_MIN = 1000;
 
-/** A clock may have been ahead by this much, as clocks are that are not set. */
+/** A seal key that was made further in the future is the work of a clock that was ahead. */
 const CLOCK_S_MAX = 300;
 
 export class Keyring {
@@ -104,7 +104,7 @@ export class Keyring {
 	}
 
 	/**
-	 * Replaces a seal key that is too old, and destroys those of which nothing can be held any more.
+	 * Replaces a seal key that is too old, and destroys keys for which no message can be held.
 	 * @param {unknown} [hold] the server's, in seconds
 	 */
 	renew(hold) {
@@ -121,8 +121,7 @@ export class Keyring {
 	async #renew(hold) {
 		const { vault, now, clock } = this.#outside;
 		const seconds = Math.floor(now() / 1000);
-		const { rotateAfter, untilAfter } = lifetimes(hold);
-		const holdSeconds = untilAfter - rotateAfter - 3600;
+		const { rotateAfter, untilAfter, held } = lifetimes(hold);
 		const old = [...this.#keys.values()].filter(({ until, hold }) => until + hold < seconds);
 		for (const { seal } of old) this.#keys.delete(seal);
 		await vault.destroy(old);
@@ -132,7 +131,7 @@ export class Keyring {
 		// Peers may have a card that was to last longer, when the server held messages for longer.
 		const until = Math.max(key.until, key.made + untilAfter);
 		if (!this.#card || this.#card.seal !== key.seal || this.#card.until !== until) {
-			Object.assign(key, { until, hold: Math.max(key.hold, holdSeconds) });
+			Object.assign(key, { until, hold: Math.max(key.hold, held) });
 			const { pair, ...kept } = key;
 			await vault.put(kept);
 			this.#keys.set(key.seal, key);
@@ -154,7 +153,7 @@ export class Keyring {
 	/** Returns the recovery code of our id; empty if there is none. */
 	async code() {
 		const seed = decoded(this.#outside.remembered.seedOf(this.#id), 16);
-		// The key of an id that was claimed by an earlier page follows from nothing.
+		// The key of an id that was claimed by an earlier page is random, so no seed restores it.
 		const isWhole = this.#outside.remembered.keyOf(this.#id) === this.#identity?.key;
 		return seed && isWhole ? codeOf(seed, this.#id) : "";
 	}

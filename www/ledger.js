@@ -46,7 +46,7 @@ export function isMissing({ got, gaps }, number) {
 }
 
 /**
- * Takes the number of a signal. Returns `false` for one that is older than what came before it.
+ * Takes the number of a signal. Returns `false` if a later signal or message came before it.
  * @param {Ledger} ledger @param {number} number
  */
 export function takeSignal(ledger, number) {

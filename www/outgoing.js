@@ -263,7 +263,7 @@ export class Outgoing {
 	}
 
 	/** No client has the id of this peer, so messages to it are not said. @param {string} peer */
-	nobody(peer) {
+	unclaimed(peer) {
 		for (const message of this.#take(peer)) this.#refuse(message, { code: "offline", to: peer });
 	}
 

@@ -16,7 +16,7 @@ import { SETTINGS_DEFAULT } from "./state.js";
 export class Remembered {
 	/** Keys by id, also those that are not remembered yet. @type {Map<string, string>} */
 	#keys = new Map();
-	/** What a recovery code gave, until its id is joined. @type {Map<string, Restored>} */
+	/** Secrets from a recovery code, until their id is joined. @type {Map<string, Restored>} */
 	#restored = new Map();
 	/** Seeds of identities by id, likewise. @type {Map<string, string>} */
 	#seeds = new Map();
@@ -67,7 +67,7 @@ export class Remembered {
 	}
 
 	/**
-	 * Takes these in place of what is remembered of an id, for good once it is joined with them.
+	 * Takes secrets in place of the remembered ones, for good once the id is joined with them.
 	 * @param {string} id @param {Restored} restored
 	 */
 	restore(id, restored) {

@@ -125,7 +125,7 @@ export class Row {
 		if (this.#rest) this.#addToggle();
 	}
 
-	/** Returns what has to be said of the way a message came, or went. */
+	/** Returns the words for the way that a message came, or went. */
 	#marks() {
 		const { message } = this;
 		const { words, isMissing } = this.#outside;

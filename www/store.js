@@ -370,7 +370,7 @@ export class Store {
 	#accept(conversation) {
 		if (conversation.accepted) return;
 		conversation.accepted = true;
-		// A stranger was not asked for what could not be opened.
+		// While the peer was a stranger, its page was not asked for unreadable messages.
 		this.#arrivals.askAnew(conversation);
 	}
 
@@ -611,7 +611,7 @@ export class Store {
 		const conversation = this.#trust.heard(line);
 		if (!conversation) return;
 		if (!wasKnown) this.#arrivals.askAnew(conversation);
-		if (conversation.heard === "nobody") this.#outgoing.nobody(line.id);
+		if (conversation.heard === "unclaimed") this.#outgoing.unclaimed(line.id);
 		this.#outgoing.sayWaiting();
 		this.#signals.tellRead(conversation);
 	}

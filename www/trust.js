@@ -88,9 +88,9 @@ export class Trust {
 		this.#outside.say({ type: "lookup", id: conversation.peer });
 	}
 
-	/** Nobody had the id of a peer, but somebody may now. @param {Conversation} conversation */
+	/** No client had the peer's id, but one may have it now. @param {Conversation} conversation */
 	expect(conversation) {
-		if (conversation.heard === "nobody") conversation.heard = "";
+		if (conversation.heard === "unclaimed") conversation.heard = "";
 	}
 
 	/**
@@ -143,7 +143,7 @@ export class Trust {
 		this.#outside.say({ type: "signal", to, body: null }, { kind: "signal", card, content });
 	}
 
-	// ---- what comes
+	// ---- lines of the server
 
 	/**
 	 * The server has answered a `lookup`. Returns the conversation.
@@ -154,7 +154,7 @@ export class Trust {
 		this.#asked.delete(id);
 		if (!conversation) return undefined;
 		const isOutdated = card && !maySealTo(card, this.#outside.now() / 1000);
-		conversation.heard = !claimed ? "nobody" : card && !isOutdated ? "card" : "none";
+		conversation.heard = !claimed ? "unclaimed" : card && !isOutdated ? "card" : "none";
 		if (card) this.#meet(conversation, card);
 		// The server has the present one, also if an earlier one was to last longer.
 		const { keys } = conversation;

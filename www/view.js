@@ -234,7 +234,7 @@ export class View {
 		const shown = standing(conversation);
 		const safety = safetyOf(conversation, this.#store.state.seals);
 		const line = [shown && words[shown], words.safety[safety]].filter(Boolean).join(" · ");
-		// Whoever may not be the peer does not get the peer's colour.
+		// A client that may not be the peer does not get the colour of presence.
 		setText(ui.presence, line, safety === "changed" ? "" : shown);
 		this.#renderKeys(conversation, safety);
 		setText(ui.strangerText, words.stranger(peer));
@@ -256,7 +256,7 @@ export class View {
 	}
 
 	/**
-	 * Shows what is known of the peer's keys.
+	 * Shows the safety of the conversation, and the question about the peer's keys.
 	 * @param {Conversation} conversation @param {Safety} safety
 	 */
 	#renderKeys({ peer, keys }, safety) {

@@ -453,7 +453,7 @@ export function reasonText(words, reason) {
 }
 
 /**
- * Returns what stands for a body that cannot be shown.
+ * Returns the words in place of a body that cannot be shown.
  * @param {Words} words @param {boolean} [unreadable]
  */
 export function unshown(words, unreadable) {

@@ -3,11 +3,11 @@
 //! **Invariants**
 //!
 //! - A peer with a pinned identity gets no plain text, and only cards of that identity count.
-//! - Each message of an identity is taken once, whatever the server repeats.
+//! - Each message of an identity is taken once, however often the server repeats it.
 //! - A repeated `send` has the same bytes, so the server knows it again.
 //! - Every list and table has a bound with a name.
 //!
-//! Time is an argument, in microseconds since 1970. What to write is the caller's matter.
+//! Time is an argument, in microseconds since 1970. The caller decides the texts.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem::take;

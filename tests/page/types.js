@@ -125,8 +125,8 @@
  * @property {boolean} blocked
  * @property {boolean} hidden the reader deleted the conversation, and its peer stays blocked
  * @property {PeerKeys} keys
- * @property {"" | "asked" | "card" | "none" | "nobody"} heard what the server told of the peer's card
- *   on this connection; "nobody": no client has the id
+ * @property {"" | "asked" | "card" | "none" | "unclaimed"} heard the server's answer about the peer's
+ *   card on this connection; "unclaimed": no client has the id
  */
 
 /** @typedef {Record<"read" | "typing" | "notify" | "notifyText" | "sound", boolean>} Settings */
@@ -360,7 +360,7 @@
  */
 
 /**
- * What is known of a peer's keys.
+ * The keys of a peer, as far as they are known.
  * @typedef {object} PeerKeys
  * @property {Ledger} [pin] the pinned identity
  * @property {Card} [card] the latest card of the pinned identity
@@ -418,7 +418,7 @@
 
 /** @typedef {KeptKey & { pair: Pair }} SealKey */
 
-/** @typedef {{ seed: string, key: string }} Restored what follows from a recovery code */
+/** @typedef {{ seed: string, key: string }} Restored the secrets that a recovery code stands for */
 
 /**
  * @typedef {object} KeyringOutside
@@ -517,7 +517,7 @@
  * @property {(id: string, code: string) => void} join with a recovery code, unless it is empty
  * @property {() => Promise<string>} code returns our recovery code, if there is one
  * @property {() => Promise<string[]>} numbers returns our safety number, and that of the open peer
- * @property {() => void} persist asks the browser to keep what is stored
+ * @property {() => void} persist asks the browser to keep the page's storage
  * @property {() => void} useHere
  * @property {() => void} forget
  * @property {(id: string) => string} linkOf returns the invite link of an id

@@ -137,7 +137,9 @@ async function padding({ sealed }, entry) {
 
 async function rotation({ card }, entry) {
   const expected = { rotateAfter: entry.rotate_after, untilAfter: entry.until_minus_made };
-  same(card.lifetimes(entry.hold), expected);
+  const { held, ...times } = card.lifetimes(entry.hold);
+  same(times, expected);
+  same(held, times.untilAfter - times.rotateAfter - 3600);
 }
 
 async function cards({ bytes, card, hpke }, entry) {
