@@ -25,6 +25,7 @@
 //!   that has lines, and removes ended connections. It knows no kernel, so a test can play it.
 //! - `store`, with the feature of that name: the changes of the hub in a file, by a thread of its
 //!   own, for the next start.
+//! - `host`, with the feature of that name: what a host of its own asks for, such as systemd.
 //! - [`event_loop`]: the kernel, by way of mio. The one place that sleeps; the listening sockets,
 //!   and the signals.
 //!
@@ -82,6 +83,9 @@ pub mod server;
 
 #[cfg(feature = "store")]
 pub mod store;
+
+#[cfg(feature = "host")]
+pub mod host;
 
 pub mod event_loop;
 

@@ -80,6 +80,11 @@ const STORE: Feature = Feature {
     without: "this sotto is built without a store: build it with `--features store`",
 };
 
+const HOST: Feature = Feature {
+    is_built_in: cfg!(feature = "host"),
+    without: "this sotto is built without this option: build it with `--features host`",
+};
+
 /// The syntax of an option's value, and where the value is kept.
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
@@ -415,7 +420,7 @@ fn push_help<'a>(text: &mut String, left: &str, words: impl IntoIterator<Item = 
 }
 
 fn version() -> String {
-    let features = [("tls", TLS), ("store", STORE)];
+    let features = [("tls", TLS), ("store", STORE), ("host", HOST)];
     let built_in = features.iter().filter(|(_, feature)| feature.is_built_in);
     let names: Vec<&str> = built_in.map(|(name, _)| *name).collect();
     let with = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };

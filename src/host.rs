@@ -1,0 +1,4 @@
+//! What a host of its own asks for, besides the chat. This is the feature `host`.
+//!
+//! The files for a host lie in the same folder: units of systemd, files for containers and for
+//! proxies, and rules for those who watch. A test uses each of them as it lies there.
