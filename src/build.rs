@@ -45,8 +45,8 @@ fn pack_relocations() {
     }
 }
 
-/// Has the linker keep one of functions with equal code, most of them copies of one generic function
-/// for different types. The program is 8,300 bytes shorter.
+/// Has the linker keep one of several functions with equal code, most of them copies of a generic
+/// function for different types. The program is 8,300 bytes shorter.
 ///
 /// lld does it, which Rust brings along for most targets; ld does not. So the linker is asked, by
 /// an empty program.

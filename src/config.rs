@@ -16,8 +16,8 @@ use crate::limits::*;
 /// The operator's choices; each field is the option of the same name.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address of the page and the chat; port 0 picks a free port.
-    pub listen: ListenAddress,
+    /// The addresses of the page and the chat; port 0 picks a free port.
+    pub listen: Vec<ListenAddress>,
     /// The path below which the page and the chat lie, without a slash at its end; empty: at the
     /// root.
     pub base: String,
@@ -76,6 +76,16 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
+impl ListenAddress {
+    /// Returns the port; `None` for a Unix socket.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            ListenAddress::Tcp(address) => Some(address.port()),
+            ListenAddress::Unix(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -88,7 +98,7 @@ impl fmt::Display for ListenAddress {
 impl Default for Config {
     fn default() -> Config {
         Config {
-            listen: ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8080).into()),
+            listen: vec![ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8080).into())],
             base: String::new(),
             metrics: None,
             tls_cert: None,

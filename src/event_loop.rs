@@ -15,7 +15,6 @@
 //! It does not read or write a connection: [`Server::turn`] does.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -25,37 +24,45 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::config::{Config, ListenAddress};
-use crate::limits::{DESCRIPTORS_RESERVED, EVENTS_MAX, SHUTDOWN, WAITS_PER_TURN};
+use crate::config::ListenAddress;
+use crate::limits::{DESCRIPTORS_RESERVED, EVENTS_MAX, LISTENERS_MAX, SHUTDOWN, WAITS_PER_TURN};
 use crate::memory::tighten;
 use crate::net::connection::View;
 use crate::server::{Disk, Ready, Server};
 use crate::time::Now;
 use crate::token::Token;
 
+mod certificate;
 mod listener;
 mod preambles;
+mod service;
 mod socket;
 mod unix_socket;
 
-use listener::{Listener, Tls, warn_of_preamble};
+use certificate::Tls;
+pub use listener::Acceptor;
+use listener::{Listener, warn_of_preamble};
 use preambles::{Announced, Preambles};
+use service::Service;
 pub use socket::{Identity, Socket, WITHOUT_TLS};
 
 // The low half of a connection's token is its slab key, and no key gets as high as these.
-const CHAT: mio::Token = mio::Token(usize::MAX);
-const METRICS: mio::Token = mio::Token(usize::MAX - 1);
-const SIGNALS: mio::Token = mio::Token(usize::MAX - 2);
-const REDIRECT: mio::Token = mio::Token(usize::MAX - 3);
-const DISK: mio::Token = mio::Token(usize::MAX - 4);
+const SIGNALS: mio::Token = mio::Token(usize::MAX);
+const DISK: mio::Token = mio::Token(usize::MAX - 1);
+/// The greatest token of a listener: that of the first. The others have the ones below.
+const LISTENER_TOKEN_MAX: usize = usize::MAX - 2;
 
 /// The listening sockets, and everything else that wakes the loop.
 pub struct EventLoop {
     poll: Poll,
     /// The events of the last `poll`, kept so that each call fills the same buffer.
     events: Events,
-    /// The listening sockets; the first serves the chat. Empty while the server stops.
+    /// The listening sockets. Empty while the server stops.
     listeners: Vec<Listener>,
+    /// The certificate of the chat; none: it is served over plain TCP.
+    tls: Option<Tls>,
+    /// The manager of services that has started the program.
+    service: Service,
     preambles: Preambles,
     signals: Signals,
     /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
@@ -68,19 +75,20 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Listens at the chat's address, and takes over SIGINT, SIGTERM and SIGHUP.
+    /// Takes over SIGINT, SIGTERM and SIGHUP.
     ///
     /// # Errors
-    /// If the address cannot be listened on, or the machine lacks descriptors or memory for a loop.
-    pub fn bind(config: &Config) -> io::Result<EventLoop> {
+    /// If the machine lacks descriptors or memory for a loop.
+    pub fn new() -> io::Result<EventLoop> {
         let poll = Poll::new()?;
-        let chat = Listener::open(&config.listen, View::Page, CHAT, config, poll.registry())?;
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         Ok(EventLoop {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
-            listeners: vec![chat],
+            listeners: Vec::new(),
+            tls: None,
+            service: Service::from_env(),
             preambles: Preambles::default(),
             signals,
             signalled: false,
@@ -89,31 +97,17 @@ impl EventLoop {
         })
     }
 
-    /// Returns the chat's address; its port is known even if 0 was asked for.
+    /// Accepts connections from one more socket, and returns its address, with its port even if 0
+    /// was asked for.
     ///
     /// # Errors
-    /// Those of getsockname(2); also if the server is stopping and no longer listens.
-    pub fn address(&self) -> io::Result<ListenAddress> {
-        self.listeners.first().ok_or(ErrorKind::NotConnected)?.address()
-    }
-
-    /// Listens at one more address, for the metrics or the redirect, and returns it with its port.
-    ///
-    /// # Errors
-    /// If the address cannot be listened on.
-    pub fn bind_also(
-        &mut self,
-        address: SocketAddr,
-        view: View,
-        config: &Config,
-    ) -> io::Result<ListenAddress> {
-        let address = ListenAddress::Tcp(address);
-        let token = match view {
-            View::Page | View::Proxied | View::Refused => CHAT,
-            View::Metrics => METRICS,
-            View::Redirect => REDIRECT,
-        };
-        let listener = Listener::open(&address, view, token, config, self.poll.registry())?;
+    /// Those of epoll_ctl(2) and getsockname(2); also if there are [`LISTENERS_MAX`] already.
+    pub fn listen(&mut self, acceptor: Acceptor, view: View) -> io::Result<ListenAddress> {
+        if self.listeners.len() == LISTENERS_MAX {
+            return Err(io::Error::other("there are too many addresses"));
+        }
+        let token = mio::Token(LISTENER_TOKEN_MAX - self.listeners.len());
+        let listener = Listener::new(acceptor, view, token, self.poll.registry())?;
         let address = listener.address()?;
         self.listeners.push(listener);
         Ok(address)
@@ -129,9 +123,7 @@ impl EventLoop {
 
     /// Serves the chat over TLS. From now on SIGHUP reads both files again.
     pub fn speak_tls(&mut self, identity: Identity, certificate: PathBuf, key: PathBuf) {
-        if let Some(chat) = self.listeners.first_mut() {
-            chat.tls = Some(Tls { identity, certificate, key });
-        }
+        self.tls = Some(Tls::new(identity, certificate, key));
     }
 
     /// Serves until a signal stops it and every client was told, at most [`SHUTDOWN`] later.
@@ -142,9 +134,14 @@ impl EventLoop {
     /// If the kernel refuses to wait, which is beyond repair.
     pub fn run(mut self, server: &mut Server<Socket, impl Disk>) -> io::Result<()> {
         let mut ended = Instant::now();
+        self.service.tell("READY=1");
         loop {
             let now = self.wait(ended, server)?;
             let at_once = self.heed_signals(now, server);
+            self.service.beat(now.instant, || (server.clients(), server.len()));
+            if let Some(tls) = &mut self.tls {
+                server.counters.certificate_expiry = tls.look_at_expiry(now);
+            }
             server.turn(now, &self.ready);
             // After the turn, so that connections removed in it have made room for new ones.
             self.accept(now, server);
@@ -165,7 +162,10 @@ impl EventLoop {
         let accept = self.listeners.iter().filter_map(|listener| listener.sleep(now)).min();
         let stop = self.stop_by.map(|at| at.saturating_duration_since(now));
         let preamble = self.preambles.sleep(now);
-        let timeout = [server.sleep(now), accept, preamble, stop].into_iter().flatten().min();
+        let beat = self.service.sleep(now);
+        let expiry = self.tls.as_ref().map(|tls| tls.sleep(now));
+        let timeout = [server.sleep(now), accept, preamble, stop, beat, expiry];
+        let timeout = timeout.into_iter().flatten().min();
         self.ready.clear();
         tighten(&mut self.ready, EVENTS_MAX);
         self.take_events(timeout)?;
@@ -191,16 +191,14 @@ impl EventLoop {
         }
         for event in &self.events {
             match event.token() {
-                CHAT | METRICS | REDIRECT => {
-                    for listener in
-                        self.listeners.iter_mut().filter(|listener| listener.token == event.token())
-                    {
-                        listener.note_readable();
-                    }
-                }
                 SIGNALS => self.signalled = true,
                 // The turn asks the disk for its news.
                 DISK => {}
+                token if token.0 > LISTENER_TOKEN_MAX - LISTENERS_MAX => {
+                    if let Some(listener) = self.listeners.get_mut(LISTENER_TOKEN_MAX - token.0) {
+                        listener.note_readable();
+                    }
+                }
                 token if Preambles::owns(token) => self.preambles.note_ready(token),
                 token => self.ready.push(Ready {
                     token: Token::from(token.0),
@@ -225,7 +223,7 @@ impl EventLoop {
         }
         for signal in self.signals.pending() {
             if signal == SIGHUP {
-                self.reload();
+                self.reload(server);
                 continue;
             }
             if self.stop_by.is_some() {
@@ -236,6 +234,7 @@ impl EventLoop {
                 server.len(),
                 SHUTDOWN.as_secs()
             );
+            self.service.tell("STOPPING=1");
             self.stop_by = Some(now.instant + SHUTDOWN);
             self.listeners.clear();
             self.preambles.clear();
@@ -244,30 +243,35 @@ impl EventLoop {
         false
     }
 
-    fn reload(&mut self) {
-        match self.listeners.first_mut().filter(|chat| chat.tls.is_some()) {
-            Some(chat) => chat.reload(),
+    fn reload(&mut self, server: &mut Server<Socket, impl Disk>) {
+        match &mut self.tls {
+            Some(tls) => {
+                let has_failed = !tls.reload();
+                server.counters.reload_failures += u64::from(has_failed);
+            }
             None => info!("SIGHUP is ignored: there is no certificate to read again"),
         }
     }
 
     fn accept(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) {
+        let identity = self.tls.as_ref().map(Tls::identity);
         for listener in &mut self.listeners {
-            listener.accept(now, server, &mut self.preambles, self.poll.registry());
+            listener.accept(now, server, identity, &mut self.preambles, self.poll.registry());
         }
     }
 
     /// Hands on the connections of proxies whose preamble has come.
     fn admit_announced(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) {
-        let registry = self.poll.registry();
+        let (registry, identity) = (self.poll.registry(), self.tls.as_ref().map(Tls::identity));
         while let Some(announced) = self.preambles.next(now.instant, registry) {
-            let admitted =
-                announced.and_then(|Announced { stream, listener, client }| {
-                    match self.listeners.iter().find(|one| one.token == listener) {
-                        Some(listener) => listener.admit(stream, client, now, server, registry),
-                        None => Ok(()),
-                    }
-                });
+            let admitted = announced.and_then(|Announced { stream, listener, client }| match self
+                .listeners
+                .iter()
+                .find(|one| one.token == listener)
+            {
+                Some(listener) => listener.admit(stream, client, identity, now, server, registry),
+                None => Ok(()),
+            });
             if let Err(error) = admitted {
                 warn_of_preamble(&error, now, server);
             }

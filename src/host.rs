@@ -2,3 +2,11 @@
 //!
 //! The files for a host lie in the same folder: units of systemd, files for containers and for
 //! proxies, and rules for those who watch. A test uses each of them as it lies there.
+//!
+//! - [`health`]: the check of a running server, `sotto --health`.
+//! - [`sockets`]: listening sockets that systemd has bound.
+//! - [`systemd`]: news for systemd: started, alive, stopping.
+
+pub mod health;
+pub mod sockets;
+pub mod systemd;

@@ -80,13 +80,28 @@ pub const TURN_BUCKETS_US: [u64; 12] =
 /// Well below the 10 seconds after which `docker stop` kills.
 pub const SHUTDOWN: Duration = Duration::from_secs(4);
 
+/// The time before the end of a certificate from which the log warns of it. certbot renews 30 days
+/// before, so something is wrong by then, and two weeks are left to mend it.
+pub const EXPIRY_WARNED_BEFORE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// The time between two looks at the end of the certificate: a warning a day.
+pub const EXPIRY_LOOKED_AT_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most time between two reports of clients and connections to the manager of services, in a
+/// build with the feature `host`. An idle loop wakes up for each.
+pub const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// The most time for each step of `sotto --health`. Container runtimes wait for 30 s by default.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
 // ---- connections ----
 
 /// Connections at one time, if descriptors allow it and `--max-clients` does not say otherwise.
 pub const CONNECTIONS_MAX: usize = 32_768;
 /// Descriptors that connections leave free: standard streams, listeners, `poll`, signals, a file of
-/// `--www`, refused connections, connections for metrics.
-pub const DESCRIPTORS_RESERVED: usize = 32;
+/// `--www`, the store, refused connections, connections for metrics.
+pub const DESCRIPTORS_RESERVED: usize = 48;
+/// Listening sockets: those of the chat, the metrics and the redirect. A host has a few addresses;
+/// each costs a look in every turn.
+pub const LISTENERS_MAX: usize = 10;
 /// Connections beyond the limit that are answered at one time, each within [`LINGER`]; others are
 /// dropped unanswered.
 pub const REFUSALS_MAX: usize = 16;

@@ -29,6 +29,10 @@ pub struct Counters {
     pub accept_failures: u64,
     /// Durations of turns, sleep left out.
     pub turns: Histogram,
+    /// Certificates, keys and the like that could not be read anew.
+    pub reload_failures: u64,
+    /// The end of the certificate in use, in seconds since 1970 UTC; none: no TLS.
+    pub certificate_expiry: Option<u64>,
     /// Counters of the store.
     pub store: StoreCounters,
 }
@@ -96,6 +100,7 @@ pub fn text(
         &counters.turns,
     );
     page.store(hub, &counters.store);
+    page.certificate(counters);
     page.text
 }
 
@@ -185,6 +190,20 @@ impl Page {
             self.sample(format_args!("{name} {value}"));
         }
         self.histogram("sotto_store_commit_seconds", "Time of one commit.", &store.commits);
+    }
+
+    /// Writes the state of the files that SIGHUP reads again, in a build that has such.
+    fn certificate(&mut self, counters: &Counters) {
+        if cfg!(any(feature = "tls", feature = "host")) {
+            let name = "sotto_reload_failures_total";
+            self.family(name, "counter", "Files that SIGHUP could not read again.");
+            self.sample(format_args!("{name} {}", counters.reload_failures));
+        }
+        if let Some(expiry) = counters.certificate_expiry {
+            let name = "sotto_certificate_expiry_timestamp_seconds";
+            self.family(name, "gauge", "End of the certificate in use, in seconds since 1970 UTC.");
+            self.sample(format_args!("{name} {expiry}"));
+        }
     }
 
     fn refusals(&mut self, hub: &Hub<impl Journal>) {

@@ -330,6 +330,11 @@ impl<S: Stream, D: Disk> Server<S, D> {
         self.slots.len()
     }
 
+    /// Returns the number of clients that have joined.
+    pub fn clients(&self) -> usize {
+        self.hub.counters().joined
+    }
+
     /// Returns `true` if there are no connections.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()

@@ -59,6 +59,15 @@ pub struct Opened {
     state: State,
 }
 
+/// Returns an error if a server could not use the store in a folder. It changes nothing, and a
+/// server may be running: the file is not opened as a database.
+///
+/// # Errors
+/// One sentence for the operator: the fault, and the remedy.
+pub fn check(folder: &Path) -> Result<(), String> {
+    database::check(folder)
+}
+
 impl Opened {
     /// Opens the store in a folder, and makes both if they are not there. `random` has random
     /// bytes for the prefix of mids and the keys of a new store.

@@ -8,11 +8,10 @@
 //! It does not know how a connection is served: [`Server::accept`] takes it or refuses it.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::warn;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
 use rustix::net::sockopt;
@@ -34,25 +33,15 @@ pub struct Listener {
     acceptor: Acceptor,
     /// The part of the server that its connections see.
     view: View,
-    /// The certificate its connections are served with; none: plain TCP.
-    pub tls: Option<Tls>,
     accepting: Accepting,
 }
 
-/// The listening socket, of either kind.
-enum Acceptor {
+/// A listening socket that no loop watches yet.
+pub struct Acceptor(Kind);
+
+enum Kind {
     Tcp(TcpListener),
     Unix(UnixSocket),
-}
-
-/// A certificate with its key, and the files both are read from.
-pub struct Tls {
-    /// Certificate and key as they were when last read.
-    pub identity: Identity,
-    /// The file of the certificate and its chain.
-    pub certificate: PathBuf,
-    /// The file of the key.
-    pub key: PathBuf,
 }
 
 /// When `accept` is to be tried.
@@ -67,35 +56,77 @@ enum Accepting {
     Exhausted { retry_at: Instant, connections: usize },
 }
 
-impl Listener {
-    /// Listens at `address`; events of the socket carry `token`.
+impl Acceptor {
+    /// Listens at an address.
     ///
     /// # Errors
     /// If the address cannot be listened on.
-    pub fn open(
-        address: &ListenAddress,
+    pub fn bind(address: &ListenAddress, config: &Config) -> io::Result<Acceptor> {
+        match address {
+            ListenAddress::Tcp(address) => Acceptor::tcp(TcpListener::bind(*address)?, config),
+            ListenAddress::Unix(path) => Acceptor::unix(UnixSocket::bind(path)?),
+        }
+    }
+
+    /// Takes over a listening socket of another program.
+    ///
+    /// # Errors
+    /// Those of fcntl(2) and setsockopt(2).
+    #[cfg(feature = "host")]
+    pub fn adopt(
+        inherited: crate::host::sockets::Inherited,
+        config: &Config,
+    ) -> io::Result<Acceptor> {
+        use crate::host::sockets::Inherited;
+        match inherited {
+            Inherited::Tcp(socket) => {
+                socket.set_nonblocking(true)?;
+                Acceptor::tcp(TcpListener::from_std(socket), config)
+            }
+            Inherited::Unix(socket) => Acceptor::unix(UnixSocket::adopt(socket)?),
+        }
+    }
+
+    fn tcp(socket: TcpListener, config: &Config) -> io::Result<Acceptor> {
+        // On Linux each accepted connection inherits these options, so they cost no system call per
+        // connection. Elsewhere connections keep the system's defaults.
+        sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        #[cfg(target_os = "linux")]
+        sockopt::set_tcp_user_timeout(
+            &socket,
+            config.timeout.as_millis().min(i32::MAX as u128) as u32,
+        )?;
+        // It listens already, with a backlog of 128: the second call only changes that.
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(Acceptor(Kind::Tcp(socket)))
+    }
+
+    fn unix(socket: UnixSocket) -> io::Result<Acceptor> {
+        rustix::net::listen(&socket.listener, BACKLOG)?;
+        Ok(Acceptor(Kind::Unix(socket)))
+    }
+}
+
+impl Listener {
+    /// Watches a socket; its events carry `token`.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub fn new(
+        mut acceptor: Acceptor,
         view: View,
         token: mio::Token,
-        config: &Config,
         registry: &Registry,
     ) -> io::Result<Listener> {
-        // mio has already called listen(2), with a backlog of 128; the second call only changes the
-        // backlog.
-        let acceptor = match address {
-            ListenAddress::Tcp(address) => {
-                let mut socket = open_tcp(*address, config)?;
-                rustix::net::listen(&socket, BACKLOG)?;
-                registry.register(&mut socket, token, Interest::READABLE)?;
-                Acceptor::Tcp(socket)
+        match &mut acceptor.0 {
+            Kind::Tcp(socket) => registry.register(socket, token, Interest::READABLE)?,
+            Kind::Unix(UnixSocket { listener, .. }) => {
+                registry.register(listener, token, Interest::READABLE)?;
             }
-            ListenAddress::Unix(path) => {
-                let mut socket = UnixSocket::bind(path)?;
-                rustix::net::listen(&socket.listener, BACKLOG)?;
-                registry.register(&mut socket.listener, token, Interest::READABLE)?;
-                Acceptor::Unix(socket)
-            }
-        };
-        Ok(Listener { token, acceptor, view, tls: None, accepting: Accepting::OnEvent })
+        }
+        // An inherited socket may have connections from before, of which no event tells.
+        Ok(Listener { token, acceptor, view, accepting: Accepting::Owed })
     }
 
     /// Returns the address it listens on; the port is known even if 0 was asked for.
@@ -103,9 +134,9 @@ impl Listener {
     /// # Errors
     /// Those of getsockname(2).
     pub fn address(&self) -> io::Result<ListenAddress> {
-        Ok(match &self.acceptor {
-            Acceptor::Tcp(socket) => ListenAddress::Tcp(socket.local_addr()?),
-            Acceptor::Unix(socket) => ListenAddress::Unix(socket.path().into()),
+        Ok(match &self.acceptor.0 {
+            Kind::Tcp(socket) => ListenAddress::Tcp(socket.local_addr()?),
+            Kind::Unix(socket) => ListenAddress::Unix(socket.path().into()),
         })
     }
 
@@ -128,6 +159,7 @@ impl Listener {
         &mut self,
         now: Now,
         server: &mut Server<Socket, impl Disk>,
+        identity: Option<&Identity>,
         preambles: &mut Preambles,
         registry: &Registry,
     ) {
@@ -136,7 +168,7 @@ impl Listener {
         }
         self.accepting = Accepting::Owed;
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.accept_one(now, server, preambles, registry) {
+            match self.accept_one(now, server, identity, preambles, registry) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.accepting = Accepting::OnEvent;
@@ -175,20 +207,19 @@ impl Listener {
         &self,
         now: Now,
         server: &mut Server<Socket, impl Disk>,
+        identity: Option<&Identity>,
         preambles: &mut Preambles,
         registry: &Registry,
     ) -> io::Result<()> {
-        let (mut stream, peer) = match &self.acceptor {
-            Acceptor::Tcp(socket) => {
-                socket.accept().map(|(stream, peer)| (stream, Some(peer.ip())))?
-            }
-            Acceptor::Unix(socket) => (socket.accept()?, None),
+        let (mut stream, peer) = match &self.acceptor.0 {
+            Kind::Tcp(socket) => socket.accept().map(|(stream, peer)| (stream, Some(peer.ip())))?,
+            Kind::Unix(socket) => (socket.accept()?, None),
         };
         if !server.expects_preamble(peer, self.view) {
-            return self.admit(stream, peer, now, server, registry);
+            return self.admit(stream, peer, identity, now, server, registry);
         }
         match preambles::take_off(&mut stream) {
-            Ok(Some(client)) => self.admit(stream, client, now, server, registry),
+            Ok(Some(client)) => self.admit(stream, client, identity, now, server, registry),
             Ok(None) => preambles.admit(stream, self.token, now.instant, registry),
             Err(error) => {
                 warn_of_preamble(&error, now, server);
@@ -197,7 +228,8 @@ impl Listener {
         }
     }
 
-    /// Hands a connection from this address on to the server.
+    /// Hands a connection from this address on to the server; one to the chat has to speak TLS, if
+    /// there is an identity.
     ///
     /// # Errors
     /// If the kernel does not watch it, or TLS has no memory for it; it is dropped.
@@ -205,11 +237,12 @@ impl Listener {
         &self,
         stream: TcpStream,
         peer: Option<IpAddr>,
+        identity: Option<&Identity>,
         now: Now,
         server: &mut Server<Socket, impl Disk>,
         registry: &Registry,
     ) -> io::Result<()> {
-        let stream = socket::wrap(stream, self.tls.as_ref().map(|tls| &tls.identity))?;
+        let stream = socket::wrap(stream, identity.filter(|_| self.view == View::Page))?;
         let register = |stream: &mut Socket, token: Token| {
             let both = Interest::READABLE | Interest::WRITABLE;
             registry.register(socket::tcp_of(stream), mio::Token(token.into()), both)
@@ -237,34 +270,6 @@ impl Listener {
             warn!("no room for more connections from {from}: {reason}{skipped}");
         }
     }
-
-    /// Reads certificate and key again, for connections to come; open ones keep what they have.
-    ///
-    /// This waits for the disk.
-    pub fn reload(&mut self) {
-        let Some(Tls { identity, certificate, key }) = &mut self.tls else { return };
-        match identity.reload(certificate, key) {
-            Ok(new) => {
-                *identity = new;
-                info!("certificate and key were read anew");
-            }
-            Err(sentence) => warn!("certificate and key stay as they were: {sentence}"),
-        }
-    }
-}
-
-fn open_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
-    let socket = TcpListener::bind(address)?;
-    // On Linux each accepted connection inherits these options, so they cost no system call per
-    // connection. Elsewhere connections keep the system's defaults.
-    sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES)?;
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    #[cfg(target_os = "linux")]
-    sockopt::set_tcp_user_timeout(
-        &socket,
-        config.timeout.as_millis().min(i32::MAX as u128) as u32,
-    )?;
-    Ok(socket)
 }
 
 /// Tells in the log that a trusted proxy did not begin with a preamble. A proxy that gave up is

@@ -70,6 +70,11 @@ mod build {
         pub fn reload(&self, _: &Path, _: &Path) -> Result<Identity, String> {
             match *self {}
         }
+
+        /// Never runs, because there is no identity.
+        pub fn expiry(&self) -> Option<u64> {
+            match *self {}
+        }
     }
 
     /// Returns an accepted stream as it is.

@@ -53,6 +53,17 @@ impl UnixSocket {
         Ok(UnixSocket { listener, path: path.into(), file })
     }
 
+    /// Takes over a socket that another program has bound, and that keeps its file.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    #[cfg(feature = "host")]
+    pub fn adopt(socket: std::os::unix::net::UnixListener) -> io::Result<UnixSocket> {
+        socket.set_nonblocking(true)?;
+        let path = socket.local_addr()?.as_pathname().unwrap_or(Path::new("")).into();
+        Ok(UnixSocket { listener: UnixListener::from_std(socket), path, file: None })
+    }
+
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -34,8 +34,10 @@ use crate::chat::owners::restore::{SavedHeld, SavedMessage, SavedOwner, SavedSen
 use crate::chat::protocol::{Id, Prefixes};
 use crate::limits::{STORE_BUSY_TIMEOUT, STORE_CACHE_KIB, STORE_LOG_PAGES, STORE_SLOTS_MIN};
 
+mod check;
 mod writer;
 
+pub use check::check;
 use writer::Writer;
 
 const FILE: &str = "sotto.db";
@@ -129,12 +131,7 @@ impl Database {
         let lock = lock(folder)?;
         let path = folder.join(FILE);
         if is_missing(&path)? {
-            if folder.join(LOG_FILE).exists() {
-                return Err(format!(
-                    "{LOG_FILE} is in {shown}, and {FILE} is not: put the file back that belongs \
-                     to it, or start with an empty folder"
-                ));
-            }
+            refuse_lone_log(folder)?;
             create(folder, keys)
                 .map_err(|error| format!("cannot make {}: {error}", path.display()))?;
         }
@@ -333,6 +330,18 @@ fn is_missing(path: &Path) -> Result<bool, String> {
     }
 }
 
+/// Refuses a folder with a log and without the file that it belongs to.
+fn refuse_lone_log(folder: &Path) -> Result<(), String> {
+    if folder.join(LOG_FILE).exists() {
+        return Err(format!(
+            "{LOG_FILE} is in {}, and {FILE} is not: put the file back that belongs to it, or \
+             start with an empty folder",
+            folder.display()
+        ));
+    }
+    Ok(())
+}
+
 /// Makes a file with all tables, and then gives it its name.
 fn create(folder: &Path, keys: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
     let new = folder.join(NEW_FILE);
@@ -365,7 +374,6 @@ fn flags() -> OpenFlags {
 
 /// Connects to a file that is there, and checks that it is ours and whole.
 fn connect(path: &Path) -> Result<Connection, String> {
-    let shown = path.display();
     let result = (|| {
         let connection = Connection::open_with_flags(path, flags())?;
         connection.busy_timeout(STORE_BUSY_TIMEOUT)?;
@@ -375,18 +383,7 @@ fn connect(path: &Path) -> Result<Connection, String> {
     })();
     let (connection, application, format) =
         result.map_err(|error: rusqlite::Error| explain(path, &error))?;
-    if application != APPLICATION_ID {
-        return Err(format!(
-            "{shown} is not a store of sotto, or it is damaged: put a backup there, or choose \
-             another folder for --store"
-        ));
-    }
-    if !(1..=FORMAT).contains(&format) {
-        return Err(format!(
-            "{shown} has format {format}, and this sotto knows formats up to {FORMAT}: start the \
-             version that wrote it, or a newer one"
-        ));
-    }
+    check_kind(path, application, format)?;
     let result = (|| {
         // `journal_mode` answers with the mode that it has set.
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -399,6 +396,24 @@ fn connect(path: &Path) -> Result<Connection, String> {
         connection.pragma_update_and_check(None, "journal_size_limit", log_bytes_max, |_| Ok(()))
     })();
     result.map(|()| connection).map_err(|error| explain(path, &error))
+}
+
+/// Refuses a file that is not a store of sotto, or is one that only a newer sotto knows.
+fn check_kind(path: &Path, application: i64, format: i64) -> Result<(), String> {
+    let shown = path.display();
+    if application != APPLICATION_ID {
+        return Err(format!(
+            "{shown} is not a store of sotto, or it is damaged: put a backup there, or choose \
+             another folder for --store"
+        ));
+    }
+    if !(1..=FORMAT).contains(&format) {
+        return Err(format!(
+            "{shown} has format {format}, and this sotto knows formats up to {FORMAT}: start the \
+             version that wrote it, or a newer one"
+        ));
+    }
+    Ok(())
 }
 
 /// Makes the present format of an older one, in one transaction.

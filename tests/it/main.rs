@@ -17,6 +17,8 @@ mod chat;
 mod echo;
 #[cfg(not(feature = "tls"))]
 mod example;
+#[cfg(feature = "host")]
+mod host_service;
 mod http;
 #[cfg(not(feature = "tls"))]
 mod lines;

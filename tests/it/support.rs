@@ -217,6 +217,12 @@ impl Server {
         Wire::plain(self.address)
     }
 
+    /// Returns `true` if the server speaks no TLS.
+    #[cfg(feature = "host")]
+    pub fn is_plain(&self) -> bool {
+        !self.has_tls
+    }
+
     /// Shakes hands if the server speaks TLS, which shows that it has accepted the connection.
     pub fn enter(&self, wire: Wire) -> Wire {
         #[cfg(feature = "tls")]

@@ -28,7 +28,11 @@ impl Wire {
 
     /// Connects over TCP to a server that may have ended.
     pub fn try_plain(address: SocketAddr) -> io::Result<Wire> {
-        let socket = TcpStream::connect(address)?;
+        Wire::of(TcpStream::connect(address)?)
+    }
+
+    /// Wraps a connection that is there.
+    pub fn of(socket: TcpStream) -> io::Result<Wire> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;

@@ -19,7 +19,7 @@ use log::{info, warn};
 
 use sotto::chat::hub::Hub;
 use sotto::config::{Config, ListenAddress};
-use sotto::event_loop::{EventLoop, connections_possible, raise_descriptor_limit};
+use sotto::event_loop::{Acceptor, EventLoop, connections_possible, raise_descriptor_limit};
 use sotto::limits::CONNECTIONS_MAX;
 use sotto::memory::SubnetHash;
 use sotto::net::connection::{Shared, View};
@@ -45,14 +45,22 @@ fn main() -> ExitCode {
             let _ = write!(io::stdout(), "{text}");
             return ExitCode::SUCCESS;
         }
+        Ok(Command::Check(options)) => return end(2, check(&options)),
+        #[cfg(feature = "host")]
+        Ok(Command::Health(probe)) => return end(1, probe.ask()),
         Err(sentence) => return fail(2, sentence),
     };
     if let Err(error) = StderrLog::install(options.log) {
         return fail(1, error);
     }
-    match serve(options) {
+    end(1, serve(options))
+}
+
+/// Returns the exit code: 0, or after a sentence about the error `code`.
+fn end(code: u8, result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => fail(1, sentence),
+        Err(sentence) => fail(code, sentence),
     }
 }
 
@@ -64,6 +72,16 @@ fn fail(code: u8, sentence: impl Display) -> ExitCode {
 /// Writes a line to standard error, even with `--log off`.
 fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Checks the files that the options name and that are not read yet.
+fn check(options: &Options) -> Result<(), String> {
+    #[cfg(feature = "store")]
+    if let Some(folder) = &options.config.store {
+        return sotto::store::check(folder);
+    }
+    let _checked = options;
+    Ok(())
 }
 
 /// Serves until a signal ends the server.
@@ -103,20 +121,17 @@ fn run<D: Disk>(
 ) -> Result<(), String> {
     let files = options.files();
     let Options { config, origins, proxies, identity, .. } = options;
-    let mut event_loop =
-        EventLoop::bind(&config).map_err(|error| cannot_listen(&config.listen, &error))?;
-    let address = event_loop.address().map_err(|error| error.to_string())?;
-    let metrics = bind_also(&mut event_loop, config.metrics, View::Metrics, &config)?;
-    let redirect = bind_also(&mut event_loop, config.redirect, View::Redirect, &config)?;
+    let mut event_loop = EventLoop::new().map_err(|error| format!("cannot begin: {error}"))?;
+    let addresses = listen(&mut event_loop, &config)?;
+    let metrics = listen_also(&mut event_loop, config.metrics, View::Metrics, &config)?;
+    let redirect = listen_also(&mut event_loop, config.redirect, View::Redirect, &config)?;
     let scheme = if identity.is_some() { "https" } else { "http" };
     if let (Some(identity), Some((certificate, key))) = (identity, config.tls_files()) {
         event_loop.speak_tls(identity, certificate.into(), key.into());
     }
-    let port = match address {
-        ListenAddress::Tcp(address) => address.port(),
-        // Visitors see the port of a proxy, which is the usual one if no origin tells another.
-        ListenAddress::Unix(_) => 443,
-    };
+    // Behind a Unix socket, visitors see the port of a proxy: the usual one, if no origin tells
+    // another.
+    let port = addresses.iter().find_map(ListenAddress::port).unwrap_or(443);
     let disk = start_disk(&event_loop)?;
     let mut shared = shared(&config, files, origins, proxies, port);
     if let Some(hash) = subnet_hash {
@@ -131,7 +146,9 @@ fn run<D: Disk>(
         config.memory_bytes_max() >> 20,
         config.memory_bytes_usual() >> 20
     );
-    say(format_args!("listening on {scheme}://{address}{}", config.base));
+    for address in addresses {
+        say(format_args!("listening on {scheme}://{address}{}", config.base));
+    }
     if let Some(address) = redirect {
         say(format_args!("redirecting from http://{address}"));
     }
@@ -163,20 +180,44 @@ fn limit_connections(config: &mut Config) -> Result<(), String> {
     Ok(())
 }
 
+/// Listens where the chat is to be served, and returns the addresses with their ports.
+fn listen(event_loop: &mut EventLoop, config: &Config) -> Result<Vec<ListenAddress>, String> {
+    #[cfg(feature = "host")]
+    {
+        let inherited = sotto::host::sockets::inherited()?;
+        if !inherited.is_empty() {
+            let adopted = inherited
+                .into_iter()
+                .map(|socket| event_loop.listen(Acceptor::adopt(socket, config)?, View::Page));
+            return adopted
+                .collect::<io::Result<_>>()
+                .map_err(|error| format!("cannot use the sockets of LISTEN_FDS: {error}"));
+        }
+    }
+    let addresses = config.listen.iter();
+    addresses.map(|address| listen_at(event_loop, address, View::Page, config)).collect()
+}
+
 /// Listens at one more address, if there is one, and returns it with its port.
-fn bind_also(
+fn listen_also(
     event_loop: &mut EventLoop,
     address: Option<SocketAddr>,
     view: View,
     config: &Config,
 ) -> Result<Option<ListenAddress>, String> {
-    let Some(address) = address else { return Ok(None) };
-    let bound = event_loop.bind_also(address, view, config);
-    bound.map(Some).map_err(|error| cannot_listen(&ListenAddress::Tcp(address), &error))
+    let address = address.map(ListenAddress::Tcp);
+    address.map(|address| listen_at(event_loop, &address, view, config)).transpose()
 }
 
-fn cannot_listen(address: &ListenAddress, error: &io::Error) -> String {
-    format!("cannot listen on {address}: {error}")
+fn listen_at(
+    event_loop: &mut EventLoop,
+    address: &ListenAddress,
+    view: View,
+    config: &Config,
+) -> Result<ListenAddress, String> {
+    Acceptor::bind(address, config)
+        .and_then(|acceptor| event_loop.listen(acceptor, view))
+        .map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
 /// Puts together what all connections share: the site, and the limits. With TLS, `port` is the one

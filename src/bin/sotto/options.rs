@@ -10,6 +10,8 @@
 //! [`Config::check`].
 
 use std::ffi::OsString;
+#[cfg(feature = "host")]
+use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ use log::LevelFilter;
 
 use sotto::config::{Config, ListenAddress};
 use sotto::event_loop::{Identity, WITHOUT_TLS};
+#[cfg(feature = "host")]
+use sotto::host::health::Probe;
 use sotto::limits::MESSAGE_BYTES;
 use sotto::net::http::Origin;
 use sotto::net::http::assets::Files;
@@ -40,6 +44,11 @@ pub enum Command {
     Run(Box<Options>),
     /// Print this text and stop.
     Print(String),
+    /// The options are good: check the store, too, and stop.
+    Check(Box<Options>),
+    /// Ask a running server whether it is well, and stop.
+    #[cfg(feature = "host")]
+    Health(Probe),
 }
 
 /// The operator's choices.
@@ -89,8 +98,8 @@ const HOST: Feature = Feature {
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
     Flag(fn(&mut Config) -> &mut bool),
-    /// An address and a port, or `unix:` and a path.
-    Listen(fn(&mut Config) -> &mut ListenAddress),
+    /// Addresses and ports, or `unix:` and a path, separated by white space.
+    Listen,
     OptionalAddress(fn(&mut Config) -> &mut Option<SocketAddr>),
     /// A path that is opened later.
     File(fn(&mut Config) -> &mut Option<PathBuf>),
@@ -124,8 +133,9 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 /// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
 static OPTIONS: [Opt; 27] = [
-    opt("listen", Listen(|c| &mut c.listen),
-        "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one"),
+    opt("listen", Listen,
+        "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one; \
+         repeatable, or in the variable separated by spaces"),
     opt("metrics", OptionalAddress(|c| &mut c.metrics),
         "Serve /metrics for Prometheus here, and nothing else"),
     opt("tls-cert", File(|c| &mut c.tls_cert),
@@ -197,42 +207,25 @@ pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Command, String> {
+    let CommandLine { purpose, given } = read_command_line(arguments)?;
+    match purpose {
+        Purpose::Help => return Ok(Command::Print(help())),
+        Purpose::Version => return Ok(Command::Print(version())),
+        _ => {}
+    }
     let mut options = Options::default();
-    options.read_environment(environment)?;
-    let mut origins_of_environment = std::mem::take(&mut options.origins);
-    let mut trusted_by_environment = std::mem::take(&mut options.proxies.trusted);
-    let mut parser = lexopt::Parser::from_args(arguments);
-    let mut asks_for_sums = false;
-    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-        let option = match argument {
-            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
-                return Ok(Command::Print(help()));
-            }
-            lexopt::Arg::Long("version") => return Ok(Command::Print(version())),
-            lexopt::Arg::Long("page-hash") => {
-                asks_for_sums = true;
-                continue;
-            }
-            lexopt::Arg::Long(name) => OPTIONS.iter().find(|option| option.name == name),
-            _ => None,
-        };
-        let Some(option) = option else {
-            return Err(format!("{}; --help lists the options", argument.unexpected()));
-        };
-        let value = match option.value {
-            Flag(_) => parser.optional_value().unwrap_or_else(|| "true".into()),
-            _ => parser.value().map_err(|error| error.to_string())?,
-        };
+    options.read_environment(environment, &given)?;
+    for (option, value) in given {
         options.set(option, value).map_err(|sentence| format!("--{}: {sentence}", option.name))?;
     }
-    if asks_for_sums {
-        return options.files().sums().map(Command::Print);
+    if options.config.listen.is_empty() {
+        options.config.listen = Config::default().listen;
     }
-    if options.origins.is_empty() {
-        options.origins.append(&mut origins_of_environment);
-    }
-    if options.proxies.trusted.is_empty() {
-        options.proxies.trusted.append(&mut trusted_by_environment);
+    match purpose {
+        Purpose::PageHash => return options.files().sums().map(Command::Print),
+        #[cfg(feature = "host")]
+        Purpose::Health(url) => return options.probe(url).map(Command::Health),
+        _ => {}
     }
     if options.proxies.forwarding.is_none() && !options.proxies.trusted.is_empty() {
         return Err("--trusted-proxy needs --forwarded: how does the proxy tell addresses?".into());
@@ -241,13 +234,74 @@ pub fn parse(
     if let Some((certificate, key)) = options.config.tls_files() {
         options.identity = Some(Identity::load(certificate, key)?);
     }
-    Ok(Command::Run(Box::new(options)))
+    let options = Box::new(options);
+    Ok(match purpose {
+        Purpose::Check => Command::Check(options),
+        _ => Command::Run(options),
+    })
+}
+
+/// The command line, before any value is looked at.
+struct CommandLine {
+    purpose: Purpose,
+    /// The options in their order.
+    given: Vec<(&'static Opt, OsString)>,
+}
+
+/// What the program is started for. The last one on the command line counts.
+enum Purpose {
+    Run,
+    Help,
+    Version,
+    PageHash,
+    Check,
+    /// A URL may follow.
+    #[cfg(feature = "host")]
+    Health(Option<OsString>),
+}
+
+fn read_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, String> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let (mut purpose, mut given) = (Purpose::Run, Vec::new());
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        purpose = match argument {
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => Purpose::Help,
+            lexopt::Arg::Long("version") => Purpose::Version,
+            lexopt::Arg::Long("page-hash") => Purpose::PageHash,
+            lexopt::Arg::Long("check") => Purpose::Check,
+            #[cfg(feature = "host")]
+            lexopt::Arg::Long("health") => Purpose::Health(parser.optional_value()),
+            #[cfg(feature = "host")]
+            lexopt::Arg::Value(url) if matches!(purpose, Purpose::Health(None)) => {
+                Purpose::Health(Some(url))
+            }
+            argument => {
+                let option = match &argument {
+                    lexopt::Arg::Long(name) => OPTIONS.iter().find(|option| option.name == *name),
+                    _ => None,
+                };
+                let Some(option) = option else {
+                    return Err(format!("{}; --help lists the options", argument.unexpected()));
+                };
+                let value = match option.value {
+                    Flag(_) => parser.optional_value().unwrap_or_else(|| "true".into()),
+                    _ => parser.value().map_err(|error| error.to_string())?,
+                };
+                given.push((option, value));
+                purpose
+            }
+        };
+        if matches!(purpose, Purpose::Help | Purpose::Version) {
+            break;
+        }
+    }
+    Ok(CommandLine { purpose, given })
 }
 
 impl Default for Options {
     fn default() -> Options {
         Options {
-            config: Config::default(),
+            config: Config { listen: Vec::new(), ..Config::default() },
             origins: Vec::new(),
             proxies: Proxies::default(),
             log: LevelFilter::Info,
@@ -258,23 +312,39 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Returns the probe for `--health`: of this URL, or else of a server with these options.
+    #[cfg(feature = "host")]
+    fn probe(&self, url: Option<OsString>) -> Result<Probe, String> {
+        if let Some(url) = url {
+            return Probe::parse(&url.to_string_lossy())
+                .map_err(|error| format!("--health: {error}"));
+        }
+        let expects_preamble = self.proxies.forwarding == Some(Forwarding::ProxyProtocol)
+            && self.proxies.trusts(Some(Ipv4Addr::LOCALHOST.into()));
+        let address = self.config.listen.first().ok_or("--listen names no address")?;
+        Ok(Probe::of_own(address, expects_preamble))
+    }
+
     /// Returns the source of the page's files.
     pub fn files(&self) -> Files {
         self.config.www.clone().map_or(Files::BuiltIn, Files::Folder)
     }
 
-    /// Reads the variables that begin with [`VARIABLE_PREFIX`].
+    /// Reads the variables that begin with [`VARIABLE_PREFIX`], but for options that are `given` on
+    /// the command line.
     ///
     /// One that is no option is only remembered: it may be meant for another program. Kubernetes,
     /// for one, sets `SOTTO_PORT` for a service called `sotto`.
     fn read_environment(
         &mut self,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
+        given: &[(&Opt, OsString)],
     ) -> Result<(), String> {
         for (variable, value) in environment {
             let variable = variable.to_string_lossy();
             let Some(name) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };
             match OPTIONS.iter().find(|option| option.is_variable(name)) {
+                Some(option) if given.iter().any(|(one, _)| one.name == option.name) => {}
                 Some(option) => {
                     self.set(option, value).map_err(|sentence| format!("{variable}: {sentence}"))?
                 }
@@ -295,7 +365,11 @@ impl Options {
             Flag(field) => *field(config) = flag(text?)?,
             File(field) | NewFolder(field) => *field(config) = Some(value.into()),
             Folder(field) => *field(config) = Some(folder(value)?),
-            Listen(field) => *field(config) = listen_address(text?)?,
+            Listen => {
+                for address in text?.split_ascii_whitespace() {
+                    config.listen.push(listen_address(address)?);
+                }
+            }
             OptionalAddress(field) => *field(config) = Some(address(text?)?),
             Count(range, field) | Bytes(range, field) => *field(config) = number(text?, range)?,
             Seconds(field) => {
@@ -340,7 +414,7 @@ impl Opt {
     fn placeholder(&self) -> &'static str {
         match self.value {
             Flag(_) => "",
-            Listen(_) | OptionalAddress(_) => "ADDRESS:PORT",
+            Listen | OptionalAddress(_) => "ADDRESS:PORT",
             UrlPath(_) => "PATH",
             Value::Forwarding => "WAY",
             Networks => "NETWORK",
@@ -358,7 +432,7 @@ impl Opt {
     fn default(&self) -> String {
         let Options { mut config, log, .. } = Options::default();
         match &self.value {
-            Listen(field) => field(&mut config).to_string(),
+            Listen => Config::default().listen.iter().map(ToString::to_string).collect(),
             OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
             File(_) | NewFolder(_) | Origins => "none".into(),
             Networks => "loopback".into(),
@@ -395,10 +469,13 @@ fn help() -> String {
         let default = format!("[{}]", option.default());
         push_help(&mut text, left, option.description().split(' ').chain([default.as_str()]));
     }
-    push_help(&mut text, "-h, --help", ["Print", "this", "text"]);
-    push_help(&mut text, "--version", ["Print", "the", "version"]);
-    let sums = "Print the SHA-256 of each file of the page, as sha256sum does";
-    push_help(&mut text, "--page-hash", sums.split(' '));
+    let mut push = |left: &str, sentence: &str| push_help(&mut text, left, sentence.split(' '));
+    push("-h, --help", "Print this text");
+    push("--version", "Print the version");
+    push("--page-hash", "Print the SHA-256 of each file of the page, as sha256sum does");
+    push("--check", "Check the options, and the files that they name; exit code 0 or 2");
+    #[cfg(feature = "host")]
+    push("--health [URL]", "Ask a running server whether it is well; exit code 0 or 1");
     text
 }
 

@@ -10,19 +10,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, ProducesTickets};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::{CertificateError, Error, RootCertStore, ServerConfig};
 
 use crate::net::files::read_regular;
 
 /// The certificate, its key, and the other settings that new sessions are made from.
 #[derive(Clone)]
-pub struct Identity(Arc<ServerConfig>);
+pub struct Identity {
+    config: Arc<ServerConfig>,
+    /// The end of the certificate, in seconds since 1970 UTC.
+    expiry: Option<u64>,
+}
 
 impl Identity {
     /// Reads a certificate with its chain, and its key. This blocks on the disk.
@@ -40,12 +46,17 @@ impl Identity {
     /// # Errors
     /// Those of [`Identity::load`]; this identity can still be used.
     pub fn reload(&self, certificate: &Path, key: &Path) -> Result<Identity, String> {
-        Identity::with_tickets(certificate, key, Arc::clone(&self.0.ticketer))
+        Identity::with_tickets(certificate, key, Arc::clone(&self.config.ticketer))
     }
 
     /// Returns the settings of a new session.
     pub(super) fn config(&self) -> &Arc<ServerConfig> {
-        &self.0
+        &self.config
+    }
+
+    /// Returns the end of the certificate, in seconds since 1970 UTC.
+    pub fn expiry(&self) -> Option<u64> {
+        self.expiry
     }
 
     fn with_tickets(
@@ -74,6 +85,7 @@ impl Identity {
             }
             None => return Err("--tls-key is not the key of a certificate in --tls-cert".into()),
         }
+        let expiry = chain.first().and_then(expiry);
         let resolver = SingleCertAndKey::from(CertifiedKey::new(chain, secret));
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -84,7 +96,7 @@ impl Identity {
         // The state of a session to resume is in the client's ticket; none is kept here.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = tickets;
-        Ok(Identity(Arc::new(config)))
+        Ok(Identity { config: Arc::new(config), expiry })
     }
 }
 
@@ -142,6 +154,28 @@ fn position_of_leaf(chain: &[CertificateDer<'_>], key: &dyn SigningKey) -> Optio
         ParsedCertificate::try_from(certificate)
             .is_ok_and(|parsed| parsed.subject_public_key_info() == public)
     })
+}
+
+/// Returns the end of a certificate, in seconds since 1970 UTC.
+///
+/// No public function of rustls returns it. But its verifier says it of a certificate that has
+/// ended, before it looks for trust; so it is asked about the end of time, trusting nobody.
+fn expiry(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    let end_of_time = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
+    let verdict = verify_server_cert_signed_by_trust_anchor(
+        &parsed,
+        &RootCertStore::empty(),
+        &[],
+        end_of_time,
+        &[],
+    );
+    match verdict {
+        Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            Some(not_after.as_secs())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

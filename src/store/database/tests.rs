@@ -17,10 +17,10 @@ use crate::time::Uptime;
 const KEYS: [u8; 32] = [7; 32];
 
 /// A folder that is removed with everything in it.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
+    pub fn new() -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sotto-database-{}-{count}", std::process::id());

@@ -56,7 +56,7 @@ fn with_few_descriptors_surplus_connections_get_503() {
     let program = env!("CARGO_BIN_EXE_sotto");
     command.args([
         "-c",
-        "ulimit -n 64; exec \"$0\" --listen 127.0.0.1:0 --max-clients 100",
+        "ulimit -n 80; exec \"$0\" --listen 127.0.0.1:0 --max-clients 100",
         program,
     ]);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -9,6 +9,7 @@ fn run(line: &str, environment: &[(&str, &str)]) -> Result<Options, String> {
     match parse(arguments, environment)? {
         Command::Run(options) => Ok(*options),
         Command::Print(text) => Err(text),
+        _ => Err("another purpose".into()),
     }
 }
 
@@ -24,7 +25,7 @@ fn command_line_wins_over_the_environment() {
     let options = run("--listen [::1]:0 --ping 1 --timeout 2 --rate 0 --burst 7 --log off", &[])
         .expect("good options");
     assert_eq!((options.config.rate, options.config.burst), (0, 7));
-    assert_eq!(options.config.listen.to_string(), "[::1]:0");
+    assert_eq!(options.config.listen, [listen_address("[::1]:0").expect("an address")]);
     assert_eq!((options.config.ping.as_secs(), options.log), (1, LevelFilter::Off));
 }
 
@@ -68,7 +69,21 @@ fn path_and_socket_are_kept_in_one_form() {
         (String::new(), "/a/b-c_d.e")
     );
     let listen = config("--listen unix:/run/sotto.sock").listen;
-    assert_eq!(listen, ListenAddress::Unix("/run/sotto.sock".into()));
+    assert_eq!(listen, [ListenAddress::Unix("/run/sotto.sock".into())]);
+}
+
+#[test]
+fn addresses_to_listen_on_add_up() {
+    let listen = |line: &str, variable: &str| {
+        let environment: &[_] = &[("SOTTO_LISTEN", variable)];
+        let environment = if variable.is_empty() { &[] } else { environment };
+        let listen = run(line, environment).expect("good options").config.listen;
+        listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(listen("", ""), "127.0.0.1:8080");
+    assert_eq!(listen("--listen 0.0.0.0:80 --listen unix:/a", ""), "0.0.0.0:80 unix:/a");
+    assert_eq!(listen("", "[::]:80 unix:/b"), "[::]:80 unix:/b");
+    assert_eq!(listen("--listen 0.0.0.0:80", "[::]:80 unix:/b"), "0.0.0.0:80");
 }
 
 #[test]
@@ -117,6 +132,41 @@ fn bad_option_is_refused_in_one_sentence_that_names_it() {
 }
 
 #[test]
+fn check_reads_every_option() {
+    let check = |line: &str| match parse(line.split_whitespace().map(OsString::from), []) {
+        Ok(Command::Check(options)) => Ok(options.config.max_clients),
+        Ok(_) => panic!("it is no check"),
+        Err(sentence) => Err(sentence),
+    };
+    assert_eq!(check("--check --max-clients 7"), Ok(7));
+    assert_eq!(check("--max-clients 7 --check"), Ok(7));
+    assert!(check("--check --max-clients 0").is_err() && check("--ping 40 --check").is_err());
+}
+
+#[test]
+#[cfg(feature = "host")]
+fn health_asks_a_url_or_the_first_address() {
+    let probe = |line: &str| match parse(line.split_whitespace().map(OsString::from), []) {
+        Ok(Command::Health(probe)) => Ok(probe),
+        Ok(_) => panic!("it is no check of health"),
+        Err(sentence) => Err(sentence),
+    };
+    let own = |address: &str, expects_preamble| {
+        Ok(Probe::of_own(&listen_address(address).expect("an address"), expects_preamble))
+    };
+    let url = Probe::parse("http://127.0.0.1:80/readyz");
+    assert_eq!(probe("--health"), own("127.0.0.1:8080", false));
+    assert_eq!(probe("--health --listen unix:/a --listen [::]:80"), own("unix:/a", false));
+    assert_eq!(probe("--listen [::1]:80 --forwarded proxy --health"), own("[::1]:80", true));
+    let trusting = "--forwarded proxy --trusted-proxy 192.0.2.7 --health";
+    assert_eq!(probe(trusting), own("127.0.0.1:8080", false));
+    assert_eq!(probe("--health http://127.0.0.1:80/readyz"), url);
+    assert_eq!(probe("--health=http://127.0.0.1:80/readyz --ping 1"), url);
+    assert!(probe("--health https://chat.example").is_err_and(|text| text.contains("--health: ")));
+    assert!(probe("--health http://a http://b").is_err());
+}
+
+#[test]
 fn help_lists_every_option_within_100_columns() {
     let help = help();
     for option in OPTIONS.iter().filter(|option| option.is_built_in()) {
@@ -126,7 +176,7 @@ fn help_lists_every_option_within_100_columns() {
     assert_eq!(help.contains("--tls-cert"), cfg!(feature = "tls"));
     assert_eq!(help.contains("--store"), cfg!(feature = "store"));
     assert_eq!(run("-h", &[]).err(), run("--help", &[]).err());
-    for option in ["help", "version", "page-hash"] {
+    for option in ["help", "version", "page-hash", "check"] {
         assert!(help.contains(&format!("--{option} ")), "{option}");
     }
 }
@@ -138,7 +188,7 @@ fn help_shows_defaults_and_limits() {
     let Config { listen, max_message, outbox, timeout, owned, .. } = Config::default();
     let (min, max) = (MESSAGE_BYTES.start(), MESSAGE_BYTES.end());
     for words in [
-        format!("[{listen}] --metrics"),
+        format!("[{}] --metrics", listen[0]),
         format!("from a client, {min} to {max} [{max_message} bytes] --outbox "),
         format!("at least {OUTBOX_BYTES_MIN}, and four times --max-message [{outbox} bytes]"),
         format!("greater than --ping [{} seconds] --join-timeout", timeout.as_secs()),

@@ -178,3 +178,22 @@ fn key_that_cannot_sign_is_refused_with_the_reason() {
         assert_eq!(sentence, "--tls-key is not the key of a certificate in --tls-cert");
     }
 }
+
+#[test]
+fn end_of_a_certificate_is_that_which_openssl_tells() {
+    let folder = Folder::new("expiry");
+    for (name, ca, days) in
+        [("leaf", "FALSE", 1), ("own-root", "TRUE", 90), ("long", "FALSE", 30_000)]
+    {
+        folder.openssl(&format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=a -days {days} \
+             -out {name}.pem -keyout {name}.key -addext basicConstraints=critical,CA:{ca}"
+        ));
+        let [certificate, key] = ["pem", "key"].map(|end| folder.0.join(format!("{name}.{end}")));
+        let expiry = Identity::load(&certificate, &key).expect("good files").expiry();
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        let left = expiry.expect("it ends").saturating_sub(now);
+        // openssl made it some moments ago.
+        assert!((days * 86_400 - 600..=days * 86_400).contains(&left), "{name}: {left} s");
+    }
+}
