@@ -52,7 +52,7 @@ fn manager_hears_ready_then_beats_then_stopping() {
 }
 
 /// Returns the command of a server that is given this socket as a manager gives it.
-fn activated(listener: &TcpListener, options: &[&str]) -> Command {
+pub fn activated(listener: &TcpListener, options: &[&str]) -> Command {
     let mut command = Command::new("sh");
     let script = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\"";
     let socket = OwnedFd::from(listener.try_clone().expect("a descriptor"));

@@ -19,6 +19,8 @@ mod echo;
 mod example;
 #[cfg(feature = "host")]
 mod host_service;
+#[cfg(all(feature = "host", feature = "store"))]
+mod host_upgrade;
 mod http;
 #[cfg(not(feature = "tls"))]
 mod lines;
