@@ -5,6 +5,7 @@
 //! No test's topic is known here.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 #[cfg(feature = "store")]
 use std::io::ErrorKind;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -74,6 +75,12 @@ impl Server {
     pub fn spawn_with(command: &mut Command, files: &Certificate) -> Server {
         command.env("SOTTO_TLS_CERT", &files.certificate).env("SOTTO_TLS_KEY", &files.key);
         Server::spawned(command, true)
+    }
+
+    /// Starts a server without TLS.
+    #[cfg(all(feature = "host", feature = "tls"))]
+    pub fn spawn_plain(command: &mut Command) -> Server {
+        Server::spawned(command, false)
     }
 
     fn spawned(command: &mut Command, has_tls: bool) -> Server {
@@ -295,15 +302,15 @@ impl Client {
         Client::try_ask(server.address, stream, path, fields).expect("it reads and answers")
     }
 
-    /// Asks a server that may end meanwhile.
-    fn try_ask(
-        address: SocketAddr,
+    /// Asks a server that may end meanwhile, under this host name.
+    pub fn try_ask(
+        host: impl Display,
         mut stream: Wire,
         path: &str,
         fields: &str,
     ) -> io::Result<Result<Client, String>> {
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\n\
              Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
         );

@@ -143,7 +143,7 @@ mod tls {
                     "-nodes",
                 ])
                 .args(["-days", "30", "-subj", "/CN=localhost"])
-                .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+                .args(["-addext", "subjectAltName=DNS:localhost,DNS:chat.example,IP:127.0.0.1"])
                 .args(["-addext", "basicConstraints=critical,CA:FALSE"])
                 .arg("-out")
                 .arg(&certificate)
@@ -185,7 +185,16 @@ mod tls {
 
         /// Shakes hands with a server that may end meanwhile.
         pub fn try_secure(self, config: Arc<ClientConfig>) -> io::Result<Wire> {
-            let name = ServerName::try_from("localhost").expect("a name");
+            self.try_secure_as("localhost", config)
+        }
+
+        /// Shakes hands with a server of this name.
+        pub fn try_secure_as(
+            self,
+            name: &'static str,
+            config: Arc<ClientConfig>,
+        ) -> io::Result<Wire> {
+            let name = ServerName::try_from(name).expect("a name");
             let mut session = ClientConnection::new(config, name).expect("a session");
             let mut socket = self.socket;
             while session.is_handshaking() {
