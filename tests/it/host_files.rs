@@ -73,8 +73,8 @@ fn units_in_their_place() {
     begin_machine();
     shell(
         "cp $SOTTO /usr/bin/sotto
-        cp $FILES/units/sotto.{service,socket} /etc/systemd/system/
-        cp $FILES/units/sotto.default /etc/default/sotto
+        cp $FILES/debian/sotto.service $FILES/debian/examples/sotto.socket /etc/systemd/system/
+        cp $FILES/debian/sotto.default /etc/default/sotto
         systemd-analyze verify /etc/systemd/system/sotto.{service,socket}
         # Each line of the default file names an option; the files that it names are not there.
         sed 's/^#SOTTO/SOTTO/' /etc/default/sotto >/tmp/all
