@@ -6,7 +6,9 @@
 //! | [`protocol`] | Which lines do a client and the server exchange? |
 //! | [`encryption`] | How do two clients write so that the server cannot read it? |
 //! | [`options`] | Which options are there, with which limits? |
-//! | [`operations`] | How do I run it on a host, with TLS, a proxy, systemd, metrics? |
+//! | [`hosting`] | How do I get from nothing to a family chat, and keep it running? |
+//! | [`operations`] | How does it behave on a host: memory, signals, log, metrics, the store? |
+//! | [`files`] | Which files are there for hosts? |
 //! | [`security`] | Which promises does it make, and how do I report a weakness? |
 //! | [`performance`] | How fast is it, and how far do the figures carry? |
 //! | [`changes`] | Which changes came with which version? |
@@ -26,8 +28,10 @@ macro_rules! pages {
             "[architecture]: crate::guide::architecture\n",
             "[changes]: crate::guide::changes\n",
             "[encryption]: crate::guide::encryption\n",
+            "[hosting]: crate::guide::hosting\n",
             "[operations]: crate::guide::operations\n",
             "[options]: crate::guide::options\n",
+            "[performance]: crate::guide::performance\n",
             "[protocol]: crate::guide::protocol\n",
             "[security]: crate::guide::security\n",
             "[`Budget`]: crate::memory::Budget\n",
@@ -53,6 +57,22 @@ macro_rules! pages {
             "[`server.rs`]: crate::server\n",
             "[`time.rs`]: crate::time\n",
             "[`token.rs`]: crate::token\n",
+            "[sotto.service]: crate::guide::files#sottoservice\n",
+            "[sotto.socket]: crate::guide::files#sottosocket\n",
+            "[sotto.default]: crate::guide::files#sottodefault\n",
+            "[Dockerfile]: crate::guide::files#dockerfile\n",
+            "[compose.yaml]: crate::guide::files#composeyaml\n",
+            "[Caddyfile]: crate::guide::files#caddyfile\n",
+            "[nginx.conf]: crate::guide::files#nginxconf\n",
+            "[apache.conf]: crate::guide::files#apacheconf\n",
+            "[haproxy.cfg]: crate::guide::files#haproxycfg\n",
+            "[traefik.yaml]: crate::guide::files#traefikyaml\n",
+            "[cloudflared.yml]: crate::guide::files#cloudflaredyml\n",
+            "[fail2ban-filter.conf]: crate::guide::files#fail2ban-filterconf\n",
+            "[fail2ban-jail.conf]: crate::guide::files#fail2ban-jailconf\n",
+            "[logrotate.conf]: crate::guide::files#logrotateconf\n",
+            "[alerts.yaml]: crate::guide::files#alertsyaml\n",
+            "[grafana.json]: crate::guide::files#grafanajson\n",
             "[load]: https://raw.githubusercontent.com/sotto-chat/sotto/main/benches/load.svg\n",
             "\n",
             include_str!(concat!("guide/", stringify!($page), ".md"))
@@ -68,7 +88,39 @@ macro_rules! pages {
     };
 }
 
-pages!(architecture protocol encryption options operations security performance changes);
+pages!(architecture protocol encryption options hosting operations security performance changes);
+
+/// Makes a page of the files for hosts, each as it lies in `src/host/`.
+macro_rules! files {
+    ($($name:literal $path:literal $language:literal)*) => {
+        /// The files for hosts, as they lie in `src/host/`. A test uses each of them.
+        $(
+            #[doc = concat!("\n# ", $name, "\n\n```", $language)]
+            #[doc = include_str!(concat!("host/", $path))]
+            #[doc = "```"]
+        )*
+        pub mod files {}
+    };
+}
+
+files! {
+    "sotto.service" "debian/sotto.service" "ini"
+    "sotto.socket" "debian/examples/sotto.socket" "ini"
+    "sotto.default" "debian/sotto.default" "sh"
+    "Dockerfile" "containers/Dockerfile" "dockerfile"
+    "compose.yaml" "containers/compose.yaml" "yaml"
+    "Caddyfile" "proxies/Caddyfile" "text"
+    "nginx.conf" "proxies/nginx.conf" "nginx"
+    "apache.conf" "proxies/apache.conf" "apache"
+    "haproxy.cfg" "proxies/haproxy.cfg" "text"
+    "traefik.yaml" "proxies/traefik.yaml" "yaml"
+    "cloudflared.yml" "proxies/cloudflared.yml" "yaml"
+    "fail2ban-filter.conf" "watch/fail2ban-filter.conf" "ini"
+    "fail2ban-jail.conf" "watch/fail2ban-jail.conf" "ini"
+    "logrotate.conf" "watch/logrotate.conf" "text"
+    "alerts.yaml" "watch/alerts.yaml" "yaml"
+    "grafana.json" "watch/grafana.json" "json"
+}
 
 #[cfg(test)]
 mod tests {
