@@ -4,6 +4,8 @@
 //! [`clients`]. Nothing here names anything in [`net`](crate::net); `tests/tidy.rs` checks that.
 
 pub mod card;
+#[cfg(feature = "host")]
+pub mod password;
 pub mod protocol;
 
 pub mod payers;
@@ -15,6 +17,9 @@ pub mod journal;
 
 pub mod owners;
 pub mod presence;
+
+#[cfg(feature = "host")]
+pub mod admission;
 
 pub mod clients;
 

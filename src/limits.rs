@@ -319,6 +319,33 @@ pub const CLAIMS_AT_ONCE: u32 = 20;
 /// one address would wait longer.
 pub const CLAIM_EVERY: Duration = Duration::from_secs(60);
 
+// ---- the password of a private server ----
+
+/// The longest password in bytes: more than people choose, and few enough to compare in some
+/// microseconds. A longer one is wrong, and is not looked at.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// Wrong passwords that a payer, or the owner of an id, may say at once: those of a person with a
+/// few spellings in mind.
+pub const GUESSES_AT_ONCE: u32 = 10;
+/// The time in which it may say one more after those.
+///
+/// Shorter, and one address would try more than 3,000 passwords a day; longer, and people behind
+/// the address of a guesser would wait longer.
+pub const GUESS_EVERY: Duration = Duration::from_secs(30);
+/// Wrong passwords that all clients without a payer may say at once: those of this machine, or of a
+/// proxy that does not tell their addresses, which may be many people.
+pub const SHARED_GUESSES_AT_ONCE: u32 = 100;
+/// The time in which they may say one more after those.
+///
+/// Shorter, and a proxy without `--forwarded` would let through more than 86,400 guesses a day;
+/// longer, and one guesser would lock all others out of the same proxy for longer.
+pub const SHARED_GUESS_EVERY: Duration = Duration::from_secs(1);
+/// Guessers whose wrong passwords are remembered: seven eighths of a power of two, as much as a
+/// table of that size holds. Guessers beyond that share one count.
+pub const GUESSERS_MAX: usize = 57_344;
+/// Memory of a guesser, at most: 33 bytes in a table that has just grown, with the one before it.
+pub const GUESSER_BYTES: usize = 64;
+
 // ---- owned ids ----
 
 /// The time for which an owned id still looks online after its connection broke: a reload of the

@@ -44,11 +44,15 @@ use crate::memory::{Payer, tighten};
 use crate::time::Now;
 use crate::token::Token;
 
+#[cfg(feature = "host")]
+use door::Door;
 use gate::Gate;
 use requests::{Refusal, Sender, refuse};
 
 mod cards;
 mod delivery;
+#[cfg(feature = "host")]
+mod door;
 mod gate;
 mod requests;
 mod restore;
@@ -104,6 +108,8 @@ pub struct Hub<J = NoJournal> {
     tokens_charged: usize,
     clients: Clients,
     disconnects: Vec<Disconnect>,
+    #[cfg(feature = "host")]
+    door: Door,
 }
 
 impl Hub {
@@ -138,6 +144,8 @@ impl<J: Journal> Hub<J> {
             tokens_charged: 0,
             clients: Clients::new(limits.outbox_bytes_max, limits.outbox_bytes_total),
             disconnects: Vec::new(),
+            #[cfg(feature = "host")]
+            door: Door::default(),
             limits,
         }
     }
@@ -371,10 +379,13 @@ impl<J: Journal> Hub<J> {
         now: Now,
     ) -> Result<(), Refusal> {
         let Some(sender) = self.sender(from) else {
-            let FromClient::Join { id, key, card } = request else {
+            let FromClient::Join { id, credentials, card } = request else {
                 return refuse(ErrorCode::NotJoined, "you haven't joined yet: send a join first");
             };
-            self.join(from, &id, key.as_deref(), now)?;
+            #[cfg(feature = "host")]
+            self.join_by_door(from, &id, &credentials, now)?;
+            #[cfg(not(feature = "host"))]
+            self.join(from, &id, credentials.key(), now)?;
             return self.sender(from).map_or(Ok(()), |sender| self.set_card(&sender, card));
         };
         match request {

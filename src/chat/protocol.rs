@@ -15,6 +15,8 @@ use std::rc::Rc;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::chat::card::Card;
+#[cfg(feature = "host")]
+use crate::chat::password::Password;
 use crate::limits::{ID_BYTES_MAX, MIDS_PER_LINE};
 
 mod fast;
@@ -33,8 +35,8 @@ pub enum FromClient<'a> {
     Join {
         /// The id to claim, not yet checked.
         id: Cow<'a, str>,
-        /// The client's secret, not yet checked.
-        key: Option<Cow<'a, str>>,
+        /// The client's secrets.
+        credentials: Credentials<'a>,
         /// The card of the id from now on, a JSON object byte for byte, if it has one.
         card: Card,
     },
@@ -93,6 +95,37 @@ pub enum FromClient<'a> {
     },
     /// Gives the id up, and ends the connection.
     Leave,
+}
+
+/// The secrets that a `join` shows, not yet checked.
+#[derive(Debug, PartialEq)]
+pub enum Credentials<'a> {
+    /// The key of its id, if it has one.
+    Key(Option<Cow<'a, str>>),
+    /// Likewise, and the password of a private server. In a box, so that a request stays as short
+    /// as a `send`.
+    #[cfg(feature = "host")]
+    Password(Box<(Option<Cow<'a, str>>, Password<'a>)>),
+}
+
+impl Credentials<'_> {
+    /// Returns the key.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Credentials::Key(key) => key.as_deref(),
+            #[cfg(feature = "host")]
+            Credentials::Password(both) => both.0.as_deref(),
+        }
+    }
+
+    /// Returns the password.
+    #[cfg(feature = "host")]
+    pub fn password(&self) -> Option<&Password<'_>> {
+        match self {
+            Credentials::Key(_) => None,
+            Credentials::Password(both) => Some(&both.1),
+        }
+    }
 }
 
 impl FromClient<'_> {
@@ -327,11 +360,14 @@ pub enum ErrorCode {
     Full,
     /// A limit of this client, or of the server, is reached.
     TooMany,
+    /// The server is private, and the join did not say its password.
+    #[cfg(feature = "host")]
+    Forbidden,
 }
 
 impl ErrorCode {
     /// All codes, each at its own number.
-    pub const ALL: [ErrorCode; 10] = [
+    pub const ALL: [ErrorCode; 10 + cfg!(feature = "host") as usize] = [
         ErrorCode::BadRequest,
         ErrorCode::NotJoined,
         ErrorCode::AlreadyJoined,
@@ -342,6 +378,8 @@ impl ErrorCode {
         ErrorCode::Slow,
         ErrorCode::Full,
         ErrorCode::TooMany,
+        #[cfg(feature = "host")]
+        ErrorCode::Forbidden,
     ];
 
     /// Returns the code as it stands in a line.
@@ -357,6 +395,8 @@ impl ErrorCode {
             ErrorCode::Slow => "slow",
             ErrorCode::Full => "full",
             ErrorCode::TooMany => "too_many",
+            #[cfg(feature = "host")]
+            ErrorCode::Forbidden => "forbidden",
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::chat::protocol::Mid;
 mod blocks;
 mod cards;
 mod crashes;
+#[cfg(feature = "host")]
+mod door;
 mod fairness;
 mod fates;
 mod gate;

@@ -13,8 +13,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{FromClient, Line, Mid, MidList, Tag};
+use super::{Credentials, FromClient, Line, Mid, MidList, Tag};
 use crate::chat::card::Card;
+#[cfg(feature = "host")]
+use crate::chat::password::Password;
 use crate::limits::{BODY_DEPTH_MAX, CARD_BYTES_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
 /// Parses one line, which is not blank.
@@ -43,6 +45,8 @@ struct Keys<'a> {
     ids: Option<&'a RawValue>,
     mids: Option<&'a RawValue>,
     card: Option<&'a RawValue>,
+    #[cfg(feature = "host")]
+    password: Option<&'a RawValue>,
     /// Whether a key, known or unknown, appears twice.
     repeated: bool,
 }
@@ -84,6 +88,8 @@ impl<'de> Visitor<'de> for KeysVisitor {
                 "ids" => keys.ids.replace(value).is_some(),
                 "mids" => keys.mids.replace(value).is_some(),
                 "card" => keys.card.replace(value).is_some(),
+                #[cfg(feature = "host")]
+                "password" => keys.password.replace(value).is_some(),
                 _ => !unknown.get_or_insert_default().insert(name),
             };
             keys.repeated |= is_repeated;
@@ -107,7 +113,7 @@ impl<'a> Keys<'a> {
             "signal" => FromClient::Signal { to: required("to", self.to)?, body: self.body()? },
             "join" => FromClient::Join {
                 id: required("id", self.id)?,
-                key: optional("key", self.key)?,
+                credentials: self.credentials()?,
                 card: self.card()?,
             },
             "ack" => FromClient::Ack { to: required("to", self.to)?, mids: self.mids()? },
@@ -120,6 +126,16 @@ impl<'a> Keys<'a> {
             "leave" => FromClient::Leave,
             _ => return Err("unknown `type`".into()),
         })
+    }
+
+    fn credentials(&self) -> Result<Credentials<'a>, String> {
+        let key = optional("key", self.key)?;
+        // One that is no string counts as none: a server without a password ignores any.
+        #[cfg(feature = "host")]
+        if let Some(password) = self.password.and_then(string) {
+            return Ok(Credentials::Password(Box::new((key, Password::new(password)))));
+        }
+        Ok(Credentials::Key(key))
     }
 
     fn body(&self) -> Result<&'a str, String> {

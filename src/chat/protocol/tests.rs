@@ -33,6 +33,12 @@ fn written(line: &ToClient<'_>) -> String {
     String::from_utf8(out).expect("lines are UTF-8")
 }
 
+/// Returns a `join` without a password.
+fn joining<'a>(id: &'a str, key: Option<&'a str>, card: Card) -> FromClient<'a> {
+    let credentials = Credentials::Key(key.map(Cow::from));
+    FromClient::Join { id: id.into(), credentials, card }
+}
+
 fn id(text: &str) -> Id {
     Id::new(text).expect("a valid id")
 }
@@ -41,11 +47,11 @@ fn id(text: &str) -> Id {
 fn examples_of_the_protocol_page_are_read() {
     assert_eq!(
         request(r#"{"type":"join","id":"alice","key":"9f2c6a"}"#),
-        FromClient::Join { id: "alice".into(), key: Some("9f2c6a".into()), card: Card::default() }
+        joining("alice", Some("9f2c6a"), Card::default())
     );
     assert_eq!(
         request(r#"{"type":"join","id":"alice","card":{"v":1}}"#),
-        FromClient::Join { id: "alice".into(), key: None, card: Card::new(r#"{"v":1}"#) }
+        joining("alice", None, Card::new(r#"{"v":1}"#))
     );
     assert_eq!(
         request(r#"{"type":"card","card":{"v":1}}"#),
@@ -287,6 +293,22 @@ fn body_nested_more_than_64_deep_is_refused() {
 #[test]
 fn request_is_no_longer_than_a_send() {
     assert_eq!(size_of::<FromClient<'_>>(), 64, "two strings and a body");
+}
+
+#[test]
+#[cfg(feature = "host")]
+fn password_is_read_if_it_is_a_string_and_never_refused() {
+    let password = |value: &str| {
+        let line = format!(r#"{{"type":"join","id":"a","password":{value}}}"#);
+        let FromClient::Join { credentials, .. } = request(&line) else { panic!("{line}") };
+        credentials.password().map(|said| said.text().to_owned())
+    };
+    assert_eq!(password(r#""open \u0073esame""#).as_deref(), Some("open sesame"));
+    assert_eq!(password(r#""""#).as_deref(), Some(""));
+    for no_string in ["null", "1", "[\"x\"]", "{}", r#""\ud800""#] {
+        assert_eq!(password(no_string), None, "{no_string}");
+    }
+    bad(r#"{"type":"join","id":"a","password":"x","password":"x"}"#, "a key appears twice");
 }
 
 #[test]

@@ -62,6 +62,10 @@ fn card<'a>(said: &'a FromClient<'_>) -> Option<&'a str> {
 fn check_meaning(line: &Line<'_>, value: &Value, text: &str) {
     let Line { tag, request: said } = line;
     assert_eq!(said.is_ok(), is_of_protocol(value, text), "{said:?}");
+    #[cfg(feature = "host")]
+    if let Ok(FromClient::Join { credentials, .. }) = said {
+        assert_eq!(credentials.password().map(|said| said.text()), value["password"].as_str());
+    }
     for (named, key) in [(&tag.reference, "ref"), (&tag.to, "to")] {
         let short = value[key].as_str().filter(|text| text.len() <= REF_BYTES_MAX);
         assert_eq!(named.as_deref(), short);
@@ -168,7 +172,9 @@ fn without_body(said: &FromClient<'_>) -> String {
     match said {
         FromClient::Send { to, reference, .. } => format!("{to:?} {reference:?}"),
         FromClient::Signal { to, .. } => format!("{to:?}"),
-        FromClient::Join { id, key, card } => format!("{id:?} {key:?} {}", card.text().is_some()),
+        FromClient::Join { id, credentials, card } => {
+            format!("{id:?} {credentials:?} {}", card.text().is_some())
+        }
         FromClient::Card { card } => format!("{}", card.text().is_some()),
         said => format!("{said:?}"),
     }

@@ -1,0 +1,107 @@
+//! The door: a join is admitted here before the hub hears it.
+//!
+//! **Invariants**
+//! - A join that is not admitted tells nothing about ids: it is refused before its id is looked up.
+//!
+//! It does not know how a join is decided on, nor the words of the log.
+
+use super::Hub;
+use super::requests::{Refusal, refuse};
+use crate::chat::admission::{Admission, Denial, Guesser};
+use crate::chat::journal::Journal;
+use crate::chat::owners::{Holder, KeyHash};
+use crate::chat::password::Secret;
+use crate::chat::payers::AccountKey;
+use crate::chat::protocol::{Credentials, ErrorCode};
+use crate::limits::KEY_BYTES;
+use crate::time::Now;
+use crate::token::Token;
+
+/// The way into the hub.
+#[derive(Default)]
+pub struct Door {
+    admission: Admission,
+    /// Joins that were refused unheard after too many wrong passwords, ever.
+    limited: u64,
+}
+
+impl Denial {
+    fn code(self) -> ErrorCode {
+        match self {
+            Denial::Missing | Denial::Wrong => ErrorCode::Forbidden,
+            Denial::Limited => ErrorCode::TooMany,
+        }
+    }
+
+    /// Returns the sentence for people.
+    fn sentence(self) -> &'static str {
+        match self {
+            Denial::Missing => "this server is private and asks for its password",
+            Denial::Wrong => "wrong password",
+            Denial::Limited => {
+                "too many wrong passwords came from your network: try again in a minute"
+            }
+        }
+    }
+}
+
+impl<J: Journal> Hub<J> {
+    /// Makes the server private: from now on a join has to say this password. `key` has to be
+    /// random. Clients that have joined stay.
+    pub fn require_password(&mut self, password: &str, key: [u8; 32]) {
+        self.door.admission.require(Secret::new(password, key));
+    }
+
+    /// Returns the number of joins that were refused unheard after too many wrong passwords.
+    pub fn guesses_limited(&self) -> u64 {
+        self.door.limited
+    }
+
+    /// Has the hub hear a join if it is admitted.
+    pub(super) fn join_by_door(
+        &mut self,
+        from: Token,
+        id: &str,
+        credentials: &Credentials<'_>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        match self.admit(from, id, credentials, now) {
+            Ok(()) => self.join(from, id, credentials.key(), now),
+            Err(denial) => {
+                self.door.limited += u64::from(denial == Denial::Limited);
+                refuse(denial.code(), denial.sentence())
+            }
+        }
+    }
+
+    fn admit(
+        &mut self,
+        from: Token,
+        id: &str,
+        credentials: &Credentials<'_>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        // Taken out, because the guesser is looked up in other tables meanwhile.
+        let mut admission = std::mem::take(&mut self.door.admission);
+        let guesser = || self.guesser(from, id, credentials.key());
+        let admitted = admission.admit(credentials.password(), guesser, now.instant);
+        self.door.admission = admission;
+        admitted
+    }
+
+    /// Returns the name under which a wrong password of this client counts.
+    fn guesser(&self, from: Token, id: &str, key: Option<&str>) -> Guesser {
+        if let Some(key) = key.filter(|key| KEY_BYTES.contains(&key.len()))
+            && let Some(Holder::Owner(owner)) = self.ids.get(id)
+            && self.owners.key_matches(*owner, &KeyHash::of(key))
+        {
+            return Guesser::Owner(*owner);
+        }
+        match self.clients.get(from).map(|client| client.account) {
+            None | Some(AccountKey::EXEMPT) => Guesser::Exempt,
+            Some(account) => {
+                self.payers.payer_number(account).map_or(Guesser::Crowd, Guesser::Payer)
+            }
+        }
+    }
+}
