@@ -31,6 +31,8 @@ pub struct Config {
     pub no_hsts: bool,
     /// The address at which plain HTTP is redirected to https; none: off.
     pub redirect: Option<SocketAddr>,
+    /// The file of the password; none: any client may join.
+    pub password_file: Option<PathBuf>,
     /// The folder of the store; none: ids and messages are kept in memory only.
     pub store: Option<PathBuf>,
     /// The folder of the page; none: the files built into the program.
@@ -105,6 +107,7 @@ impl Default for Config {
             tls_key: None,
             no_hsts: false,
             redirect: None,
+            password_file: None,
             store: None,
             www: None,
             max_clients: CONNECTIONS_MAX,
@@ -241,7 +244,13 @@ impl Config {
             + 4 * self.outbox
             + 4 * self.max_message
             + self.store_bytes_max(held)
+            + self.password_bytes_max()
             + PROGRAM_BYTES
+    }
+
+    /// Returns the most memory in bytes that counts of wrong passwords take.
+    fn password_bytes_max(&self) -> usize {
+        if self.password_file.is_some() { GUESSERS_MAX * GUESSER_BYTES } else { 0 }
     }
 
     /// Returns the most memory in bytes that the store takes. `held` is that of held messages.
@@ -290,6 +299,7 @@ mod tests {
         grows(|c| c.held_total += 8 << 20, 8 << 20);
         grows(|c| c.owned += 1000, 1000 * OWNED_BYTES);
         grows(|c| c.store = Some("store".into()), 4 * BATCH_BYTES_MAX + (10 << 20) + (24 << 20));
+        grows(|c| c.password_file = Some("password".into()), GUESSERS_MAX * GUESSER_BYTES);
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
     }
 

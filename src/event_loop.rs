@@ -9,7 +9,8 @@
 //! both kinds: a socket that stays writable does not wake the loop, and the interest never changes.
 //!
 //! **Invariants**
-//! - Nothing here blocks except `wait`; only after SIGHUP are certificate and key read from disk.
+//! - Nothing here blocks except `wait`; only after SIGHUP are files read from disk:
+//!   certificate and key, and the password.
 //! - No error of `accept` ends the server (`listener.rs`).
 //!
 //! It does not read or write a connection: [`Server::turn`] does.
@@ -19,12 +20,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use log::info;
+#[cfg(feature = "host")]
+use log::warn;
 use mio::{Events, Interest, Poll, Waker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::config::ListenAddress;
+#[cfg(feature = "host")]
+use crate::host::password;
 use crate::limits::{DESCRIPTORS_RESERVED, EVENTS_MAX, LISTENERS_MAX, SHUTDOWN, WAITS_PER_TURN};
 use crate::memory::tighten;
 use crate::net::connection::View;
@@ -65,6 +70,9 @@ pub struct EventLoop {
     service: Service,
     preambles: Preambles,
     signals: Signals,
+    /// The file of the password; none: any client may join.
+    #[cfg(feature = "host")]
+    pub password_file: Option<PathBuf>,
     /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
     signalled: bool,
     /// The ready connections of this turn.
@@ -90,6 +98,8 @@ impl EventLoop {
             tls: None,
             service: Service::from_env(),
             preambles: Preambles::default(),
+            #[cfg(feature = "host")]
+            password_file: None,
             signals,
             signalled: false,
             ready: Vec::with_capacity(EVENTS_MAX),
@@ -215,8 +225,8 @@ impl EventLoop {
     /// Reads the signals that have arrived. Returns `true` if the loop has to end with this turn.
     ///
     /// The first SIGINT or SIGTERM tells every client goodbye, the second one ends the loop. SIGHUP
-    /// reads certificate and key again, or does nothing: programs that manage services send it to
-    /// any of them.
+    /// reads certificate, key and password again, or does nothing: programs that manage services
+    /// send it to any of them.
     fn heed_signals(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) -> bool {
         if !std::mem::take(&mut self.signalled) {
             return false;
@@ -244,13 +254,37 @@ impl EventLoop {
     }
 
     fn reload(&mut self, server: &mut Server<Socket, impl Disk>) {
+        #[cfg(feature = "host")]
+        let has_password = self.reload_password(server);
+        #[cfg(not(feature = "host"))]
+        let has_password = false;
         match &mut self.tls {
             Some(tls) => {
                 let has_failed = !tls.reload();
                 server.counters.reload_failures += u64::from(has_failed);
             }
+            None if has_password => {}
             None => info!("SIGHUP is ignored: there is no certificate to read again"),
         }
+    }
+
+    /// Reads the password again. Returns `false` if there is none.
+    ///
+    /// This waits for the disk. Clients that have joined stay.
+    #[cfg(feature = "host")]
+    fn reload_password(&self, server: &mut Server<Socket, impl Disk>) -> bool {
+        let Some(file) = &self.password_file else { return false };
+        match password::read(file) {
+            Ok(new) => {
+                server.require_password(&new, password::random_key());
+                info!("the password was read anew");
+            }
+            Err(sentence) => {
+                server.counters.reload_failures += 1;
+                warn!("the password stays as it was: {sentence}");
+            }
+        }
+        true
     }
 
     fn accept(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) {

@@ -153,6 +153,12 @@ impl Page {
                 counters.slow,
             ),
             ("sotto_accept_failures_total", ACCEPT_FAILURES, counters.accept_failures),
+            #[cfg(feature = "host")]
+            (
+                "sotto_limited_passwords_total",
+                "Joins refused unheard after too many wrong passwords.",
+                hub.guesses_limited(),
+            ),
             (
                 "sotto_dropped_log_lines_total",
                 "Log lines that could not be written.",

@@ -325,6 +325,13 @@ impl<S: Stream, D: Disk> Server<S, D> {
         self.taken[kind as usize] < most
     }
 
+    /// Makes the server private: from now on a join has to say this password. `key` has to be
+    /// random. Clients that have joined stay.
+    #[cfg(feature = "host")]
+    pub fn require_password(&mut self, password: &str, key: [u8; 32]) {
+        self.hub.require_password(password, key);
+    }
+
     /// Returns the number of connections.
     pub fn len(&self) -> usize {
         self.slots.len()

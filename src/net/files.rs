@@ -1,4 +1,4 @@
-//! Files that are read on the loop's thread: those of `--www`, and certificate and key.
+//! Files that are read on the loop's thread: those of `--www`, certificate and key, the password.
 //!
 //! **Invariants**
 //! - Nothing here waits for another program.
@@ -19,4 +19,20 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
         return fs::read(path);
     }
     Err(io::Error::other("it is not a regular file"))
+}
+
+/// Reads the first `bytes_max` bytes of a regular file.
+///
+/// # Errors
+/// Those of [`read_regular`].
+#[cfg(feature = "host")]
+pub fn read_short(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    use std::io::Read;
+
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(bytes_max as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -59,6 +59,9 @@ pub struct Site {
     has_hsts: bool,
     /// The server can do all of its work, as `/readyz` tells.
     is_ready: bool,
+    /// A client needs a password to join, as `/readyz` tells.
+    #[cfg(feature = "host")]
+    is_private: bool,
 }
 
 enum Content {
@@ -127,6 +130,8 @@ struct Request<'a> {
 enum Resource<'a> {
     Endpoint(&'a Endpoint),
     Health,
+    #[cfg(feature = "host")]
+    PrivateHealth,
     File(File),
     Metrics(&'a str),
 }
@@ -177,12 +182,27 @@ impl Site {
 
     fn with(content: Content, access: Access) -> Site {
         let (base, is_ready) = (String::new(), true);
-        Site { content, access, base, has_tls: false, has_hsts: false, is_ready }
+        Site {
+            content,
+            access,
+            base,
+            has_tls: false,
+            has_hsts: false,
+            is_ready,
+            #[cfg(feature = "host")]
+            is_private: false,
+        }
     }
 
     /// Sets whether the server can do all of its work: if not, `/readyz` is answered 503.
     pub fn set_ready(&mut self, is_ready: bool) {
         self.is_ready = is_ready;
+    }
+
+    /// Returns the same site for a server where a client needs a password to join.
+    #[cfg(feature = "host")]
+    pub fn private(self) -> Site {
+        Site { is_private: true, ..self }
     }
 
     /// Returns the same site below a path, which has no slash at its end.
@@ -270,6 +290,8 @@ impl Site {
                 let sentence = "The server cannot write to its disk. Its log tells why.";
                 Err(Reply::text("503 Service Unavailable", sentence))
             }
+            #[cfg(feature = "host")]
+            (_, "/readyz") if self.is_private => Ok(Resource::PrivateHealth),
             (_, "/healthz" | "/readyz") => Ok(Resource::Health),
             (Content::Page { files, .. }, "/") => file(files, "index.html", accepted),
             // The target `*` is not a path, and not the name of a file either.
@@ -441,6 +463,9 @@ fn decide(
             Err(not_found("There is no WebSocket at this address."))
         }
         Resource::Health => Ok(Outcome::Reply(Reply::text("200 OK", "ok"))),
+        // The page learns from it, before it joins, to ask people for the password.
+        #[cfg(feature = "host")]
+        Resource::PrivateHealth => Ok(Outcome::Reply(Reply::text("200 OK", "ok, private"))),
         Resource::File(file) => Ok(Outcome::Reply(serve(request, file))),
         Resource::Metrics(text) => {
             let bytes = text.to_owned().into_bytes().into();

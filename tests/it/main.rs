@@ -18,6 +18,8 @@ mod echo;
 #[cfg(not(feature = "tls"))]
 mod example;
 #[cfg(feature = "host")]
+mod host;
+#[cfg(feature = "host")]
 mod host_files;
 #[cfg(feature = "host")]
 mod host_service;

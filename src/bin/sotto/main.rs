@@ -19,7 +19,11 @@ use log::{info, warn};
 
 use sotto::chat::hub::Hub;
 use sotto::config::{Config, ListenAddress};
+#[cfg(feature = "host")]
+use sotto::event_loop::Socket;
 use sotto::event_loop::{Acceptor, EventLoop, connections_possible, raise_descriptor_limit};
+#[cfg(feature = "host")]
+use sotto::host::password;
 use sotto::limits::CONNECTIONS_MAX;
 use sotto::memory::SubnetHash;
 use sotto::net::connection::{Shared, View};
@@ -120,6 +124,8 @@ fn run<D: Disk>(
     start_disk: impl FnOnce(&EventLoop) -> Result<D, String>,
 ) -> Result<(), String> {
     let files = options.files();
+    #[cfg(feature = "host")]
+    let password = options.password;
     let Options { config, origins, proxies, identity, .. } = options;
     let mut event_loop = EventLoop::new().map_err(|error| format!("cannot begin: {error}"))?;
     let addresses = listen(&mut event_loop, &config)?;
@@ -139,6 +145,8 @@ fn run<D: Disk>(
     }
     let mut server = Server::with_disk(config.max_clients, hub, disk, shared);
     server.log_lines_dropped = stderr_log::dropped;
+    #[cfg(feature = "host")]
+    guard(&mut server, &mut event_loop, &config, password.as_deref());
     info!(
         "at most {} connections; at most {} MiB of memory if every buffer fills up, and about {} \
          MiB with 1000 quiet clients (kernel buffers not counted)",
@@ -157,6 +165,20 @@ fn run<D: Disk>(
     }
     event_loop.run(&mut server).map_err(|error| format!("cannot wait for the kernel: {error}"))?;
     server.finish(Now::read()).map_err(|error| format!("the last changes are lost: {error}"))
+}
+
+/// Makes the server private if there is a password.
+#[cfg(feature = "host")]
+fn guard(
+    server: &mut Server<Socket, impl Disk>,
+    event_loop: &mut EventLoop,
+    config: &Config,
+    password: Option<&str>,
+) {
+    event_loop.password_file = config.password_file.clone();
+    if let Some(password) = password {
+        server.require_password(password, password::random_key());
+    }
 }
 
 /// Lowers `--max-clients` to the connections that open descriptors allow.
@@ -232,6 +254,8 @@ fn shared(
     let access = Access::Pages(origins);
     let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
     let site = Site::new(files, access.clone(), endpoint).below(config.base.clone());
+    #[cfg(feature = "host")]
+    let site = if config.password_file.is_some() { site.private() } else { site };
     let (_, connection_limits) = limits(config);
     let mut shared = if config.tls_files().is_some() {
         let site = site.over_tls();

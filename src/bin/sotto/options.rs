@@ -24,6 +24,8 @@ use sotto::config::{Config, ListenAddress};
 use sotto::event_loop::{Identity, WITHOUT_TLS};
 #[cfg(feature = "host")]
 use sotto::host::health::Probe;
+#[cfg(feature = "host")]
+use sotto::host::password;
 use sotto::limits::MESSAGE_BYTES;
 use sotto::net::http::Origin;
 use sotto::net::http::assets::Files;
@@ -63,6 +65,9 @@ pub struct Options {
     pub log: LevelFilter,
     /// Certificate and key, read from the files of `--tls-cert` and `--tls-key`.
     pub identity: Option<Identity>,
+    /// The password, read from the file of `--password-file`.
+    #[cfg(feature = "host")]
+    pub password: Option<String>,
     /// Environment variables that are named like options, but are none.
     pub unknown_variables: Vec<String>,
 }
@@ -132,7 +137,7 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 27] = [
+static OPTIONS: [Opt; 28] = [
     opt("listen", Listen,
         "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one; \
          repeatable, or in the variable separated by spaces"),
@@ -158,6 +163,9 @@ static OPTIONS: [Opt; 27] = [
     opt("trusted-proxy", Networks,
         "Believe proxies at this address or network, such as 10.0.0.0/8, instead of those here; \
          repeatable, or in the variable separated by spaces"),
+    opt("password-file", File(|c| &mut c.password_file),
+        "Let only clients join that say the password in this file; SIGHUP reads it again")
+        .needs(HOST),
     opt("store", NewFolder(|c| &mut c.store),
         "Keep owned ids and their messages in this folder, so that they survive a restart")
         .needs(STORE),
@@ -231,9 +239,7 @@ pub fn parse(
         return Err("--trusted-proxy needs --forwarded: how does the proxy tell addresses?".into());
     }
     options.config.check()?;
-    if let Some((certificate, key)) = options.config.tls_files() {
-        options.identity = Some(Identity::load(certificate, key)?);
-    }
+    options.read_files()?;
     let options = Box::new(options);
     Ok(match purpose {
         Purpose::Check => Command::Check(options),
@@ -306,6 +312,8 @@ impl Default for Options {
             proxies: Proxies::default(),
             log: LevelFilter::Info,
             identity: None,
+            #[cfg(feature = "host")]
+            password: None,
             unknown_variables: Vec::new(),
         }
     }
@@ -328,6 +336,18 @@ impl Options {
     /// Returns the source of the page's files.
     pub fn files(&self) -> Files {
         self.config.www.clone().map_or(Files::BuiltIn, Files::Folder)
+    }
+
+    /// Reads the files that options name.
+    fn read_files(&mut self) -> Result<(), String> {
+        if let Some((certificate, key)) = self.config.tls_files() {
+            self.identity = Some(Identity::load(certificate, key)?);
+        }
+        #[cfg(feature = "host")]
+        if let Some(file) = &self.config.password_file {
+            self.password = Some(password::read(file)?);
+        }
+        Ok(())
     }
 
     /// Reads the variables that begin with [`VARIABLE_PREFIX`], but for options that are `given` on
