@@ -67,6 +67,10 @@ pub struct Config {
     pub held_total: usize,
     /// The most owned ids.
     pub owned: usize,
+    /// Lines of the log about joins name the addresses of clients.
+    pub log_addresses: bool,
+    /// Lines of the log about joins name ids.
+    pub log_ids: bool,
 }
 
 /// An address to listen on.
@@ -124,6 +128,8 @@ impl Default for Config {
             held: 524_288,
             held_total: 64 << 20,
             owned: 100_000,
+            log_addresses: false,
+            log_ids: false,
         }
     }
 }
@@ -244,13 +250,16 @@ impl Config {
             + 4 * self.outbox
             + 4 * self.max_message
             + self.store_bytes_max(held)
-            + self.password_bytes_max()
+            + self.host_bytes_max(connections)
             + PROGRAM_BYTES
     }
 
-    /// Returns the most memory in bytes that counts of wrong passwords take.
-    fn password_bytes_max(&self) -> usize {
-        if self.password_file.is_some() { GUESSERS_MAX * GUESSER_BYTES } else { 0 }
+    /// Returns the most memory in bytes that counts of wrong passwords, and addresses for the log,
+    /// take.
+    fn host_bytes_max(&self, connections: usize) -> usize {
+        let guessers = if self.password_file.is_some() { GUESSERS_MAX } else { 0 };
+        let addresses = if self.log_addresses { connections } else { 0 };
+        guessers * GUESSER_BYTES + addresses * LOGGED_ADDRESS_BYTES
     }
 
     /// Returns the most memory in bytes that the store takes. `held` is that of held messages.
@@ -300,6 +309,8 @@ mod tests {
         grows(|c| c.owned += 1000, 1000 * OWNED_BYTES);
         grows(|c| c.store = Some("store".into()), 4 * BATCH_BYTES_MAX + (10 << 20) + (24 << 20));
         grows(|c| c.password_file = Some("password".into()), GUESSERS_MAX * GUESSER_BYTES);
+        let listed = (CONNECTIONS_MAX + REFUSALS_MAX) * LOGGED_ADDRESS_BYTES;
+        grows(|c| c.log_addresses = true, listed);
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
     }
 

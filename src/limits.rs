@@ -457,6 +457,9 @@ pub const LOG_LINE_BYTES_MAX: usize = 4000;
 /// Enough for a program that bans addresses by their lines (fail2ban). At 500 bytes a line, a flood
 /// of one kind makes 216 MB a day; more could fill a small disk before anybody looks.
 pub const LOG_LINES_PER_SECOND: u32 = 5;
-/// Bytes of a value from a request that a line of the log shows, at most: more than the usual host
+/// Bytes of a value from a client that a line of the log shows, at most: more than the usual host
 /// or origin, less than the thousands that a header field may have.
 pub const LOG_VALUE_BYTES_MAX: usize = 128;
+/// Memory of the address of a connection that the log may name: 17 bytes, in a list that has just
+/// grown.
+pub const LOGGED_ADDRESS_BYTES: usize = 34;

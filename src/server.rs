@@ -80,8 +80,12 @@ use crate::token::{Slots, Token};
 
 mod commit;
 mod input;
+#[cfg(feature = "host")]
+mod joins;
 
 pub use commit::{Disk, NoDisk, Outcome};
+#[cfg(feature = "host")]
+pub use joins::JoinLog;
 
 /// Readiness of one socket, as the kernel reported it.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +142,9 @@ pub struct Server<S, D: Disk = NoDisk> {
     pub warnings: Throttle,
     /// Returns how many lines the log could not write. The log belongs to the program.
     pub log_lines_dropped: fn() -> u64,
+    /// Lines of the log about joins.
+    #[cfg(feature = "host")]
+    pub joins: JoinLog,
 }
 
 /// The quota that a connection counts against. Each kind has its own, so none takes another's.
@@ -216,6 +223,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
             counters: Counters::default(),
             warnings: Throttle::default(),
             log_lines_dropped: || 0,
+            #[cfg(feature = "host")]
+            joins: JoinLog::default(),
         }
     }
 
@@ -281,6 +290,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
         if is_counted && accepted == Accepted::Taken {
             self.shared.addresses.enter(token.key(), peer);
         }
+        #[cfg(feature = "host")]
+        self.joins.enter(token.key(), peer);
         let mut connection = match kind {
             SlotKind::Chat | SlotKind::Metrics => Connection::new(stream, view, now, &self.shared),
             SlotKind::Refusal => Connection::refused(stream, now),
@@ -419,7 +430,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
                 // than a way to ask for it in between.
                 let log_lines = LogLines {
                     dropped: (self.log_lines_dropped)(),
-                    suppressed: self.warnings.suppressed + self.shared.refusals.suppressed,
+                    suppressed: self.log_lines_suppressed(),
                 };
                 let text =
                     metrics::text(&self.hub, &self.shared, &self.counters, connections, log_lines);
@@ -429,6 +440,14 @@ impl<S: Stream, D: Disk> Server<S, D> {
             self.count_incomplete(token, now);
         }
         self.settle(token, now);
+    }
+
+    /// Returns how many lines of the log were left out because clients caused too many.
+    fn log_lines_suppressed(&self) -> u64 {
+        let suppressed = self.warnings.suppressed + self.shared.refusals.suppressed;
+        #[cfg(feature = "host")]
+        let suppressed = suppressed + self.hub.join_lines_suppressed();
+        suppressed
     }
 
     /// Counts the incomplete input of a connection in the part of its address, and ends the
@@ -567,6 +586,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
         self.slots.shrink();
         self.hub.sweep(self.slots.key_end());
         self.shared.addresses.truncate(self.slots.key_end());
+        #[cfg(feature = "host")]
+        self.joins.truncate(self.slots.key_end());
     }
 
     // ---- after anything that was done with a connection ----

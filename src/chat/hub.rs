@@ -47,6 +47,10 @@ use crate::token::Token;
 #[cfg(feature = "host")]
 use door::Door;
 use gate::Gate;
+#[cfg(feature = "host")]
+use joins::Joins;
+#[cfg(feature = "host")]
+pub use joins::{JoinLine, JoinOutcome};
 use requests::{Refusal, Sender, refuse};
 
 mod cards;
@@ -54,6 +58,8 @@ mod delivery;
 #[cfg(feature = "host")]
 mod door;
 mod gate;
+#[cfg(feature = "host")]
+mod joins;
 mod requests;
 mod restore;
 
@@ -110,6 +116,8 @@ pub struct Hub<J = NoJournal> {
     disconnects: Vec<Disconnect>,
     #[cfg(feature = "host")]
     door: Door,
+    #[cfg(feature = "host")]
+    joins: Joins,
 }
 
 impl Hub {
@@ -146,6 +154,8 @@ impl<J: Journal> Hub<J> {
             disconnects: Vec::new(),
             #[cfg(feature = "host")]
             door: Door::default(),
+            #[cfg(feature = "host")]
+            joins: Joins::default(),
             limits,
         }
     }

@@ -223,7 +223,8 @@ fn is_mark(c: char) -> bool {
     c.general_category_group() == GeneralCategoryGroup::Mark
 }
 
-fn may_stand_in_id(c: char) -> bool {
+/// Returns `true` if an id may have this character.
+pub(super) fn may_stand_in_id(c: char) -> bool {
     use GeneralCategoryGroup::{Letter, Mark, Number};
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+');

@@ -102,6 +102,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
     fn open(&mut self, token: Token, client: Option<IpAddr>) {
         if client.is_some() {
             self.shared.addresses.enter(token.key(), client);
+            #[cfg(feature = "host")]
+            self.joins.enter(token.key(), client);
         }
         self.hub.open(token, self.shared.addresses.payer(token.key()));
     }
@@ -120,6 +122,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
         }
         let cost = self.hub.tokens_charged().wrapping_sub(before);
         input.spend(TOKENS_PER_LINE.saturating_sub(cost));
+        #[cfg(feature = "host")]
+        self.log_joins();
         self.mark_joined(token, now);
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Server};
 
+mod joins;
 mod password;
 
 /// A file with a password, removed when dropped.

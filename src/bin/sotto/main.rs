@@ -30,6 +30,8 @@ use sotto::net::connection::{Shared, View};
 use sotto::net::http::assets::Files;
 use sotto::net::http::{Access, Endpoint, Origin, Site};
 use sotto::net::proxies::Proxies;
+#[cfg(feature = "host")]
+use sotto::server::JoinLog;
 use sotto::server::{Disk, NoDisk, Server, limits};
 #[cfg(feature = "store")]
 use sotto::store::Opened;
@@ -167,7 +169,7 @@ fn run<D: Disk>(
     server.finish(Now::read()).map_err(|error| format!("the last changes are lost: {error}"))
 }
 
-/// Makes the server private if there is a password.
+/// Makes the server private if there is a password, and has joins logged as the options say.
 #[cfg(feature = "host")]
 fn guard(
     server: &mut Server<Socket, impl Disk>,
@@ -175,6 +177,7 @@ fn guard(
     config: &Config,
     password: Option<&str>,
 ) {
+    server.joins = JoinLog::new(config.log_addresses, config.log_ids);
     event_loop.password_file = config.password_file.clone();
     if let Some(password) = password {
         server.require_password(password, password::random_key());

@@ -137,7 +137,7 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 28] = [
+static OPTIONS: [Opt; 30] = [
     opt("listen", Listen,
         "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one; \
          repeatable, or in the variable separated by spaces"),
@@ -199,6 +199,10 @@ static OPTIONS: [Opt; 28] = [
         "Most that is kept for all owned ids; at least 16 messages of --max-message"),
     opt("owned", Count(ANY, |c| &mut c.owned),
         "Most owned ids at one time"),
+    opt("log-addresses", Flag(|c| &mut c.log_addresses),
+        "Name the address of a client in the line of the log about its join").needs(HOST),
+    opt("log-ids", Flag(|c| &mut c.log_ids),
+        "Name the id of a client in the line of the log about its join").needs(HOST),
     opt("log", LogLevel,
         "Log lines of this level and above: off, error, warn, info, debug or trace"),
 ];

@@ -6,6 +6,7 @@
 //! It does not know how a join is decided on, nor the words of the log.
 
 use super::Hub;
+use super::joins::JoinOutcome;
 use super::requests::{Refusal, refuse};
 use crate::chat::admission::{Admission, Denial, Guesser};
 use crate::chat::journal::Journal;
@@ -57,7 +58,7 @@ impl<J: Journal> Hub<J> {
         self.door.limited
     }
 
-    /// Has the hub hear a join if it is admitted.
+    /// Has the hub hear a join if it is admitted, and notes its outcome for the log.
     pub(super) fn join_by_door(
         &mut self,
         from: Token,
@@ -65,13 +66,14 @@ impl<J: Journal> Hub<J> {
         credentials: &Credentials<'_>,
         now: Now,
     ) -> Result<(), Refusal> {
-        match self.admit(from, id, credentials, now) {
-            Ok(()) => self.join(from, id, credentials.key(), now),
-            Err(denial) => {
-                self.door.limited += u64::from(denial == Denial::Limited);
-                refuse(denial.code(), denial.sentence())
-            }
-        }
+        let denial = self.admit(from, id, credentials, now).err();
+        let result = match denial {
+            None => self.join(from, id, credentials.key(), now),
+            Some(denial) => refuse(denial.code(), denial.sentence()),
+        };
+        self.door.limited += u64::from(denial == Some(Denial::Limited));
+        self.joins.note(from, id, JoinOutcome::of(&result, denial), now);
+        result
     }
 
     fn admit(

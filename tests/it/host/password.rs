@@ -195,7 +195,7 @@ fn owner_joins_from_the_network_of_a_guesser() {
 #[test]
 fn password_is_neither_in_the_log_nor_in_the_metrics() {
     let file = PasswordFile::new(WORD);
-    let options = ["--log", "trace", "--metrics", "127.0.0.1:0"];
+    let options = ["--log", "trace", "--log-ids", "--log-addresses", "--metrics", "127.0.0.1:0"];
     let mut server = Server::start(&[&options[..], &file.options()].concat());
     let mut log = server.log_until("metrics on http://");
     let metrics = log.last().and_then(|line| line.split_once("http://")?.1.split('/').next());
@@ -221,6 +221,7 @@ fn password_is_neither_in_the_log_nor_in_the_metrics() {
     assert_eq!(server.wait_for_exit().code(), Some(0));
     log.extend(server.log_rest());
     assert!(log.iter().any(|line| line.starts_with("TRACE")), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("alice")), "the search works");
     for word in [WORD, other] {
         assert!(!log.iter().any(|line| line.contains(word)) && !text.contains(word), "{log:?}");
     }

@@ -126,6 +126,7 @@ fn bad_option_is_refused_in_one_sentence_that_names_it() {
     if cfg!(not(feature = "host")) {
         let words = "this sotto is built without this option: build it with `--features host`";
         check("--password-file x", &format!("--password-file: {words}"));
+        check("--log-ids", &format!("--log-ids: {words}"));
     }
     check("--burst 0", "--burst: must be above 0");
     check("--hold 0", "--hold: must be above 0");

@@ -1,6 +1,7 @@
-//! A private server: joins with and without its password.
+//! A private server: joins with and without its password, and the lines of the log about joins.
 
 use super::*;
+use crate::limits::LOG_LINES_PER_SECOND;
 
 const FORBIDDEN: &str = r#"{"type":"error","code":"forbidden"}"#;
 const LIMITED: &str = r#"{"type":"error","code":"too_many"}"#;
@@ -38,6 +39,12 @@ fn guess(chat: &mut Chat, name: &str, id: &str, keyed: &str) -> usize {
         other => panic!("{other:?}"),
     };
     (0..200).take_while(|_| !limited(chat)).count()
+}
+
+/// Returns the reasons of the refused joins that wait for the log.
+fn logged(chat: &mut Chat) -> Vec<(String, JoinOutcome)> {
+    let hub = &mut chat.hub;
+    std::iter::from_fn(|| hub.next_join_line()).map(|line| (line.id, line.outcome)).collect()
 }
 
 #[test]
@@ -149,4 +156,44 @@ fn new_password_holds_for_joins_to_come() {
     chat.check(&format!("{}\n b < joined bob", join("b", "bob", "changed")));
     let message = r#"{"type":"message","from":"alice","body":"1","mid":"000000000abc-1","at":5}"#;
     chat.check(&format!("a > {}\n b < {message}", send("bob", "1")));
+}
+
+#[test]
+fn each_join_is_noted_for_the_log_with_its_outcome() {
+    let mut chat = private();
+    let refused = JoinOutcome::Refused;
+    for (step, id, outcome) in [
+        (r#"a@1 > {"type":"join","id":"alice"}"#, "alice", refused("forbidden, no password")),
+        (&join("a@1", "alice", "wrong"), "alice", refused("forbidden, wrong password")),
+        (&join("a@1", "a b", "sesame"), r"a\u{20}b", refused("bad_id")),
+        (&join("a@1", "alice", "sesame"), "alice", JoinOutcome::Joined),
+        (&join("b@1", "alice", "sesame"), "alice", refused("id_taken")),
+    ] {
+        tell(&mut chat, step);
+        assert_eq!(logged(&mut chat), [(id.to_owned(), outcome)], "{step}");
+    }
+    chat.pass(Duration::from_secs(1));
+    assert_eq!(guess(&mut chat, "b@1", "bob", ""), 9);
+    chat.pass(Duration::from_secs(1));
+    logged(&mut chat);
+    tell(&mut chat, &join("b@1", "bob", "sesame"));
+    let line = chat.hub.next_join_line().expect("a line");
+    assert_eq!(line.outcome, refused("too_many, after wrong passwords"));
+    assert_eq!(line.skipped.to_string(), " (5 times more since the last such line)");
+}
+
+#[test]
+fn flood_of_joins_leaves_a_few_lines_for_the_log() {
+    let mut chat = private();
+    let joins = "{\"type\":\"join\",\"id\":\"a\"}\n".repeat(100);
+    assert_eq!(tell(&mut chat, &format!("a > {joins}")), [FORBIDDEN; 100]);
+    let names: Vec<String> = (0..100).map(|n| format!("c{n}")).collect();
+    for name in &names {
+        tell(&mut chat, &join(name, name, "sesame"));
+    }
+    let a_second = LOG_LINES_PER_SECOND as usize;
+    let lines = logged(&mut chat);
+    let granted = lines.iter().filter(|(_, outcome)| *outcome == JoinOutcome::Joined).count();
+    assert_eq!((lines.len(), granted), (2 * a_second, a_second));
+    assert_eq!(chat.hub.join_lines_suppressed(), 2 * (100 - a_second as u64));
 }
