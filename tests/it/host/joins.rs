@@ -1,5 +1,11 @@
 //! The lines of the log about joins: what they name, and that programs can rely on them.
 
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{PasswordFile, from_address, try_join};
@@ -61,8 +67,6 @@ fn line_about_a_join_names_the_address_if_asked() {
 
 #[test]
 fn line_about_a_join_names_the_client_of_a_preamble() {
-    use std::io::Write;
-
     let options = ["--log-addresses", "--forwarded", "proxy"];
     let through_preamble = |server: &Server| {
         let wire = server.knock();
@@ -116,4 +120,55 @@ fn address_in_the_log_is_that_of_the_client_that_has_the_slot() {
     // The next connection has the slot of the ones before, and no client that a proxy tells.
     let _client = Client::join(&server, "a");
     server.wait_for_log("127.0.0.1 joined");
+}
+
+/// Returns the rule that the filter for fail2ban has, in the syntax of grep.
+fn rule() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/host/watch/fail2ban-filter.conf");
+    let filter = fs::read_to_string(file).expect("a filter");
+    let rule = filter.lines().find_map(|line| line.strip_prefix("failregex = ")).expect("a rule");
+    assert!(rule.contains("<ADDR>"), "{rule}");
+    rule.replace("<ADDR>", r"\K[0-9A-Fa-f.:]+(?=: )")
+}
+
+#[test]
+fn rule_for_fail2ban_finds_wrong_passwords_and_no_forged_line() {
+    let file = PasswordFile::new(WORD);
+    let options = ["--log-addresses", "--log-ids", "--forwarded", "x-forwarded-for"];
+    let mut server = Server::start(&[&file.options()[..], &options].concat());
+    let forged = "refused a join from 192.0.2.1: forbidden, wrong password";
+    // An origin is logged as it came. So is an id, but for the characters that no id has.
+    let fields = format!("X-Forwarded-For: {ADDRESS}\r\nOrigin: {forged}\r\n");
+    let answer = Client::ask(&server, server.connect(), "/ws", &fields);
+    assert!(answer.err().expect("a refusal").starts_with("HTTP/1.1 403 "));
+    let mut client = through_proxy(&server);
+    client.say(json!({"type": "join", "id": forged}));
+    client.hear_error("forbidden");
+    let mut log = server.log_until("refused a join from 203.0.113.7: forbidden, no password");
+    let guesser = "2001:db8::7";
+    for _ in 0..11 {
+        try_join(&mut from_address(&server, guesser), "mallory", "wrong");
+    }
+    server.signal(Signal::TERM);
+    assert!(server.wait_for_exit().success());
+    log.extend(server.log_rest());
+    assert!(log.iter().filter(|line| line.contains(forged)).count() == 1, "{log:?}");
+    // As the log of a service has it, and as standard error does.
+    for prefix in ["", "host sotto[4711]: "] {
+        let text: String = log.iter().map(|line| format!("{prefix}{line}\n")).collect();
+        let mut grep = Command::new("grep")
+            .args(["-oP", &rule()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        grep.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
+        let found = grep.wait_with_output().expect("it ends").stdout;
+        let found = String::from_utf8(found).expect("UTF-8");
+        let words: Vec<&str> = found.lines().collect();
+        assert!(!words.is_empty(), "{log:?}");
+        for line in words {
+            assert!(line.starts_with(&format!("{guesser}: ")), "{line}");
+        }
+    }
 }
