@@ -76,3 +76,38 @@ impl<S: Stream, D: Disk> Server<S, D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::throttle::Throttle;
+    use crate::time::Now;
+    use crate::token::Token;
+
+    #[test]
+    fn address_of_a_slot_is_that_of_its_last_client() {
+        let check = |log: &JoinLog, key: usize, expected: &str| {
+            let skipped = Throttle::default().admit(Now::read()).expect("the first line");
+            let (token, id) = (Token::new(key, 1), "alice".to_owned());
+            let line = JoinLine { token, id, outcome: JoinOutcome::Joined, skipped };
+            assert_eq!(log.line(&line), expected);
+        };
+        let mut log = JoinLog::new(true, false);
+        let mapped = "::ffff:192.0.2.1".parse().ok();
+        log.enter(2, mapped);
+        log.enter(1, "2001:db8::7".parse().ok());
+        check(&log, 2, "192.0.2.1 joined");
+        check(&log, 1, "2001:db8::7 joined");
+        for unknown in [0, 3, 1 << 30] {
+            check(&log, unknown, "a client joined");
+        }
+        log.enter(2, None);
+        check(&log, 2, "a client joined");
+        log.truncate(1);
+        check(&log, 1, "a client joined");
+        let mut silent = JoinLog::default();
+        silent.enter(0, mapped);
+        check(&silent, 0, "a client joined");
+        assert_eq!(silent.clients.capacity(), 0, "no address is kept");
+    }
+}
