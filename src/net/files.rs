@@ -36,3 +36,17 @@ pub fn read_short(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     fs::File::open(path)?.take(bytes_max as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(all(test, feature = "host"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_file_is_read_up_to_the_bound_and_no_device_at_all() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/net/files.rs");
+        let start = read_short(&source, 8).expect("this file");
+        assert_eq!(start, b"//! File");
+        assert!(read_short(&source, 1 << 20).expect("this file").len() > 1000);
+        assert!(read_short(Path::new("/dev/zero"), 8).is_err());
+    }
+}
