@@ -15,7 +15,9 @@ const COPIED_MS = 2000;
 /** @param {GesturesOutside} outside */
 export function bindGestures(outside) {
 	const { ui, store, actions, open, choose, typed, log } = outside;
-	onSubmit(ui.joinForm, () => actions.join(ui.ownId.value, ui.ownCode.value));
+	onSubmit(ui.joinForm, () => {
+		actions.join(ui.ownId.value, ui.ownCode.value, ui.ownPassword.value);
+	});
 	onClick(ui.haveCode, () => {
 		showCodeField(ui, true);
 		(ui.ownId.value ? ui.ownCode : ui.ownId).focus();
@@ -188,6 +190,7 @@ function bindSettings({ ui, store, actions: { notify, sound } }) {
 	bind("notify", notify);
 	bind("notifyText", notify && ((on) => store.changeSetting("notifyText", on)));
 	bind("sound", sound);
+	bind("linkPassword", (on) => store.changeSetting("linkPassword", on));
 }
 
 /** @param {GesturesOutside} outside */

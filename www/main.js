@@ -10,6 +10,7 @@
 import { KNOWN_MAX } from "./arrivals.js";
 import { Attention } from "./attention.js";
 import { BackButton } from "./back.js";
+import { Diagnosis } from "./diagnosis.js";
 import { findElements } from "./dom.js";
 import { Keyring } from "./keyring.js";
 import { Post } from "./post.js";
@@ -36,6 +37,8 @@ const store = new Store({
 	pinsOf: (id) => remembered.pinsOf(id),
 	notePin: (id, peer, sign) => remembered.notePin(id, peer, sign),
 	ownCard: () => keyring.card,
+	password: () => remembered.password,
+	dropPassword: () => remembered.dropPassword(),
 	say: (line, sealing) => post.say(line, sealing),
 	changed,
 	prepare,
@@ -59,12 +62,17 @@ const socket = new Socket({
 	connect: () => new WebSocket(socketUrl(location.href), SUBPROTOCOL),
 	delay,
 	clock,
-	opened: () => post.opened(),
+	opened() {
+		diagnosis.connected();
+		post.opened();
+	},
 	received: (lines) => post.received(lines),
 	closed,
 	awaitsAnswer: () => store.awaitsAnswer,
 	probe: () => store.probe(),
 });
+
+const diagnosis = new Diagnosis((path, method) => fetch(path, { method }).catch(() => null));
 
 // A browser that keeps no cookies keeps nothing else either, but may only say so late.
 const databases = () => (navigator.cookieEnabled ? globalThis.indexedDB : undefined);
@@ -98,6 +106,7 @@ const view = new View({
 	crypto: !globalThis.isSecureContext ? "http" : globalThis.crypto.subtle ? "" : "old",
 	actions: {
 		join,
+		password: () => remembered.password,
 		code: () => keyring.code(),
 		numbers,
 		persist: () => void navigator.storage?.persist?.().catch(() => {}),
@@ -157,6 +166,8 @@ const { peer, id } = remembered;
 if (peer) openFirst = () => store.choose(peer);
 // First of all: without an id, none would be remembered.
 if (id) store.resume(id);
+else void diagnosis.isPrivate().then((isPrivate) => isPrivate && store.setPrivate());
+if (remembered.password) store.setPrivate();
 takeInvite();
 store.setOnline(navigator.onLine);
 look();
@@ -214,8 +225,9 @@ async function prepare(id, take) {
 	}
 }
 
-/** @param {string} text @param {string} code */
-async function join(text, code) {
+/** @param {string} text @param {string} code @param {string} password */
+async function join(text, code, password) {
+	if (password) remembered.password = password;
 	if (code.trim() && !await keyring.restore(code, normalId(text))) {
 		return store.setAlert({ code: "bad_code" });
 	}
@@ -254,15 +266,17 @@ function closed(code, wasOpen) {
 	if (!wasOpen) explain();
 }
 
-/** Browsers hide why a WebSocket was refused. A plain request is refused alike, and shows it. */
 async function explain() {
-	const answer = await fetch("readyz").catch(() => null);
-	if (answer?.status === 503) store.setOutage("full");
+	const outage = await diagnosis.explain();
+	if (outage) store.setOutage(outage);
 }
 
 function takeInvite() {
-	const [, encoded, sign] = /^#to=([^&]+)(?:&key=([\w-]+))?/.exec(location.hash) ?? [];
+	const link = /^#to=([^&]+)(?:&key=([\w-]+))?(?:&password=([^&]+))?/;
+	const [, encoded, sign, password] = link.exec(location.hash) ?? [];
 	if (!encoded) return;
+	if (password) remembered.password = decoded(password);
+	if (password) store.setPrivate();
 	const invite = decoded(encoded);
 	openFirst = () => {
 		// Until now it survives a reload. From now on that opens the last conversation.
@@ -284,7 +298,10 @@ function decoded(text) {
 /** @param {string} id */
 function linkOf(id) {
 	const key = keyring.sign && `&key=${keyring.sign}`;
-	return `${location.origin}${location.pathname}#to=${encodeURIComponent(id)}${key}`;
+	const { settings, isPrivate } = state;
+	const word = isPrivate && settings.linkPassword ? encodeURIComponent(remembered.password) : "";
+	const password = word && `&password=${word}`;
+	return `${location.origin}${location.pathname}#to=${encodeURIComponent(id)}${key}${password}`;
 }
 
 async function copyLink() {
@@ -301,6 +318,7 @@ async function forget() {
 	const { id } = state;
 	store.giveUp();
 	remembered.forgetKey(id);
+	remembered.dropPassword();
 	await keyring.forget(id);
 	await pump.forget(id);
 }

@@ -20,6 +20,8 @@ export class Remembered {
 	#restored = new Map();
 	/** Seeds of identities by id, likewise. @type {Map<string, string>} */
 	#seeds = new Map();
+	/** The server's password, until it was good for a join. @type {string | undefined} */
+	#password;
 
 	/** Returns the id of the last visit. A tab that is loaded again goes on under its own. */
 	get id() {
@@ -95,6 +97,21 @@ export class Remembered {
 		remember("localStorage", `pins ${id}`, pins === "{}" ? "" : pins);
 	}
 
+	/** The password that the server asks for; empty: none is known. */
+	get password() {
+		return this.#password ?? recall("localStorage", "password");
+	}
+
+	/** @param {string} password is kept once a join was granted with it */
+	set password(password) {
+		this.#password = password;
+	}
+
+	dropPassword() {
+		this.#password = undefined;
+		remember("localStorage", "password", "");
+	}
+
 	/** @param {string} id */
 	forgetKey(id) {
 		for (const map of [this.#keys, this.#seeds, this.#restored]) map.delete(id);
@@ -110,6 +127,7 @@ export class Remembered {
 		if (isJoined) remember("localStorage", `key ${id}`, this.keyOf(id));
 		if (isJoined) remember("localStorage", `seed ${id}`, this.seedOf(id));
 		if (isJoined) this.#restored.delete(id);
+		if (isJoined) remember("localStorage", "password", this.password);
 		// Another id, or none after a refusal, is just a try.
 		const hasLeft = connection === "none" && !id;
 		if (!isJoined && !hasLeft) return;

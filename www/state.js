@@ -11,7 +11,7 @@
 import { newKeys } from "./trust.js";
 
 export const SETTINGS_DEFAULT = {
-	read: true, typing: true, notify: false, notifyText: false, sound: false,
+	read: true, typing: true, notify: false, notifyText: false, sound: false, linkPassword: true,
 };
 
 /** @param {Partial<Settings>} [settings] @returns {State} */
@@ -20,7 +20,7 @@ export function newState(settings) {
 		connection: "none", id: "", ours: false, ready: false, outage: "", quiet: false,
 		openPeer: "", conversations: new Map(),
 		search: null, outdated: false, notifying: "",
-		kept: true, invite: "", alert: null, online: true, visible: true, seals: true,
+		kept: true, invite: "", isPrivate: false, alert: null, online: true, visible: true, seals: true,
 		settings: { ...SETTINGS_DEFAULT, ...settings },
 	};
 }

@@ -431,6 +431,12 @@ export class Store {
 		this.changeSetting("notify", notifying === "granted");
 	}
 
+	/** The server asks for a password. */
+	setPrivate() {
+		this.state.isPrivate = true;
+		this.#changed();
+	}
+
 	/** The server has a newer page. */
 	setOutdated() {
 		this.state.outdated = true;
@@ -473,8 +479,10 @@ export class Store {
 	opened() {
 		const { id } = this.state;
 		const card = this.#outside.ownCard();
+		const password = this.#outside.password();
 		this.state.seals = card !== undefined;
-		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id), ...(card && { card }) });
+		const more = { ...(card && { card }), ...(password && { password }) };
+		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id), ...more });
 	}
 
 	/** We have a new card. */
@@ -632,7 +640,12 @@ export class Store {
 	#refused(line) {
 		if (this.#outgoing.refused(line)) return;
 		const { to = this.state.id, text } = line;
-		const code = line.code === "id_taken" && this.state.ours ? "id_lost" : line.code;
+		let code = line.code === "id_taken" && this.state.ours ? "id_lost" : line.code;
+		if (code === "forbidden") {
+			if (this.#outside.password()) code = "wrong_password";
+			this.#outside.dropPassword();
+			this.state.isPrivate = true;
+		}
 		this.state.alert = { code, to, text };
 		// Before `joined` only `join` is said, so it was refused.
 		if (this.state.connection !== "joined") this.#identity.enter("none");

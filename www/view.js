@@ -45,6 +45,9 @@ export class View {
 	/** The composer is focused once it is there. */
 	#focusComposer = false;
 	#linkOf;
+	#passwordOf;
+	/** @type {Reason | null} */
+	#shownAlert = null;
 	/** @type {ViewOutside["crypto"]} */
 	#crypto;
 
@@ -53,6 +56,7 @@ export class View {
 		this.#crypto = crypto;
 		const ui = this.#ui;
 		this.#linkOf = actions.linkOf;
+		this.#passwordOf = actions.password;
 		const dates = new Dates(words, languages, Date.now);
 		this.#store = store;
 		this.#words = words;
@@ -144,6 +148,7 @@ export class View {
 		this.#renderAlike();
 		setText(ui.keptWhere, words.keptWhere[this.#whyPlain]);
 		this.#renderSettings(state);
+		this.#renderPassword(state);
 		this.#renderScreen(state);
 		this.#renderConversation(state.connection === "replaced" ? undefined : current);
 		this.#takeFocus(focused);
@@ -187,7 +192,21 @@ export class View {
 	}
 
 	/** @param {State} state */
-	#renderScreen({ connection, id, ours }) {
+	#renderPassword({ isPrivate, alert }) {
+		const { ownPassword, privateHere, linkPassword } = this.#ui;
+		const labels = [ownPassword, linkPassword].flatMap((input) => [...input.labels ?? []]);
+		for (const element of [ownPassword, privateHere, ...labels]) element.hidden = !isPrivate;
+		ownPassword.required = isPrivate;
+		// Typed text is not seen, so it is typed again rather than edited.
+		const isWrong = alert?.code === "wrong_password" && alert !== this.#shownAlert;
+		this.#shownAlert = alert;
+		if (!isWrong) return;
+		ownPassword.value = "";
+		ownPassword.focus();
+	}
+
+	/** @param {State} state */
+	#renderScreen({ connection, id, ours, isPrivate }) {
 		const ui = this.#ui;
 		const isJoin = connection === "none" || connection === "joining";
 		const isElsewhere = connection === "replaced";
@@ -204,7 +223,9 @@ export class View {
 		ui.chat.hidden = isJoin;
 		// A refused id stays, to be edited.
 		ui.ownId.value = id;
+		ui.ownPassword.value = this.#passwordOf();
 		this.#goOn();
+		if (isJoin && id && isPrivate) ui.ownPassword.focus();
 	}
 
 	/** @param {Conversation} [conversation] */
@@ -357,7 +378,7 @@ function statusText(words, { connection, online, quiet, outage }) {
 		case "replaced": return words.elsewhere;
 		case "lost":
 			if (quiet) return words.connected;
-			return online ? words.reconnecting[outage] : words.offline;
+			return online ? outageText(words, outage) : words.offline;
 		default: return "";
 	}
 }
@@ -371,5 +392,10 @@ function statusLook({ connection, quiet }) {
 function joinText(words, { connection, online, outage }) {
 	if (connection !== "joining") return "";
 	if (!online) return words.offline;
-	return outage ? words.reconnecting[outage] : words.connecting;
+	return outage ? outageText(words, outage) : words.connecting;
+}
+
+/** @param {Words} words @param {Outage} outage */
+function outageText(words, outage) {
+	return words.reconnecting[outage].replace("ORIGIN", location.origin);
 }

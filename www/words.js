@@ -113,6 +113,11 @@ const ENGLISH = {
 		full: "Reconnecting: the server is full",
 		busy: "Reconnecting: the server is busy",
 		unreachable: "Can’t reach the server. Trying again…",
+		address: "This server doesn’t know its public address. Its operator has to start it with "
+			+ "--origin ORIGIN",
+		proxy: "The proxy in front of this server doesn’t pass WebSockets on. Its operator finds the "
+			+ "lines for it in sotto’s guide.",
+		down: "The server behind this address isn’t running. Trying again…",
 	},
 	safety: {
 		"": "", plain: "not encrypted", sealed: "encrypted", verified: "encrypted, verified",
@@ -148,6 +153,9 @@ const ENGLISH = {
 	unverify: "No longer verified",
 	code: "Recovery code",
 	haveCode: "I have a recovery code",
+	privateHere: "This server is private: ask whoever runs it for the password.",
+	password: "Password of this server",
+	linkPassword: "Put this server’s password into my invite links",
 	showCode: "Show the recovery code",
 	codeMore: "Write it down. With it and your ID you get the ID back in another browser, without "
 		+ "messages. Anyone else who has it can write in your name.",
@@ -190,6 +198,8 @@ const ENGLISH = {
 		bad_id: ({ to }) =>
 			`“${to}” isn’t a valid ID. Use letters, digits and . _ - @ +, at most 64 bytes.`,
 		bad_key: () => "The server didn’t accept this browser’s key. Choose another ID.",
+		forbidden: () => "This server is private. Enter its password.",
+		wrong_password: () => "That isn’t this server’s password. Enter it again.",
 		id_taken: ({ to }) => `${to} is taken. Choose another ID.`,
 		id_lost: ({ to }) => `${to} is in use by someone else. Try again later. Your messages stay here.`,
 		expired: ({ to }) => `${to} left, or didn’t come back in time`,
@@ -326,6 +336,11 @@ const GERMAN = {
 		full: "Verbinde neu: Der Server ist voll",
 		busy: "Verbinde neu: Der Server ist überlastet",
 		unreachable: "Der Server ist nicht zu erreichen. Weitere Versuche laufen …",
+		address: "Dieser Server kennt seine öffentliche Adresse nicht. Wer ihn betreibt, muss ihn mit "
+			+ "--origin ORIGIN starten.",
+		proxy: "Der Proxy vor diesem Server reicht WebSockets nicht weiter. Wer ihn betreibt, findet die "
+			+ "Zeilen dafür in der Anleitung von sotto.",
+		down: "Der Server hinter dieser Adresse läuft nicht. Weitere Versuche laufen …",
 	},
 	safety: {
 		"": "", plain: "nicht verschlüsselt", sealed: "verschlüsselt", verified: "verschlüsselt, geprüft",
@@ -363,6 +378,9 @@ const GERMAN = {
 	unverify: "Nicht mehr geprüft",
 	code: "Rettungscode",
 	haveCode: "Ich habe einen Rettungscode",
+	privateHere: "Dieser Server ist privat: Frag seinen Betreiber nach dem Passwort.",
+	password: "Passwort dieses Servers",
+	linkPassword: "Das Passwort des Servers in meine Einladungslinks aufnehmen",
 	showCode: "Rettungscode zeigen",
 	codeMore: "Schreib ihn auf. Mit ihm und deiner ID bekommst du die ID in einem anderen Browser "
 		+ "zurück, ohne Nachrichten. Wer ihn sonst hat, kann in deinem Namen schreiben.",
@@ -408,6 +426,8 @@ const GERMAN = {
 			`„${to}“ ist keine gültige ID. Nimm Buchstaben, Ziffern und . _ - @ +, höchstens 64 Bytes.`,
 		bad_key: () =>
 			"Der Server hat den Schlüssel dieses Browsers nicht angenommen. Wähle eine andere ID.",
+		forbidden: () => "Dieser Server ist privat. Gib sein Passwort ein.",
+		wrong_password: () => "Das ist nicht das Passwort dieses Servers. Gib es noch einmal ein.",
 		id_taken: ({ to }) => `${to} ist vergeben. Wähle eine andere ID.`,
 		id_lost: ({ to }) =>
 			`${to} benutzt gerade jemand anders. Versuch es später. Deine Nachrichten bleiben hier.`,

@@ -249,12 +249,8 @@ impl Site {
     /// connection ends. Only `/healthz` is answered 200, because the process that probes it would
     /// end a server that is merely busy.
     pub fn full(&self) -> Site {
-        Site {
-            content: Content::Full,
-            access: self.access.clone(),
-            base: self.base.clone(),
-            ..*self
-        }
+        let (access, base) = (self.access.clone(), self.base.clone());
+        Site { content: Content::Full, access, base, ..*self }
     }
 
     /// Returns the path below the base; a sign of life is at the root, too, for probes.
@@ -448,6 +444,10 @@ fn decide(
         return Ok(Outcome::Reply(redirect(request, host, &site.access, port)?));
     }
     let resource = site.find(path, request.coding())?;
+    // By POST a page asks why its WebSocket was refused. A GET of its own server has no Origin.
+    if matches!(resource, Resource::Endpoint(_)) && request.method == "POST" {
+        check_origin(request, host, site)?;
+    }
     check_method(request)?;
     match resource {
         Resource::Endpoint(endpoint) => {

@@ -27,6 +27,8 @@ mod invitation;
 mod layout;
 mod log;
 mod page;
+#[cfg(feature = "host")]
+mod private;
 mod sealed;
 #[cfg(feature = "store")]
 mod store;

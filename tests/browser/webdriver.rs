@@ -36,12 +36,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Errors in the console that no page can prevent: a server was out of reach or full, which the
 /// page itself shows, and a header for secure contexts came without one.
-const UNAVOIDABLE: [&str; 5] = [
+const UNAVOIDABLE: [&str; 6] = [
     "WebSocket connection to ",
     // The script of the service worker, which is asked for once the page is there.
     "network - An unknown error occurred when fetching the script.",
     "Failed to load resource: net::ERR_",
     "/readyz - Failed to load resource: the server responded with a status of 503",
+    "/readyz - Failed to load resource: the server responded with a status of 421",
     "The Cross-Origin-Opener-Policy header has been ignored",
 ];
 

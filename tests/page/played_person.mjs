@@ -74,6 +74,8 @@ export class Person {
     const store = new Store({
       keyOf: () => "key",
       ownCard: () => keyring.card,
+      password: () => "",
+      dropPassword() {},
       pinsOf: () => this.pins,
       notePin: (_, peer, sign) => { this.pins = { ...this.pins, [peer]: sign }; },
       say: (line, sealing) => post.say(line, sealing),

@@ -40,6 +40,8 @@ class PlayedStore extends Store {
     super({
       keyOf: (id) => `key of ${id}`,
       ownCard: () => undefined,
+      password: () => "",
+      dropPassword() {},
       pinsOf: () => ({ ...outside.pins }),
       notePin: (_, peer, sign) => { outside.pins[peer] = sign; },
       say: (line, sealing) => outside.said.push(sealing ? played(line, sealing) : line),

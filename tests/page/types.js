@@ -15,7 +15,7 @@
 
 /**
  * Why there is no connection, as far as it is known.
- * @typedef {"" | "restarting" | "full" | "busy" | "unreachable"} Outage
+ * @typedef {"" | "restarting" | "full" | "busy" | "unreachable" | "address" | "proxy" | "down"} Outage
  */
 
 // ---- Messages
@@ -129,7 +129,10 @@
  *   card on this connection; "unclaimed": no client has the id
  */
 
-/** @typedef {Record<"read" | "typing" | "notify" | "notifyText" | "sound", boolean>} Settings */
+/**
+ * @typedef {Record<"read" | "typing" | "notify" | "notifyText" | "sound" | "linkPassword", boolean>
+ *   } Settings
+ */
 
 /**
  * The fields that only `Identity` writes.
@@ -162,6 +165,7 @@
  * @typedef {object} StoreState
  * @property {boolean} kept the browser keeps messages
  * @property {string} invite the peer whose invite link was opened, until there is an id to answer
+ * @property {boolean} isPrivate the server asks for a password, as far as it is known
  * @property {boolean} outdated the server has a newer page
  * @property {"" | "asked" | NotificationPermission} notifying the browser's permission to notify,
  *   once the reader has asked for it
@@ -198,6 +202,8 @@
  * @property {(id: string) => Record<string, string>} pinsOf returns pinned identities by peer
  * @property {(id: string, peer: string, sign?: string) => void} notePin keeps a pinned identity
  * @property {() => Card | undefined} ownCard returns our card, if we have one
+ * @property {() => string} password returns the server's password; empty: none is known
+ * @property {() => void} dropPassword the server has refused it
  * @property {(line: ClientLine, sealing?: Sealing) => void} say gives a line to the socket, with a
  *   body that has to be sealed
  * @property {(arrived: IncomingMessage[]) => void} changed is told of each change, and of the
@@ -275,7 +281,7 @@
  */
 
 /** @typedef {{ type: "send", to: string, body: unknown, ref: string }} SendLine */
-/** @typedef {{ type: "join", id: string, key: string, card?: Card }} JoinLine */
+/** @typedef {{ type: "join", id: string, key: string, card?: Card, password?: string }} JoinLine */
 /** @typedef {{ type: "card", card: Card } | { type: "lookup", id: string }} OwnCardLine */
 /** @typedef {{ type: "signal", to: string, body: unknown }} TellLine */
 /** @typedef {{ type: "watch" | "unwatch" | "block" | "unblock", ids: string[] }} IdsLine */
@@ -441,7 +447,7 @@
 
 /**
  * A text without parameters.
- * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear" | "close" | "code" | "codeMore" | "haveCode" | "keepKey" | "noCode" | "ownNumber"
+ * @typedef {"accept" | "anotherId" | "away" | "back" | "block" | "cancel" | "chatWith" | "clear" | "close" | "code" | "codeMore" | "haveCode" | "keepKey" | "noCode" | "ownNumber" | "password" | "privateHere" | "linkPassword"
  *   | "showCode" | "aboutEncryption" | "encryption" | "writePlain" | "compare" | "verify" | "unverify"
  *   | "missing" | "late" | "forgeable" | "unopened" | "connected" | "connecting" | "conversations" | "copied" | "copyLink" | "delete"
  *   | "dismiss" | "draft" | "elsewhere" | "forget" | "isBlocked" | "join" | "keptHere" | "language" | "linkCode" | "message" | "messages" | "more" | "newHere"
@@ -490,6 +496,7 @@
  * The elements of index.html by their ids. A test holds this against the file.
  * @typedef {Record<"icon", HTMLLinkElement>
  *   & Record<"chatWith" | "notify" | "notifyText" | "ownCode" | "ownId" | "read" | "searchText" | "sound"
+ *     | "linkPassword" | "ownPassword"
  *     | "typing", HTMLInputElement>
  *   & Record<"message", HTMLTextAreaElement>
  *   & Record<"code", SVGPathElement>
@@ -502,7 +509,7 @@
  *     | "useHere" | "verify", HTMLButtonElement>
  *   & Record<"aboutPeer" | "alert" | "alike" | "alikeText" | "announcer" | "blocked"
  *     | "blockedText" | "chat" | "codeMore" | "conversation" | "counter" | "doubt" | "elsewhere"
- *     | "elsewhereText" | "grown" | "invited" | "joinScreen" | "joinStatus" | "keptText"
+ *     | "elsewhereText" | "grown" | "invited" | "joinScreen" | "joinStatus" | "keptText" | "privateHere"
  *     | "keptWhere" | "keyQuestion" | "keyText" | "numbers" | "ownNumber" | "safety" | "shownCode"
  *     | "theirLabel" | "theirNumber"
  *     | "link" | "list" | "listEmpty" | "log" | "matches" | "me" | "newer" | "noneOpen"
@@ -514,7 +521,9 @@
 /**
  * Gestures beyond the store. One that this browser does not support is missing.
  * @typedef {object} Actions
- * @property {(id: string, code: string) => void} join with a recovery code, unless it is empty
+ * @property {(id: string, code: string, password: string) => void} join with a recovery code and
+ *   the server's password, unless they are empty
+ * @property {() => string} password returns the server's password, if it is known
  * @property {() => Promise<string>} code returns our recovery code, if there is one
  * @property {() => Promise<string[]>} numbers returns our safety number, and that of the open peer
  * @property {() => void} persist asks the browser to keep the page's storage

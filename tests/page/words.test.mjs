@@ -36,7 +36,7 @@ test("first known language of the reader is chosen, or English", () => {
 });
 
 test("known refusals have words, others keep the server's text", () => {
-  const codes = ["bad_id", "bad_key", "id_taken", "offline", "slow", "full", "too_many"];
+  const codes = ["bad_id", "bad_key", "forbidden", "id_taken", "offline", "slow", "full", "too_many"];
   for (const words of LANGUAGES) {
     for (const code of codes) {
       assert.notEqual(reasonText(words, { code, to: "bob", text: "?!" }), "?!", code);

@@ -113,6 +113,14 @@ fn bad_websocket_key_gets_400() {
 }
 
 #[test]
+fn page_that_asks_by_post_learns_whether_its_origin_is_refused() {
+    let post = |origin: &str| request("POST", "/ws", &format!("Origin: {origin}\r\n"));
+    check(&post("https://evil.example"), "403 | may not connect");
+    check(&post("http://localhost:8080"), "405");
+    check(&request("POST", "/", "Origin: https://evil.example\r\n"), "405");
+}
+
+#[test]
 fn subprotocol_is_chosen_if_it_is_offered() {
     let chosen = "101 | Sec-WebSocket-Protocol: sotto.v1\r\n";
     for offered in
@@ -147,7 +155,9 @@ fn first_failed_check_decides_the_answer() {
     check(&format!("POST /x HTTP/1.1\r\nHost: evil.example\r\n{rest}\r\n"), "421");
     check(&request("POST", "/x", &rest), "413 | close");
     check(&request("POST", "/x", handshake), "404");
-    check(&request("POST", "/ws", handshake), "405");
+    check(&request("POST", "/ws", handshake), "403");
+    let ours = handshake.replace("null", "http://localhost:8080");
+    check(&request("POST", "/ws", &ours), "405");
     check(&get("/ws", handshake), "400 | close | no Connection");
     let handshake = format!("{handshake}Connection: upgrade\r\n");
     check(&get("/ws", &handshake), "426 | Sec-WebSocket-Version: 13");
