@@ -62,6 +62,28 @@ fn dashboard_is_json_with_a_question_in_each_panel() {
 }
 
 #[test]
+fn wrong_password_is_found_by_fail2ban() {
+    super::run_in_namespaces("host_files::watch::fail2ban");
+}
+
+#[test]
+#[ignore = "it needs namespaces: wrong_password_is_found_by_fail2ban starts it"]
+fn fail2ban() {
+    super::begin_machine();
+    // As the journal gives lines to fail2ban; that they are sotto's is what host::joins tests.
+    shell(
+        "install -m 644 $FILES/watch/fail2ban-filter.conf /etc/fail2ban/filter.d/sotto.conf
+        install -m 644 $FILES/watch/fail2ban-jail.conf /etc/fail2ban/jail.d/sotto.conf
+        line='Nov 27 18:00:00 host sotto[1]: INFO  [sotto::server::joins] refused a join from'
+        echo \"$line 203.0.113.7: forbidden, wrong password\" >/run/log
+        echo \"$line 2001:db8::7: too_many, after wrong passwords\" >>/run/log
+        echo \"$line 203.0.113.7: forbidden, no password\" >>/run/log
+        fail2ban-regex /run/log sotto >/run/said
+        grep -q '3 lines, 0 ignored, 2 matched, 1 missed' /run/said",
+    );
+}
+
+#[test]
 fn log_file_is_rotated_and_goes_on() {
     super::run_in_namespaces("host_files::watch::logrotate");
 }
