@@ -40,6 +40,7 @@ export class Diagnosis {
 	/** Resolves to `true` if the server lets only clients with its password join. */
 	async isPrivate() {
 		const ready = await this.#ask("readyz", "GET");
-		return Boolean(ready?.ok) && (await ready?.text())?.trim() === "ok, private";
+		const text = ready?.ok && await ready.text().catch(() => "");
+		return text === "ok, private\n";
 	}
 }

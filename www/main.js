@@ -275,8 +275,11 @@ function takeInvite() {
 	const link = /^#to=([^&]+)(?:&key=([\w-]+))?(?:&password=([^&]+))?/;
 	const [, encoded, sign, password] = link.exec(location.hash) ?? [];
 	if (!encoded) return;
-	if (password) remembered.password = decoded(password);
-	if (password) store.setPrivate();
+	// A link must not throw anybody out who is in.
+	if (password && (state.connection === "none" || !remembered.password)) {
+		remembered.password = decoded(password);
+		store.setPrivate();
+	}
 	const invite = decoded(encoded);
 	openFirst = () => {
 		// Until now it survives a reload. From now on that opens the last conversation.

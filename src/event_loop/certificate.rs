@@ -83,9 +83,12 @@ fn warning(end: u64, now: u64) -> Option<String> {
     if end <= now {
         return Some("the certificate of --tls-cert has ended, and browsers refuse it".into());
     }
-    let days = (end - now) / SECONDS_OF_A_DAY;
+    let time = match (end - now) / SECONDS_OF_A_DAY {
+        0 => "a day".into(),
+        days => format!("{} days", days + 1),
+    };
     (end - now < EXPIRY_WARNED_BEFORE.as_secs())
-        .then(|| format!("the certificate of --tls-cert ends in less than {} days", days + 1))
+        .then(|| format!("the certificate of --tls-cert ends in less than {time}"))
 }
 
 #[cfg(test)]
@@ -105,7 +108,7 @@ mod tests {
         check(14 * DAY, None);
         check(14 * DAY - 1, Some("ends in less than 14 days"));
         check(DAY, Some("ends in less than 2 days"));
-        check(DAY - 1, Some("ends in less than 1 days"));
+        check(DAY - 1, Some("ends in less than a day"));
         check(0, Some("has ended, and browsers refuse it"));
         check(-DAY, Some("has ended, and browsers refuse it"));
     }

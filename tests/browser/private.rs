@@ -83,6 +83,20 @@ fn link_leaves_the_password_out_if_told_so() {
 }
 
 #[test]
+fn link_with_another_password_throws_nobody_out() {
+    let Private { server, .. } = &Private::start("hostile");
+    let alice = Browser::visit(server.address);
+    alice.enter("textbox", "Your ID", "alice");
+    alice.enter("textbox", "Password of this server", WORD);
+    alice.click("button", "Join");
+    alice.wait_for_text("status", "Connected");
+    alice.go(&format!("{}#to=mallory&password=wrong", home(server.address)));
+    alice.find("heading", "mallory");
+    alice.reload();
+    alice.wait_for_text("status", "Connected");
+}
+
+#[test]
 fn password_that_changes_is_asked_for_and_no_message_is_lost() {
     let Private { server, file } = &Private::start("change");
     let alice = Browser::visit(server.address);

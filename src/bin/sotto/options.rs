@@ -331,9 +331,17 @@ impl Options {
             return Probe::parse(&url.to_string_lossy())
                 .map_err(|error| format!("--health: {error}"));
         }
-        let expects_preamble = self.proxies.forwarding == Some(Forwarding::ProxyProtocol)
-            && self.proxies.trusts(Some(Ipv4Addr::LOCALHOST.into()));
         let address = self.config.listen.first().ok_or("--listen names no address")?;
+        // The kernel connects to an address of this machine from the same address.
+        let peer = match address {
+            ListenAddress::Tcp(address) if address.ip().is_unspecified() => {
+                Some(Ipv4Addr::LOCALHOST.into())
+            }
+            ListenAddress::Tcp(address) => Some(address.ip()),
+            ListenAddress::Unix(_) => None,
+        };
+        let expects_preamble =
+            self.proxies.forwarding == Some(Forwarding::ProxyProtocol) && self.proxies.trusts(peer);
         Ok(Probe::of_own(address, expects_preamble))
     }
 

@@ -163,8 +163,12 @@ fn health_asks_a_url_or_the_first_address() {
     assert_eq!(probe("--health"), own("127.0.0.1:8080", false));
     assert_eq!(probe("--health --listen unix:/a --listen [::]:80"), own("unix:/a", false));
     assert_eq!(probe("--listen [::1]:80 --forwarded proxy --health"), own("[::1]:80", true));
-    let trusting = "--forwarded proxy --trusted-proxy 192.0.2.7 --health";
-    assert_eq!(probe(trusting), own("127.0.0.1:8080", false));
+    let trusting = "--forwarded proxy --trusted-proxy 192.0.2.7 --health --listen";
+    let trusted = |address: &str| probe(&format!("{trusting} {address}"));
+    assert_eq!(trusted("127.0.0.1:80"), own("127.0.0.1:80", false));
+    assert_eq!(trusted("0.0.0.0:80"), own("0.0.0.0:80", false));
+    assert_eq!(trusted("192.0.2.7:80"), own("192.0.2.7:80", true));
+    assert_eq!(trusted("unix:/a"), own("unix:/a", true));
     assert_eq!(probe("--health http://127.0.0.1:80/readyz"), url);
     assert_eq!(probe("--health=http://127.0.0.1:80/readyz --ping 1"), url);
     assert!(probe("--health https://chat.example").is_err_and(|text| text.contains("--health: ")));
