@@ -32,9 +32,9 @@ export class Diagnosis {
 		const ready = await this.#ask("readyz", "GET");
 		if (!ready?.ok) return OUTAGES[ready?.status ?? 0] ?? "";
 		// As browsers ask for the WebSocket, with an Origin: a GET of the page's own server has none.
-		const answer = await this.#ask("ws", "POST");
+		const answer = await this.#ask("ws", "OPTIONS");
 		if (answer?.status === 403) return "address";
-		return answer?.status === 405 && failures > 1 ? "proxy" : "";
+		return answer?.ok && failures > 1 ? "proxy" : "";
 	}
 
 	/** Resolves to `true` if the server lets only clients with its password join. */

@@ -444,9 +444,10 @@ fn decide(
         return Ok(Outcome::Reply(redirect(request, host, &site.access, port)?));
     }
     let resource = site.find(path, request.coding())?;
-    // By POST a page asks why its WebSocket was refused. A GET of its own server has no Origin.
-    if matches!(resource, Resource::Endpoint(_)) && request.method == "POST" {
+    // So a page asks why its WebSocket was refused. A GET of its own server has no Origin.
+    if matches!(resource, Resource::Endpoint(_)) && request.method == "OPTIONS" {
         check_origin(request, host, site)?;
+        return Ok(Outcome::Reply(Reply::new("204 No Content").field("Allow", "GET")));
     }
     check_method(request)?;
     match resource {

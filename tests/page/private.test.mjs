@@ -135,7 +135,7 @@ for (const [name, answers, first, second] of [
   ["host that is not known is told at once", { ready: 421 }, "address", "address"],
   ["server away behind its proxy is told", { ready: 502 }, "down", "down"],
   ["refused origin is told at once", { ready: 200, ws: 403 }, "address", "address"],
-  ["proxy is suspected at the second failure", { ready: 200, ws: 405 }, "", "proxy"],
+  ["proxy is suspected at the second failure", { ready: 200, ws: 204 }, "", "proxy"],
   ["answer of another server explains nothing", { ready: 404 }, "", ""],
 ]) {
   test(name, async () => {
@@ -144,7 +144,7 @@ for (const [name, answers, first, second] of [
     assert.equal(await diagnosis.explain(), second);
     diagnosis.connected();
     assert.equal(await diagnosis.explain(), first);
-    const expected = answers.ready === 200 ? ["GET readyz", "POST ws"] : ["GET readyz"];
+    const expected = answers.ready === 200 ? ["GET readyz", "OPTIONS ws"] : ["GET readyz"];
     assert.deepEqual([...new Set(asked)], expected);
   });
 }

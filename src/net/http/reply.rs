@@ -22,7 +22,7 @@ const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// The status codes of all responses this server can send.
 pub const STATUSES: &[u16] =
-    &[101, 200, 304, 308, 400, 403, 404, 405, 408, 413, 414, 421, 426, 431, 500, 503];
+    &[101, 200, 204, 304, 308, 400, 403, 404, 405, 408, 413, 414, 421, 426, 431, 500, 503];
 
 /// A written response; head and body are apart, so that a built-in file is sent without a copy.
 #[derive(Debug, PartialEq)]
