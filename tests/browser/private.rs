@@ -26,6 +26,16 @@ impl Private {
     }
 }
 
+/// Joins as alice, and says the password.
+fn join_as_alice(server: &Server) -> Browser {
+    let alice = Browser::visit(server.address);
+    alice.enter("textbox", "Your ID", "alice");
+    alice.enter("textbox", "Password of this server", WORD);
+    alice.click("button", "Join");
+    alice.wait_for_text("status", "Connected");
+    alice
+}
+
 impl Drop for Private {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.file);
@@ -67,10 +77,7 @@ fn password_is_asked_for_once_and_carried_by_a_link() {
 #[test]
 fn link_leaves_the_password_out_if_told_so() {
     let Private { server, .. } = &Private::start("switch");
-    let alice = Browser::visit(server.address);
-    alice.enter("textbox", "Your ID", "alice");
-    alice.enter("textbox", "Password of this server", WORD);
-    alice.click("button", "Join");
+    let alice = join_as_alice(server);
     alice.click("button", "Settings");
     alice.click("switch", "Put this server’s password into my invite links");
     alice.click("button", "Close");
@@ -85,11 +92,7 @@ fn link_leaves_the_password_out_if_told_so() {
 #[test]
 fn link_with_another_password_throws_nobody_out() {
     let Private { server, .. } = &Private::start("hostile");
-    let alice = Browser::visit(server.address);
-    alice.enter("textbox", "Your ID", "alice");
-    alice.enter("textbox", "Password of this server", WORD);
-    alice.click("button", "Join");
-    alice.wait_for_text("status", "Connected");
+    let alice = join_as_alice(server);
     alice.go(&format!("{}#to=mallory&password=wrong", home(server.address)));
     alice.find("heading", "mallory");
     alice.reload();
@@ -99,10 +102,7 @@ fn link_with_another_password_throws_nobody_out() {
 #[test]
 fn password_that_changes_is_asked_for_and_no_message_is_lost() {
     let Private { server, file } = &Private::start("change");
-    let alice = Browser::visit(server.address);
-    alice.enter("textbox", "Your ID", "alice");
-    alice.enter("textbox", "Password of this server", WORD);
-    alice.click("button", "Join");
+    let alice = join_as_alice(server);
     alice.chat_with("bob");
     alice.write("kept");
     std::fs::write(file, "another").expect("a file");

@@ -162,8 +162,13 @@ mod tls {
 
         /// Returns the configuration of a client that trusts this certificate only.
         pub fn client(&self) -> Arc<ClientConfig> {
+            Certificate::trusting(self.der())
+        }
+
+        /// Returns the configuration of a client that trusts this root only.
+        pub fn trusting(root: CertificateDer<'static>) -> Arc<ClientConfig> {
             let mut roots = RootCertStore::empty();
-            roots.add(self.der()).expect("a certificate");
+            roots.add(root).expect("a certificate");
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let builder = ClientConfig::builder_with_provider(provider);
             let builder = builder.with_safe_default_protocol_versions().expect("versions");

@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 
 use super::{begin_machine, run_in_namespaces, shell};
@@ -50,7 +50,7 @@ impl Proxy {
             if let (Ok(wire), Ok(root)) =
                 (TcpStream::connect(address), CertificateDer::from_pem_file(root))
             {
-                let client = trusting(root);
+                let client = Certificate::trusting(root);
                 let wire = Wire::of(wire).expect("a socket");
                 if wire.try_secure_as("chat.example", client.clone()).is_ok() {
                     return Proxy { child, client };
@@ -96,16 +96,6 @@ impl Proxy {
         // Not the address of the proxy, which is 127.0.0.1.
         server.wait_for_log("refused 203.0.113.7: Origin \"https://evil.example\"");
     }
-}
-
-/// Returns the configuration of a client that trusts this certificate only.
-fn trusting(root: CertificateDer<'static>) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(root).expect("a certificate");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().expect("versions");
-    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Starts sotto behind a proxy of this machine, as the guide says.
