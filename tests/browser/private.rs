@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
+use crate::engine::Engine;
+use crate::engines::in_each_engine;
 use crate::page::{home, next_message};
 use crate::support::{Client, Server, sotto};
-use crate::webdriver::{Browser, wait_for};
+use crate::webdriver::{Browser, ENTER, TAB, WITNESS, wait_for};
+use crate::wire::Wire;
 
 const WORD: &str = "our family wörd & more";
 
@@ -40,6 +43,23 @@ impl Drop for Private {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.file);
     }
+}
+
+in_each_engine![password_is_kept_over_a_reload,];
+
+fn password_is_kept_over_a_reload(engine: Engine) {
+    let Private { server, .. } = &Private::start(&format!("{engine:?}"));
+    let wire = Wire::with_script(server.address, WITNESS);
+    let alice = Browser::start_in(engine);
+    alice.go(&home(wire.address));
+    alice.enter("textbox", "Your ID", "alice");
+    // Firefox has no role for a password.
+    alice.press(TAB);
+    alice.press(WORD);
+    alice.press(ENTER);
+    alice.wait_for_text("status", "Connected");
+    alice.reload();
+    alice.wait_for_text("status", "Connected");
 }
 
 #[test]
