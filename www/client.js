@@ -22,8 +22,8 @@
 
 import { BoundedMap } from "./bounded.js";
 import {
-	CLOSE_NORMAL, CLOSE_REPLACED, contentOf, lineBytes, listParts, MESSAGE_BYTES_DEFAULT, numbered,
-	randomHex, sendLine, WATCHED_MAX,
+	CLOSE_NORMAL, CLOSE_REPLACED, CLOSE_TRY_LATER, contentOf, lineBytes, listParts,
+	MESSAGE_BYTES_DEFAULT, numbered, randomHex, sendLine, WATCHED_MAX,
 } from "./protocol.js";
 import { isLostUnder, Sends } from "./sends.js";
 import { Delay, Socket, SUBPROTOCOL } from "./socket.js";
@@ -384,6 +384,8 @@ export class Client {
 		if (code === CLOSE_REPLACED) this.#end("replaced");
 		else if (this.#isLeaving && code === CLOSE_NORMAL) this.#end("left");
 		else if (!this.#hasEnded) this.#enter("lost");
+		// The server is short of something, and no one waits for an attempt.
+		if (code === CLOSE_TRY_LATER) this.#socket.giveUp();
 	}
 
 	/** @param {ClientState} state @param {SottoError} [error] */
