@@ -38,6 +38,13 @@ const WAITING_MAX = 65536;
 const KNOWN_PART = 256;
 const KNOWN_PARTS_MAX = 64;
 
+/**
+ * After a restart of a server without a store all peers come back, but not at once. One that is not
+ * back after the longest delay of a client (20 s) and a bit is offline.
+ */
+const RETURN_GRACE_MS = 25_000;
+const ASK_AGAIN_MS = 1000;
+
 /** These answers to `join` end it: to try again would help only after a change. */
 const FINAL = ["id_taken", "bad_id", "bad_key", "bad_request", "forbidden"];
 
@@ -128,13 +135,26 @@ class Memory {
 		return key;
 	}
 
+	get open() {
+		return [...this.#open.values()];
+	}
+
+	/** The ownership of the last connection, by its name. @returns {string} */
+	get ownership() {
+		return this.#read("ownership") ?? "";
+	}
+
+	set ownership(name) {
+		if (name !== this.ownership) this.#write("ownership", name);
+	}
+
 	/** Returns the kept messages without a fate, in their order. */
 	messages() {
 		for (let [place, next] = this.#range; place < next; place += 1) {
 			const message = this.#read(`out ${place}`);
 			if (message) this.#open.set(place, { ...message, ...newFate() });
 		}
-		return [...this.#open.values()];
+		return this.open;
 	}
 
 	/** Keeps a new message, in the next place. @param {ClientSend} message */
@@ -202,7 +222,13 @@ export class Client {
 	#watched = new Map();
 	/** @type {Set<string>} */
 	#blocked = new Set();
-	#ownership = "";
+	#ownership;
+	/** Until then, peers that are offline may be on their way back to a restarted server. */
+	#graceEnd = 0;
+	/** Peers that are back since then. @type {Set<string>} */
+	#returned = new Set();
+	/** Peers with one message under way, so that no later one overtakes it. @type {Set<string>} */
+	#asked = new Set();
 	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
 	#number = 0;
 	/** The number of the present connection. */
@@ -228,6 +254,7 @@ export class Client {
 		this.#id = options.id;
 		this.#memory = new Memory(store, `sotto ${url} ${options.id} `);
 		this.#options = { ...options, key: options.key ?? this.#memory.key() };
+		this.#ownership = this.#memory.ownership;
 		this.#restore(this.#memory.messages());
 		/** @type {Clock} */
 		const clock = {
@@ -265,6 +292,13 @@ export class Client {
 	set onmessage(handler) {
 		this.#onmessage = handler;
 		void this.#handle();
+	}
+
+	/** The messages without a fate in their order, also those of an earlier run of the program. */
+	get pending() {
+		return this.#memory.open.map(({ peer: to, body, ref, delivered }) => {
+			return { to, body: contentOf(body).content, ref, delivered };
+		});
 	}
 
 	// ---- what a program says
@@ -379,6 +413,7 @@ export class Client {
 		this.#connection += 1;
 		this.#isProbing = false;
 		this.#acks.clear();
+		this.#asked.clear();
 		// What was not handled is offered again.
 		this.#inbox = [];
 		if (code === CLOSE_REPLACED) this.#end("replaced");
@@ -430,7 +465,12 @@ export class Client {
 	/** @param {JoinedLine} line */
 	#joined({ ownership = "", resumed, max_message, hold = Infinity }) {
 		const isNew = !resumed || ownership !== this.#ownership;
+		if (this.#ownership && isNew) {
+			this.#graceEnd = Date.now() + RETURN_GRACE_MS;
+			this.#returned.clear();
+		}
 		this.#ownership = ownership;
+		this.#guard(() => (this.#memory.ownership = ownership));
 		this.#messageBytesMax = max_message;
 		this.#delay.reset();
 		if (this.#isLeaving) return this.#socket.say({ type: "leave" });
@@ -473,9 +513,18 @@ export class Client {
 	}
 
 	#sayWaiting() {
+		/** @type {ClientSend[]} */
+		const kept = [];
 		while (this.#state === "joined" && this.#waiting.length && !this.#sends.isFull) {
 			const message = /** @type {ClientSend} */ (this.#waiting.shift());
 			const line = sendLine(message);
+			if (this.#mayReturn(message.peer)) {
+				if (this.#asked.has(message.peer)) {
+					kept.push(message);
+					continue;
+				}
+				this.#asked.add(message.peer);
+			}
 			if (lineBytes(line) > this.#messageBytesMax) {
 				this.#settle(message, new SottoError("long"));
 			} else {
@@ -484,12 +533,32 @@ export class Client {
 				this.#socket.say(line);
 			}
 		}
+		if (kept.length) this.#waiting = [...kept, ...this.#waiting];
+	}
+
+	/** @param {string} peer */
+	#mayReturn(peer) {
+		return !this.#returned.has(peer) && Date.now() < this.#graceEnd;
+	}
+
+	/** Says a message to an absent peer again after a while. @param {ClientSend} message */
+	#ask(message) {
+		this.#keep(Object.assign(message, { ref: randomHex(), ownership: undefined }));
+		this.#waiting = [message, ...this.#waiting];
+		setTimeout(() => {
+			this.#asked.delete(message.peer);
+			this.#sayWaiting();
+		}, ASK_AGAIN_MS);
 	}
 
 	/** @param {SentLine} line */
 	#taken({ ref, mid, at }) {
 		const { send, fate } = this.#sends.answered(ref, mid);
-		if (send) this.#keep(Object.assign(send, { mid, at }));
+		if (send) {
+			this.#keep(Object.assign(send, { mid, at }));
+			if (this.#mayReturn(send.peer)) this.#returned.add(send.peer);
+			this.#asked.delete(send.peer);
+		}
 		if (send && fate) this.#fated(send.peer, [mid], fate);
 		this.#sayWaiting();
 	}
@@ -499,7 +568,12 @@ export class Client {
 		const error = new SottoError(code, text);
 		const { send } = this.#sends.answered(ref ?? "");
 		if (send) {
-			this.#settle(send, error);
+			if (code === "offline" && this.#mayReturn(send.peer)) {
+				this.#ask(send);
+			} else {
+				this.#asked.delete(send.peer);
+				this.#settle(send, error);
+			}
 			this.#sayWaiting();
 		} else if (this.#state === "joined") {
 			this.onerror(error);

@@ -205,10 +205,25 @@ test("forgotten messages are repeated under their numbers, with new refs", async
   server.heard();
   // The first `joined` of this ownership was lost, so this one says that it was resumed.
   server.say({ ...RESUMED, ownership: "two" });
-  const after = sends(server.heard());
-  assert.deepEqual(after.map(({ body }) => body), before.slice(1).map(({ body }) => body));
-  const refs = new Set([...before, ...after].map(({ ref }) => ref));
-  assert.equal(refs.size, 5);
+  me.send("carol", 4);
+  const [two, four] = sends(server.heard());
+  assert.deepEqual([two.body, contentOf(four.body).content], [before[1].body, 4]);
+  // Peers of a restarted server come back one after the other.
+  server.say({ type: "error", code: "offline", ref: two.ref, to: "bob", text: "bob is not here" });
+  let again = [];
+  while (!again.length) {
+    await settled();
+    again = sends(server.heard());
+  }
+  assert.deepEqual(again.map(({ body }) => body), [before[1].body], "no later one overtakes it");
+  server.say({ type: "sent", ref: again[0].ref, mid: "n2", at: Date.now() });
+  const [three] = sends(server.heard());
+  assert.deepEqual(three.body, before[2].body);
+  const refs = new Set([...before, two, ...again, three].map(({ ref }) => ref));
+  assert.equal(refs.size, 6);
+  assert.deepEqual(me.pending.map(({ to, body }) => [to, body]), [["bob", 2], ["bob", 3], ["carol", 4]]);
+  server.say({ type: "delivered", from: "bob", mids: ["n2"] });
+  assert.equal(me.pending.length, 2);
   me.close();
 });
 
