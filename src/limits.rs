@@ -364,7 +364,8 @@ pub const HELD_RESERVE: usize = 4;
 /// list for both, a client that repeats one send more than fit would have each repeat push the next
 /// one out, and all of them routed twice.
 pub const SENDS_MAX: usize = 128;
-/// The time by which a client that came back has said its repeats. From then on sends from before the break give way. A slow client needs 26 s for 64 KiB at 20 kbit/s.
+/// The time by which a client that came back has said its repeats. From then on sends from before
+/// the break give way. A slow client needs 26 s for 64 KiB at 20 kbit/s.
 pub const REPEATS: Duration = Duration::from_secs(60);
 /// Bytes that a remembered send is counted as: 48, the allocator's bytes around them or a quarter
 /// as spare capacity, and the id of its recipient, which may have no other copy (counted: 176 with

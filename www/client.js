@@ -20,7 +20,7 @@
  * It does not know the DOM, conversations or encryption.
  */
 
-import { BoundedMap } from "./bounded.js";
+import { Memory, newFate, NOWHERE } from "./memory.js";
 import {
 	CLOSE_NORMAL, CLOSE_REPLACED, CLOSE_TRY_LATER, contentOf, lineBytes, listParts,
 	MESSAGE_BYTES_DEFAULT, numbered, randomHex, sendLine, WATCHED_MAX,
@@ -30,13 +30,6 @@ import { Delay, Socket, SUBPROTOCOL } from "./socket.js";
 
 /** The most messages that wait until they can be said. */
 const WAITING_MAX = 65536;
-
-/**
- * The messages that are known again, in parts that are kept one by one. The server offers those
- * again that were not acknowledged, and holds some 2,500 at most for an id by default.
- */
-const KNOWN_PART = 256;
-const KNOWN_PARTS_MAX = 64;
 
 /**
  * After a restart of a server without a store all peers come back, but not at once. One that is not
@@ -71,135 +64,6 @@ export function connect(url, options) {
 	return new Client(url, options);
 }
 
-/** A store that keeps nothing. @type {ClientStore} */
-const NOWHERE = { getItem: () => null, setItem() {}, removeItem() {} };
-
-/** Returns a promise of a fate, with the functions that settle it. @returns {OpenFate} */
-function newFate() {
-	/** @type {OpenFate["resolve"]} */
-	let resolve = () => {};
-	/** @type {OpenFate["reject"]} */
-	let reject = () => {};
-	const delivered = new Promise((...functions) => ([resolve, reject] = functions));
-	// A program need not look at it.
-	delivered.catch(() => {});
-	return { delivered, resolve, reject };
-}
-
-/**
- * What outlives a program: the key of its id, its messages without a fate, and the names of those
- * that it has handled. Each value is one small item of the store, so the cost of a message does not
- * grow with their number.
- */
-class Memory {
-	#store;
-	#prefix;
-	/** Messages without a fate, by place. @type {Map<number, ClientSend>} */
-	#open = new Map();
-	/** Their places lie from the first to below the second. */
-	#range;
-	/** The number of the part that is being filled. */
-	#part;
-	/** @type {string[]} */
-	#names;
-	/** @type {BoundedMap<string, true>} */
-	#known = new BoundedMap(KNOWN_PART * KNOWN_PARTS_MAX);
-
-	/** @param {ClientStore} store @param {string} prefix */
-	constructor(store, prefix) {
-		this.#store = store;
-		this.#prefix = prefix;
-		this.#range = this.#read("range") ?? [0, 0];
-		this.#part = this.#read("part") ?? 0;
-		for (let part = Math.max(0, this.#part - KNOWN_PARTS_MAX); part < this.#part; part += 1) {
-			for (const name of this.#read(`known ${part}`) ?? []) this.#known.set(name, true);
-		}
-		this.#names = this.#read(`known ${this.#part}`) ?? [];
-		for (const name of this.#names) this.#known.set(name, true);
-	}
-
-	/** @param {string} name */
-	#read(name) {
-		return JSON.parse(this.#store.getItem(this.#prefix + name) ?? "null");
-	}
-
-	/** @param {string} name @param {unknown} value */
-	#write(name, value) {
-		this.#store.setItem(this.#prefix + name, JSON.stringify(value));
-	}
-
-	/** Returns the key, made up at first. */
-	key() {
-		const key = this.#read("key") ?? randomHex();
-		this.#write("key", key);
-		return key;
-	}
-
-	get open() {
-		return [...this.#open.values()];
-	}
-
-	/** The ownership of the last connection, by its name. @returns {string} */
-	get ownership() {
-		return this.#read("ownership") ?? "";
-	}
-
-	set ownership(name) {
-		if (name !== this.ownership) this.#write("ownership", name);
-	}
-
-	/** Returns the kept messages without a fate, in their order. */
-	messages() {
-		for (let [place, next] = this.#range; place < next; place += 1) {
-			const message = this.#read(`out ${place}`);
-			if (message) this.#open.set(place, { ...message, ...newFate() });
-		}
-		return this.open;
-	}
-
-	/** Keeps a new message, in the next place. @param {ClientSend} message */
-	add(message) {
-		const [first, place] = this.#range;
-		this.#write("range", [first, place + 1]);
-		this.#range = [first, place + 1];
-		this.keep(Object.assign(message, { place }));
-		this.#open.set(place, message);
-	}
-
-	/** @param {ClientSend} message */
-	keep({ peer, body, ref, place, ownership, mid, at }) {
-		this.#write(`out ${place}`, { peer, body, ref, place, ownership, mid, at });
-	}
-
-	/** A message has its fate. @param {ClientSend} message */
-	drop({ place }) {
-		this.#open.delete(place);
-		this.#store.removeItem(`${this.#prefix}out ${place}`);
-		const [first = this.#range[1]] = this.#open.keys();
-		if (first === this.#range[0]) return;
-		this.#range = [first, this.#range[1]];
-		this.#write("range", this.#range);
-	}
-
-	/** @param {string} name */
-	knows(name) {
-		return this.#known.has(name);
-	}
-
-	/** Knows a message again from now on. @param {string} name */
-	remember(name) {
-		if (this.#known.has(name)) return;
-		this.#names.push(name);
-		this.#write(`known ${this.#part}`, this.#names);
-		this.#known.set(name, true);
-		if (this.#names.length < KNOWN_PART) return;
-		this.#names = [];
-		this.#part += 1;
-		this.#write("part", this.#part);
-		this.#store.removeItem(`${this.#prefix}known ${this.#part - KNOWN_PARTS_MAX - 1}`);
-	}
-}
-
 /** One id, and the connection to it. `connect` makes it. */
 export class Client {
 	#id;
@@ -216,6 +80,7 @@ export class Client {
 	/** Arrived, and not handled yet. @type {MessageLine[]} */
 	#inbox = [];
 	#isHandling = false;
+	#isGathering = false;
 	/** Mids to acknowledge, by sender. @type {Map<string, string[]>} */
 	#acks = new Map();
 	/** @type {Map<string, (presence: { id: string, online: boolean }) => void>} */
@@ -515,7 +380,8 @@ export class Client {
 	#sayWaiting() {
 		/** @type {ClientSend[]} */
 		const kept = [];
-		while (this.#state === "joined" && this.#waiting.length && !this.#sends.isFull) {
+		const maySay = this.#state === "joined" && !this.#isGathering;
+		while (maySay && this.#waiting.length && !this.#sends.isFull) {
 			const message = /** @type {ClientSend} */ (this.#waiting.shift());
 			const line = sendLine(message);
 			if (this.#mayReturn(message.peer)) {
@@ -649,12 +515,37 @@ export class Client {
 	async #take({ from, body, mid, at }, handler) {
 		const { content, number } = contentOf(body);
 		const name = number ? `${from} ${number}` : mid;
-		if (!this.#memory.knows(name)) await handler({ from, body: content, mid, at });
-		this.#memory.remember(name);
+		const message = { from, body: content, mid, at };
+		if (!this.#memory.knows(name)) await this.#run(handler, message, name);
 		const { size } = this.#acks;
 		this.#acks.set(from, [...(this.#acks.get(from) ?? []), mid]);
 		// In one go with those that were handled at the same time: each line counts against the pace.
 		if (!size) setTimeout(() => this.#sayAcks());
+	}
+
+	/**
+	 * Handles a message. If the handler is done at once, what it has sent is kept and said together
+	 * with its message being known: so a program that is killed answers each message once.
+	 * @param {MessageHandler} handler @param {ClientMessage} message @param {string} name
+	 */
+	async #run(handler, message, name) {
+		this.#memory.gather();
+		this.#isGathering = true;
+		// A handler that takes longer may wait for the fate of a message that it has sent.
+		const timer = setTimeout(() => this.#guard(() => this.#release()));
+		try {
+			await handler(message);
+			this.#memory.remember(name);
+		} finally {
+			clearTimeout(timer);
+			this.#release();
+		}
+	}
+
+	#release() {
+		this.#isGathering = false;
+		this.#memory.commit();
+		this.#sayWaiting();
 	}
 
 	#sayAcks() {

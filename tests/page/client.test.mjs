@@ -342,6 +342,50 @@ test("store brings back key, messages and what was handled", async () => {
   first.me.close();
 });
 
+test("echo is sent once, wherever the program is killed", async () => {
+  const store = newStore();
+  const kills = [];
+  const { setItem, removeItem } = store;
+  const snapshot = () => kills.push(new Map(store.items));
+  store.setItem = (...item) => { setItem.apply(store, item); snapshot(); };
+  store.removeItem = (name) => { removeItem(name); snapshot(); };
+  const echo = (me) => { me.onmessage = async ({ from, body }) => { me.send(from, body); }; };
+  const message = { type: "message", from: "bob", body: { text: "hi", number: 4 }, mid: "m9", at: 1 };
+  const first = joined({ store });
+  echo(first.me);
+  first.server.say(message);
+  await settled();
+  assert.equal(sends(first.server.heard()).length, 1);
+  first.me.close();
+  assert.ok(kills.length > 4);
+  for (const items of kills) {
+    const { me, server } = joined({ store: Object.assign(newStore(), {
+      getItem: (name) => items.get(name) ?? null,
+      setItem: (name, value) => items.set(name, value),
+      removeItem: (name) => items.delete(name),
+    }) });
+    echo(me);
+    server.say({ ...message, mid: "m10" });
+    await settled();
+    assert.deepEqual(me.pending.map(({ to, body }) => [to, body]), [["bob", "hi"]]);
+    me.close();
+  }
+});
+
+test("handler may wait for the fate of what it has sent", async () => {
+  const { me, server } = joined();
+  me.onmessage = async ({ from, body }) => { await me.send(from, body).delivered; };
+  server.say({ type: "message", from: "bob", body: 1, mid: "m1", at: 1 });
+  await settled();
+  const [{ ref }, ...others] = server.heard();
+  assert.deepEqual(others, [], "no ack yet");
+  server.say({ type: "sent", ref, mid: "m2", at: 1 });
+  server.say({ type: "delivered", from: "bob", mids: ["m2"] });
+  await settled();
+  assert.deepEqual(server.heard(), [{ type: "ack", to: "bob", mids: ["m1"] }]);
+  me.close();
+});
+
 test("store that is full refuses a message, and does not acknowledge one", async () => {
   const store = newStore();
   const { me, server } = joined({ store });
