@@ -5,9 +5,8 @@
  *     me.onmessage = async ({ from, body }) => { await save(from, body); };
  *     await me.send("bob", { hello: "world" }).delivered;
  *
- * A message is acknowledged when `onmessage` resolves. The client needs nothing but a `WebSocket`.
- * The server serves it in one piece, together with the modules below, of which the page is made,
- * too. `client.d.ts` describes it for programs.
+ * A message is acknowledged when `onmessage` resolves. The server serves this file together with the
+ * modules below, of which the page is made, in one piece. `client.d.ts` describes it for programs.
  *
  * **Invariants**
  * - A message is handled once, and acknowledged after that. It is known again by the number that
@@ -20,7 +19,7 @@
  * It does not know the DOM, conversations or encryption.
  */
 
-import { Memory, newFate, NOWHERE } from "./memory.js";
+import { BoundedMap } from "./bounded.js";
 import {
 	CLOSE_NORMAL, CLOSE_REPLACED, CLOSE_TRY_LATER, contentOf, lineBytes, listParts,
 	MESSAGE_BYTES_DEFAULT, numbered, randomHex, sendLine, WATCHED_MAX,
@@ -32,6 +31,13 @@ import { Delay, Socket, SUBPROTOCOL } from "./socket.js";
 const WAITING_MAX = 65536;
 
 /**
+ * The messages that are known again, in parts that are kept one by one. The server offers those
+ * again that were not acknowledged, and holds some 2,500 at most for an id by default.
+ */
+const KNOWN_PART = 256;
+const KNOWN_PARTS_MAX = 64;
+
+/**
  * After a restart of a server without a store all peers come back, but not at once. One that is not
  * back after the longest delay of a client (20 s) and a bit is offline.
  */
@@ -41,11 +47,7 @@ const ASK_AGAIN_MS = 1000;
 /** These answers to `join` end it: to try again would help only after a change. */
 const FINAL = ["id_taken", "bad_id", "bad_key", "bad_request", "forbidden"];
 
-/**
- * The codes are those of the protocol, and `closed`, `left` and `replaced` for the end of a client,
- * `long` for a message that the server would not take, and `unknown` if its fate got lost: it was
- * delivered or has expired.
- */
+/** The codes are those of the protocol, and some of the client's own: see `client.d.ts`. */
 export class SottoError extends Error {
 	/** @param {string} code @param {string} [text] */
 	constructor(code, text = code) {
@@ -55,24 +57,173 @@ export class SottoError extends Error {
 	}
 }
 
-/**
- * Claims an id, and holds the connection to it until `close` or `leave`.
- * @param {string} url of the endpoint: `wss://chat.example/ws`
- * @param {ClientOptions} options
- */
+/** @param {string} url of the endpoint @param {ClientOptions} options */
 export function connect(url, options) {
 	return new Client(url, options);
 }
 
-/** One id, and the connection to it. `connect` makes it. */
+/** A store that keeps nothing. @type {ClientStore} */
+const NOWHERE = { getItem: () => null, setItem() {}, removeItem() {} };
+
+/** Returns a promise of a fate, with the functions that settle it. @returns {OpenFate} */
+function newFate() {
+	/** @type {OpenFate["resolve"]} */
+	let resolve = () => {};
+	/** @type {OpenFate["reject"]} */
+	let reject = () => {};
+	const delivered = new Promise((...functions) => ([resolve, reject] = functions));
+	// A program need not look at it.
+	delivered.catch(() => {});
+	return { delivered, resolve, reject };
+}
+
+/**
+ * What outlives a program: the key of its id, its messages without a fate, and the names of those
+ * that it has handled. Each value is one small item of the store, so the cost of a message does not
+ * grow with their number.
+ */
+class Memory {
+	#store;
+	#prefix;
+	/** Messages without a fate, by place. @type {Map<number, ClientSend>} */
+	#open = new Map();
+	/** Their places lie from the first to below the second. */
+	#range;
+	/** The number of the part that is being filled. */
+	#part;
+	/** @type {string[]} */
+	#names;
+	/** @type {BoundedMap<string, true>} */
+	#known = new BoundedMap(KNOWN_PART * KNOWN_PARTS_MAX);
+	/** Items that are written together later; `null` removes one. */
+	#gathered = /** @type {Map<string, unknown> | null} */ (null);
+
+	/** @param {ClientStore} store @param {string} prefix */
+	constructor(store, prefix) {
+		this.#store = store;
+		this.#prefix = prefix;
+		this.#applyAll(this.#read("commit"));
+		this.#range = this.#read("range") ?? [0, 0];
+		this.#part = this.#read("part") ?? 0;
+		for (let part = Math.max(0, this.#part - KNOWN_PARTS_MAX); part < this.#part; part += 1) {
+			for (const name of this.#read(`known ${part}`) ?? []) this.#known.set(name, true);
+		}
+		this.#names = this.#read(`known ${this.#part}`) ?? [];
+		for (const name of this.#names) this.#known.set(name, true);
+	}
+
+	/** @param {string} name */
+	#read(name) {
+		return JSON.parse(this.#store.getItem(this.#prefix + name) ?? "null");
+	}
+
+	/** @param {string} name @param {unknown} [value] nothing removes it */
+	#write(name, value) {
+		if (this.#gathered) this.#gathered.set(name, structuredClone(value ?? null));
+		else if (value === undefined) this.#store.removeItem(this.#prefix + name);
+		else this.#store.setItem(this.#prefix + name, JSON.stringify(value));
+	}
+
+	/** From now on items are written together: all or none, whenever the program is killed. */
+	gather() {
+		this.#gathered = new Map();
+	}
+
+	/** Writes the gathered items. */
+	commit() {
+		const items = [...this.#gathered ?? []];
+		this.#gathered = null;
+		if (!items.length) return;
+		this.#write("commit", items);
+		this.#applyAll(items);
+	}
+
+	/** @param {[string, unknown][] | null} items */
+	#applyAll(items) {
+		for (const [name, value] of items ?? []) this.#write(name, value ?? undefined);
+		if (items) this.#write("commit");
+	}
+
+	/** Returns the key, made up at first. */
+	key() {
+		const key = this.#read("key") ?? randomHex();
+		this.#write("key", key);
+		return key;
+	}
+
+	get open() {
+		return [...this.#open.values()];
+	}
+
+	/** The ownership of the last connection, by its name. @returns {string} */
+	get ownership() {
+		return this.#read("ownership") ?? "";
+	}
+
+	set ownership(name) {
+		if (name !== this.ownership) this.#write("ownership", name);
+	}
+
+	/** Returns the kept messages without a fate, in their order. */
+	messages() {
+		for (let [place, next] = this.#range; place < next; place += 1) {
+			const message = this.#read(`out ${place}`);
+			if (message) this.#open.set(place, { ...message, ...newFate() });
+		}
+		return this.open;
+	}
+
+	/** Keeps a new message, in the next place. @param {ClientSend} message */
+	add(message) {
+		const [first, place] = this.#range;
+		this.#write("range", [first, place + 1]);
+		this.#range = [first, place + 1];
+		this.keep(Object.assign(message, { place }));
+		this.#open.set(place, message);
+	}
+
+	/** @param {ClientSend} message */
+	keep({ peer, body, ref, place, ownership, mid, at }) {
+		this.#write(`out ${place}`, { peer, body, ref, place, ownership, mid, at });
+	}
+
+	/** A message has its fate. @param {ClientSend} message */
+	drop({ place }) {
+		this.#open.delete(place);
+		this.#write(`out ${place}`);
+		const [first = this.#range[1]] = this.#open.keys();
+		if (first === this.#range[0]) return;
+		this.#range = [first, this.#range[1]];
+		this.#write("range", this.#range);
+	}
+
+	/** @param {string} name */
+	knows(name) {
+		return this.#known.has(name);
+	}
+
+	/** Knows a message again from now on. @param {string} name */
+	remember(name) {
+		if (this.#known.has(name)) return;
+		this.#names.push(name);
+		this.#write(`known ${this.#part}`, this.#names);
+		this.#known.set(name, true);
+		if (this.#names.length < KNOWN_PART) return;
+		this.#names = [];
+		this.#part += 1;
+		this.#write("part", this.#part);
+		this.#write(`known ${this.#part - KNOWN_PARTS_MAX - 1}`);
+	}
+}
+
+/** One id, and the connection to it. */
 export class Client {
-	#id;
 	#options;
 	#memory;
 	#delay;
 	#socket;
 	/** @type {ClientState} */
-	#state = "connecting";
+	state = "connecting";
 	/** @type {Sends<ClientSend>} */
 	#sends = new Sends();
 	/** Not said yet, in their order. @type {ClientSend[]} */
@@ -102,7 +253,7 @@ export class Client {
 	#isLeaving = false;
 	/** @type {MessageHandler | null} */
 	#onmessage = null;
-	/** @type {(signal: { from: string, body: unknown }) => void} */
+	/** @type {(signal: { from: string, body: any }) => void} */
 	onsignal = () => {};
 	/** @type {(state: ClientState, error?: SottoError) => void} */
 	onstate = () => {};
@@ -116,15 +267,14 @@ export class Client {
 	constructor(url, { store = NOWHERE, ...options }) {
 		const WebSocket = options.WebSocket ?? globalThis.WebSocket;
 		if (!WebSocket) throw new Error("there is no WebSocket: give one as an option");
-		this.#id = options.id;
+		this.id = options.id;
 		this.#memory = new Memory(store, `sotto ${url} ${options.id} `);
 		this.#options = { ...options, key: options.key ?? this.#memory.key() };
 		this.#ownership = this.#memory.ownership;
 		this.#restore(this.#memory.messages());
 		/** @type {Clock} */
 		const clock = {
-			setTimer: (call, ms) => setTimeout(call, ms),
-			clearTimer: (timer) => clearTimeout(timer),
+			setTimer: (call, ms) => setTimeout(call, ms), clearTimer: (timer) => clearTimeout(timer),
 		};
 		this.#delay = new Delay({ ...clock, random: Math.random });
 		this.#socket = new Socket({
@@ -139,14 +289,6 @@ export class Client {
 		});
 		this.#socket.start();
 		globalThis.addEventListener?.("online", this.#wake);
-	}
-
-	get id() {
-		return this.#id;
-	}
-
-	get state() {
-		return this.#state;
 	}
 
 	/** Messages wait until there is a handler. It is called for one after the other. */
@@ -173,7 +315,7 @@ export class Client {
 	 * @param {string} to @param {unknown} body any value that JSON has @returns {Posted}
 	 */
 	send(to, body) {
-		if (this.#hasEnded) throw new SottoError(this.#state);
+		if (this.#hasEnded) throw new SottoError(this.state);
 		if (this.#waiting.length >= WAITING_MAX) throw new SottoError("full");
 		this.#number = Math.max(this.#number + 1, Date.now() * 1000);
 		// A copy, because a repeated message has to be the same.
@@ -190,7 +332,7 @@ export class Client {
 	 * @param {string} to @param {unknown} body
 	 */
 	signal(to, body) {
-		if (this.#state === "joined") this.#socket.say({ type: "signal", to, body });
+		if (this.state === "joined") this.#socket.say({ type: "signal", to, body });
 	}
 
 	/**
@@ -200,14 +342,14 @@ export class Client {
 	 */
 	watch(ids, tell) {
 		// One is for the probe.
-		const all = new Set([...this.#watched.keys(), ...ids, this.#id]);
+		const all = new Set([...this.#watched.keys(), ...ids, this.id]);
 		if (all.size > WATCHED_MAX) throw new SottoError("too_many");
 		for (const id of ids) this.#watched.set(id, tell);
 		this.#sayIds("watch", ids);
 		return () => {
 			const own = ids.filter((id) => this.#watched.get(id) === tell);
 			for (const id of own) this.#watched.delete(id);
-			this.#sayIds("unwatch", own.filter((id) => id !== this.#id));
+			this.#sayIds("unwatch", own.filter((id) => id !== this.id));
 		};
 	}
 
@@ -231,7 +373,7 @@ export class Client {
 	/** Gives the id up, with everything that waits for it, as soon as there is a connection. */
 	leave() {
 		this.#isLeaving = true;
-		if (this.#state === "joined") this.#socket.say({ type: "leave" });
+		if (this.state === "joined") this.#socket.say({ type: "leave" });
 	}
 
 	// ---- the connection
@@ -239,18 +381,18 @@ export class Client {
 	#wake = () => this.#socket.wake();
 
 	get #hasEnded() {
-		return !["connecting", "joined", "lost"].includes(this.#state);
+		return !["connecting", "joined", "lost"].includes(this.state);
 	}
 
 	get #awaitsAnswer() {
-		const isWaiting = this.#state !== "joined" || this.#isProbing || this.#isLeaving;
+		const isWaiting = this.state !== "joined" || this.#isProbing || this.#isLeaving;
 		return isWaiting || this.#sends.unanswered.size > 0;
 	}
 
 	/** The answer shows that the server is there: programs see no pings. */
 	#probe() {
 		this.#isProbing = true;
-		this.#socket.say({ type: "watch", ids: [this.#id] });
+		this.#socket.say({ type: "watch", ids: [this.id] });
 	}
 
 	async #join() {
@@ -258,7 +400,7 @@ export class Client {
 		const { key, password, token: given } = this.#options;
 		try {
 			const token = given instanceof Function ? await given() : given;
-			const line = { type: /** @type {const} */ ("join"), id: this.#id, key, password, token };
+			const line = { type: /** @type {const} */ ("join"), id: this.id, key, password, token };
 			if (connection === this.#connection) this.#socket.say(line);
 		} catch (error) {
 			this.onerror(error);
@@ -268,8 +410,8 @@ export class Client {
 
 	/** @param {ClientState} state @param {SottoError} [error] */
 	#enter(state, error) {
-		if (state === this.#state) return;
-		this.#state = state;
+		if (state === this.state) return;
+		this.state = state;
 		this.onstate(state, error);
 	}
 
@@ -318,7 +460,7 @@ export class Client {
 	/** @param {ServerLine} line */
 	#apply(line) {
 		if (line.type === "joined") this.#joined(line);
-		else if (line.type === "message") this.#arrived(line);
+		else if (line.type === "message" && this.#inbox.push(line)) void this.#handle();
 		else if (line.type === "signal") this.onsignal(line);
 		else if (line.type === "presence") this.#watched.get(line.id)?.(line);
 		else if (line.type === "sent") this.#taken(line);
@@ -380,7 +522,7 @@ export class Client {
 	#sayWaiting() {
 		/** @type {ClientSend[]} */
 		const kept = [];
-		const maySay = this.#state === "joined" && !this.#isGathering;
+		const maySay = this.state === "joined" && !this.#isGathering;
 		while (maySay && this.#waiting.length && !this.#sends.isFull) {
 			const message = /** @type {ClientSend} */ (this.#waiting.shift());
 			const line = sendLine(message);
@@ -441,7 +583,7 @@ export class Client {
 				this.#settle(send, error);
 			}
 			this.#sayWaiting();
-		} else if (this.#state === "joined") {
+		} else if (this.state === "joined") {
 			this.onerror(error);
 		} else if (FINAL.includes(code)) {
 			this.#end("refused", error);
@@ -481,18 +623,11 @@ export class Client {
 
 	/** @param {"watch" | "unwatch" | "block" | "unblock"} type @param {string[]} ids */
 	#sayIds(type, ids) {
-		if (this.#state !== "joined") return;
-		const parts = listParts(ids, this.#messageBytesMax);
-		for (const part of parts) this.#socket.say({ type, ids: part });
+		if (this.state !== "joined") return;
+		for (const part of this.#parts(ids)) this.#socket.say({ type, ids: part });
 	}
 
 	// ---- messages that arrive
-
-	/** @param {MessageLine} line */
-	#arrived(line) {
-		this.#inbox.push(line);
-		void this.#handle();
-	}
 
 	/** Handles one message after the other, so that they stay in order. */
 	async #handle() {
@@ -551,11 +686,14 @@ export class Client {
 	#sayAcks() {
 		const acks = [...this.#acks];
 		this.#acks.clear();
-		if (this.#state !== "joined") return;
+		if (this.state !== "joined") return;
 		for (const [to, all] of acks) {
-			for (const mids of listParts(all, this.#messageBytesMax)) {
-				this.#socket.say({ type: "ack", to, mids });
-			}
+			for (const mids of this.#parts(all)) this.#socket.say({ type: "ack", to, mids });
 		}
+	}
+
+	/** @param {string[]} list of ids or mids */
+	#parts(list) {
+		return listParts(list, this.#messageBytesMax);
 	}
 }

@@ -96,7 +96,7 @@ impl fmt::Debug for KeyHash {
 
 /// The holder of an id, at the time when it sent a message: the address for reports on that
 /// message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holder {
     /// A client without a key. After its connection ends, the token finds no client.
     Client(Token),

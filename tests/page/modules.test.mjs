@@ -16,8 +16,8 @@ test("every module but the first is preloaded once", () => {
   const preloaded = matches(read("index.html"), /rel="modulepreload" href="([^"]+)"/g);
   const started = matches(read("index.html"), /<script type="module" src="([^"]+)"/g);
   assert.deepEqual(started, ["main.js"]);
-  // Two are for programs, and the page does without them.
-  const ofPage = modules.filter((name) => !["client.js", "memory.js"].includes(name));
+  // The page does without the client of programs.
+  const ofPage = modules.filter((name) => name !== "client.js");
   assert.deepEqual([...started, ...preloaded].sort(), ofPage.sort());
 });
 

@@ -25,7 +25,7 @@ use crate::chat::journal::Journal;
 use crate::chat::owners::{Fate, Holder, OwnerToken, Sent};
 use crate::chat::protocol::{Id, MidList, Mids, ToClient};
 use crate::limits::{LIST_MAX, TABLE_CAPACITY_MIN};
-use crate::memory::tighten;
+use crate::memory::{sorted, tighten};
 use crate::time::Now;
 
 impl<J: Journal> Hub<J> {
@@ -119,11 +119,11 @@ impl<J: Journal> Hub<J> {
     ) {
         let mut counts = std::mem::take(&mut self.counts);
         let told = if J::RECORDS && fate == Fate::Expired { Fate::Expiring } else { fate };
-        // A stable sort keeps the mids of each sender in order.
-        messages.sort_by_key(|(sender, _)| match sender {
-            Holder::Client(token) => (0, usize::from(*token) as u64),
-            Holder::Owner(owner) => (1, owner.number()),
-        });
+        // By sender, and the mids of each in order.
+        if messages.iter().any(|(sender, _)| *sender != messages[0].0) {
+            let sorted = sorted(messages.to_vec());
+            messages.copy_from_slice(&sorted);
+        }
         for group in messages.chunk_by(|(a, _), (b, _)| a == b) {
             let sender = group[0].0;
             counts.clear();

@@ -18,6 +18,7 @@ use crate::chat::owners::{Fate, HeldLimit, Holder, KeyHash, Origin, OwnerToken, 
 use crate::chat::payers::{AccountKey, Excess, Total};
 use crate::chat::protocol::{CloseCode, ErrorCode, Id, Mid, MidList, ToClient, put_message_around};
 use crate::limits::{BLOCKED_MAX, KEY_BYTES, WATCHED_MAX};
+use crate::memory::sorted;
 use crate::time::Now;
 use crate::token::Token;
 
@@ -499,8 +500,7 @@ pub(super) fn parse_id(id: &str) -> Result<Id, Refusal> {
 
 /// Returns the ids of a list, sorted, each once.
 fn parse_ids(ids: &[Cow<'_, str>]) -> Result<Vec<Id>, Refusal> {
-    let mut set = ids.iter().map(|id| parse_id(id)).collect::<Result<Vec<Id>, Refusal>>()?;
-    set.sort_unstable();
+    let mut set = sorted(ids.iter().map(|id| parse_id(id)).collect::<Result<Vec<Id>, Refusal>>()?);
     set.dedup();
     Ok(set)
 }

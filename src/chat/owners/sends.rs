@@ -27,6 +27,7 @@ impl<J: Journal> Owners<J> {
 
     /// Keeps the last [`SENDS_MAX`] sends for a client that came back at `unix_ms` and may repeat
     /// them.
+    #[cold]
     pub fn expect_repeats(&mut self, owner: OwnerToken, unix_ms: u64, payers: &mut Payers) {
         let Some(entry) = self.slots.get(owner.0) else { return };
         self.forget_oldest(owner, entry.sends.len().saturating_sub(SENDS_MAX), payers);
@@ -36,14 +37,15 @@ impl<J: Journal> Owners<J> {
         }
     }
 
+    #[cold]
     fn forget_oldest(&mut self, owner: OwnerToken, count: usize, payers: &mut Payers) {
         let Some(entry) = self.slots.get_mut(owner.0) else { return };
-        entry.hashes.drain(..count);
-        entry.kept_sends = entry.kept_sends.saturating_sub(count as u8);
-        for sent in entry.sends.drain(..count) {
+        for _ in 0..count {
+            let Some((sent, _)) = take_out(&mut entry.sends, &mut entry.hashes, 0) else { break };
             self.journal.record(&Change::Forgotten { mid: sent.mid });
+            entry.kept_sends = entry.kept_sends.saturating_sub(1);
+            payers.give(entry.account, Total::Sends, SEND_BYTES);
         }
-        payers.give(entry.account, Total::Sends, SEND_BYTES * count);
     }
 
     /// Remembers a send. If there are [`SENDS_MAX`] of this connection already, the oldest of them
@@ -72,13 +74,11 @@ impl<J: Journal> Owners<J> {
         let Some(entry) = self.slots.get_mut(owner.0) else { return };
         let mut oldest = None;
         if makes_room {
-            // For a while after a break, this moves the shorter part of the list: 7 KiB at most.
             let index = if is_full { kept } else { 0 };
-            oldest = entry.sends.remove(index);
+            oldest = take_out(&mut entry.sends, &mut entry.hashes, index);
             if oldest.is_none() {
                 return;
             }
-            entry.hashes.remove(index);
             entry.kept_sends -= u8::from(index < kept);
         } else {
             payers.take(account, Total::Sends, SEND_BYTES);
@@ -91,7 +91,7 @@ impl<J: Journal> Owners<J> {
             to: &sent.to,
             held: sent.held,
         });
-        if let Some(oldest) = oldest {
+        if let Some((oldest, _)) = oldest {
             self.journal.record(&Change::Forgotten { mid: oldest.mid });
         }
         reserve_for_one(&mut entry.hashes);
@@ -143,6 +143,20 @@ impl<J: Journal> Owners<J> {
     pub fn sends(&self, owner: OwnerToken) -> impl Iterator<Item = &Sent> {
         self.get(owner).into_iter().flat_map(|entry| &entry.sends)
     }
+}
+
+/// Takes a send and its hash out. The oldest costs nothing; that of a connection which came back less
+/// than a minute ago has [`SENDS_MAX`] in front of it at most, which move by one place.
+fn take_out(
+    sends: &mut VecDeque<Sent>,
+    hashes: &mut VecDeque<u64>,
+    index: usize,
+) -> Option<(Sent, u64)> {
+    for at in (0..index).rev() {
+        sends.swap(at, at + 1);
+        hashes.swap(at, at + 1);
+    }
+    sends.pop_front().zip(hashes.pop_front())
 }
 
 /// Returns the low half of a time in seconds: it goes round in 18 hours. By chance sends may then
