@@ -5,8 +5,8 @@
  *     me.onmessage = async ({ from, body }) => { await save(from, body); };
  *     await me.send("bob", { hello: "world" }).delivered;
  *
- * A message is acknowledged when `onmessage` resolves. The server serves this file together with the
- * modules below, of which the page is made, in one piece. `client.d.ts` describes it for programs.
+ * A message is acknowledged when `onmessage` resolves. The server serves this file in one piece
+ * with the modules below, of which the page is made, too. `client.d.ts` tells programs the rest.
  *
  * **Invariants**
  * - A message is handled once, and acknowledged after that. It is known again by the number that

@@ -145,8 +145,8 @@ impl<J: Journal> Owners<J> {
     }
 }
 
-/// Takes a send and its hash out. The oldest costs nothing; that of a connection which came back less
-/// than a minute ago has [`SENDS_MAX`] in front of it at most, which move by one place.
+/// Takes a send and its hash out. The oldest costs nothing. In the first minute of a connection it
+/// has up to [`SENDS_MAX`] from before in front of it, which move by one place.
 fn take_out(
     sends: &mut VecDeque<Sent>,
     hashes: &mut VecDeque<u64>,
