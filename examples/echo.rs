@@ -83,9 +83,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                     let mut input = connection.receive(&mut buffer, now, &mut shared);
                     while let Some(incoming) = connection.next(&mut input, now, &mut shared) {
                         let (opcode, payload) = match &incoming {
-                            Incoming::Open(_) | Incoming::Closed => continue,
                             Incoming::Text(text) => (Opcode::Text, text.as_bytes()),
                             Incoming::Binary(bytes) => (Opcode::Binary, &bytes[..]),
+                            // The connection opened or closed.
+                            _ => continue,
                         };
                         connection.send(opcode, payload, &mut shared);
                     }

@@ -23,6 +23,10 @@ pub struct Config {
     pub base: String,
     /// The address of the metrics; none: off.
     pub metrics: Option<SocketAddr>,
+    /// The address of the API for backends; none: off.
+    pub api: Option<ListenAddress>,
+    /// The file of the token that the API asks for.
+    pub api_token_file: Option<PathBuf>,
     /// The file of the certificate and its chain; none: no TLS.
     pub tls_cert: Option<PathBuf>,
     /// The file of the certificate's key.
@@ -107,6 +111,8 @@ impl Default for Config {
             listen: vec![ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8080).into())],
             base: String::new(),
             metrics: None,
+            api: None,
+            api_token_file: None,
             tls_cert: None,
             tls_key: None,
             no_hsts: false,
@@ -185,6 +191,13 @@ impl Config {
                 "--redirect leads to https, which needs --tls-cert and --tls-key".into(),
             );
         }
+        self.check_api()
+    }
+
+    fn check_api(&self) -> Result<(), String> {
+        if self.api.is_some() != self.api_token_file.is_some() {
+            return Err("--api and --api-token-file belong together: one is missing".into());
+        }
         Ok(())
     }
 
@@ -251,6 +264,7 @@ impl Config {
             + 4 * self.max_message
             + self.store_bytes_max(held)
             + self.host_bytes_max(connections)
+            + self.api_bytes_max()
             + PROGRAM_BYTES
     }
 
@@ -260,6 +274,14 @@ impl Config {
         let guessers = if self.password_file.is_some() { GUESSERS_MAX } else { 0 };
         let addresses = if self.log_addresses { connections } else { 0 };
         guessers * GUESSER_BYTES + addresses * LOGGED_ADDRESS_BYTES
+    }
+
+    /// Returns the most memory in bytes that the API takes: its requests come whole before they are
+    /// heard.
+    fn api_bytes_max(&self) -> usize {
+        let one = CLIENT_BYTES + HEAD_BYTES_MAX + self.max_message + READ_BYTES + API_ANSWER_BYTES;
+        // One request is copied to be handled.
+        if self.api.is_some() { API_CONNECTIONS_MAX * one + 2 * self.max_message } else { 0 }
     }
 
     /// Returns the most memory in bytes that the store takes. `held` is that of held messages.
@@ -311,6 +333,8 @@ mod tests {
         grows(|c| c.password_file = Some("password".into()), GUESSERS_MAX * GUESSER_BYTES);
         let listed = (CONNECTIONS_MAX + REFUSALS_MAX) * LOGGED_ADDRESS_BYTES;
         grows(|c| c.log_addresses = true, listed);
+        let call = HEAD_BYTES_MAX + READ_BYTES + Config::default().max_message;
+        grows(|c| c.api = Some(c.listen[0].clone()), API_CONNECTIONS_MAX * call);
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
     }
 
@@ -336,6 +360,7 @@ mod tests {
         named(|c| c.timeout = c.ping, "--timeout");
         named(|c| c.tls_cert = Some("fullchain.pem".into()), "--tls-cert");
         named(|c| c.tls_key = Some("privkey.pem".into()), "--tls-cert");
+        named(|c| c.api_token_file = Some("token".into()), "--api");
         named(|c| c.redirect = Some(([127, 0, 0, 1], 80).into()), "--redirect");
     }
 }

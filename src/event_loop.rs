@@ -10,7 +10,7 @@
 //!
 //! **Invariants**
 //! - Nothing here blocks except `wait`; only after SIGHUP are files read from disk:
-//!   certificate and key, and the password.
+//!   certificate and key, password, API token.
 //! - No error of `accept` ends the server (`listener.rs`).
 //!
 //! It does not read or write a connection: [`Server::turn`] does.
@@ -20,13 +20,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use log::info;
-#[cfg(feature = "host")]
+#[cfg(any(feature = "host", feature = "api"))]
 use log::warn;
 use mio::{Events, Interest, Poll, Waker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
+#[cfg(feature = "api")]
+use crate::api::token::Tokens;
 use crate::config::ListenAddress;
 #[cfg(feature = "host")]
 use crate::host::password;
@@ -73,6 +75,9 @@ pub struct EventLoop {
     /// The file of the password; none: any client may join.
     #[cfg(feature = "host")]
     pub password_file: Option<PathBuf>,
+    /// The file of the API's tokens; none: there is no API.
+    #[cfg(feature = "api")]
+    pub api_token_file: Option<PathBuf>,
     /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
     signalled: bool,
     /// The ready connections of this turn.
@@ -100,6 +105,8 @@ impl EventLoop {
             preambles: Preambles::default(),
             #[cfg(feature = "host")]
             password_file: None,
+            #[cfg(feature = "api")]
+            api_token_file: None,
             signals,
             signalled: false,
             ready: Vec::with_capacity(EVENTS_MAX),
@@ -225,8 +232,8 @@ impl EventLoop {
     /// Reads the signals that have arrived. Returns `true` if the loop has to end with this turn.
     ///
     /// The first SIGINT or SIGTERM tells every client goodbye, the second one ends the loop. SIGHUP
-    /// reads certificate, key and password again, or does nothing: programs that manage services
-    /// send it to any of them.
+    /// reads certificate, key, password and API token again, or does nothing: programs that manage
+    /// services send it to any of them.
     fn heed_signals(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) -> bool {
         if !std::mem::take(&mut self.signalled) {
             return false;
@@ -255,15 +262,17 @@ impl EventLoop {
 
     fn reload(&mut self, server: &mut Server<Socket, impl Disk>) {
         #[cfg(feature = "host")]
-        let has_password = self.reload_password(server);
+        let has_secret = self.reload_password(server);
         #[cfg(not(feature = "host"))]
-        let has_password = false;
+        let has_secret = false;
+        #[cfg(feature = "api")]
+        let has_secret = self.reload_token(server) | has_secret;
         match &mut self.tls {
             Some(tls) => {
                 let has_failed = !tls.reload();
                 server.counters.reload_failures += u64::from(has_failed);
             }
-            None if has_password => {}
+            None if has_secret => {}
             None => info!("SIGHUP is ignored: there is no certificate to read again"),
         }
     }
@@ -282,6 +291,25 @@ impl EventLoop {
             Err(sentence) => {
                 server.counters.reload_failures += 1;
                 warn!("the password stays as it was: {sentence}");
+            }
+        }
+        true
+    }
+
+    /// Reads the API's tokens again. Returns `false` if there is no API.
+    ///
+    /// This waits for the disk. Calls that have begun are answered.
+    #[cfg(feature = "api")]
+    fn reload_token(&self, server: &mut Server<Socket, impl Disk>) -> bool {
+        let Some(file) = &self.api_token_file else { return false };
+        match Tokens::read(file) {
+            Ok(tokens) => {
+                server.open_api(tokens);
+                info!("the API token was read anew");
+            }
+            Err(sentence) => {
+                server.counters.reload_failures += 1;
+                warn!("the API token stays as it was: {sentence}");
             }
         }
         true

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`architecture`] | How does one thread serve every client? Where do I begin to read? |
 //! | [`protocol`] | Which lines do a client and the server exchange? |
+//! | [`api`] | How does a backend send messages, by curl for one? |
 //! | [`encryption`] | How do two clients write so that the server cannot read it? |
 //! | [`options`] | Which options are there, with which limits? |
 //! | [`hosting`] | How do I get from nothing to a family chat, and keep it running? |
@@ -25,6 +26,7 @@
 macro_rules! pages {
     ($($page:ident)*) => {$(
         #[doc = concat!(
+            "[api]: crate::guide::api\n",
             "[architecture]: crate::guide::architecture\n",
             "[changes]: crate::guide::changes\n",
             "[encryption]: crate::guide::encryption\n",
@@ -88,7 +90,9 @@ macro_rules! pages {
     };
 }
 
-pages!(architecture protocol encryption options hosting operations security performance changes);
+pages!(
+    architecture protocol api encryption options hosting operations security performance changes
+);
 
 /// Makes a page of the files for hosts, each as it lies in `src/host/`.
 macro_rules! files {

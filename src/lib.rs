@@ -20,6 +20,7 @@
 //! - [`net`]: **sockets without a chat.** [`net::connection`] is one stream and the conversation on
 //!   it: bytes in, requests and messages out, and back.
 //! - [`metrics`]: the counters of both halves, as text.
+//! - `api`, with the feature of that name: calls of backends, from text and back.
 //! - [`server`]: **the hallway.** It knows both halves, and runs one *turn*: it reads each ready
 //!   connection once, hands the texts to the hub, acts on deadlines, writes once to each client
 //!   that has lines, and removes ended connections. It knows no kernel, so a test can play it.
@@ -78,6 +79,9 @@ pub mod chat;
 pub mod net;
 
 pub mod metrics;
+
+#[cfg(feature = "api")]
+pub mod api;
 
 pub mod server;
 

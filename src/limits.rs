@@ -99,9 +99,9 @@ pub const CONNECTIONS_MAX: usize = 32_768;
 /// Descriptors that connections leave free: standard streams, listeners, `poll`, signals, a file of
 /// `--www`, the store, refused connections, connections for metrics.
 pub const DESCRIPTORS_RESERVED: usize = 48;
-/// Listening sockets: those of the chat, the metrics and the redirect. A host has a few addresses;
-/// each costs a look in every turn.
-pub const LISTENERS_MAX: usize = 10;
+/// Listening sockets: those of the chat, the metrics, the redirect and the API. A host has a few
+/// addresses; each costs a look in every turn.
+pub const LISTENERS_MAX: usize = 10 + cfg!(feature = "api") as usize;
 /// Connections beyond the limit that are answered at one time, each within [`LINGER`]; others are
 /// dropped unanswered.
 pub const REFUSALS_MAX: usize = 16;
@@ -213,6 +213,27 @@ pub const TLS_USUAL_BYTES: usize = 12 << 20;
 pub const HEAD_BYTES_MAX: usize = 8192;
 /// The most header fields in a request.
 pub const HEADERS_MAX: usize = 64;
+
+// ---- the API for backends ----
+
+/// Connections to the API at one time, besides all others. A backend keeps a few alive.
+///
+/// More, and unfinished requests take more of the memory for incomplete input; fewer, and a backend
+/// of many processes is refused.
+pub const API_CONNECTIONS_MAX: usize = 32;
+/// Memory of a call whose answer waits for the disk, besides its connection: the answer, with two
+/// ids and a `ref` as long as they may be, and its entry in a list.
+pub const API_ANSWER_BYTES: usize = 1024;
+/// The time for which a call waits for the disk before it is answered that its outcome is unknown:
+/// longer than the disk takes to count as failed ([`STORE_HANG`]), shorter than the minute after
+/// which HTTP clients give up.
+pub const API_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The wait in seconds that a refused call is asked for, if it may succeed later.
+pub const API_RETRY_SECONDS: u32 = 5;
+/// The length of an API token in bytes: 16 cannot be guessed, and 256 fit into any header field.
+pub const API_TOKEN_BYTES: RangeInclusive<usize> = 16..=256;
+/// Lines of the token file: the token, and earlier ones. A change of tokens needs two.
+pub const API_TOKENS_MAX: usize = 4;
 
 // ---- WebSocket ----
 

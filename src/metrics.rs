@@ -94,6 +94,8 @@ pub fn text(
     page.totals(hub, shared, counters, log_lines);
     page.refusals(hub);
     page.responses(shared);
+    #[cfg(feature = "api")]
+    page.calls(shared);
     page.histogram(
         "sotto_turn_seconds",
         "Time of one turn of the loop, sleep left out.",
@@ -200,7 +202,7 @@ impl Page {
 
     /// Writes the state of the files that SIGHUP reads again, in a build that has such.
     fn certificate(&mut self, counters: &Counters) {
-        if cfg!(any(feature = "tls", feature = "host")) {
+        if cfg!(any(feature = "tls", feature = "host", feature = "api")) {
             let name = "sotto_reload_failures_total";
             self.family(name, "counter", "Files that SIGHUP could not read again.");
             self.sample(format_args!("{name} {}", counters.reload_failures));
@@ -229,6 +231,15 @@ impl Page {
             if is_possible(*status) {
                 self.sample_by_code(name, status, count);
             }
+        }
+    }
+
+    #[cfg(feature = "api")]
+    fn calls(&mut self, shared: &Shared) {
+        let name = "sotto_api_requests_total";
+        self.family(name, "counter", "Requests to the API, by the first digit of their status.");
+        for class in [2, 4, 5] {
+            self.sample_by_code(name, format_args!("{class}xx"), shared.counters.calls[class]);
         }
     }
 

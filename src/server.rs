@@ -64,6 +64,8 @@ use crate::chat::hub::{self, Departure, Disconnect, Hub};
 use crate::chat::journal::Batch;
 use crate::chat::protocol::CloseCode;
 use crate::config::Config;
+#[cfg(feature = "api")]
+use crate::limits::API_CONNECTIONS_MAX;
 use crate::limits::{
     DEADLINES_PER_TURN, DEADLINES_SPARE, ENDS_PER_TURN, HANDSHAKES_PER_TURN,
     METRICS_CONNECTIONS_MAX, READ_BYTES, REFUSALS_MAX, TABLE_CAPACITY_MIN, UNSENT_BYTES_TOTAL,
@@ -78,11 +80,15 @@ use crate::throttle::Throttle;
 use crate::time::{Deadlines, Now, Timer};
 use crate::token::{Slots, Token};
 
+#[cfg(feature = "api")]
+mod api;
 mod commit;
 mod input;
 #[cfg(feature = "host")]
 mod joins;
 
+#[cfg(feature = "api")]
+use api::Api;
 pub use commit::{Disk, NoDisk, Outcome};
 #[cfg(feature = "host")]
 pub use joins::JoinLog;
@@ -127,7 +133,7 @@ pub struct Server<S, D: Disk = NoDisk> {
     shared: Shared,
     slots: Slots<Slot<S>>,
     /// Connections of each [`SlotKind`].
-    taken: [usize; 3],
+    taken: [usize; SlotKind::COUNT],
     deadlines: Deadlines<Token>,
     /// Bytes that the kernel has refused, of all connections.
     unsent: Budget,
@@ -145,6 +151,8 @@ pub struct Server<S, D: Disk = NoDisk> {
     /// Lines of the log about joins.
     #[cfg(feature = "host")]
     pub joins: JoinLog,
+    #[cfg(feature = "api")]
+    api: Api,
 }
 
 /// The quota that a connection counts against. Each kind has its own, so none takes another's.
@@ -156,11 +164,21 @@ enum SlotKind {
     Metrics,
     /// A connection over a quota, which gets one answer: 503, or a sign of life.
     Refusal,
+    /// A connection to the API.
+    #[cfg(feature = "api")]
+    Api,
 }
 
 impl SlotKind {
+    const COUNT: usize = 3 + cfg!(feature = "api") as usize;
+
     fn of(view: View) -> SlotKind {
-        if view == View::Metrics { SlotKind::Metrics } else { SlotKind::Chat }
+        match view {
+            View::Metrics => SlotKind::Metrics,
+            #[cfg(feature = "api")]
+            View::Api => SlotKind::Api,
+            _ => SlotKind::Chat,
+        }
     }
 }
 
@@ -212,7 +230,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
             last_failure_logged: None,
             shared,
             slots: Slots::default(),
-            taken: [0; 3],
+            taken: [0; SlotKind::COUNT],
             deadlines: Deadlines::default(),
             unsent: Budget::new(UNSENT_BYTES_TOTAL),
             read_buffer: vec![0; READ_BYTES].into(),
@@ -225,6 +243,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
             log_lines_dropped: || 0,
             #[cfg(feature = "host")]
             joins: JoinLog::default(),
+            #[cfg(feature = "api")]
+            api: Api::default(),
         }
     }
 
@@ -294,6 +314,10 @@ impl<S: Stream, D: Disk> Server<S, D> {
         self.joins.enter(token.key(), peer);
         let mut connection = match kind {
             SlotKind::Chat | SlotKind::Metrics => Connection::new(stream, view, now, &self.shared),
+            #[cfg(feature = "api")]
+            SlotKind::Api => Connection::for_calls(stream, now, &self.shared),
+            #[cfg(feature = "api")]
+            SlotKind::Refusal if view == View::Api => Connection::for_refused_call(stream, now),
             SlotKind::Refusal => Connection::refused(stream, now),
         };
         if self.shared.proxies.forwarding == Some(Forwarding::ProxyProtocol)
@@ -311,7 +335,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
     /// is to be given to [`Server::accept`] as the peer.
     pub fn expects_preamble(&self, peer: Option<IpAddr>, view: View) -> bool {
         let proxies = &self.shared.proxies;
-        view != View::Metrics
+        matches!(view, View::Page | View::Redirect)
             && proxies.forwarding == Some(Forwarding::ProxyProtocol)
             && proxies.trusts(peer)
     }
@@ -332,6 +356,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
             SlotKind::Chat => self.connections_max,
             SlotKind::Metrics => METRICS_CONNECTIONS_MAX,
             SlotKind::Refusal => REFUSALS_MAX,
+            #[cfg(feature = "api")]
+            SlotKind::Api => API_CONNECTIONS_MAX,
         };
         self.taken[kind as usize] < most
     }

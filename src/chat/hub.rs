@@ -51,6 +51,8 @@ use gate::Gate;
 use joins::Joins;
 #[cfg(feature = "host")]
 pub use joins::{JoinLine, JoinOutcome};
+#[cfg(feature = "api")]
+pub use post::{Posted, Refused};
 use requests::{Refusal, Sender, refuse};
 
 mod cards;
@@ -60,6 +62,8 @@ mod door;
 mod gate;
 #[cfg(feature = "host")]
 mod joins;
+#[cfg(feature = "api")]
+mod post;
 mod requests;
 mod restore;
 

@@ -49,6 +49,8 @@ use crate::memory::tighten;
 use crate::time::{Deadlines, Timer, Uptime};
 use crate::token::{Slots, Token};
 
+#[cfg(feature = "api")]
+mod absent;
 mod held;
 mod holding;
 pub mod restore;

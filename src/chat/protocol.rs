@@ -26,6 +26,10 @@ mod parse;
 mod write;
 
 pub use mid::{Mid, MidList, Mids, Prefix, Prefixes};
+#[cfg(feature = "api")]
+pub use parse::call;
+#[cfg(feature = "api")]
+pub use parse::call::Post;
 pub use write::put_message_around;
 
 /// A request of a client: the value of one line.
@@ -420,6 +424,9 @@ pub enum CloseCode {
     BadRequests,
     /// Another connection has joined under the same id, with the same key.
     Replaced,
+    /// A backend has ended the connection.
+    #[cfg(feature = "api")]
+    Dismissed,
 }
 
 impl From<CloseCode> for u16 {
@@ -432,6 +439,8 @@ impl From<CloseCode> for u16 {
             CloseCode::TryAgainLater => 1013,
             CloseCode::BadRequests => 4000,
             CloseCode::Replaced => 4001,
+            #[cfg(feature = "api")]
+            CloseCode::Dismissed => 4002,
         }
     }
 }

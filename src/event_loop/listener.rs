@@ -262,6 +262,8 @@ impl Listener {
         let reason = match (accepted, self.view) {
             (Accepted::Taken, _) => return,
             (Accepted::AddressFull, _) => "--per-address limits them",
+            #[cfg(feature = "api")]
+            (Accepted::Full, View::Api) => "all connections for the API are taken",
             (Accepted::Full, View::Metrics) => "all connections for metrics are taken",
             (Accepted::Full, _) => "--max-clients or the limit of open descriptors is reached",
         };

@@ -49,14 +49,18 @@ use crate::net::rate::Bucket;
 use crate::net::stream::Stream;
 use crate::time::Now;
 
+#[cfg(feature = "api")]
+mod calls;
 mod deadlines;
 mod postponed;
 mod requests;
 mod shared;
 mod websocket;
 
+#[cfg(feature = "api")]
+pub use calls::Call;
 pub use postponed::Postponed;
-use requests::Http;
+use requests::{Http, More};
 pub use shared::{Counters, Limits, Shared, View};
 use websocket::WebSocket;
 
@@ -70,6 +74,9 @@ pub enum Incoming<'b> {
     Text(Text<'b>),
     /// A binary message.
     Binary(Vec<u8>),
+    /// A request to the API, for [`Connection::answer_call`].
+    #[cfg(feature = "api")]
+    Call(Call),
     /// The peer sent a close frame. Our answer is queued; [`Connection::send_before_close`] can put
     /// a last text in front of it.
     Closed,
@@ -134,7 +141,7 @@ impl<S: Stream> Connection<S> {
     /// Notes the client that a preamble has told, for the log.
     pub fn announce(&mut self, client: IpAddr) {
         if let State::Http(http) = &mut self.state {
-            http.announced = Some(Box::new(client));
+            http.more = Some(Box::new(More::Announced(client)));
         }
     }
 
@@ -197,6 +204,8 @@ impl<S: Stream> Connection<S> {
         let is_pipelined = matches!(&self.state, State::Http(http) if http.pipelined);
         let is_postponed = matches!(&self.state, State::WebSocket(ws) if ws.has_postponed());
         let is_due = self.pipe.is_readable() || is_pipelined || is_postponed;
+        #[cfg(feature = "api")]
+        let is_due = is_due && !self.is_calling();
         is_due && self.unsent() == 0 && !self.is_paused() && !self.is_gone()
     }
 
@@ -320,6 +329,11 @@ impl<S: Stream> Connection<S> {
     ) -> Input<'b> {
         let tokens = self.tokens(now, shared);
         let (kept, end) = match &mut self.state {
+            // Requests that wait are heard before more is read.
+            #[cfg(feature = "api")]
+            State::Http(http) if http.calls().is_some() => {
+                (0, if std::mem::take(&mut http.pipelined) { 0 } else { buffer.len() })
+            }
             // A head is parsed as a whole, so its beginning is put in front of the new input.
             State::Http(http) => {
                 let head = std::mem::take(&mut http.head);
@@ -376,6 +390,16 @@ impl<S: Stream> Connection<S> {
         now: Now,
         shared: &mut Shared,
     ) -> Option<Incoming<'b>> {
+        #[cfg(feature = "api")]
+        if self.serves_calls() {
+            if let Some(call) = self.next_call(input, now, shared) {
+                return Some(call);
+            }
+            if self.pipe.is_ended() {
+                self.end_of_stream(shared);
+            }
+            return None;
+        }
         if let State::Http(_) = self.state
             && let Some(open) = self.next_request(input, now, shared)
         {
@@ -436,6 +460,8 @@ impl<S: Stream> Connection<S> {
         const END: End = End::Lost(ErrorKind::UnexpectedEof);
         let is_unsent = self.unsent() > 0 && !self.is_handshaking();
         match &mut self.state {
+            #[cfg(feature = "api")]
+            State::Http(http) if http.is_calling() => {}
             State::Http(http) if http.pipelined => {}
             State::Http(http) if is_unsent => http.last = Some(END),
             State::Closing(_) if is_unsent => {}

@@ -1,4 +1,5 @@
-//! Files that are read on the loop's thread: those of `--www`, certificate and key, the password.
+//! Files that are read on the loop's thread: those of `--www`, certificate and key, the password,
+//! the token of the API.
 //!
 //! **Invariants**
 //! - Nothing here waits for another program.
@@ -25,7 +26,7 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Those of [`read_regular`].
-#[cfg(feature = "host")]
+#[cfg(any(feature = "host", feature = "api"))]
 pub fn read_short(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     use std::io::Read;
 
@@ -37,7 +38,7 @@ pub fn read_short(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-#[cfg(all(test, feature = "host"))]
+#[cfg(all(test, any(feature = "host", feature = "api")))]
 mod tests {
     use super::*;
 

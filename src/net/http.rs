@@ -23,6 +23,8 @@ use crate::net::http::assets::{Coding, File, Files};
 use crate::net::proxies::Proxies;
 
 pub mod assets;
+#[cfg(feature = "api")]
+pub mod calls;
 mod origin;
 mod reply;
 

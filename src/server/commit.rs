@@ -90,6 +90,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
                     }
                     self.flush_pressing(now);
                     self.send_disconnects(now);
+                    #[cfg(feature = "api")]
+                    self.answer_stored(now);
                 }
             }
         }

@@ -92,6 +92,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
                     self.hub.close(token, CloseCode::Unsupported, now);
                     self.send_disconnects(now);
                 }
+                #[cfg(feature = "api")]
+                Incoming::Call(call) => self.call(token, call, now),
                 Incoming::Closed => self.answer_before_close(token),
             }
         }

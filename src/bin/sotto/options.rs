@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+#[cfg(feature = "api")]
+use sotto::api::token::Tokens;
 use sotto::config::{Config, ListenAddress};
 use sotto::event_loop::{Identity, WITHOUT_TLS};
 #[cfg(feature = "host")]
@@ -68,6 +70,9 @@ pub struct Options {
     /// The password, read from the file of `--password-file`.
     #[cfg(feature = "host")]
     pub password: Option<String>,
+    /// The tokens, read from the file of `--api-token-file`.
+    #[cfg(feature = "api")]
+    pub api_tokens: Option<Tokens>,
     /// Environment variables that are named like options, but are none.
     pub unknown_variables: Vec<String>,
 }
@@ -99,12 +104,19 @@ const HOST: Feature = Feature {
     without: "this sotto is built without this option: build it with `--features host`",
 };
 
+const API: Feature = Feature {
+    is_built_in: cfg!(feature = "api"),
+    without: "this sotto is built without an API: build it with `--features api`",
+};
+
 /// The syntax of an option's value, and where the value is kept.
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
     Flag(fn(&mut Config) -> &mut bool),
     /// Addresses and ports, or `unix:` and a path, separated by white space.
     Listen,
+    /// One of these.
+    OneListen(fn(&mut Config) -> &mut Option<ListenAddress>),
     OptionalAddress(fn(&mut Config) -> &mut Option<SocketAddr>),
     /// A path that is opened later.
     File(fn(&mut Config) -> &mut Option<PathBuf>),
@@ -128,8 +140,8 @@ enum Value {
 }
 
 use Value::{
-    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, NewFolder, OptionalAddress,
-    Origins, Seconds, UrlPath,
+    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, NewFolder, OneListen,
+    OptionalAddress, Origins, Seconds, UrlPath,
 };
 
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
@@ -137,12 +149,16 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 30] = [
+static OPTIONS: [Opt; 32] = [
     opt("listen", Listen,
         "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one; \
          repeatable, or in the variable separated by spaces"),
     opt("metrics", OptionalAddress(|c| &mut c.metrics),
         "Serve /metrics for Prometheus here, and nothing else"),
+    opt("api", OneListen(|c| &mut c.api),
+        "Take messages from backends over HTTP here, or at unix:PATH").needs(API),
+    opt("api-token-file", File(|c| &mut c.api_token_file),
+        "Let only backends in that say the token in this file; SIGHUP reads it again").needs(API),
     opt("tls-cert", File(|c| &mut c.tls_cert),
         "Speak https and wss with this certificate and its chain, in PEM; SIGHUP reads it again")
         .needs(TLS),
@@ -318,6 +334,8 @@ impl Default for Options {
             identity: None,
             #[cfg(feature = "host")]
             password: None,
+            #[cfg(feature = "api")]
+            api_tokens: None,
             unknown_variables: Vec::new(),
         }
     }
@@ -358,6 +376,10 @@ impl Options {
         #[cfg(feature = "host")]
         if let Some(file) = &self.config.password_file {
             self.password = Some(password::read(file)?);
+        }
+        #[cfg(feature = "api")]
+        if let Some(file) = &self.config.api_token_file {
+            self.api_tokens = Some(Tokens::read(file)?);
         }
         Ok(())
     }
@@ -402,6 +424,7 @@ impl Options {
                     config.listen.push(listen_address(address)?);
                 }
             }
+            OneListen(field) => *field(config) = Some(listen_address(text?)?),
             OptionalAddress(field) => *field(config) = Some(address(text?)?),
             Count(range, field) | Bytes(range, field) => *field(config) = number(text?, range)?,
             Seconds(field) => {
@@ -446,7 +469,7 @@ impl Opt {
     fn placeholder(&self) -> &'static str {
         match self.value {
             Flag(_) => "",
-            Listen | OptionalAddress(_) => "ADDRESS:PORT",
+            Listen | OneListen(_) | OptionalAddress(_) => "ADDRESS:PORT",
             UrlPath(_) => "PATH",
             Value::Forwarding => "WAY",
             Networks => "NETWORK",
@@ -465,7 +488,7 @@ impl Opt {
         let Options { mut config, log, .. } = Options::default();
         match &self.value {
             Listen => Config::default().listen.iter().map(ToString::to_string).collect(),
-            OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
+            OneListen(_) | OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
             File(_) | NewFolder(_) | Origins => "none".into(),
             Networks => "loopback".into(),
             UrlPath(_) => "/".into(),
@@ -529,7 +552,7 @@ fn push_help<'a>(text: &mut String, left: &str, words: impl IntoIterator<Item = 
 }
 
 fn version() -> String {
-    let features = [("tls", TLS), ("store", STORE), ("host", HOST)];
+    let features = [("tls", TLS), ("store", STORE), ("host", HOST), ("api", API)];
     let built_in = features.iter().filter(|(_, feature)| feature.is_built_in);
     let names: Vec<&str> = built_in.map(|(name, _)| *name).collect();
     let with = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };

@@ -257,6 +257,12 @@ impl<J: Journal> Hub<J> {
         has_changes.then(|| self.gate.commit_by.unwrap_or(now))
     }
 
+    /// Has the changes made so far given to the disk in this turn, or behind the batch under way.
+    #[cfg(feature = "api")]
+    pub(super) fn commit_soon(&mut self, now: Now) {
+        self.gate.commit_by = Some(now.instant);
+    }
+
     /// Takes the changes that were made since the last call, if a line waits for them, or if they
     /// have waited for [`LAZY_COMMIT`]. `spare` is an earlier batch, to use its buffer again.
     ///

@@ -54,6 +54,17 @@ pub(super) struct Refusal {
     pub text: Cow<'static, str>,
 }
 
+/// A message that was taken and routed.
+pub(super) struct Taken {
+    pub mid: Mid,
+    /// The time at which it was taken, in milliseconds since 1970 UTC.
+    pub at: u64,
+    /// Whether the recipient is away.
+    pub held: bool,
+    /// Whether it is promised only once it is on disk.
+    pub leaves_change: bool,
+}
+
 pub(super) fn refuse<T>(code: ErrorCode, text: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
     Err(Refusal { code, text: text.into() })
 }
@@ -111,6 +122,17 @@ impl<J: Journal> Hub<J> {
             let text = "too many new ids come from your network: try again in a minute";
             return refuse(ErrorCode::TooMany, text);
         }
+        self.vacate(account, now)?;
+        self.payers.count_claim(account, now.instant);
+        let owner = self.owners.claim(id.clone(), hash, from, account, &mut self.payers);
+        self.ids.insert(id.clone(), Holder::Owner(owner));
+        self.presence.changed(&id, true);
+        self.complete_join(from, id, Some(owner), false, now);
+        Ok(())
+    }
+
+    /// Makes sure that one more id can be owned at the expense of this account.
+    pub(super) fn vacate(&mut self, account: AccountKey, now: Now) -> Result<(), Refusal> {
         match self.owners.vacancy(account, &self.payers, now.instant) {
             Vacancy::Free => {}
             Vacancy::Evict(owner) => self.release(owner, now),
@@ -123,11 +145,6 @@ impl<J: Journal> Hub<J> {
                 return refuse(ErrorCode::TooMany, text);
             }
         }
-        self.payers.count_claim(account, now.instant);
-        let owner = self.owners.claim(id.clone(), hash, from, account, &mut self.payers);
-        self.ids.insert(id.clone(), Holder::Owner(owner));
-        self.presence.changed(&id, true);
-        self.complete_join(from, id, Some(owner), false, now);
         Ok(())
     }
 
@@ -207,17 +224,49 @@ impl<J: Journal> Hub<J> {
         reference: Option<&str>,
         now: Now,
     ) -> Result<(), Refusal> {
-        // Only an owner is recognized after its connection was lost, so only an owner's sends are
-        // remembered.
-        let repeatable = from.owner.zip(reference).map(|(owner, reference)| {
-            (owner, self.owners.journal().hash_send(reference, to, body))
-        });
+        let repeatable = self.repeatable(from, to, body, reference);
         if let (Some((owner, hash)), Some(reference)) = (repeatable, reference)
             && let Some(sent) = self.owners.find_send(owner, hash).cloned()
         {
             self.answer_repeated(from, reference, sent, now);
             return Ok(());
         }
+        let Taken { mid, at, held, leaves_change } = self.take(from, to, body, repeatable, now)?;
+        if let Some(reference) = reference {
+            let line = ToClient::Sent { reference, mid, at, held };
+            if !(leaves_change && self.defer(from.holder(), &line)) {
+                self.answer(from.token, &line, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the sender's ownership and the hash by which it remembers a `send` with a `ref`.
+    ///
+    /// Only an owner is recognized after its connection was lost, so only an owner's sends are
+    /// remembered.
+    #[inline]
+    pub(super) fn repeatable(
+        &self,
+        from: &Sender,
+        to: &str,
+        body: &str,
+        reference: Option<&str>,
+    ) -> Option<(OwnerToken, u64)> {
+        let (owner, reference) = from.owner.zip(reference)?;
+        Some((owner, self.owners.journal().hash_send(reference, to, body)))
+    }
+
+    /// Takes a message that is no repetition, and routes it.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        from: &Sender,
+        to: &str,
+        body: &str,
+        repeatable: Option<(OwnerToken, u64)>,
+        now: Now,
+    ) -> Result<Taken, Refusal> {
         let recipient = self.recipient(from, to)?;
         let leaves_change = repeatable.is_some() || recipient.owner().is_some();
         if leaves_change && !self.can_record(from.account) {
@@ -233,13 +282,7 @@ impl<J: Journal> Hub<J> {
             let sent = Sent { mid: mid.count, at, to, held, fate: Fate::Open };
             self.owners.remember_send(owner, hash, sent, &mut self.payers);
         }
-        if let Some(reference) = reference {
-            let line = ToClient::Sent { reference, mid, at, held };
-            if !(leaves_change && self.defer(from.holder(), &line)) {
-                self.answer(from.token, &line, now);
-            }
-        }
-        Ok(())
+        Ok(Taken { mid, at, held, leaves_change })
     }
 
     /// Makes a message of a body and routes it. A long body is not copied on the way to the line.

@@ -19,6 +19,9 @@ use crate::chat::card::Card;
 use crate::chat::password::Password;
 use crate::limits::{BODY_DEPTH_MAX, CARD_BYTES_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
+#[cfg(feature = "api")]
+pub mod call;
+
 /// Parses one line, which is not blank.
 pub fn parse(line: &str) -> Line<'_> {
     let keys: Keys = match serde_json::from_str(line) {
@@ -47,6 +50,9 @@ struct Keys<'a> {
     card: Option<&'a RawValue>,
     #[cfg(feature = "host")]
     password: Option<&'a RawValue>,
+    /// The sender of a message from a backend.
+    #[cfg(feature = "api")]
+    from: Option<&'a RawValue>,
     /// Whether a key, known or unknown, appears twice.
     repeated: bool,
 }
@@ -90,6 +96,8 @@ impl<'de> Visitor<'de> for KeysVisitor {
                 "card" => keys.card.replace(value).is_some(),
                 #[cfg(feature = "host")]
                 "password" => keys.password.replace(value).is_some(),
+                #[cfg(feature = "api")]
+                "from" => keys.from.replace(value).is_some(),
                 _ => !unknown.get_or_insert_default().insert(name),
             };
             keys.repeated |= is_repeated;

@@ -52,6 +52,8 @@ impl<S: Stream> Connection<S> {
             return self.finish(State::Gone(End::Stalled), shared);
         }
         match &mut self.state {
+            #[cfg(feature = "api")]
+            State::Http(http) if http.calls().is_some() => self.expire_call(now, shared),
             State::Http(http) if http.head.is_empty() => {
                 self.finish(State::Gone(End::Silent), shared);
             }

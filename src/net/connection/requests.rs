@@ -14,6 +14,8 @@ use std::time::Instant;
 
 use log::Level;
 
+#[cfg(feature = "api")]
+use super::calls::Calls;
 use super::shared::status;
 use super::websocket::WebSocket;
 use super::{Connection, End, Incoming, Shared, State, View};
@@ -40,8 +42,17 @@ pub struct Http {
     pub last: Option<End>,
     /// The part of the server that this connection sees.
     pub view: View,
-    /// The client that a preamble has told, for the log. In a box, because few have one.
-    pub announced: Option<Box<IpAddr>>,
+    /// In a box, because few have it.
+    pub more: Option<Box<More>>,
+}
+
+/// The state that few connections have.
+pub enum More {
+    /// The client that a preamble has told, for the log.
+    Announced(IpAddr),
+    /// That of a connection to the API.
+    #[cfg(feature = "api")]
+    Calls(Calls),
 }
 
 /// A response body. It leaves from where it lies.
@@ -62,7 +73,7 @@ impl Http {
             body: None,
             last: None,
             view,
-            announced: None,
+            more: None,
         }
     }
 }
@@ -129,7 +140,11 @@ impl<S: Stream> Connection<S> {
     /// Returns the client that a preamble has told.
     fn announced(&self) -> Option<IpAddr> {
         match &self.state {
-            State::Http(http) => http.announced.as_deref().copied(),
+            State::Http(Http { more: Some(more), .. }) => match **more {
+                More::Announced(client) => Some(client),
+                #[cfg(feature = "api")]
+                More::Calls(_) => None,
+            },
             _ => None,
         }
     }

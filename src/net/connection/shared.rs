@@ -14,6 +14,8 @@ use log::log;
 use crate::limits::{OPEN_MESSAGE_BYTES, PAYER_SHARES, TLS_UNREAD_BYTES_MAX};
 use crate::net::addresses::Addresses;
 use crate::net::frames::Codec;
+#[cfg(feature = "api")]
+use crate::net::http::calls::Bearer;
 use crate::net::http::{LogLine, STATUSES, Site};
 use crate::net::proxies::Proxies;
 use crate::net::rate::Rate;
@@ -52,6 +54,9 @@ pub enum View {
     Metrics,
     /// The redirect to the page over https.
     Redirect,
+    /// The API for backends.
+    #[cfg(feature = "api")]
+    Api,
     /// Nothing but a sign of life: the connection is over a quota.
     Refused,
 }
@@ -62,6 +67,9 @@ pub struct Shared {
     metrics: Site,
     redirect: Option<Site>,
     refused: Site,
+    /// The token of the API. Set before the first connection to it.
+    #[cfg(feature = "api")]
+    pub bearer: Option<Bearer>,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
     /// The payers of all connections, and what each has taken.
@@ -87,6 +95,9 @@ pub struct Counters {
     pub frames_out: u64,
     /// HTTP responses, by the position of their status in [`STATUSES`].
     pub responses: [u64; STATUSES.len()],
+    /// Those of the API, by the first digit of their status.
+    #[cfg(feature = "api")]
+    pub calls: [u64; 6],
 }
 
 impl Counters {
@@ -96,6 +107,15 @@ impl Counters {
         debug_assert!(at.is_some(), "a status that is not in the list");
         if let Some(at) = at {
             self.responses[at] += 1;
+        }
+    }
+}
+
+#[cfg(feature = "api")]
+impl Counters {
+    pub(super) fn count_call(&mut self, head: &[u8]) {
+        if let Some(count) = self.calls.get_mut(usize::from(status(head)) / 100) {
+            *count += 1;
         }
     }
 }
@@ -117,6 +137,8 @@ impl Shared {
             metrics,
             redirect: None,
             refused,
+            #[cfg(feature = "api")]
+            bearer: None,
             limits,
             codec,
             addresses,
@@ -133,6 +155,9 @@ impl Shared {
             View::Page | View::Proxied => &self.site,
             View::Metrics => &self.metrics,
             View::Refused => &self.refused,
+            // It has no site: `next_call` answers.
+            #[cfg(feature = "api")]
+            View::Api => &self.refused,
             View::Redirect => self.redirect.as_ref().unwrap_or(&self.site),
         }
     }

@@ -133,6 +133,8 @@ impl Talk {
                 Incoming::Open(_) | Incoming::Closed => {}
                 Incoming::Text(text) => connection.send_text(text.as_bytes(), shared),
                 Incoming::Binary(bytes) => connection.send(Opcode::Binary, bytes, shared),
+                #[cfg(feature = "api")]
+                Incoming::Call(_) => {}
             }
             received.push(match incoming {
                 Incoming::Open(client) => Incoming::Open(client),
@@ -140,6 +142,8 @@ impl Talk {
                 Incoming::Closed => continue,
                 Incoming::Text(payload) => text(&payload),
                 Incoming::Binary(bytes) => Incoming::Binary(bytes),
+                #[cfg(feature = "api")]
+                Incoming::Call(call) => Incoming::Call(call),
             });
         }
         let (spent, is_overdrawn) = (input.spent(), input.is_overdrawn());
@@ -310,7 +314,7 @@ fn connection_costs_120_bytes() {
         body: 8 "a pointer: the body of a response",
         last: 4 "the response is the last one",
         view: 1 "the part of the server that it sees",
-        announced: 8 "a pointer: the client that a preamble has told",
+        more: 8 "a pointer: the client that a preamble has told, or the state of calls",
     } empty: 1);
     assert_eq!(size_of::<State>(), 64, "the largest of them, with space for which it is");
 }

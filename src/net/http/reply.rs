@@ -21,8 +21,19 @@ use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// The status codes of all responses this server can send.
+#[cfg(not(feature = "api"))]
 pub const STATUSES: &[u16] =
     &[101, 200, 204, 304, 308, 400, 403, 404, 405, 408, 413, 414, 421, 426, 431, 500, 503];
+/// The status codes of all responses this server can send.
+#[cfg(feature = "api")]
+pub const STATUSES: &[u16] = &[
+    101, 200, 204, 304, 308, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 421, 426, 429, 431,
+    500, 501, 503, 504,
+];
+
+/// The media type of answers to backends.
+#[cfg(feature = "api")]
+pub(super) const JSON_TYPE: &str = "application/json";
 
 /// A written response; head and body are apart, so that a built-in file is sent without a copy.
 #[derive(Debug, PartialEq)]
@@ -109,6 +120,15 @@ impl Reply {
     pub(super) fn content(mut self, media_type: &'static str, bytes: Cow<'static, [u8]>) -> Reply {
         self.content = Some(Body { media_type, bytes });
         self
+    }
+
+    /// Returns a reply of text as JSON: its line, and this code.
+    #[cfg(feature = "api")]
+    pub(super) fn into_json(self, code: &str) -> Reply {
+        let line = self.content.as_ref().map_or(&b""[..], |content| &content.bytes);
+        let text = serde_json::Value::from(String::from_utf8_lossy(line).trim_end());
+        let json = format!("{{\"code\":\"{code}\",\"text\":{text}}}\n");
+        self.content(JSON_TYPE, json.into_bytes().into())
     }
 
     pub(super) fn field(mut self, name: &str, value: &str) -> Reply {
