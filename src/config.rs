@@ -24,8 +24,10 @@ pub struct Config {
     /// The address of the metrics; none: off.
     pub metrics: Option<SocketAddr>,
     /// The address of the API for backends; none: off.
+    #[cfg(feature = "api")]
     pub api: Option<ListenAddress>,
     /// The file of the token that the API asks for.
+    #[cfg(feature = "api")]
     pub api_token_file: Option<PathBuf>,
     /// The file of the certificate and its chain; none: no TLS.
     pub tls_cert: Option<PathBuf>,
@@ -111,7 +113,9 @@ impl Default for Config {
             listen: vec![ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8080).into())],
             base: String::new(),
             metrics: None,
+            #[cfg(feature = "api")]
             api: None,
+            #[cfg(feature = "api")]
             api_token_file: None,
             tls_cert: None,
             tls_key: None,
@@ -191,9 +195,12 @@ impl Config {
                 "--redirect leads to https, which needs --tls-cert and --tls-key".into(),
             );
         }
-        self.check_api()
+        #[cfg(feature = "api")]
+        self.check_api()?;
+        Ok(())
     }
 
+    #[cfg(feature = "api")]
     fn check_api(&self) -> Result<(), String> {
         if self.api.is_some() != self.api_token_file.is_some() {
             return Err("--api and --api-token-file belong together: one is missing".into());
@@ -276,12 +283,22 @@ impl Config {
         guessers * GUESSER_BYTES + addresses * LOGGED_ADDRESS_BYTES
     }
 
+    /// Returns the connections to the API at one time.
+    pub fn api_connections(&self) -> usize {
+        #[cfg(feature = "api")]
+        if self.api.is_some() {
+            return API_CONNECTIONS_MAX;
+        }
+        0
+    }
+
     /// Returns the most memory in bytes that the API takes: its requests come whole before they are
     /// heard.
     fn api_bytes_max(&self) -> usize {
         let one = CLIENT_BYTES + HEAD_BYTES_MAX + self.max_message + READ_BYTES + API_ANSWER_BYTES;
         // One request is copied to be handled.
-        if self.api.is_some() { API_CONNECTIONS_MAX * one + 2 * self.max_message } else { 0 }
+        let handled = self.api_connections().min(1) * 2 * self.max_message;
+        self.api_connections() * one + handled
     }
 
     /// Returns the most memory in bytes that the store takes. `held` is that of held messages.
@@ -333,7 +350,9 @@ mod tests {
         grows(|c| c.password_file = Some("password".into()), GUESSERS_MAX * GUESSER_BYTES);
         let listed = (CONNECTIONS_MAX + REFUSALS_MAX) * LOGGED_ADDRESS_BYTES;
         grows(|c| c.log_addresses = true, listed);
+        #[cfg(feature = "api")]
         let call = HEAD_BYTES_MAX + READ_BYTES + Config::default().max_message;
+        #[cfg(feature = "api")]
         grows(|c| c.api = Some(c.listen[0].clone()), API_CONNECTIONS_MAX * call);
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
     }
@@ -360,6 +379,7 @@ mod tests {
         named(|c| c.timeout = c.ping, "--timeout");
         named(|c| c.tls_cert = Some("fullchain.pem".into()), "--tls-cert");
         named(|c| c.tls_key = Some("privkey.pem".into()), "--tls-cert");
+        #[cfg(feature = "api")]
         named(|c| c.api_token_file = Some("token".into()), "--api");
         named(|c| c.redirect = Some(([127, 0, 0, 1], 80).into()), "--redirect");
     }

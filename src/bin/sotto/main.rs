@@ -17,14 +17,16 @@ use std::process::ExitCode;
 
 use log::{info, warn};
 
+#[cfg(feature = "api")]
+use sotto::api::token::Tokens;
 use sotto::chat::hub::Hub;
 use sotto::config::{Config, ListenAddress};
-#[cfg(feature = "host")]
+#[cfg(any(feature = "host", feature = "api"))]
 use sotto::event_loop::Socket;
 use sotto::event_loop::{Acceptor, EventLoop, connections_possible, raise_descriptor_limit};
 #[cfg(feature = "host")]
 use sotto::host::password;
-use sotto::limits::{API_CONNECTIONS_MAX, CONNECTIONS_MAX};
+use sotto::limits::CONNECTIONS_MAX;
 use sotto::memory::SubnetHash;
 use sotto::net::connection::{Shared, View};
 use sotto::net::http::assets::Files;
@@ -132,14 +134,16 @@ fn run<D: Disk>(
     let api_tokens = options.api_tokens;
     let Options { config, origins, proxies, identity, .. } = options;
     let mut event_loop = EventLoop::new().map_err(|error| format!("cannot begin: {error}"))?;
-    let addresses = Addresses::listen(&mut event_loop, &config)?;
+    let addresses = listen(&mut event_loop, &config)?;
+    let metrics = listen_also(&mut event_loop, config.metrics, View::Metrics, &config)?;
+    let redirect = listen_also(&mut event_loop, config.redirect, View::Redirect, &config)?;
     let scheme = if identity.is_some() { "https" } else { "http" };
     if let (Some(identity), Some((certificate, key))) = (identity, config.tls_files()) {
         event_loop.speak_tls(identity, certificate.into(), key.into());
     }
     // Behind a Unix socket, visitors see the port of a proxy: the usual one, if no origin tells
     // another.
-    let port = addresses.chat.iter().find_map(ListenAddress::port).unwrap_or(443);
+    let port = addresses.iter().find_map(ListenAddress::port).unwrap_or(443);
     let disk = start_disk(&event_loop)?;
     let mut shared = shared(&config, files, origins, proxies, port);
     if let Some(hash) = subnet_hash {
@@ -149,62 +153,36 @@ fn run<D: Disk>(
     server.log_lines_dropped = stderr_log::dropped;
     #[cfg(feature = "host")]
     guard(&mut server, &mut event_loop, &config, password.as_deref());
-    #[cfg(feature = "api")]
-    if let Some(tokens) = api_tokens {
-        event_loop.api_token_file = config.api_token_file.clone();
-        server.open_api(tokens);
+    log_limits(&config);
+    for address in addresses {
+        say(format_args!("listening on {scheme}://{address}{}", config.base));
     }
-    info!(
-        "at most {} connections; at most {} MiB of memory if every buffer fills up, and about {} \
-         MiB with 1000 quiet clients (kernel buffers not counted)",
-        config.max_clients,
-        config.memory_bytes_max() >> 20,
-        config.memory_bytes_usual() >> 20
-    );
-    addresses.announce(scheme, &config.base);
+    if let Some(address) = redirect {
+        say(format_args!("redirecting from http://{address}"));
+    }
+    if let Some(address) = metrics {
+        say(format_args!("metrics on http://{address}/metrics"));
+    }
+    #[cfg(feature = "api")]
+    open_api(&mut server, &mut event_loop, &config, api_tokens)?;
     event_loop.run(&mut server).map_err(|error| format!("cannot wait for the kernel: {error}"))?;
     server.finish(Now::read()).map_err(|error| format!("the last changes are lost: {error}"))
 }
 
-/// The addresses that the program listens on, each with its port.
-struct Addresses {
-    chat: Vec<ListenAddress>,
-    metrics: Option<ListenAddress>,
-    redirect: Option<ListenAddress>,
-    #[cfg(feature = "api")]
-    api: Option<ListenAddress>,
-}
-
-impl Addresses {
-    /// Listens on all of them.
-    fn listen(event_loop: &mut EventLoop, config: &Config) -> Result<Addresses, String> {
-        Ok(Addresses {
-            chat: listen(event_loop, config)?,
-            metrics: listen_also(event_loop, config.metrics, View::Metrics, config)?,
-            redirect: listen_also(event_loop, config.redirect, View::Redirect, config)?,
-            #[cfg(feature = "api")]
-            api: (config.api.as_ref())
-                .map(|address| listen_at(event_loop, address, View::Api, config))
-                .transpose()?,
-        })
-    }
-
-    /// Tells them on standard error.
-    fn announce(self, scheme: &str, base: &str) {
-        for address in self.chat {
-            say(format_args!("listening on {scheme}://{address}{base}"));
-        }
-        if let Some(address) = self.redirect {
-            say(format_args!("redirecting from http://{address}"));
-        }
-        if let Some(address) = self.metrics {
-            say(format_args!("metrics on http://{address}/metrics"));
-        }
-        #[cfg(feature = "api")]
-        if let Some(address) = self.api {
-            say(format_args!("API on http://{address}"));
-        }
-    }
+/// Listens for backends, if the options say so.
+#[cfg(feature = "api")]
+fn open_api(
+    server: &mut Server<Socket, impl Disk>,
+    event_loop: &mut EventLoop,
+    config: &Config,
+    tokens: Option<Tokens>,
+) -> Result<(), String> {
+    let Some((address, tokens)) = config.api.as_ref().zip(tokens) else { return Ok(()) };
+    server.open_api(tokens);
+    event_loop.api_token_file = config.api_token_file.clone();
+    let address = listen_at(event_loop, address, View::Api, config)?;
+    say(format_args!("API on http://{address}"));
+    Ok(())
 }
 
 /// Makes the server private if there is a password, and has joins logged as the options say.
@@ -222,14 +200,23 @@ fn guard(
     }
 }
 
+/// Tells in the log how many connections and how much memory there may be.
+fn log_limits(config: &Config) {
+    info!(
+        "at most {} connections; at most {} MiB of memory if every buffer fills up, and about {} \
+         MiB with 1000 quiet clients (kernel buffers not counted)",
+        config.max_clients,
+        config.memory_bytes_max() >> 20,
+        config.memory_bytes_usual() >> 20
+    );
+}
+
 /// Lowers `--max-clients` to the connections that open descriptors allow.
 fn limit_connections(config: &mut Config) -> Result<(), String> {
     if let Err(error) = raise_descriptor_limit() {
         warn!("cannot raise the limit of open descriptors: {error}");
     }
-    // Its listener takes one, too.
-    let of_api = if config.api.is_some() { API_CONNECTIONS_MAX + 1 } else { 0 };
-    let possible = connections_possible().saturating_sub(of_api);
+    let possible = connections_possible().saturating_sub(config.api_connections());
     let wanted = config.max_clients;
     if possible == 0 {
         return Err(

@@ -104,11 +104,6 @@ const HOST: Feature = Feature {
     without: "this sotto is built without this option: build it with `--features host`",
 };
 
-const API: Feature = Feature {
-    is_built_in: cfg!(feature = "api"),
-    without: "this sotto is built without an API: build it with `--features api`",
-};
-
 /// The syntax of an option's value, and where the value is kept.
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
@@ -116,6 +111,7 @@ enum Value {
     /// Addresses and ports, or `unix:` and a path, separated by white space.
     Listen,
     /// One of these.
+    #[cfg(feature = "api")]
     OneListen(fn(&mut Config) -> &mut Option<ListenAddress>),
     OptionalAddress(fn(&mut Config) -> &mut Option<SocketAddr>),
     /// A path that is opened later.
@@ -140,8 +136,8 @@ enum Value {
 }
 
 use Value::{
-    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, NewFolder, OneListen,
-    OptionalAddress, Origins, Seconds, UrlPath,
+    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, NewFolder, OptionalAddress,
+    Origins, Seconds, UrlPath,
 };
 
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
@@ -149,16 +145,18 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 32] = [
+static OPTIONS: [Opt; 30 + 2 * cfg!(feature = "api") as usize] = [
     opt("listen", Listen,
         "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one; \
          repeatable, or in the variable separated by spaces"),
     opt("metrics", OptionalAddress(|c| &mut c.metrics),
         "Serve /metrics for Prometheus here, and nothing else"),
-    opt("api", OneListen(|c| &mut c.api),
-        "Take messages from backends over HTTP here, or at unix:PATH").needs(API),
+    #[cfg(feature = "api")]
+    opt("api", Value::OneListen(|c| &mut c.api),
+        "Take messages from backends over HTTP here, or at unix:PATH"),
+    #[cfg(feature = "api")]
     opt("api-token-file", File(|c| &mut c.api_token_file),
-        "Let only backends in that say the token in this file; SIGHUP reads it again").needs(API),
+        "Let only backends in that say the token in this file; SIGHUP reads it again"),
     opt("tls-cert", File(|c| &mut c.tls_cert),
         "Speak https and wss with this certificate and its chain, in PEM; SIGHUP reads it again")
         .needs(TLS),
@@ -424,7 +422,8 @@ impl Options {
                     config.listen.push(listen_address(address)?);
                 }
             }
-            OneListen(field) => *field(config) = Some(listen_address(text?)?),
+            #[cfg(feature = "api")]
+            Value::OneListen(field) => *field(config) = Some(listen_address(text?)?),
             OptionalAddress(field) => *field(config) = Some(address(text?)?),
             Count(range, field) | Bytes(range, field) => *field(config) = number(text?, range)?,
             Seconds(field) => {
@@ -469,7 +468,9 @@ impl Opt {
     fn placeholder(&self) -> &'static str {
         match self.value {
             Flag(_) => "",
-            Listen | OneListen(_) | OptionalAddress(_) => "ADDRESS:PORT",
+            Listen | OptionalAddress(_) => "ADDRESS:PORT",
+            #[cfg(feature = "api")]
+            Value::OneListen(_) => "ADDRESS:PORT",
             UrlPath(_) => "PATH",
             Value::Forwarding => "WAY",
             Networks => "NETWORK",
@@ -488,7 +489,9 @@ impl Opt {
         let Options { mut config, log, .. } = Options::default();
         match &self.value {
             Listen => Config::default().listen.iter().map(ToString::to_string).collect(),
-            OneListen(_) | OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
+            #[cfg(feature = "api")]
+            Value::OneListen(_) => "off".into(),
+            OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
             File(_) | NewFolder(_) | Origins => "none".into(),
             Networks => "loopback".into(),
             UrlPath(_) => "/".into(),
@@ -552,9 +555,12 @@ fn push_help<'a>(text: &mut String, left: &str, words: impl IntoIterator<Item = 
 }
 
 fn version() -> String {
-    let features = [("tls", TLS), ("store", STORE), ("host", HOST), ("api", API)];
+    let features = [("tls", TLS), ("store", STORE), ("host", HOST)];
     let built_in = features.iter().filter(|(_, feature)| feature.is_built_in);
-    let names: Vec<&str> = built_in.map(|(name, _)| *name).collect();
+    let names = built_in.map(|(name, _)| *name);
+    #[cfg(feature = "api")]
+    let names = names.chain(["api"]);
+    let names: Vec<&str> = names.collect();
     let with = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
     format!("sotto {}{with}\n", env!("CARGO_PKG_VERSION"))
 }
