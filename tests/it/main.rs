@@ -10,6 +10,8 @@
 //! and clients speak TLS.
 
 mod abuse;
+#[cfg(feature = "api")]
+mod api;
 mod cards;
 mod chat;
 // The examples speak no TLS.
