@@ -23,6 +23,8 @@ mod held;
 mod outboxes;
 mod ownership;
 mod ownership_properties;
+#[cfg(feature = "api")]
+mod post;
 mod properties;
 mod requests;
 mod shorthand;
