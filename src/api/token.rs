@@ -43,7 +43,7 @@ impl Tokens {
             .map_err(|fault| format!("--api-token-file: {} {fault}", path.display()))
     }
 
-    fn parse(bytes: &[u8]) -> Result<Tokens, String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Tokens, String> {
         let text = str::from_utf8(bytes).map_err(|_| "is not ASCII")?;
         let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
         let [current, earlier @ ..] = lines.as_slice() else {

@@ -246,9 +246,13 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Notes that the kernel reported an error. A peer that is not read would be found dead only
-    /// when its debt is paid, so its connection ends at once, and its unread input with it.
+    /// when its debt is paid, or its call answered, so its connection ends at once, and its unread
+    /// input with it.
     pub fn note_failed(&mut self, shared: &mut Shared) {
-        if self.is_paused() {
+        let is_unread = self.is_paused();
+        #[cfg(feature = "api")]
+        let is_unread = is_unread || self.is_calling();
+        if is_unread {
             self.finish(State::Gone(End::Lost(ErrorKind::ConnectionReset)), shared);
         }
     }
@@ -460,8 +464,6 @@ impl<S: Stream> Connection<S> {
         const END: End = End::Lost(ErrorKind::UnexpectedEof);
         let is_unsent = self.unsent() > 0 && !self.is_handshaking();
         match &mut self.state {
-            #[cfg(feature = "api")]
-            State::Http(http) if http.is_calling() => {}
             State::Http(http) if http.pipelined => {}
             State::Http(http) if is_unsent => http.last = Some(END),
             State::Closing(_) if is_unsent => {}

@@ -22,11 +22,11 @@ use crate::token::Token;
 pub(super) struct Api {
     /// The tokens; none: there is no API.
     tokens: Option<Tokens>,
-    waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<Waiting>,
 }
 
 /// An answer that waits for the disk.
-struct Waiting {
+pub(super) struct Waiting {
     token: Token,
     /// The mid that has to be on disk.
     mid: u64,

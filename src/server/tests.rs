@@ -19,6 +19,8 @@ use crate::net::http::{Access, Endpoint, Site};
 
 mod abuse;
 mod accepting;
+#[cfg(feature = "api")]
+mod api;
 mod chat;
 mod commit;
 mod deadlines;
@@ -294,6 +296,11 @@ impl<D: Disk> Play<D> {
     }
 
     fn connect_from(&mut self, address: &str) -> Client {
+        self.connect_as(address, View::Page)
+    }
+
+    /// Connects to a listener with this view.
+    fn connect_as(&mut self, address: &str, view: View) -> Client {
         let socket = Socket { window: usize::MAX, ..Socket::default() };
         let socket = Rc::new(RefCell::new(socket));
         let mut registered = None;
@@ -303,7 +310,7 @@ impl<D: Disk> Play<D> {
         };
         let address = address.parse().expect("an address");
         self.server
-            .accept(ServerEnd(socket.clone()), Some(address), View::Page, self.now, register)
+            .accept(ServerEnd(socket.clone()), Some(address), view, self.now, register)
             .expect("nothing to refuse");
         let client = Client { token: registered.unwrap_or(Token::new(0, 0)), socket };
         self.clients.push(client.clone());

@@ -4,6 +4,8 @@
 //! **Invariants**
 //! - Unread requests and the beginning of the next one are in `Http::head`, counted in
 //!   `Codec::incomplete`. While a call is under way, or its answer unsent, no more is read.
+//! - The end of the stream is found by a read, so never while a call is under way: a backend that
+//!   has closed its side is answered.
 //! - Each call gets one answer: [`Connection::answer_call`], or that of its deadline, which ends
 //!   the connection.
 //!
@@ -167,9 +169,6 @@ impl<S: Stream> Connection<S> {
             return self.end_with(response, now, shared);
         }
         self.respond_to_call(response, now, shared);
-        if self.pipe.is_ended() {
-            self.end_of_stream(shared);
-        }
     }
 
     /// Acts on the deadline of a connection to the API.

@@ -9,7 +9,7 @@ use crate::limits::{STORE_HANG, STORE_LOG_EVERY};
 
 /// A disk that stores a batch when the test says so.
 #[derive(Clone, Default)]
-struct PlayDisk(Rc<RefCell<State>>);
+pub(super) struct PlayDisk(Rc<RefCell<State>>);
 
 #[derive(Default)]
 struct State {
@@ -43,7 +43,7 @@ impl Disk for PlayDisk {
 
 impl PlayDisk {
     /// Stores the batch under way. Returns `false` if there is none.
-    fn store(&self) -> bool {
+    pub(super) fn store(&self) -> bool {
         let mut state = self.0.borrow_mut();
         let Some(batch) = state.under_way.take() else { return false };
         state.image.apply(&batch);
@@ -62,7 +62,7 @@ impl PlayDisk {
 }
 
 /// A play with a disk, and two owners.
-fn play() -> (Play<PlayDisk>, PlayDisk, [Client; 2]) {
+pub(super) fn play() -> (Play<PlayDisk>, PlayDisk, [Client; 2]) {
     let disk = PlayDisk::default();
     let (limits, shared) = halves(|_| {});
     let now = Now { instant: Instant::now(), unix_ms: 5 };
