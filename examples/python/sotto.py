@@ -61,6 +61,8 @@ IDS_MAX = LIST_MAX = 256
 LINES_MAX = 1024
 #: Bytes of the longest frame: `--outbox` is 512 KiB by default, and at most some times 16 MiB.
 FRAME_BYTES_MAX = 128 * 1024 * 1024
+#: Bytes of a frame with more than one line. The server gives a frame 10 s to be whole.
+SAID_BYTES_MAX = 8192
 #: Bytes of a line, until `joined` has told the server's own limit.
 LINE_BYTES_MAX = 65_536
 #: Lines of the store that are of no use any more, before it is written anew.
@@ -286,6 +288,8 @@ class Memory:
         self.key = secrets.token_hex(16)
         #: The latest one; a send without one of its own was said under it, if at all.
         self.ownership: str | None = None
+        #: Seconds since 1970: until then peers may return that the server has forgotten.
+        self.return_until = 0.0
         self.number = 0
         self.sends: dict[int, Sent] = {}
         self.seen: OrderedDict[tuple[str, str | int], None] = OrderedDict()
@@ -309,6 +313,7 @@ class Memory:
                 self.key, self.number = key, number
             case {"ownership": ownership}:
                 self.ownership = ownership
+                self.return_until = min(record.get("until", 0.0), time.time() + RETURN_S)
             case {"send": number, "to": to, "wire": wire, "ref": ref}:
                 body = json.loads(wire)
                 if is_numbered := not record.get("raw", False):
@@ -333,7 +338,7 @@ class Memory:
     def _records(self) -> Iterator[dict[str, Any]]:
         yield {"id": self.id, "key": self.key, "number": self.number}
         if self.ownership is not None:
-            yield {"ownership": self.ownership}
+            yield {"ownership": self.ownership, "until": self.return_until}
         if self.blocked:
             yield {"block": self.blocked}
         for (sender, mark) in self.seen:
@@ -377,8 +382,12 @@ class Memory:
 
     def joined(self, ownership: str | None) -> None:
         """Prepares all sends for another ownership, under which the server knows none of them."""
-        records = [] if ownership == self.ownership else [{"ownership": ownership}]
-        self.ownership = ownership
+        records: list[dict[str, Any]] = []
+        if ownership != self.ownership:
+            if self.ownership is not None:
+                self.return_until = time.time() + RETURN_S
+            self.ownership = ownership
+            records.append({"ownership": ownership, "until": self.return_until})
         for sent in list(self.sends.values()):
             if sent._under in (None, ownership):
                 continue
@@ -477,9 +486,8 @@ class Client:
         self._inbox: deque[tuple[Link, Message, int | None]] = deque()
         self._link = Link()
         self._wake, self._arrived = asyncio.Event(), asyncio.Event()
-        # After a changed ownership: the end of the time in which peers return; those that have;
-        # those that had not at their last attempt, with the time of the next.
-        self._return_until = 0.0
+        # After a changed ownership: peers that have returned; those that had not at their last
+        # attempt, with the time of the next.
         self._returned: set[str] = set()
         self._away: dict[str, float] = {}
         # Attempts in a row, handlers that failed in a row, connections given up in a row, and
@@ -740,19 +748,16 @@ class Client:
     def _take_lines(self, link: Link) -> list[str]:
         """Returns lines for one frame. What it acknowledges is on disk."""
         lines: list[str] = []
-        room = link.line_bytes_max
+        room = SAID_BYTES_MAX
         for line in self._next_lines(link):
             room -= len(line.encode()) + 1
-            lines.append(line)
-            if room < link.line_bytes_max // 2:
+            if room < 0 and lines:
+                # Goes first in the next frame.
+                self._lines.appendleft(line)
                 break
-        return lines if room >= 0 else self._split(lines)
-
-    def _split(self, lines: list[str]) -> list[str]:
-        """The last line is too much for this frame, and goes first in the next."""
-        if len(lines) > 1:
-            self._lines.appendleft(lines.pop())
-            self._wake.set()
+            lines.append(line)
+            if room < 0:
+                break
         return lines
 
     def _next_lines(self, link: Link) -> Iterator[str]:
@@ -778,8 +783,8 @@ class Client:
 
     def _next_send(self) -> Sent | None:
         """Returns the next send. While peers return, one at a time for each that has not."""
-        now = time.monotonic()
-        if now >= self._return_until:
+        now, return_until = time.time(), self._memory.return_until
+        if now >= return_until:
             self._away.clear()
         skipped = []
         found = None
@@ -788,12 +793,12 @@ class Client:
             sent = self._memory.sends.get(number)
             if sent is None:
                 continue
-            if now < self._return_until and sent.to not in self._returned:
+            if now < return_until and sent.to not in self._returned:
                 if now < self._away.get(sent.to, 0.0):
                     skipped.append(number)
                     continue
                 # In order: none behind it before its answer.
-                self._away[sent.to] = self._return_until
+                self._away[sent.to] = return_until
             found = sent
         self._queue.extendleft(reversed(skipped))
         return found
@@ -835,8 +840,7 @@ class Client:
 
     def _joined(self, link: Link, line: dict[str, Any]) -> None:
         memory, ownership = self._memory, line.get("ownership")
-        if memory.ownership is not None and memory.ownership != ownership:
-            self._return_until = time.monotonic() + RETURN_S
+        if memory.ownership != ownership:
             self._returned.clear()
         self._away.clear()
         memory.joined(ownership)
@@ -901,10 +905,10 @@ class Client:
         sent = self._said.pop(ref, None) if isinstance(ref, str) else None
         if sent is None:
             return log.warning("%s: %s", code, text)
-        is_return = time.monotonic() < self._return_until and sent.to not in self._returned
+        is_return = time.time() < self._memory.return_until and sent.to not in self._returned
         if code == "offline" and is_return:
             # The server has forgotten that peer, which may come back as this client did.
-            self._away[sent.to] = time.monotonic() + RETURN_STEP_S
+            self._away[sent.to] = time.time() + RETURN_STEP_S
             self._queue.appendleft(sent.number)
             asyncio.get_running_loop().call_later(RETURN_STEP_S, self._wake.set)
             return

@@ -119,6 +119,7 @@ class Proxy:
         for connection in list(self.connections):
             if connection.plan.fault != "none":
                 connection.cut(reset=False)
+            connection.plan.piece_bytes, connection.plan.delay_s = CHUNK_BYTES, 0.0
 
     def cut_all(self) -> None:
         for connection in list(self.connections):
