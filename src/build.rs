@@ -1,6 +1,7 @@
 //! The build script: it compresses the page, so that the program holds it as it goes over the wire,
-//! and it writes the tables of `chat/protocol/nfc.rs`. To link the library that makes them would
-//! take two crates more than the program may have. It also has the linker make the program shorter.
+//! makes one file of the client and its modules, and writes the tables of `chat/protocol/nfc.rs`.
+//! To link the library that makes them would take two crates more than the program may have. It
+//! also has the linker make the program shorter.
 //!
 //! It does not know the code that uses its files, which lie in the build's own folder.
 
@@ -86,7 +87,11 @@ fn compress(www: &Path, out: &Path) -> io::Result<()> {
         let bytes = match path.extension().and_then(|ending| ending.to_str()) {
             Some("png") => content,
             Some("js" | "css" | "html") => {
-                let text = String::from_utf8(content).map_err(io::Error::other)?;
+                let text = if name == "client.js" {
+                    bundle(www, "client.js", &mut Vec::new())?
+                } else {
+                    String::from_utf8(content).map_err(io::Error::other)?
+                };
                 gzip(condensed(&text).as_bytes())?
             }
             _ => gzip(&content)?,
@@ -94,6 +99,27 @@ fn compress(www: &Path, out: &Path) -> io::Result<()> {
         fs::write(out.join(name), bytes)?;
     }
     Ok(())
+}
+
+/// Returns a module as one piece with those that it imports: each once, behind its own imports, and
+/// without `export` but for the module itself. Programs fetch one file.
+fn bundle(www: &Path, name: &str, done: &mut Vec<String>) -> io::Result<String> {
+    let (mut imported, mut own) = (String::new(), String::new());
+    let mut is_import = false;
+    for line in fs::read_to_string(www.join(name))?.lines() {
+        is_import |= line.starts_with("import ");
+        if !is_import {
+            own += &format!("{line}\n");
+        } else if let Some((_, from)) = line.split_once("from \"./") {
+            is_import = false;
+            let module = from.trim_end_matches("\";");
+            if !done.iter().any(|one| one == module) {
+                done.push(module.to_owned());
+                imported += &bundle(www, module, done)?.replace("\nexport ", "\n");
+            }
+        }
+    }
+    Ok(imported + &own)
 }
 
 /// Empties the lines that are nothing but comments, and takes the indentation from all others. Each

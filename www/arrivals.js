@@ -2,15 +2,15 @@
  * The messages that arrive: each is shown once, in its place, and acknowledged when it is kept.
  *
  * **Invariants**
- * - No message is shown twice: the mids of messages to us are known, and so are the numbers of
- *   sealed ones.
+ * - No message is shown twice: the mids of messages to us are known, or their numbers if they have
+ *   one.
  * - A message that could not be opened has a row, too, and its sender is asked for it once.
  *
  * It does not know how a message is opened, or the meaning of a number.
  */
 
 import { BoundedMap } from "./bounded.js";
-import { LOST_MAX } from "./protocol.js";
+import { contentOf, LOST_MAX } from "./protocol.js";
 
 /**
  * The latest mids of messages to us, which are known again. The server repeats a message if our
@@ -61,16 +61,18 @@ export class Arrivals {
 	 */
 	arrive(line) {
 		const { from: peer, mid, at, opened } = line;
+		const { content, number } = opened ? { content: null } : contentOf(line.body);
+		const name = number ? `${peer} ${number}` : mid;
 		const { unsaved, outgoing, conversations, trust } = this.#outside;
-		const isKnown = this.#known.has(mid);
-		this.#known.set(mid, true);
+		const isKnown = this.#known.has(name);
+		this.#known.set(name, true);
 		unsaved.addAck(peer, mid);
 		if (isKnown) return undefined;
-		unsaved.addMid(mid);
+		unsaved.addMid(name);
 		// A note to ourselves is in its conversation since it was written.
 		if (peer === this.#state.id && outgoing.isOurs(line)) return undefined;
 		const conversation = conversations.get(peer);
-		const fields = trust.arrive(conversation, line);
+		const fields = trust.arrive(conversation, opened ? line : { ...line, body: content });
 		if (!fields) return undefined;
 		if (fields.unreadable) this.#noteLost(conversation, mid, opened?.card);
 		return this.#fillIn(conversation, fields, opened?.content?.was) ?? conversations.append({

@@ -2,9 +2,9 @@
  * The messages we wrote, until their fate is known: delivered or failed.
  *
  * **Invariants**
- * - A message is "sending" or "waiting" exactly while it is in `#unanswered` (the server may have
- *   it), `#waiting` (not said yet) or `#parked` (its peer is not back yet).
- * - A message is "sent" or "doubtful" exactly while it is in `#sent`.
+ * - A message is "sending" or "waiting" exactly while it is in `unanswered` of `#sends` (the server
+ *   may have it), `#waiting` (not said yet) or `#parked` (its peer is not back yet).
+ * - A message is "sent" or "doubtful" exactly while it is in `sent` of `#sends`.
  * - A message that waits for its peer is said when the peer is back, and after each `join`.
  * - Messages to a peer go to the server in the order in which they were written.
  * - A message is repeated only under the ownership of our id under which it was said. A sealed one
@@ -14,9 +14,9 @@
  * It does not know conversations, the socket or the storage.
  */
 
-import { BoundedMap } from "./bounded.js";
-import { lineBytes, listParts, MESSAGE_BYTES_DEFAULT, sendLine, SENDS_MAX } from "./protocol.js";
+import { lineBytes, listParts, MESSAGE_BYTES_DEFAULT, sendLine } from "./protocol.js";
 import { contentBytesMax } from "./sealed.js";
+import { isLostUnder, Sends } from "./sends.js";
 
 /**
  * After a restart of the server all peers come back, but not at once. A peer that is not back after
@@ -30,13 +30,10 @@ const ANY_NUMBER = 8e15;
 /** A message that could not be opened is sealed anew within this time. */
 const RESEAL_MS_MAX = 86_400_000;
 
-/** The most sent messages that wait for a fate. Older ones get none: no queue is that long. */
-const SENT_MAX = 65536;
-
 export class Outgoing {
 	#outside;
-	/** Given to the socket, by ref. @type {Map<string, OutgoingMessage>} */
-	#unanswered = new Map();
+	/** Given to the socket. @type {Sends<OutgoingMessage>} */
+	#sends = new Sends();
 	/** Not given to the socket yet. @type {OutgoingMessage[]} */
 	#waiting = [];
 	/**
@@ -49,13 +46,6 @@ export class Outgoing {
 	 * @type {Map<string, OutgoingMessage[]>}
 	 */
 	#parked = new Map();
-	/** Taken by the server, by mid. @type {BoundedMap<string, OutgoingMessage>} */
-	#sent = new BoundedMap(SENT_MAX);
-	/**
-	 * Fates of unknown mids, which unanswered messages may turn out to have.
-	 * @type {BoundedMap<string, { peer: string, fate: Outcome }>}
-	 */
-	#early = new BoundedMap(SENDS_MAX);
 	#joined = false;
 	/** The present one of our id, by its name; empty if the server does not tell it. */
 	#ownership = "";
@@ -77,7 +67,7 @@ export class Outgoing {
 	add(message) {
 		// Sent again, it has nothing to do with its earlier fate.
 		const { mid = "" } = message;
-		if (this.#sent.get(mid) === message) this.#sent.delete(mid);
+		if (this.#sends.sent.get(mid) === message) this.#sends.sent.delete(mid);
 		this.#waiting.push(message);
 		this.sayWaiting();
 	}
@@ -87,12 +77,12 @@ export class Outgoing {
 		/** @type {OutgoingMessage[]} */
 		const unsaid = [];
 		for (const message of messages) {
-			const isLost = message.said && this.#isLost(message, this.#isForgotten);
+			const isLost = message.said && isLostUnder(message, this.#ownership, this.#isForgotten);
 			if (isLost && this.#mayRepeat(message)) this.#renew(message);
 			else if (isLost) this.#doubt(message);
 			const { state, ref, mid = "" } = message;
-			if (state === "sent" || state === "doubtful") this.#sent.set(mid, message);
-			else if (state !== "failed" && message.said) this.#unanswered.set(ref, message);
+			if (state === "sent" || state === "doubtful") this.#sends.sent.set(mid, message);
+			else if (state !== "failed" && message.said) this.#sends.unanswered.set(ref, message);
 			else if (state !== "failed") unsaid.push(message);
 		}
 		this.#waiting = [...unsaid, ...this.#waiting];
@@ -108,17 +98,16 @@ export class Outgoing {
 		this.#messageBytesMax = max_message;
 		// The peers may have been back while we were not here.
 		for (const peer of [...this.#parked.keys()]) this.#unpark(peer);
-		const said = [...this.#sent.values(), ...this.#unanswered.values()];
+		const said = [...this.#sends.sent.values(), ...this.#sends.unanswered.values()];
 		const lost = said.filter((message) => {
-			return message.state !== "doubtful" && this.#isLost(message, !resumed);
+			return message.state !== "doubtful" && isLostUnder(message, this.#ownership, !resumed);
 		});
 		if (resumed && !lost.length) return false;
 		this.#isForgotten = true;
-		for (const message of lost) this.#unanswered.delete(message.ref);
+		for (const message of lost) this.#sends.unanswered.delete(message.ref);
 		const doubtful = lost.filter((message) => !this.#mayRepeat(message));
 		for (const message of doubtful) this.#doubt(message);
 		this.#repeatLost(lost.filter((message) => this.#mayRepeat(message)));
-		if (!this.#unanswered.size) this.#early.clear();
 		for (const message of this.#waiting) this.#mayReturn.add(message);
 		return doubtful.length > 0;
 	}
@@ -134,7 +123,7 @@ export class Outgoing {
 	/** @param {OutgoingMessage[]} messages that the server has forgotten */
 	#repeatLost(messages) {
 		for (const message of messages) {
-			this.#sent.delete(message.mid ?? "");
+			this.#sends.sent.delete(message.mid ?? "");
 			this.#renew(message);
 		}
 		this.#waiting = [...messages, ...this.#waiting].sort((a, b) => a.place - b.place);
@@ -144,16 +133,6 @@ export class Outgoing {
 	#renew(message) {
 		const ref = this.#outside.newRef();
 		this.#update(message, { state: "sending", ref, sealed: undefined, said: false });
-	}
-
-	/**
-	 * Returns `true` if the server has forgotten a message that was said. A later `joined` does not
-	 * tell: the first one, without `resumed`, may be lost with its connection.
-	 * @param {OutgoingMessage} message
-	 * @param {boolean} isForgotten holds for messages of servers that do not tell the ownership
-	 */
-	#isLost({ ownership }, isForgotten) {
-		return this.#ownership && ownership ? ownership !== this.#ownership : isForgotten;
 	}
 
 	/**
@@ -219,7 +198,7 @@ export class Outgoing {
 	withdraw(message) {
 		const { peer, ref, state } = message;
 		// One that is on its way again cannot be called back.
-		if (!["waiting", "sending"].includes(state) || this.#unanswered.has(ref)) return;
+		if (!["waiting", "sending"].includes(state) || this.#sends.unanswered.has(ref)) return;
 		/** @param {OutgoingMessage} one */
 		const stays = (one) => one !== message;
 		this.#waiting = this.#waiting.filter(stays);
@@ -237,22 +216,22 @@ export class Outgoing {
 
 	/** Returns `true` if the server has to answer a message. */
 	get awaitsAnswer() {
-		return this.#unanswered.size > 0;
+		return this.#sends.unanswered.size > 0;
 	}
 
 	repeatUnanswered() {
 		/** @type {OutgoingMessage[]} */
 		const unsealed = [];
-		for (const message of this.#unanswered.values()) {
+		for (const message of this.#sends.unanswered.values()) {
 			const { number, sealed, peer, ref, plain } = message;
 			if (sealed) {
 				this.#outside.say(sendLine({ peer, ref, body: sealed }));
 			} else if (number !== undefined) {
 				// It was not said in the end.
-				this.#unanswered.delete(ref);
+				this.#sends.unanswered.delete(ref);
 				unsealed.push(message);
 			} else if (this.#outside.isPinned(peer) && !plain) {
-				this.#unanswered.delete(ref);
+				this.#sends.unanswered.delete(ref);
 				this.#doubt(message);
 			} else {
 				this.#outside.say(sendLine(message));
@@ -289,7 +268,7 @@ export class Outgoing {
 	sealAgain(message, mid, isForeign) {
 		const { peer, place, was, state } = message;
 		if (!["sent", "delivered", "doubtful"].includes(state)) return;
-		this.#sent.delete(message.mid ?? "");
+		this.#sends.sent.delete(message.mid ?? "");
 		const isOld = this.#outside.now() - place / 1000 > RESEAL_MS_MAX;
 		if (isForeign || was || isOld) {
 			this.#update(message, { state: "failed", reason: { code: "other_keys", to: peer } });
@@ -311,35 +290,30 @@ export class Outgoing {
 
 	/** Returns `true` if the error answers a send. @param {ErrorLine} line */
 	refused({ code, ref = "", to, text }) {
-		const isAnswer = this.#unanswered.has(ref);
+		const isAnswer = this.#sends.unanswered.has(ref);
 		if (isAnswer) this.#answer(ref, { state: "failed", reason: { code, to, text } });
 		return isAnswer;
 	}
 
 	/** @param {DeliveredLine} line */
 	delivered({ from, mids }) {
-		this.#applyFate(from, mids, { state: "delivered" });
+		this.#applyFate(from, mids, "delivered");
 	}
 
-	/** An expired message has not arrived, so it may go again. @param {ExpiredLine} line */
+	/** @param {ExpiredLine} line */
 	expired({ to, mids }) {
-		this.#applyFate(to, mids, { state: "waiting" });
+		this.#applyFate(to, mids, "expired");
 		this.sayWaiting();
 	}
 
 	/** @param {string} ref @param {Outcome} outcome */
 	#answer(ref, outcome) {
-		const message = this.#unanswered.get(ref);
-		this.#unanswered.delete(ref);
-		const { reason } = outcome;
-		if (message && reason) {
-			this.#refuse(message, reason);
-		} else if (message) {
-			// From now on its mid names it.
-			this.#update(message, { ...outcome, sealed: undefined });
-			this.#noteSent(message);
-		}
-		if (!this.#unanswered.size) this.#early.clear();
+		const { reason, mid = "" } = outcome;
+		const { send, fate } = this.#sends.answered(ref, mid);
+		// From now on its mid names it.
+		if (send && !reason) this.#update(send, { ...outcome, sealed: undefined });
+		if (send && reason) this.#refuse(send, reason);
+		else if (send && fate) this.#applyFate(send.peer, [mid], fate);
 		this.sayWaiting();
 	}
 
@@ -351,40 +325,21 @@ export class Outgoing {
 		else this.#update(message, { state: "failed", reason });
 	}
 
-	/** @param {OutgoingMessage} message */
-	#noteSent(message) {
-		const { mid = "" } = message;
-		this.#sent.set(mid, message);
-		const told = this.#early.get(mid);
-		if (told) this.#applyFate(told.peer, [mid], told.fate);
-	}
-
-	/**
-	 * Applies a fate, which may come twice, and before the answer `sent`: right after `joined`, if
-	 * the server took a send just before the connection broke. Peers may make mids up, so only the
-	 * mids of messages to them count.
-	 * @param {string} peer @param {string[]} mids @param {Outcome} fate
-	 */
+	/** @param {string} peer @param {string[]} mids @param {Fate} fate */
 	#applyFate(peer, mids, fate) {
-		const isAwaited = [...this.#unanswered.values()].some((message) => message.peer === peer);
-		for (const mid of mids) {
-			const message = this.#sent.get(mid);
-			if (message?.peer === peer) {
-				this.#sent.delete(mid);
-				this.#update(message, fate);
-				if (fate.state === "waiting") this.#park(message);
-			} else if (isAwaited && !message) {
-				this.#early.set(mid, { peer, fate });
-			}
+		for (const message of this.#sends.fated(peer, mids, fate)) {
+			// An expired message has not arrived, so it may go again.
+			this.#update(message, { state: fate === "expired" ? "waiting" : "delivered" });
+			if (fate === "expired") this.#park(message);
 		}
 		// If we were away, the peer may be back already.
-		if (fate.state === "waiting" && this.#outside.isOnline(peer)) this.#unpark(peer);
+		if (fate === "expired" && this.#outside.isOnline(peer)) this.#unpark(peer);
 	}
 
 	sayWaiting() {
 		/** @type {OutgoingMessage[]} */
 		const kept = [];
-		while (this.#joined && this.#unanswered.size < SENDS_MAX) {
+		while (this.#joined && !this.#sends.isFull) {
 			const message = this.#waiting.shift();
 			if (!message) break;
 			// Written before `joined`, it may be longer than the server takes, and end each connection.
@@ -415,7 +370,7 @@ export class Outgoing {
 			const reason = { code: sign ? "changed" : "unsealed", to: peer };
 			return this.#update(message, { state: "failed", reason });
 		}
-		this.#unanswered.set(ref, message);
+		this.#sends.unanswered.set(ref, message);
 		const said = { said: true, ownership: this.#ownership };
 		if (way.kind === "plain") {
 			const plain = this.#outside.isPinned(peer) || undefined;
@@ -452,14 +407,13 @@ export class Outgoing {
 	drop(peer) {
 		this.#waiting = this.#waiting.filter((message) => message.peer !== peer);
 		this.#parked.delete(peer);
-		for (const message of [...this.#unanswered.values(), ...this.#sent.values()]) {
+		for (const message of [...this.#sends.unanswered.values(), ...this.#sends.sent.values()]) {
 			if (message.peer === peer) message.cleared = true;
 		}
 	}
 
 	forget() {
-		const maps = [this.#unanswered, this.#mayReturn, this.#parked, this.#sent, this.#early];
-		for (const map of maps) map.clear();
+		for (const map of [this.#sends, this.#mayReturn, this.#parked]) map.clear();
 		this.#waiting = [];
 		this.#joined = this.#isForgotten = false;
 		this.#ownership = "";
@@ -470,10 +424,10 @@ export class Outgoing {
 	 * @param {MessageLine} line
 	 */
 	isOurs({ from, mid, body, opened }) {
-		if (this.#sent.get(mid)?.peer === from) return true;
+		if (this.#sends.sent.get(mid)?.peer === from) return true;
 		// It may come before its answer, which has the mid.
 		const number = opened?.content?.number;
-		return [...this.#unanswered.values()].some((one) => {
+		return [...this.#sends.unanswered.values()].some((one) => {
 			return one.peer === from && (number ? one.number === number : one.body === body);
 		});
 	}
@@ -486,7 +440,7 @@ export class Outgoing {
 		if (!stored.mine) return undefined;
 		const { ref, mid = "" } = stored;
 		const unsaid = [...this.#waiting, ...[...this.#parked.values()].flat()];
-		return this.#unanswered.get(ref) ?? this.#sent.get(mid)
+		return this.#sends.unanswered.get(ref) ?? this.#sends.sent.get(mid)
 			?? unsaid.find((message) => message.ref === ref);
 	}
 

@@ -13,6 +13,9 @@ export const WATCHED_MAX = 256;
 /** The longest message that the server takes by default, until `joined` tells. */
 export const MESSAGE_BYTES_DEFAULT = 65536;
 
+/** We have left, or ended the connection ourselves. */
+export const CLOSE_NORMAL = 1000;
+
 /** The server is being stopped. */
 export const CLOSE_GOING_AWAY = 1001;
 
@@ -57,6 +60,30 @@ export function sendLine({ peer, body, ref }) {
 	return { type: "send", to: peer, body, ref };
 }
 
+/**
+ * Returns a body as programs send it, with a number by which its recipient knows it again.
+ * @param {unknown} body @param {number} number
+ */
+export function numbered(body, number) {
+	return typeof body === "string" ? { text: body, number } : { body, number };
+}
+
+/**
+ * Returns the content of a body that arrived, and its number if it has one.
+ * @param {unknown} body @returns {{ content: unknown, number?: number }}
+ */
+export function contentOf(body) {
+	if (!(body instanceof Object)) return { content: body };
+	const { number, text, ...rest } = /** @type {Record<string, unknown>} */ (body);
+	if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 1) {
+		return { content: body };
+	}
+	const others = Object.keys(rest);
+	if (typeof text === "string" && !others.length) return { content: text, number };
+	const isOther = text === undefined && others.length === 1 && others[0] === "body";
+	return isOther ? { content: rest.body, number } : { content: body };
+}
+
 /** @param {string[]} values @param {number} bytesMax the longest line that the server takes */
 export function listParts(values, bytesMax) {
 	const fitting = Math.floor((bytesMax - LIST_LINE_BYTES) / LIST_ITEM_BYTES);
@@ -71,6 +98,12 @@ export function listParts(values, bytesMax) {
 /** Returns the length of a line, or a part of one, as JSON. @param {object} line */
 export function lineBytes(line) {
 	return byteLength(JSON.stringify(line));
+}
+
+/** Returns 128 random bits, which no one guesses and which never come twice. */
+export function randomHex() {
+	const bytes = crypto.getRandomValues(new Uint8Array(16));
+	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** @param {string} text */

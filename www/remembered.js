@@ -9,7 +9,7 @@
  * It does not know messages.
  */
 
-import { normalId } from "./protocol.js";
+import { normalId, randomHex } from "./protocol.js";
 import { scoped } from "./scope.js";
 import { SETTINGS_DEFAULT } from "./state.js";
 
@@ -135,12 +135,6 @@ export class Remembered {
 		remember("sessionStorage", "id", id);
 		remember("sessionStorage", "peer", openPeer);
 	}
-}
-
-/** Returns 128 random bits, which no one guesses and which never come twice. */
-export function randomHex() {
-	const bytes = crypto.getRandomValues(new Uint8Array(16));
-	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**

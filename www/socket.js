@@ -9,7 +9,7 @@
  * It does not know the DOM, or the meaning of a line, so its caller decides when to stop trying.
  */
 
-import { CLOSE_BROKEN } from "./protocol.js";
+import { CLOSE_BROKEN, CLOSE_NORMAL } from "./protocol.js";
 
 /** A server that was only restarted is back after the first delays. */
 export const DELAY_MS_FIRST = 500;
@@ -131,6 +131,8 @@ export class Socket {
 			received(parseLines(data));
 		};
 		webSocket.onclose = ({ code }) => this.#lost(code);
+		// The close tells enough, but some WebSockets of programs throw an error that is not heard.
+		webSocket.onerror = () => {};
 		this.#listen();
 	}
 
@@ -155,7 +157,7 @@ export class Socket {
 		const webSocket = this.#webSocket;
 		if (!webSocket) return;
 		webSocket.onopen = webSocket.onmessage = webSocket.onclose = null;
-		webSocket.close(1000);
+		webSocket.close(CLOSE_NORMAL);
 		this.#webSocket = null;
 	}
 

@@ -670,15 +670,7 @@ fn serve(request: &Request, file: File) -> Reply {
     let is_known = request
         .members("If-None-Match")
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == file.etag);
-    let reply = if is_known {
-        Reply::new("304 Not Modified")
-    } else {
-        let reply = Reply::new("200 OK").content(file.media_type, file.bytes);
-        let is_gzip = file.coding == Coding::Gzip;
-        if is_gzip { reply.field("Content-Encoding", "gzip") } else { reply }
-    };
-    let reply = if file.has_gzip { reply.field("Vary", "Accept-Encoding") } else { reply };
-    reply.field("ETag", &file.etag)
+    Reply::file(file, is_known)
 }
 
 /// Returns the values of a field for a line of the log: in quotes, with everything escaped that

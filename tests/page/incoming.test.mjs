@@ -35,6 +35,21 @@ test("repeated message is acknowledged again, but not shown", () => {
   assert.deepEqual(states(store).map(([body]) => body), ["1", "2", "3"]);
 });
 
+test("numbered message is shown once, whatever its mid", () => {
+  const store = joinedStore();
+  const numbered = (peer, mid) => message(peer, { text: "hi", number: 7 }, mid);
+  store.received([numbered("bob", "1"), numbered("bob", "2"), numbered("carol", "3")]);
+  store.received([message("bob", { text: "other", number: 8 }, "4")]);
+  store.received([message("bob", { body: { any: 1 }, number: 9 }, "5")]);
+  assert.deepEqual(saidOf(store, "ack").map(({ to, mids }) => [to, ...mids]), [
+    ["bob", "1", "2"], ["carol", "3"], ["bob", "4"], ["bob", "5"],
+  ]);
+  store.open("bob");
+  assert.deepEqual(states(store).map(([body]) => body), ["hi", "other", { any: 1 }]);
+  store.open("carol");
+  assert.deepEqual(states(store).map(([body]) => body), ["hi"]);
+});
+
 test("only the latest mids are known again", () => {
   const store = joinedStore();
   const come = (...mids) => store.received(mids.map((mid) => message("bob", mid, mid)));

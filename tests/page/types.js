@@ -93,6 +93,8 @@
 
 /** @typedef {IncomingMessage | OutgoingMessage} Message */
 
+/** The fate of a message that the server has taken. @typedef {"delivered" | "expired"} Fate */
+
 /**
  * The fields of a message that an answer or a fate changes.
  * @typedef {Partial<OutgoingMessage>} Outcome
@@ -281,7 +283,10 @@
  */
 
 /** @typedef {{ type: "send", to: string, body: unknown, ref: string }} SendLine */
-/** @typedef {{ type: "join", id: string, key: string, card?: Card, password?: string }} JoinLine */
+/**
+ * @typedef {{ type: "join", id: string, key: string, card?: Card, password?: string,
+ *   token?: string }} JoinLine
+ */
 /** @typedef {{ type: "card", card: Card } | { type: "lookup", id: string }} OwnCardLine */
 /** @typedef {{ type: "signal", to: string, body: unknown }} TellLine */
 /** @typedef {{ type: "watch" | "unwatch" | "block" | "unblock", ids: string[] }} IdsLine */

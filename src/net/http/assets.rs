@@ -3,9 +3,9 @@
 //! **Invariants**
 //! - Only names in [`FILES`] are looked up, in the program or in a folder, so no path can lead out
 //!   of either.
-//! - The build script (`src/build.rs`) takes comments and indentation out of the files, and
-//!   compresses every file but those that are compressed already.
-//!   A file is decompressed once at most, when the first client without gzip asks for it.
+//! - The build script (`src/build.rs`) takes comments and indentation out of the files, makes one
+//!   module of [`CLIENT`] and its imports, and compresses every file but those that are compressed
+//!   already. A file is decompressed once at most, when the first client without gzip asks for it.
 //!
 //! It does not know requests, nor how a response is written.
 
@@ -60,8 +60,11 @@ macro_rules! asset {
     };
 }
 
+/// The client of programs: the page does without it, and pages of other origins may load it.
+const CLIENT: &str = "client.js";
+
 /// Every file of `www/`; a test compares this table with the folder.
-pub static FILES: [Asset; 51] = [
+pub static FILES: [Asset; 53] = [
     asset!("index.html", HTML),
     asset!("style.css", CSS),
     asset!("chat.css", CSS),
@@ -71,6 +74,7 @@ pub static FILES: [Asset; 51] = [
     asset!("conversations.js", JAVASCRIPT),
     asset!("identity.js", JAVASCRIPT),
     asset!("outgoing.js", JAVASCRIPT),
+    asset!("sends.js", JAVASCRIPT),
     asset!("unsaved.js", JAVASCRIPT),
     asset!("arrivals.js", JAVASCRIPT),
     asset!("trust.js", JAVASCRIPT),
@@ -108,6 +112,7 @@ pub static FILES: [Asset; 51] = [
     asset!("version.js", JAVASCRIPT),
     asset!("words.js", JAVASCRIPT),
     asset!("attention.js", JAVASCRIPT),
+    asset!("client.js", JAVASCRIPT),
     asset!("manifest.webmanifest", MANIFEST),
     asset!("icon.svg", SVG),
     asset!("icon-unread.svg", SVG),
@@ -161,7 +166,8 @@ impl Asset {
         self.stored.starts_with(GZIP_MAGIC)
     }
 
-    /// Returns the file's content, as it is in `www/` but for comments.
+    /// Returns the file's content, as it is in `www/` but for comments; [`CLIENT`] comes together
+    /// with the modules that it imports.
     pub fn content(&self) -> &[u8] {
         if !self.is_gzip() {
             return self.stored;
@@ -186,6 +192,7 @@ impl Asset {
             etag: self.derived().etags[coding as usize].get_or_init(|| etag(bytes)).clone(),
             coding,
             has_gzip,
+            is_public: self.name == CLIENT,
         }
     }
 }
@@ -211,6 +218,8 @@ pub struct File {
     pub coding: Coding,
     /// The file is served in both codings, so the answer depends on the client.
     pub has_gzip: bool,
+    /// Pages of other origins may load it (CORS).
+    pub is_public: bool,
 }
 
 impl Files {
@@ -267,6 +276,7 @@ impl Files {
             etag: version,
             coding: Coding::Identity,
             has_gzip: false,
+            is_public: false,
         })
     }
 }
@@ -278,6 +288,7 @@ fn read_now(asset: &Asset, bytes: Vec<u8>) -> File {
         bytes: Cow::Owned(bytes),
         coding: Coding::Identity,
         has_gzip: false,
+        is_public: asset.name == CLIENT,
     }
 }
 
@@ -300,6 +311,9 @@ mod tests {
     /// The most bytes of the page on its way to a browser that has none of it. On a slow line of
     /// 1 Mbit/s they take 0.55 s.
     const PAGE_BYTES_MAX: usize = 69_000;
+
+    /// The most bytes of the client on its way to a page.
+    const CLIENT_BYTES_MAX: usize = 6 * 1024;
 
     /// Decompresses as a browser does, with header and checksum.
     fn gunzip(bytes: &[u8]) -> Vec<u8> {
@@ -417,15 +431,37 @@ mod tests {
                 Coding::Identity => gzip.bytes.to_vec(),
             };
             assert!(unpacked == *plain.bytes, "{}", asset.name);
-            check_lines(asset.name, &unpacked, &there);
+            if asset.name != CLIENT {
+                check_lines(asset.name, &unpacked, &there);
+            }
             assert_eq!(gzip.coding == Coding::Gzip, gzip.etag != plain.etag, "{}", asset.name);
             assert_eq!((plain.has_gzip, gzip.has_gzip), (asset.is_gzip(), asset.is_gzip()));
             assert!(gzip.bytes.len() <= there.len(), "{} grew", asset.name);
+            assert_eq!([plain.is_public, gzip.is_public], [asset.name == CLIENT; 2]);
             // The service worker comes once the page is there.
-            let is_page = asset.is_gzip() && asset.name != "sw.js";
+            let is_page = asset.is_gzip() && !["sw.js", CLIENT].contains(&asset.name);
             page_bytes += if is_page { gzip.bytes.len() } else { 0 };
         }
         assert!(page_bytes < PAGE_BYTES_MAX, "{page_bytes} bytes");
+    }
+
+    #[test]
+    fn client_is_one_module_in_less_than_6_kilobytes() {
+        let [plain, gzip] = [Coding::Identity, Coding::Gzip]
+            .map(|coding| Files::BuiltIn.find(CLIENT, coding).unwrap().unwrap().bytes);
+        assert!(gzip.len() < CLIENT_BYTES_MAX, "{} bytes", gzip.len());
+        let text = str::from_utf8(&plain).unwrap();
+        let exported: Vec<&str> = text.lines().filter(|line| line.starts_with("export ")).collect();
+        let exports = ["class SottoError", "function connect", "class Client"];
+        assert_eq!(exported.len(), exports.len(), "{exported:?}");
+        for (line, export) in exported.iter().zip(exports) {
+            assert!(line.starts_with(&format!("export {export}")), "{line}");
+        }
+        assert!(!text.lines().any(|line| line.starts_with("import ")));
+        for class in ["BoundedMap", "Delay", "Socket", "Sends"] {
+            let count = text.matches(&format!("class {class} ")).count();
+            assert_eq!(count, 1, "{class}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use data_encoding::BASE64;
 use log::Level;
 use sha1_smol::Sha1;
 
-use super::assets::SECURITY_FIELDS;
+use super::assets::{Coding, File, SECURITY_FIELDS};
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 
 /// The wait in seconds that a 503 asks a client for. Most refused connections come from pages,
@@ -83,6 +83,21 @@ pub fn not_https(unix_ms: u64) -> Response {
 impl Reply {
     pub(super) fn new(status: &'static str) -> Reply {
         Reply { status, fields: String::new(), content: None, close: false, log_line: None }
+    }
+
+    /// Returns the response with a file, or that the client's copy is still good.
+    pub(super) fn file(file: File, is_known: bool) -> Reply {
+        let reply = if is_known {
+            Reply::new("304 Not Modified")
+        } else {
+            let reply = Reply::new("200 OK").content(file.media_type, file.bytes);
+            let is_gzip = file.coding == Coding::Gzip;
+            if is_gzip { reply.field("Content-Encoding", "gzip") } else { reply }
+        };
+        let reply = if file.has_gzip { reply.field("Vary", "Accept-Encoding") } else { reply };
+        let reply =
+            if file.is_public { reply.field("Access-Control-Allow-Origin", "*") } else { reply };
+        reply.field("ETag", &file.etag)
     }
 
     /// Returns a reply with one line of text for people.

@@ -1,0 +1,594 @@
+/**
+ * sotto's client: messages to an id, each once and in order, over connections that break.
+ *
+ *     const me = connect("wss://chat.example/ws", { id: "alice", store: localStorage });
+ *     me.onmessage = async ({ from, body }) => { await save(from, body); };
+ *     await me.send("bob", { hello: "world" }).delivered;
+ *
+ * A message is acknowledged when `onmessage` resolves. The client needs nothing but a `WebSocket`.
+ * The server serves it in one piece, together with the modules below, of which the page is made,
+ * too. `client.d.ts` describes it for programs.
+ *
+ * **Invariants**
+ * - A message is handled once, and acknowledged after that. It is known again by the number that
+ *   its sender gave it, otherwise by its mid.
+ * - Messages go to the server in the order in which they were sent. At most `SENDS_MAX` of them
+ *   wait for an answer, because the server knows no more of them again.
+ * - A message that the server has forgotten, because it was restarted without a store, is repeated
+ *   under its number.
+ *
+ * It does not know the DOM, conversations or encryption.
+ */
+
+import { BoundedMap } from "./bounded.js";
+import {
+	CLOSE_NORMAL, CLOSE_REPLACED, contentOf, lineBytes, listParts, MESSAGE_BYTES_DEFAULT, numbered,
+	randomHex, sendLine, WATCHED_MAX,
+} from "./protocol.js";
+import { isLostUnder, Sends } from "./sends.js";
+import { Delay, Socket, SUBPROTOCOL } from "./socket.js";
+
+/** The most messages that wait until they can be said. */
+const WAITING_MAX = 65536;
+
+/**
+ * The messages that are known again, in parts that are kept one by one. The server offers those
+ * again that were not acknowledged, and holds some 2,500 at most for an id by default.
+ */
+const KNOWN_PART = 256;
+const KNOWN_PARTS_MAX = 64;
+
+/** These answers to `join` end it: to try again would help only after a change. */
+const FINAL = ["id_taken", "bad_id", "bad_key", "bad_request", "forbidden"];
+
+/**
+ * The codes are those of the protocol, and `closed`, `left` and `replaced` for the end of a client,
+ * `long` for a message that the server would not take, and `unknown` if its fate got lost: it was
+ * delivered or has expired.
+ */
+export class SottoError extends Error {
+	/** @param {string} code @param {string} [text] */
+	constructor(code, text = code) {
+		super(text);
+		this.name = "SottoError";
+		this.code = code;
+	}
+}
+
+/**
+ * Claims an id, and holds the connection to it until `close` or `leave`.
+ * @param {string} url of the endpoint: `wss://chat.example/ws`
+ * @param {ClientOptions} options
+ */
+export function connect(url, options) {
+	return new Client(url, options);
+}
+
+/** A store that keeps nothing. @type {ClientStore} */
+const NOWHERE = { getItem: () => null, setItem() {}, removeItem() {} };
+
+/** Returns a promise of a fate, with the functions that settle it. @returns {OpenFate} */
+function newFate() {
+	/** @type {OpenFate["resolve"]} */
+	let resolve = () => {};
+	/** @type {OpenFate["reject"]} */
+	let reject = () => {};
+	const delivered = new Promise((...functions) => ([resolve, reject] = functions));
+	// A program need not look at it.
+	delivered.catch(() => {});
+	return { delivered, resolve, reject };
+}
+
+/**
+ * What outlives a program: the key of its id, its messages without a fate, and the names of those
+ * that it has handled. Each value is one small item of the store, so the cost of a message does not
+ * grow with their number.
+ */
+class Memory {
+	#store;
+	#prefix;
+	/** Messages without a fate, by place. @type {Map<number, ClientSend>} */
+	#open = new Map();
+	/** Their places lie from the first to below the second. */
+	#range;
+	/** The number of the part that is being filled. */
+	#part;
+	/** @type {string[]} */
+	#names;
+	/** @type {BoundedMap<string, true>} */
+	#known = new BoundedMap(KNOWN_PART * KNOWN_PARTS_MAX);
+
+	/** @param {ClientStore} store @param {string} prefix */
+	constructor(store, prefix) {
+		this.#store = store;
+		this.#prefix = prefix;
+		this.#range = this.#read("range") ?? [0, 0];
+		this.#part = this.#read("part") ?? 0;
+		for (let part = Math.max(0, this.#part - KNOWN_PARTS_MAX); part < this.#part; part += 1) {
+			for (const name of this.#read(`known ${part}`) ?? []) this.#known.set(name, true);
+		}
+		this.#names = this.#read(`known ${this.#part}`) ?? [];
+		for (const name of this.#names) this.#known.set(name, true);
+	}
+
+	/** @param {string} name */
+	#read(name) {
+		return JSON.parse(this.#store.getItem(this.#prefix + name) ?? "null");
+	}
+
+	/** @param {string} name @param {unknown} value */
+	#write(name, value) {
+		this.#store.setItem(this.#prefix + name, JSON.stringify(value));
+	}
+
+	/** Returns the key, made up at first. */
+	key() {
+		const key = this.#read("key") ?? randomHex();
+		this.#write("key", key);
+		return key;
+	}
+
+	/** Returns the kept messages without a fate, in their order. */
+	messages() {
+		for (let [place, next] = this.#range; place < next; place += 1) {
+			const message = this.#read(`out ${place}`);
+			if (message) this.#open.set(place, { ...message, ...newFate() });
+		}
+		return [...this.#open.values()];
+	}
+
+	/** Keeps a new message, in the next place. @param {ClientSend} message */
+	add(message) {
+		const [first, place] = this.#range;
+		this.#write("range", [first, place + 1]);
+		this.#range = [first, place + 1];
+		this.keep(Object.assign(message, { place }));
+		this.#open.set(place, message);
+	}
+
+	/** @param {ClientSend} message */
+	keep({ peer, body, ref, place, ownership, mid, at }) {
+		this.#write(`out ${place}`, { peer, body, ref, place, ownership, mid, at });
+	}
+
+	/** A message has its fate. @param {ClientSend} message */
+	drop({ place }) {
+		this.#open.delete(place);
+		this.#store.removeItem(`${this.#prefix}out ${place}`);
+		const [first = this.#range[1]] = this.#open.keys();
+		if (first === this.#range[0]) return;
+		this.#range = [first, this.#range[1]];
+		this.#write("range", this.#range);
+	}
+
+	/** @param {string} name */
+	knows(name) {
+		return this.#known.has(name);
+	}
+
+	/** Knows a message again from now on. @param {string} name */
+	remember(name) {
+		if (this.#known.has(name)) return;
+		this.#names.push(name);
+		this.#write(`known ${this.#part}`, this.#names);
+		this.#known.set(name, true);
+		if (this.#names.length < KNOWN_PART) return;
+		this.#names = [];
+		this.#part += 1;
+		this.#write("part", this.#part);
+		this.#store.removeItem(`${this.#prefix}known ${this.#part - KNOWN_PARTS_MAX - 1}`);
+	}
+}
+
+/** One id, and the connection to it. `connect` makes it. */
+export class Client {
+	#id;
+	#options;
+	#memory;
+	#delay;
+	#socket;
+	/** @type {ClientState} */
+	#state = "connecting";
+	/** @type {Sends<ClientSend>} */
+	#sends = new Sends();
+	/** Not said yet, in their order. @type {ClientSend[]} */
+	#waiting = [];
+	/** Arrived, and not handled yet. @type {MessageLine[]} */
+	#inbox = [];
+	#isHandling = false;
+	/** Mids to acknowledge, by sender. @type {Map<string, string[]>} */
+	#acks = new Map();
+	/** @type {Map<string, (presence: { id: string, online: boolean }) => void>} */
+	#watched = new Map();
+	/** @type {Set<string>} */
+	#blocked = new Set();
+	#ownership = "";
+	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
+	#number = 0;
+	/** The number of the present connection. */
+	#connection = 0;
+	#isProbing = false;
+	#isLeaving = false;
+	/** @type {MessageHandler | null} */
+	#onmessage = null;
+	/** @type {(signal: { from: string, body: unknown }) => void} */
+	onsignal = () => {};
+	/** @type {(state: ClientState, error?: SottoError) => void} */
+	onstate = () => {};
+	/**
+	 * Is told what no promise tells: an error of `onmessage`, a refused `watch`.
+	 * @type {(error: unknown) => void}
+	 */
+	onerror = (error) => console.error(error);
+
+	/** @param {string} url @param {ClientOptions} options */
+	constructor(url, { store = NOWHERE, ...options }) {
+		const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+		if (!WebSocket) throw new Error("there is no WebSocket: give one as an option");
+		this.#id = options.id;
+		this.#memory = new Memory(store, `sotto ${url} ${options.id} `);
+		this.#options = { ...options, key: options.key ?? this.#memory.key() };
+		this.#restore(this.#memory.messages());
+		/** @type {Clock} */
+		const clock = {
+			setTimer: (call, ms) => setTimeout(call, ms),
+			clearTimer: (timer) => clearTimeout(timer),
+		};
+		this.#delay = new Delay({ ...clock, random: Math.random });
+		this.#socket = new Socket({
+			connect: () => new WebSocket(url, SUBPROTOCOL),
+			delay: this.#delay,
+			clock,
+			opened: () => void this.#join(),
+			received: (lines) => this.#received(lines),
+			closed: (code) => this.#closed(code),
+			awaitsAnswer: () => this.#awaitsAnswer,
+			probe: () => this.#probe(),
+		});
+		this.#socket.start();
+		globalThis.addEventListener?.("online", this.#wake);
+	}
+
+	get id() {
+		return this.#id;
+	}
+
+	get state() {
+		return this.#state;
+	}
+
+	/** Messages wait until there is a handler. It is called for one after the other. */
+	get onmessage() {
+		return this.#onmessage;
+	}
+
+	set onmessage(handler) {
+		this.#onmessage = handler;
+		void this.#handle();
+	}
+
+	// ---- what a program says
+
+	/**
+	 * Sends a message, now or as soon as it can be. With a store it is kept when this returns.
+	 * @param {string} to @param {unknown} body any value that JSON has @returns {Posted}
+	 */
+	send(to, body) {
+		if (this.#hasEnded) throw new SottoError(this.#state);
+		if (this.#waiting.length >= WAITING_MAX) throw new SottoError("full");
+		this.#number = Math.max(this.#number + 1, Date.now() * 1000);
+		// A copy, because a repeated message has to be the same.
+		const copy = JSON.parse(JSON.stringify(numbered(body, this.#number)));
+		const message = { peer: to, body: copy, ref: randomHex(), place: 0, ...newFate() };
+		this.#memory.add(message);
+		this.#waiting.push(message);
+		this.#sayWaiting();
+		return { ref: message.ref, delivered: message.delivered };
+	}
+
+	/**
+	 * Sends something of passing interest, which is dropped if it cannot arrive now.
+	 * @param {string} to @param {unknown} body
+	 */
+	signal(to, body) {
+		if (this.#state === "joined") this.#socket.say({ type: "signal", to, body });
+	}
+
+	/**
+	 * Calls `tell` now and at each change of whether these ids are online, and after each join. A
+	 * second watch of an id takes the place of the first. Returns a function that ends it.
+	 * @param {string[]} ids @param {(presence: { id: string, online: boolean }) => void} tell
+	 */
+	watch(ids, tell) {
+		// One is for the probe.
+		const all = new Set([...this.#watched.keys(), ...ids, this.#id]);
+		if (all.size > WATCHED_MAX) throw new SottoError("too_many");
+		for (const id of ids) this.#watched.set(id, tell);
+		this.#sayIds("watch", ids);
+		return () => {
+			const own = ids.filter((id) => this.#watched.get(id) === tell);
+			for (const id of own) this.#watched.delete(id);
+			this.#sayIds("unwatch", own.filter((id) => id !== this.#id));
+		};
+	}
+
+	/** Nothing more comes from these ids, and we look offline to them. @param {string[]} ids */
+	block(...ids) {
+		for (const id of ids) this.#blocked.add(id);
+		this.#sayIds("block", ids);
+	}
+
+	/** @param {string[]} ids */
+	unblock(...ids) {
+		for (const id of ids) this.#blocked.delete(id);
+		this.#sayIds("unblock", ids);
+	}
+
+	/** Ends the connection. The id stays ours for some days, and messages wait for it. */
+	close() {
+		this.#end("closed");
+	}
+
+	/** Gives the id up, with everything that waits for it, as soon as there is a connection. */
+	leave() {
+		this.#isLeaving = true;
+		if (this.#state === "joined") this.#socket.say({ type: "leave" });
+	}
+
+	// ---- the connection
+
+	#wake = () => this.#socket.wake();
+
+	get #hasEnded() {
+		return !["connecting", "joined", "lost"].includes(this.#state);
+	}
+
+	get #awaitsAnswer() {
+		const isWaiting = this.#state !== "joined" || this.#isProbing || this.#isLeaving;
+		return isWaiting || this.#sends.unanswered.size > 0;
+	}
+
+	/** The answer shows that the server is there: programs see no pings. */
+	#probe() {
+		this.#isProbing = true;
+		this.#socket.say({ type: "watch", ids: [this.#id] });
+	}
+
+	async #join() {
+		const connection = this.#connection;
+		const { key, password, token: given } = this.#options;
+		try {
+			const token = given instanceof Function ? await given() : given;
+			const line = { type: /** @type {const} */ ("join"), id: this.#id, key, password, token };
+			if (connection === this.#connection) this.#socket.say(line);
+		} catch (error) {
+			this.onerror(error);
+			this.#socket.giveUp();
+		}
+	}
+
+	/** @param {ClientState} state @param {SottoError} [error] */
+	#enter(state, error) {
+		if (state === this.#state) return;
+		this.#state = state;
+		this.onstate(state, error);
+	}
+
+	/** @param {number} code */
+	#closed(code) {
+		this.#connection += 1;
+		this.#isProbing = false;
+		this.#acks.clear();
+		// What was not handled is offered again.
+		this.#inbox = [];
+		if (code === CLOSE_REPLACED) this.#end("replaced");
+		else if (this.#isLeaving && code === CLOSE_NORMAL) this.#end("left");
+		else if (!this.#hasEnded) this.#enter("lost");
+	}
+
+	/** @param {ClientState} state @param {SottoError} [error] */
+	#end(state, error = new SottoError(state)) {
+		if (this.#hasEnded) return;
+		globalThis.removeEventListener?.("online", this.#wake);
+		this.#socket.stop();
+		this.#connection += 1;
+		this.#inbox = [];
+		const { unanswered, sent } = this.#sends;
+		const open = [...sent.values(), ...unanswered.values(), ...this.#waiting];
+		this.#sends.clear();
+		this.#waiting = [];
+		this.#enter(state, error);
+		for (const message of open) {
+			if (state === "left") this.#guard(() => this.#memory.drop(message));
+			message.reject(error);
+		}
+	}
+
+	// ---- what the server says
+
+	/** @param {ServerLine[]} lines */
+	#received(lines) {
+		this.#isProbing = false;
+		for (const line of lines) this.#apply(line);
+		this.#socket.applied();
+	}
+
+	/** @param {ServerLine} line */
+	#apply(line) {
+		if (line.type === "joined") this.#joined(line);
+		else if (line.type === "message") this.#arrived(line);
+		else if (line.type === "signal") this.onsignal(line);
+		else if (line.type === "presence") this.#watched.get(line.id)?.(line);
+		else if (line.type === "sent") this.#taken(line);
+		else if (line.type === "delivered") this.#fated(line.from, line.mids, "delivered");
+		else if (line.type === "expired") this.#fated(line.to, line.mids, "expired");
+		else if (line.type === "error") this.#refused(line);
+	}
+
+	/** @param {JoinedLine} line */
+	#joined({ ownership = "", resumed, max_message, hold = Infinity }) {
+		const isNew = !resumed || ownership !== this.#ownership;
+		this.#ownership = ownership;
+		this.#messageBytesMax = max_message;
+		this.#delay.reset();
+		if (this.#isLeaving) return this.#socket.say({ type: "leave" });
+		this.#repeatLost(!resumed);
+		// The server tells the fates of the last 128 only, if we were away.
+		const over = [...this.#sends.sent].filter(([, { at = 0 }]) => at < Date.now() - hold * 1000);
+		for (const [mid, message] of over) {
+			this.#sends.sent.delete(mid);
+			this.#settle(message, new SottoError("unknown"));
+		}
+		for (const message of this.#sends.unanswered.values()) this.#socket.say(sendLine(message));
+		this.#enter("joined");
+		this.#sayIds("watch", [...this.#watched.keys()]);
+		if (isNew) this.#sayIds("block", [...this.#blocked]);
+		this.#sayWaiting();
+	}
+
+	/** @param {boolean} isForgotten */
+	#repeatLost(isForgotten) {
+		const { sent, unanswered } = this.#sends;
+		const lost = [...sent.values(), ...unanswered.values()].filter((message) => {
+			return isLostUnder(message, this.#ownership, isForgotten);
+		});
+		for (const message of lost) {
+			sent.delete(message.mid ?? "");
+			unanswered.delete(message.ref);
+			const unsaid = { ref: randomHex(), mid: undefined, ownership: undefined };
+			this.#keep(Object.assign(message, unsaid));
+		}
+		this.#waiting = [...lost, ...this.#waiting].sort((one, other) => one.place - other.place);
+	}
+
+	/** @param {ClientSend[]} messages of an earlier run, in their order */
+	#restore(messages) {
+		for (const message of messages) {
+			if (message.mid) this.#sends.sent.set(message.mid, message);
+			else if (message.ownership) this.#sends.unanswered.set(message.ref, message);
+			else this.#waiting.push(message);
+		}
+	}
+
+	#sayWaiting() {
+		while (this.#state === "joined" && this.#waiting.length && !this.#sends.isFull) {
+			const message = /** @type {ClientSend} */ (this.#waiting.shift());
+			const line = sendLine(message);
+			if (lineBytes(line) > this.#messageBytesMax) {
+				this.#settle(message, new SottoError("long"));
+			} else {
+				this.#keep(Object.assign(message, { ownership: this.#ownership }));
+				this.#sends.unanswered.set(message.ref, message);
+				this.#socket.say(line);
+			}
+		}
+	}
+
+	/** @param {SentLine} line */
+	#taken({ ref, mid, at }) {
+		const { send, fate } = this.#sends.answered(ref, mid);
+		if (send) this.#keep(Object.assign(send, { mid, at }));
+		if (send && fate) this.#fated(send.peer, [mid], fate);
+		this.#sayWaiting();
+	}
+
+	/** @param {ErrorLine} line */
+	#refused({ code, ref, text }) {
+		const error = new SottoError(code, text);
+		const { send } = this.#sends.answered(ref ?? "");
+		if (send) {
+			this.#settle(send, error);
+			this.#sayWaiting();
+		} else if (this.#state === "joined") {
+			this.onerror(error);
+		} else if (FINAL.includes(code)) {
+			this.#end("refused", error);
+		} else {
+			this.#socket.giveUp();
+		}
+	}
+
+	/** @param {string} peer @param {string[]} mids @param {"delivered" | "expired"} fate */
+	#fated(peer, mids, fate) {
+		for (const message of this.#sends.fated(peer, mids, fate)) {
+			this.#settle(message, fate === "expired" ? new SottoError("expired") : undefined);
+		}
+	}
+
+	/** @param {ClientSend} message @param {SottoError} [error] */
+	#settle(message, error) {
+		const { ref, mid = "", at = 0 } = message;
+		this.#guard(() => this.#memory.drop(message));
+		if (error) message.reject(error);
+		else message.resolve({ ref, mid, at });
+	}
+
+	/** @param {ClientSend} message */
+	#keep(message) {
+		this.#guard(() => this.#memory.keep(message));
+	}
+
+	/** A store that fails must not end the connection. @param {() => void} write */
+	#guard(write) {
+		try {
+			write();
+		} catch (error) {
+			this.onerror(error);
+		}
+	}
+
+	/** @param {"watch" | "unwatch" | "block" | "unblock"} type @param {string[]} ids */
+	#sayIds(type, ids) {
+		if (this.#state !== "joined") return;
+		const parts = listParts(ids, this.#messageBytesMax);
+		for (const part of parts) this.#socket.say({ type, ids: part });
+	}
+
+	// ---- messages that arrive
+
+	/** @param {MessageLine} line */
+	#arrived(line) {
+		this.#inbox.push(line);
+		void this.#handle();
+	}
+
+	/** Handles one message after the other, so that they stay in order. */
+	async #handle() {
+		if (this.#isHandling) return;
+		this.#isHandling = true;
+		try {
+			while (this.#onmessage && this.#inbox.length) {
+				await this.#take(/** @type {MessageLine} */ (this.#inbox.shift()), this.#onmessage);
+			}
+		} catch (error) {
+			// Not acknowledged, the message is offered again on the next connection, and all behind it.
+			this.#inbox = [];
+			this.onerror(error);
+			this.#socket.giveUp();
+		}
+		this.#isHandling = false;
+	}
+
+	/** @param {MessageLine} line @param {MessageHandler} handler */
+	async #take({ from, body, mid, at }, handler) {
+		const { content, number } = contentOf(body);
+		const name = number ? `${from} ${number}` : mid;
+		if (!this.#memory.knows(name)) await handler({ from, body: content, mid, at });
+		this.#memory.remember(name);
+		const { size } = this.#acks;
+		this.#acks.set(from, [...(this.#acks.get(from) ?? []), mid]);
+		// In one go with those that were handled at the same time: each line counts against the pace.
+		if (!size) setTimeout(() => this.#sayAcks());
+	}
+
+	#sayAcks() {
+		const acks = [...this.#acks];
+		this.#acks.clear();
+		if (this.#state !== "joined") return;
+		for (const [to, all] of acks) {
+			for (const mids of listParts(all, this.#messageBytesMax)) {
+				this.#socket.say({ type: "ack", to, mids });
+			}
+		}
+	}
+}
