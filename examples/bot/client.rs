@@ -324,7 +324,7 @@ impl Client {
         }
         let mut events = vec![Event::Joined];
         for number in failed {
-            events.extend(self.settle(number, Some("too_long"))?);
+            events.extend(self.settle(number, Some("long"))?);
         }
         Ok(events)
     }

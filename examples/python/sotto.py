@@ -91,7 +91,7 @@ State = Literal["connecting", "joined", "lost", "replaced", "refused", "closed"]
 class SottoError(Exception):
     """A request failed. `code` is one of the protocol's, or:
 
-    `forgotten` (the server lost a numberless message, maybe), `too_long`, `closed`, `replaced`,
+    `forgotten` (the server lost a numberless message, maybe), `long`, `closed`, `replaced`,
     `left`, `lost`, `store`.
     """
 
@@ -774,7 +774,7 @@ class Client:
             to, ref = json.dumps(sent.to), json.dumps(sent._ref)
             line = f'{{"type":"send","to":{to},"body":{sent._wire},"ref":{ref}}}'
             if len(line.encode()) > link.line_bytes_max:
-                error = SottoError("too_long", f"the server takes {link.line_bytes_max} bytes")
+                error = SottoError("long", f"the server takes {link.line_bytes_max} bytes")
                 self._memory.settle(sent, error)
                 continue
             self._memory.saying(sent)

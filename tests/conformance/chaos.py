@@ -36,6 +36,8 @@ from proxy import Proxy
 DEAF_S = 45.0
 #: Seconds from the start of a program until it is ready.
 START_S = 30.0
+#: Errors of one kind that are told one by one.
+ERRORS_SHOWN = 10
 LINE_BYTES_MAX = 16 * 1024 * 1024
 
 Body = Any
@@ -82,7 +84,9 @@ class Ledger:
 
     def error(self, text: str) -> None:
         self.errors.append(text)
-        say(f"ERROR: {text}")
+        same = sum(error.split(":")[0] == text.split(":")[0] for error in self.errors)
+        if same <= ERRORS_SHOWN:
+            say(f"ERROR: {text}{' (and so on)' if same == ERRORS_SHOWN else ''}")
 
     def heard(self, recipient: str, sender: str, body: Body, kills: int) -> None:
         message = self.mark(body)

@@ -12,6 +12,9 @@
 mod abuse;
 mod cards;
 mod chat;
+// Its clients speak no TLS.
+#[cfg(not(feature = "tls"))]
+mod conformance;
 // The examples speak no TLS.
 #[cfg(not(feature = "tls"))]
 mod echo;
