@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 CHUNK_BYTES = 65_536
-#: Most bytes in one direction before a fault: a handshake has some 200, a message some 100.
-BYTES_BEFORE_MAX = 60_000
+#: Powers of two of the bytes in one direction before a fault. A handshake has some 200, a message
+#: some 200: many connections fail in them, and most carry some messages.
+EARLY_POWERS, LATE_POWERS, EARLY_SHARE = (0.0, 8.0), (8.0, 16.0), 0.25
 #: Seconds for which bytes are swallowed before the cut; and those that only a probe ends.
-SWALLOW_S_MAX, SILENCE_S_MAX = 5.0, 120.0
+SWALLOW_S_MAX, SILENCE_S_MAX = 3.0, 120.0
 
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
 
@@ -49,15 +50,16 @@ class Plan:
 
 def draw(rng: random.Random, silences: bool) -> Plan:
     kinds: list[Fault] = ["none", "refuse", "unavailable", "close", "reset", "pause", "swallow"]
-    [fault] = rng.choices(kinds, [8, 5, 2, 25, 30, 15, 15])
+    [fault] = rng.choices(kinds, [8, 3, 1, 25, 35, 12, 12])
     seconds = rng.uniform(0.0, SWALLOW_S_MAX) if fault in ("pause", "swallow") else 0.0
     if silences and fault == "swallow" and rng.random() < 0.2:
         seconds = SILENCE_S_MAX
     slow = rng.random() < 0.3
+    powers = EARLY_POWERS if rng.random() < EARLY_SHARE else LATE_POWERS
     return Plan(
         fault,
         rng.random() < 0.5,
-        int(2 ** rng.uniform(0, 16)) % BYTES_BEFORE_MAX,
+        int(2 ** rng.uniform(*powers)),
         seconds,
         rng.randint(1, 700) if slow else CHUNK_BYTES,
         rng.uniform(0.0, 0.05) if slow else 0.0,
