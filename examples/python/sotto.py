@@ -11,6 +11,7 @@ Invariants:
 
 - A message is acknowledged after its handler has returned and the store has it as handled.
 - A send is in the store before `send` returns, and stays there until its fate is known.
+- A send that a handler wrote is not written again if the handler has to run again.
 - A send keeps its number whatever happens, so its recipient drops each repetition.
 - Sends to one recipient go to the server in the order in which they were written.
 - Every table and queue has a bound with a name.
@@ -127,6 +128,7 @@ class Sent:
         #: Its `sent` came over an earlier connection, so its fate may have been missed.
         self._is_stale = False
         self._is_numbered = True
+        self._cause: Cause | None = None
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Not every caller waits for the fate.
         self._future.add_done_callback(lambda f: f.cancelled() or f.exception())
@@ -144,6 +146,26 @@ class Sent:
             self._future.set_result(None)
         else:
             self._future.set_exception(error)
+
+
+#: Names a send by the message whose handler wrote it: sender, number or mid, and a count.
+Cause = tuple[str, str | int, int]
+
+
+class Handling:
+    """A message that the handler has."""
+
+    def __init__(self, client: Client, sender: str, mark: str | int) -> None:
+        self.client = client
+        self._sender, self._mark, self._count = sender, mark, 0
+        self.is_over = False
+
+    def next_cause(self) -> Cause:
+        self._count += 1
+        return self._sender, self._mark, self._count
+
+
+HANDLING: contextvars.ContextVar[Handling | None] = contextvars.ContextVar("handling", default=None)
 
 
 def wrap(body: Any, number: int) -> dict[str, Any]:
@@ -292,6 +314,8 @@ class Memory:
         self.return_until = 0.0
         self.number = 0
         self.sends: dict[int, Sent] = {}
+        #: Sends of a handler that has not returned: if it has to run again, it finds them here.
+        self.caused: dict[Cause, Sent] = {}
         self.seen: OrderedDict[tuple[str, str | int], None] = OrderedDict()
         #: `False`: to be unblocked with the next `join`.
         self.blocked: dict[str, bool] = {}
@@ -323,15 +347,20 @@ class Memory:
                 sent._is_numbered = is_numbered
                 sent._under, sent._mid = record.get("under", self.ownership), record.get("mid")
                 sent._is_stale = sent._mid is not None
+                if cause := record.get("for"):
+                    sent._cause = cause[0], cause[1], cause[2]
+                    self.caused[sent._cause] = sent
             case {"said": number, "ref": ref, "under": under} if number in self.sends:
                 sent = self.sends[number]
                 sent._ref, sent._under, sent._mid = ref, under, None
             case {"mid": mid, "of": number} if number in self.sends:
                 self.sends[number]._mid, self.sends[number]._is_stale = mid, True
-            case {"done": number}:
-                self.sends.pop(number, None)
+            case {"done": number} if number in self.sends:
+                code = record.get("code")
+                self.sends.pop(number)._settle(None if code is None else SottoError(code))
             case {"seen": mid, "from": sender}:
                 self._see(sender, mid, record.get("number"))
+                self.caused.clear()
             case {"block": ids}:
                 self.blocked.update(ids)
 
@@ -344,8 +373,11 @@ class Memory:
         for (sender, mark) in self.seen:
             known = {"seen": mark} if isinstance(mark, str) else {"seen": None, "number": mark}
             yield {**known, "from": sender}
-        for sent in self.sends.values():
+        for sent in (self.sends | {sent.number: sent for sent in self.caused.values()}).values():
             yield self._record(sent)
+        for sent in self.caused.values():
+            if sent.number not in self.sends:
+                yield self._done(sent)
 
     @staticmethod
     def _record(sent: Sent) -> dict[str, Any]:
@@ -355,7 +387,15 @@ class Memory:
             record["mid"] = sent._mid
         if not sent._is_numbered:
             record["raw"] = True
+        if sent._cause is not None:
+            record["for"] = sent._cause
         return record
+
+    @staticmethod
+    def _done(sent: Sent) -> dict[str, Any]:
+        error = sent._future.exception() if sent._future.done() else None
+        code = {"code": error.code} if isinstance(error, SottoError) else {}
+        return {"done": sent.number, **code}
 
     def _see(self, sender: str, mid: str | None, number: int | None) -> None:
         for mark in (mid, number):
@@ -366,11 +406,14 @@ class Memory:
 
     # ---- changes ----
 
-    def write(self, to: str, body: Any, numbered: bool) -> Sent:
-        """Takes a send. It is on disk when this returns."""
+    def write(self, to: str, body: Any, numbered: bool, cause: Cause | None) -> tuple[Sent, bool]:
+        """Takes a send, which is on disk when this returns. `False`: it was there before."""
+        if cause is not None and (known := self.caused.get(cause)) is not None:
+            if (known.to, known.body) == (to, body):
+                return known, False
         number = max(self.number + 1, time.time_ns() // 1000)
         sent = Sent(to, body, dump(wrap(body, number) if numbered else body), number, new_ref())
-        sent._is_numbered = numbered
+        sent._is_numbered, sent._cause = numbered, cause
         # If it is said, then under this one, or a record tells so. Of a numberless one, that the
         # server may have it is worth a record.
         sent._under = self.ownership if numbered else None
@@ -378,7 +421,9 @@ class Memory:
         self.journal.sync()
         self.number = number
         self.sends[number] = sent
-        return sent
+        if cause is not None:
+            self.caused[cause] = sent
+        return sent, True
 
     def joined(self, ownership: str | None) -> None:
         """Prepares all sends for another ownership, under which the server knows none of them."""
@@ -410,8 +455,8 @@ class Memory:
 
     def settle(self, sent: Sent, error: SottoError | None) -> None:
         if self.sends.pop(sent.number, None) is not None:
-            self.journal.append({"done": sent.number})
             sent._settle(error)
+            self.journal.append(self._done(sent))
             self._compact()
 
     def is_new(self, sender: str, mid: str, number: int | None) -> bool:
@@ -422,6 +467,7 @@ class Memory:
         record = {"seen": mid, "from": sender}
         self.journal.append(record if number is None else {**record, "number": number})
         self._see(sender, mid, number)
+        self.caused.clear()
         self._compact()
 
     def block(self, ids: list[str], is_blocked: bool) -> None:
@@ -521,15 +567,23 @@ class Client:
 
         `numbered=False`: for recipients that know no numbers. After a restart of a server without
         a store such a message fails with `forgotten`, because a repetition could be a double.
+
+        Within `on_message`, a handler that runs again (it raised, or the program was killed) gets
+        the same `Sent` for its first send, its second, and so on, if recipient and body are the
+        same. So an answer is sent once.
         """
         self._check_open()
         if not isinstance(to, str):
             raise TypeError("`to` is an id")
         if len(self._memory.sends) >= UNSETTLED_MAX:
             raise SottoError("full", f"{UNSETTLED_MAX} messages have no fate yet")
-        sent = self._memory.write(to, body, numbered)
-        self._queue.append(sent.number)
-        self._wake.set()
+        handling = HANDLING.get()
+        is_inside = handling is not None and handling.client is self and not handling.is_over
+        cause = handling.next_cause() if handling is not None and is_inside else None
+        sent, is_new = self._memory.write(to, body, numbered, cause)
+        if is_new:
+            self._queue.append(sent.number)
+            self._wake.set()
         return sent
 
     def signal(self, to: str, body: Any) -> None:
@@ -606,6 +660,8 @@ class Client:
     async def _finish(self, state: State, error: SottoError, is_error: bool) -> None:
         if self._ended.done():
             return
+        # `wait_closed` returns later than this, and finds the state.
+        was, self.state = self.state, state
         if is_error:
             self._ended.set_exception(error)
         else:
@@ -619,7 +675,8 @@ class Client:
             await close_socket(self._link.socket)
         for sent in self._memory.sends.values():
             sent._settle(error)
-        self._set_state(state)
+        if was != state:
+            guard(self.on_state, state)
 
     # ---- connections ----
 
@@ -640,8 +697,8 @@ class Client:
             if link.refusal is not None:
                 return await self._finish("refused", link.refusal, is_error=True)
             if code == CLOSE_REPLACED and not self._has_ghost:
-                error = SottoError("replaced", f"{self.id} has joined elsewhere")
-                return await self._finish("replaced", error, is_error=True)
+                replaced = SottoError("replaced", f"{self.id} has joined elsewhere")
+                return await self._finish("replaced", replaced, is_error=True)
             self._has_ghost = link.said_join and not link.has_joined
             self._set_state("lost")
             await asyncio.sleep(self._delay(code))
@@ -766,7 +823,7 @@ class Client:
         while self._acks:
             self._memory.journal.sync()
             sender = self._acks[0][0]
-            mids = []
+            mids: list[str] = []
             while self._acks and self._acks[0][0] == sender and len(mids) < LIST_MAX:
                 mids.append(self._acks.popleft()[1])
             yield dump({"type": "ack", "to": sender, "mids": mids})
@@ -928,7 +985,13 @@ class Client:
                     continue
                 try:
                     if self._memory.is_new(message.sender, message.mid, number):
-                        await self._handler(message)
+                        mark = message.mid if number is None else number
+                        handling = Handling(self, message.sender, mark)
+                        HANDLING.set(handling)
+                        try:
+                            await self._handler(message)
+                        finally:
+                            handling.is_over = True
                     # Under this mid, too, if only its number was known.
                     self._memory.handled(message.sender, message.mid, number)
                     self._failures = 0

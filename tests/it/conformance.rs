@@ -78,6 +78,12 @@ fn server_says_and_expects_the_lines_of_each_script() {
 }
 
 #[test]
+fn python_client_keeps_its_other_promises() {
+    let server = Server::start(&[]);
+    run("python_client.py", &[&format!("ws://{}/ws", server.address)]);
+}
+
+#[test]
 fn clients_lose_and_double_nothing_while_all_breaks() {
     check_chaos("", &[Client::Python, Client::Rust], &[]);
 }
