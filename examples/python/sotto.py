@@ -56,6 +56,8 @@ SEEN_MAX = 65_536
 INBOX_MAX = 16_384
 #: Fates that came before the mid of their send was known: as many as the server remembers.
 EARLY_MAX = 1024
+#: Sends of handlers that have not returned.
+CAUSED_MAX = 1024
 #: Ids that a client may watch, and that it may block; and mids in one `ack`.
 IDS_MAX = LIST_MAX = 256
 #: Lines that wait to be said, besides sends and acks. Further signals are dropped.
@@ -360,7 +362,6 @@ class Memory:
                 self.sends.pop(number)._settle(None if code is None else SottoError(code))
             case {"seen": mid, "from": sender}:
                 self._see(sender, mid, record.get("number"))
-                self.caused.clear()
             case {"block": ids}:
                 self.blocked.update(ids)
 
@@ -403,6 +404,12 @@ class Memory:
                 self.seen[sender, mark] = None
         while len(self.seen) > 2 * SEEN_MAX:
             self.seen.popitem(last=False)
+        # Its handler will not run again.
+        for cause in [c for c in self.caused if c[0] == sender and c[1] in (mid, number)]:
+            del self.caused[cause]
+        # A message that its sender took back comes no more.
+        while len(self.caused) > CAUSED_MAX:
+            del self.caused[next(iter(self.caused))]
 
     # ---- changes ----
 
@@ -467,7 +474,6 @@ class Memory:
         record = {"seen": mid, "from": sender}
         self.journal.append(record if number is None else {**record, "number": number})
         self._see(sender, mid, number)
-        self.caused.clear()
         self._compact()
 
     def block(self, ids: list[str], is_blocked: bool) -> None:

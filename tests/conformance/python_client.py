@@ -103,6 +103,28 @@ async def failed_handler_gets_its_message_again_and_answers_once(case: Case) -> 
         assert await answers.get() == "answer to 3"
 
 
+async def send_of_a_killed_handler_is_found_again(case: Case) -> None:
+    path = case.folder / "killed.store"
+    cause = "alice", 7, 1
+    memory = sotto.Memory("bob", path)
+    first, is_new = memory.write("alice", "answer", True, cause)
+    assert is_new
+    # Killed here. Before the message, others come again whose acknowledgement was lost.
+    memory.journal.close()
+    memory = sotto.Memory("bob", path)
+    memory.handled("alice", "a-1", 6)
+    second, is_new = memory.write("alice", "answer", True, cause)
+    assert (second.number, is_new) == (first.number, False)
+    memory.settle(second, None)
+    memory.journal.close()
+    memory = sotto.Memory("bob", path)
+    third, is_new = memory.write("alice", "answer", True, cause)
+    assert (third.number, is_new, await code_of(third)) == (first.number, False, "delivered")
+    memory.handled("alice", "a-2", 7)
+    memory.journal.close()
+    assert not sotto.Memory("bob", path).caused
+
+
 async def sends_outlive_the_client_in_order(case: Case) -> None:
     async with case.connect("bob") as bob:
         await joined(bob)
@@ -202,6 +224,7 @@ async def client_that_leaves_gives_up_its_id_and_store(case: Case) -> None:
 CHECKS = [
     message_is_delivered_when_its_handler_returns,
     failed_handler_gets_its_message_again_and_answers_once,
+    send_of_a_killed_handler_is_found_again,
     sends_outlive_the_client_in_order,
     bodies_come_out_as_they_went_in,
     refused_send_tells_its_code,
