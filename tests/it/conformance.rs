@@ -84,6 +84,14 @@ fn python_client_keeps_its_other_promises() {
 }
 
 #[test]
+fn echo_bot_answers_once_whatever_is_killed() {
+    let bot = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/python/echo.py");
+    let (server, bot) = (env!("CARGO_BIN_EXE_sotto"), format!("{} {bot}", python()));
+    let options = ["--messages", "400", "--seconds", "6", "--deadline", "60"];
+    run("echo.py", &[&["--server", server, "--bot", &bot], &options[..]].concat());
+}
+
+#[test]
 fn clients_lose_and_double_nothing_while_all_breaks() {
     check_chaos("", &[Client::Python, Client::Rust], &[]);
 }
