@@ -117,11 +117,21 @@ class Ledger:
         ]
 
 
+def free_port() -> int:
+    """Returns a port that no outgoing connection takes while the server is down."""
+    while True:
+        port = random.SystemRandom().randrange(10_240, 32_768)
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
 class Server:
     def __init__(self, command: str, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.command = shlex.split(command.replace("{dir}", str(folder)))
         self.command += ["--listen", f"127.0.0.1:{self.port}"]
         self.log = open(folder / "server.log", "ab")
