@@ -239,7 +239,7 @@ impl Config {
             + grown / 8 * 9
             + WATCHED_TOTAL.min(connections * WATCHED_MAX) * WATCH_BYTES
             + BLOCKED_TOTAL.min((connections + self.owned) * BLOCKED_MAX) * BLOCK_BYTES
-            + SENDS_BYTES_TOTAL.min(self.owned * SENDS_MAX * SEND_BYTES)
+            + SENDS_BYTES_TOTAL.min(self.owned * 2 * SENDS_MAX * SEND_BYTES)
             + CARDS_BYTES_TOTAL.min((connections + self.owned) * (CARD_BYTES + CARD_BYTES_MAX))
             + self.owned * OWNED_BYTES
             + READ_BYTES

@@ -360,8 +360,13 @@ pub const EVICTION_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A quarter, by default 16 MiB, is 32 full queues of recipients that read slowly.
 pub const HELD_RESERVE: usize = 4;
 /// Sends with a `ref` that are remembered for one owned id, so that a repeated send is not routed
-/// twice.
+/// twice: this many of the present connection, and after a break as many from before it. With one
+/// list for both, a client that repeats one send more than fit would have each repeat push the next
+/// one out, and all of them routed twice.
 pub const SENDS_MAX: usize = 128;
+/// The time by which a client that came back has said its repeats. From then on sends from before
+/// the break give way. A slow client needs 26 s for 64 KiB at 20 kbit/s.
+pub const REPEATS: Duration = Duration::from_secs(60);
 /// Bytes that a remembered send is counted as: 48, the allocator's bytes around them or a quarter
 /// as spare capacity, and the id of its recipient, which may have no other copy (counted: 176 with
 /// an id of 64 bytes).

@@ -10,7 +10,7 @@
  */
 
 import { BoundedMap } from "./bounded.js";
-import { contentOf, LOST_MAX } from "./protocol.js";
+import { contentOf } from "./protocol.js";
 
 /**
  * The latest mids of messages to us, which are known again. The server repeats a message if our
@@ -19,6 +19,9 @@ import { contentOf, LOST_MAX } from "./protocol.js";
  * its `--held` is 512 KiB.
  */
 export const KNOWN_MAX = 65536;
+
+/** The most messages that a peer is asked to send again at once. */
+const LOST_MAX = 64;
 
 /** A message is asked for within this time: its sender would not seal an older one again. */
 const ASKED_MS_MAX = 86_400_000;

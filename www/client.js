@@ -20,10 +20,10 @@
  * It does not know the DOM, conversations or encryption.
  */
 
-import { BoundedMap } from "./bounded.js";
+import { Memory, newFate, NOWHERE } from "./memory.js";
 import {
-	CLOSE_NORMAL, CLOSE_REPLACED, contentOf, lineBytes, listParts, MESSAGE_BYTES_DEFAULT, numbered,
-	randomHex, sendLine, WATCHED_MAX,
+	CLOSE_NORMAL, CLOSE_REPLACED, CLOSE_TRY_LATER, contentOf, lineBytes, listParts,
+	MESSAGE_BYTES_DEFAULT, numbered, randomHex, sendLine, WATCHED_MAX,
 } from "./protocol.js";
 import { isLostUnder, Sends } from "./sends.js";
 import { Delay, Socket, SUBPROTOCOL } from "./socket.js";
@@ -32,11 +32,11 @@ import { Delay, Socket, SUBPROTOCOL } from "./socket.js";
 const WAITING_MAX = 65536;
 
 /**
- * The messages that are known again, in parts that are kept one by one. The server offers those
- * again that were not acknowledged, and holds some 2,500 at most for an id by default.
+ * After a restart of a server without a store all peers come back, but not at once. One that is not
+ * back after the longest delay of a client (20 s) and a bit is offline.
  */
-const KNOWN_PART = 256;
-const KNOWN_PARTS_MAX = 64;
+const RETURN_GRACE_MS = 25_000;
+const ASK_AGAIN_MS = 1000;
 
 /** These answers to `join` end it: to try again would help only after a change. */
 const FINAL = ["id_taken", "bad_id", "bad_key", "bad_request", "forbidden"];
@@ -64,122 +64,6 @@ export function connect(url, options) {
 	return new Client(url, options);
 }
 
-/** A store that keeps nothing. @type {ClientStore} */
-const NOWHERE = { getItem: () => null, setItem() {}, removeItem() {} };
-
-/** Returns a promise of a fate, with the functions that settle it. @returns {OpenFate} */
-function newFate() {
-	/** @type {OpenFate["resolve"]} */
-	let resolve = () => {};
-	/** @type {OpenFate["reject"]} */
-	let reject = () => {};
-	const delivered = new Promise((...functions) => ([resolve, reject] = functions));
-	// A program need not look at it.
-	delivered.catch(() => {});
-	return { delivered, resolve, reject };
-}
-
-/**
- * What outlives a program: the key of its id, its messages without a fate, and the names of those
- * that it has handled. Each value is one small item of the store, so the cost of a message does not
- * grow with their number.
- */
-class Memory {
-	#store;
-	#prefix;
-	/** Messages without a fate, by place. @type {Map<number, ClientSend>} */
-	#open = new Map();
-	/** Their places lie from the first to below the second. */
-	#range;
-	/** The number of the part that is being filled. */
-	#part;
-	/** @type {string[]} */
-	#names;
-	/** @type {BoundedMap<string, true>} */
-	#known = new BoundedMap(KNOWN_PART * KNOWN_PARTS_MAX);
-
-	/** @param {ClientStore} store @param {string} prefix */
-	constructor(store, prefix) {
-		this.#store = store;
-		this.#prefix = prefix;
-		this.#range = this.#read("range") ?? [0, 0];
-		this.#part = this.#read("part") ?? 0;
-		for (let part = Math.max(0, this.#part - KNOWN_PARTS_MAX); part < this.#part; part += 1) {
-			for (const name of this.#read(`known ${part}`) ?? []) this.#known.set(name, true);
-		}
-		this.#names = this.#read(`known ${this.#part}`) ?? [];
-		for (const name of this.#names) this.#known.set(name, true);
-	}
-
-	/** @param {string} name */
-	#read(name) {
-		return JSON.parse(this.#store.getItem(this.#prefix + name) ?? "null");
-	}
-
-	/** @param {string} name @param {unknown} value */
-	#write(name, value) {
-		this.#store.setItem(this.#prefix + name, JSON.stringify(value));
-	}
-
-	/** Returns the key, made up at first. */
-	key() {
-		const key = this.#read("key") ?? randomHex();
-		this.#write("key", key);
-		return key;
-	}
-
-	/** Returns the kept messages without a fate, in their order. */
-	messages() {
-		for (let [place, next] = this.#range; place < next; place += 1) {
-			const message = this.#read(`out ${place}`);
-			if (message) this.#open.set(place, { ...message, ...newFate() });
-		}
-		return [...this.#open.values()];
-	}
-
-	/** Keeps a new message, in the next place. @param {ClientSend} message */
-	add(message) {
-		const [first, place] = this.#range;
-		this.#write("range", [first, place + 1]);
-		this.#range = [first, place + 1];
-		this.keep(Object.assign(message, { place }));
-		this.#open.set(place, message);
-	}
-
-	/** @param {ClientSend} message */
-	keep({ peer, body, ref, place, ownership, mid, at }) {
-		this.#write(`out ${place}`, { peer, body, ref, place, ownership, mid, at });
-	}
-
-	/** A message has its fate. @param {ClientSend} message */
-	drop({ place }) {
-		this.#open.delete(place);
-		this.#store.removeItem(`${this.#prefix}out ${place}`);
-		const [first = this.#range[1]] = this.#open.keys();
-		if (first === this.#range[0]) return;
-		this.#range = [first, this.#range[1]];
-		this.#write("range", this.#range);
-	}
-
-	/** @param {string} name */
-	knows(name) {
-		return this.#known.has(name);
-	}
-
-	/** Knows a message again from now on. @param {string} name */
-	remember(name) {
-		if (this.#known.has(name)) return;
-		this.#names.push(name);
-		this.#write(`known ${this.#part}`, this.#names);
-		this.#known.set(name, true);
-		if (this.#names.length < KNOWN_PART) return;
-		this.#names = [];
-		this.#part += 1;
-		this.#write("part", this.#part);
-		this.#store.removeItem(`${this.#prefix}known ${this.#part - KNOWN_PARTS_MAX - 1}`);
-	}
-}
-
 /** One id, and the connection to it. `connect` makes it. */
 export class Client {
 	#id;
@@ -196,13 +80,20 @@ export class Client {
 	/** Arrived, and not handled yet. @type {MessageLine[]} */
 	#inbox = [];
 	#isHandling = false;
+	#isGathering = false;
 	/** Mids to acknowledge, by sender. @type {Map<string, string[]>} */
 	#acks = new Map();
 	/** @type {Map<string, (presence: { id: string, online: boolean }) => void>} */
 	#watched = new Map();
 	/** @type {Set<string>} */
 	#blocked = new Set();
-	#ownership = "";
+	#ownership;
+	/** Until then, peers that are offline may be on their way back to a restarted server. */
+	#graceEnd = 0;
+	/** Peers that are back since then. @type {Set<string>} */
+	#returned = new Set();
+	/** Peers with one message under way, so that no later one overtakes it. @type {Set<string>} */
+	#asked = new Set();
 	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
 	#number = 0;
 	/** The number of the present connection. */
@@ -228,6 +119,7 @@ export class Client {
 		this.#id = options.id;
 		this.#memory = new Memory(store, `sotto ${url} ${options.id} `);
 		this.#options = { ...options, key: options.key ?? this.#memory.key() };
+		this.#ownership = this.#memory.ownership;
 		this.#restore(this.#memory.messages());
 		/** @type {Clock} */
 		const clock = {
@@ -265,6 +157,13 @@ export class Client {
 	set onmessage(handler) {
 		this.#onmessage = handler;
 		void this.#handle();
+	}
+
+	/** The messages without a fate in their order, also those of an earlier run of the program. */
+	get pending() {
+		return this.#memory.open.map(({ peer: to, body, ref, delivered }) => {
+			return { to, body: contentOf(body).content, ref, delivered };
+		});
 	}
 
 	// ---- what a program says
@@ -379,11 +278,14 @@ export class Client {
 		this.#connection += 1;
 		this.#isProbing = false;
 		this.#acks.clear();
+		this.#asked.clear();
 		// What was not handled is offered again.
 		this.#inbox = [];
 		if (code === CLOSE_REPLACED) this.#end("replaced");
 		else if (this.#isLeaving && code === CLOSE_NORMAL) this.#end("left");
 		else if (!this.#hasEnded) this.#enter("lost");
+		// The server is short of something, and no one waits for an attempt.
+		if (code === CLOSE_TRY_LATER) this.#socket.giveUp();
 	}
 
 	/** @param {ClientState} state @param {SottoError} [error] */
@@ -428,7 +330,12 @@ export class Client {
 	/** @param {JoinedLine} line */
 	#joined({ ownership = "", resumed, max_message, hold = Infinity }) {
 		const isNew = !resumed || ownership !== this.#ownership;
+		if (this.#ownership && isNew) {
+			this.#graceEnd = Date.now() + RETURN_GRACE_MS;
+			this.#returned.clear();
+		}
 		this.#ownership = ownership;
+		this.#guard(() => (this.#memory.ownership = ownership));
 		this.#messageBytesMax = max_message;
 		this.#delay.reset();
 		if (this.#isLeaving) return this.#socket.say({ type: "leave" });
@@ -471,9 +378,19 @@ export class Client {
 	}
 
 	#sayWaiting() {
-		while (this.#state === "joined" && this.#waiting.length && !this.#sends.isFull) {
+		/** @type {ClientSend[]} */
+		const kept = [];
+		const maySay = this.#state === "joined" && !this.#isGathering;
+		while (maySay && this.#waiting.length && !this.#sends.isFull) {
 			const message = /** @type {ClientSend} */ (this.#waiting.shift());
 			const line = sendLine(message);
+			if (this.#mayReturn(message.peer)) {
+				if (this.#asked.has(message.peer)) {
+					kept.push(message);
+					continue;
+				}
+				this.#asked.add(message.peer);
+			}
 			if (lineBytes(line) > this.#messageBytesMax) {
 				this.#settle(message, new SottoError("long"));
 			} else {
@@ -482,12 +399,32 @@ export class Client {
 				this.#socket.say(line);
 			}
 		}
+		if (kept.length) this.#waiting = [...kept, ...this.#waiting];
+	}
+
+	/** @param {string} peer */
+	#mayReturn(peer) {
+		return !this.#returned.has(peer) && Date.now() < this.#graceEnd;
+	}
+
+	/** Says a message to an absent peer again after a while. @param {ClientSend} message */
+	#ask(message) {
+		this.#keep(Object.assign(message, { ref: randomHex(), ownership: undefined }));
+		this.#waiting = [message, ...this.#waiting];
+		setTimeout(() => {
+			this.#asked.delete(message.peer);
+			this.#sayWaiting();
+		}, ASK_AGAIN_MS);
 	}
 
 	/** @param {SentLine} line */
 	#taken({ ref, mid, at }) {
 		const { send, fate } = this.#sends.answered(ref, mid);
-		if (send) this.#keep(Object.assign(send, { mid, at }));
+		if (send) {
+			this.#keep(Object.assign(send, { mid, at }));
+			if (this.#mayReturn(send.peer)) this.#returned.add(send.peer);
+			this.#asked.delete(send.peer);
+		}
 		if (send && fate) this.#fated(send.peer, [mid], fate);
 		this.#sayWaiting();
 	}
@@ -497,7 +434,12 @@ export class Client {
 		const error = new SottoError(code, text);
 		const { send } = this.#sends.answered(ref ?? "");
 		if (send) {
-			this.#settle(send, error);
+			if (code === "offline" && this.#mayReturn(send.peer)) {
+				this.#ask(send);
+			} else {
+				this.#asked.delete(send.peer);
+				this.#settle(send, error);
+			}
 			this.#sayWaiting();
 		} else if (this.#state === "joined") {
 			this.onerror(error);
@@ -573,12 +515,37 @@ export class Client {
 	async #take({ from, body, mid, at }, handler) {
 		const { content, number } = contentOf(body);
 		const name = number ? `${from} ${number}` : mid;
-		if (!this.#memory.knows(name)) await handler({ from, body: content, mid, at });
-		this.#memory.remember(name);
+		const message = { from, body: content, mid, at };
+		if (!this.#memory.knows(name)) await this.#run(handler, message, name);
 		const { size } = this.#acks;
 		this.#acks.set(from, [...(this.#acks.get(from) ?? []), mid]);
 		// In one go with those that were handled at the same time: each line counts against the pace.
 		if (!size) setTimeout(() => this.#sayAcks());
+	}
+
+	/**
+	 * Handles a message. If the handler is done at once, what it has sent is kept and said together
+	 * with its message being known: so a program that is killed answers each message once.
+	 * @param {MessageHandler} handler @param {ClientMessage} message @param {string} name
+	 */
+	async #run(handler, message, name) {
+		this.#memory.gather();
+		this.#isGathering = true;
+		// A handler that takes longer may wait for the fate of a message that it has sent.
+		const timer = setTimeout(() => this.#guard(() => this.#release()));
+		try {
+			await handler(message);
+			this.#memory.remember(name);
+		} finally {
+			clearTimeout(timer);
+			this.#release();
+		}
+	}
+
+	#release() {
+		this.#isGathering = false;
+		this.#memory.commit();
+		this.#sayWaiting();
 	}
 
 	#sayAcks() {

@@ -1,5 +1,5 @@
 /**
- * The wire protocol as far as the page needs it: limits, syntax, close codes, lines.
+ * The wire protocol as far as clients need it: limits, close codes, lines, bodies.
  *
  * It does not know when a line is said.
  */
@@ -31,29 +31,11 @@ export const CLOSE_REPLACED = 4001;
 /** Ids or mids in one line. */
 const LIST_MAX = 256;
 
-/** The most messages that a peer is asked to send again at once. */
-export const LOST_MAX = 64;
-
 /** The longest id or mid in JSON, with quotes and comma. */
 const LIST_ITEM_BYTES = 67;
 
 /** The longest line with a list, without the list itself. */
 const LIST_LINE_BYTES = 128;
-
-const ID_BYTES_MAX = 64;
-
-/** The protocol's syntax, except for the length. */
-const ID = /^(?!\p{M})(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{N}._@+-])+$/u;
-
-/** Gives equal ids equal bytes, which the server compares. @param {string} text */
-export function normalId(text) {
-	return text.trim().normalize("NFC");
-}
-
-/** @param {string} id */
-export function isId(id) {
-	return id === id.normalize("NFC") && ID.test(id) && byteLength(id) <= ID_BYTES_MAX;
-}
 
 /** @param {{ peer: string, body: unknown, ref: string }} message @returns {SendLine} */
 export function sendLine({ peer, body, ref }) {
@@ -106,7 +88,7 @@ export function randomHex() {
 	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** @param {string} text */
-function byteLength(text) {
+/** Returns the length of a text as UTF-8. @param {string} text */
+export function byteLength(text) {
 	return new TextEncoder().encode(text).length;
 }

@@ -9,7 +9,8 @@
  * It does not know messages.
  */
 
-import { normalId, randomHex } from "./protocol.js";
+import { normalId } from "./ids.js";
+import { randomHex } from "./protocol.js";
 import { scoped } from "./scope.js";
 import { SETTINGS_DEFAULT } from "./state.js";
 

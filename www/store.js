@@ -12,9 +12,10 @@
 import { Arrivals } from "./arrivals.js";
 import { Conversations } from "./conversations.js";
 import { Identity } from "./identity.js";
+import { isId, normalId } from "./ids.js";
 import { isMissing } from "./ledger.js";
 import { Outgoing, RETURN_GRACE_MS } from "./outgoing.js";
-import { CLOSE_REPLACED, isId, lineBytes, normalId } from "./protocol.js";
+import { CLOSE_REPLACED, lineBytes } from "./protocol.js";
 import { Search } from "./search.js";
 import { Signals } from "./signals.js";
 import { newState, SETTINGS_DEFAULT } from "./state.js";

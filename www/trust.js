@@ -12,7 +12,7 @@
 
 import { maySealTo } from "./card.js";
 import { isMissing, newLedger, takeNumber, takeSignal } from "./ledger.js";
-import { isId } from "./protocol.js";
+import { isId } from "./ids.js";
 
 /** @type {Way} */
 const PLAIN = { kind: "plain" };

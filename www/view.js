@@ -13,7 +13,7 @@ import { findElements, isShown, make, setText, usesTouch } from "./dom.js";
 import { bindGestures } from "./gestures.js";
 import { List } from "./list.js";
 import { Log } from "./log.js";
-import { normalId } from "./protocol.js";
+import { normalId } from "./ids.js";
 import { qrMatrix } from "./qr.js";
 import { doubtsOf } from "./skeleton.js";
 import { standing } from "./state.js";

@@ -190,6 +190,10 @@ struct Owner {
     /// so that a search reads 8 bytes for each.
     hashes: VecDeque<u64>,
     sends: VecDeque<Sent>,
+    /// The sends among them from before the present connection, which may be repeated.
+    kept_sends: u8,
+    /// The time at which that connection joined, in seconds, of which the low half is enough.
+    resumed_at: u16,
     blocked: Blocked,
     card: Card,
 }
@@ -310,6 +314,8 @@ impl<J: Journal> Owners<J> {
             held: Held::default(),
             hashes: VecDeque::new(),
             sends: VecDeque::new(),
+            kept_sends: 0,
+            resumed_at: 0,
             blocked: Blocked::default(),
             card: Card::default(),
         });

@@ -78,6 +78,12 @@ export interface Sent {
 	delivered: Promise<Receipt>;
 }
 
+/** A message without a fate. */
+export interface Pending extends Sent {
+	to: string;
+	body: any;
+}
+
 /**
  * An error with a code of the protocol (`offline`, `expired`, `full`, `slow`, `id_taken`,
  * `forbidden` …), or one of these: `long`, the message is longer than the server takes; `unknown`,
@@ -96,6 +102,8 @@ export class Client {
 	private constructor();
 	readonly id: string;
 	readonly state: State;
+	/** The messages without a fate, in their order. With a store also those of earlier runs. */
+	readonly pending: Pending[];
 	/**
 	 * Handles a message, which is acknowledged when this resolves. If it rejects, the connection is
 	 * closed, and the message is offered again after 20 seconds. One message is handled at a time,

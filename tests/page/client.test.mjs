@@ -205,10 +205,25 @@ test("forgotten messages are repeated under their numbers, with new refs", async
   server.heard();
   // The first `joined` of this ownership was lost, so this one says that it was resumed.
   server.say({ ...RESUMED, ownership: "two" });
-  const after = sends(server.heard());
-  assert.deepEqual(after.map(({ body }) => body), before.slice(1).map(({ body }) => body));
-  const refs = new Set([...before, ...after].map(({ ref }) => ref));
-  assert.equal(refs.size, 5);
+  me.send("carol", 4);
+  const [two, four] = sends(server.heard());
+  assert.deepEqual([two.body, contentOf(four.body).content], [before[1].body, 4]);
+  // Peers of a restarted server come back one after the other.
+  server.say({ type: "error", code: "offline", ref: two.ref, to: "bob", text: "bob is not here" });
+  let again = [];
+  while (!again.length) {
+    await settled();
+    again = sends(server.heard());
+  }
+  assert.deepEqual(again.map(({ body }) => body), [before[1].body], "no later one overtakes it");
+  server.say({ type: "sent", ref: again[0].ref, mid: "n2", at: Date.now() });
+  const [three] = sends(server.heard());
+  assert.deepEqual(three.body, before[2].body);
+  const refs = new Set([...before, two, ...again, three].map(({ ref }) => ref));
+  assert.equal(refs.size, 6);
+  assert.deepEqual(me.pending.map(({ to, body }) => [to, body]), [["bob", 2], ["bob", 3], ["carol", 4]]);
+  server.say({ type: "delivered", from: "bob", mids: ["n2"] });
+  assert.equal(me.pending.length, 2);
   me.close();
 });
 
@@ -325,6 +340,50 @@ test("store brings back key, messages and what was handled", async () => {
   assert.equal(left.length, 3, "messages with a fate are kept no longer");
   me.close();
   first.me.close();
+});
+
+test("echo is sent once, wherever the program is killed", async () => {
+  const store = newStore();
+  const kills = [];
+  const { setItem, removeItem } = store;
+  const snapshot = () => kills.push(new Map(store.items));
+  store.setItem = (...item) => { setItem.apply(store, item); snapshot(); };
+  store.removeItem = (name) => { removeItem(name); snapshot(); };
+  const echo = (me) => { me.onmessage = async ({ from, body }) => { me.send(from, body); }; };
+  const message = { type: "message", from: "bob", body: { text: "hi", number: 4 }, mid: "m9", at: 1 };
+  const first = joined({ store });
+  echo(first.me);
+  first.server.say(message);
+  await settled();
+  assert.equal(sends(first.server.heard()).length, 1);
+  first.me.close();
+  assert.ok(kills.length > 4);
+  for (const items of kills) {
+    const { me, server } = joined({ store: Object.assign(newStore(), {
+      getItem: (name) => items.get(name) ?? null,
+      setItem: (name, value) => items.set(name, value),
+      removeItem: (name) => items.delete(name),
+    }) });
+    echo(me);
+    server.say({ ...message, mid: "m10" });
+    await settled();
+    assert.deepEqual(me.pending.map(({ to, body }) => [to, body]), [["bob", "hi"]]);
+    me.close();
+  }
+});
+
+test("handler may wait for the fate of what it has sent", async () => {
+  const { me, server } = joined();
+  me.onmessage = async ({ from, body }) => { await me.send(from, body).delivered; };
+  server.say({ type: "message", from: "bob", body: 1, mid: "m1", at: 1 });
+  await settled();
+  const [{ ref }, ...others] = server.heard();
+  assert.deepEqual(others, [], "no ack yet");
+  server.say({ type: "sent", ref, mid: "m2", at: 1 });
+  server.say({ type: "delivered", from: "bob", mids: ["m2"] });
+  await settled();
+  assert.deepEqual(server.heard(), [{ type: "ack", to: "bob", mids: ["m1"] }]);
+  me.close();
 });
 
 test("store that is full refuses a message, and does not acknowledge one", async () => {

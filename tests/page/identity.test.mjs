@@ -9,7 +9,8 @@ import {
   JOINED, RESUMED, freshStore, joinedStore, writeTo, message, saidOf,
 } from "./played_store.mjs";
 
-const { SENDS_MAX, isId, normalId } = await load("protocol.js");
+const { isId, normalId } = await load("ids.js");
+const { SENDS_MAX } = await load("protocol.js");
 
 test("entered id is ours once the server confirms it", () => {
   const store = freshStore();

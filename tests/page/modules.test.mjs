@@ -16,8 +16,8 @@ test("every module but the first is preloaded once", () => {
   const preloaded = matches(read("index.html"), /rel="modulepreload" href="([^"]+)"/g);
   const started = matches(read("index.html"), /<script type="module" src="([^"]+)"/g);
   assert.deepEqual(started, ["main.js"]);
-  // One is for programs, and the page does without it.
-  const ofPage = modules.filter((name) => name !== "client.js");
+  // Two are for programs, and the page does without them.
+  const ofPage = modules.filter((name) => !["client.js", "memory.js"].includes(name));
   assert.deepEqual([...started, ...preloaded].sort(), ofPage.sort());
 });
 

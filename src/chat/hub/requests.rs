@@ -134,6 +134,7 @@ impl<J: Journal> Hub<J> {
         // The new connection first. So the id always has a client, and no watcher is told that it
         // went and came back.
         let (replaced, appeared_offline) = self.owners.resume(owner, from);
+        self.owners.expect_repeats(owner, now.unix_ms, &mut self.payers);
         if let Some(replaced) = replaced {
             self.close(replaced, CloseCode::Replaced, now);
         }

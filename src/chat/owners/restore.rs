@@ -108,6 +108,8 @@ impl<J: Journal> Owners<J> {
                 held: Held::default(),
                 hashes: VecDeque::new(),
                 sends: VecDeque::new(),
+                kept_sends: 0,
+                resumed_at: 0,
                 blocked,
                 card,
             };

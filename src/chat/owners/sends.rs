@@ -3,6 +3,8 @@
 //!
 //! **Invariants**
 //! - `hashes` and `sends` of an ownership have the same order, oldest first, and the same length.
+//! - The first `kept_sends` of them are from before the present connection, [`SENDS_MAX`] at most,
+//!   and so are the others. A new send never pushes one out that may be repeated yet.
 //! - A fate is recorded once.
 //!
 //! The hash that finds a send, and the lines that answer it, are not known here.
@@ -12,7 +14,7 @@ use std::collections::VecDeque;
 use super::{Fate, Owner, OwnerToken, Owners, Sent};
 use crate::chat::journal::{Change, Journal};
 use crate::chat::payers::{Excess, Payers, Total};
-use crate::limits::{SEND_BYTES, SENDS_MAX};
+use crate::limits::{REPEATS, SEND_BYTES, SENDS_MAX};
 use crate::token::Slots;
 
 impl<J: Journal> Owners<J> {
@@ -23,14 +25,45 @@ impl<J: Journal> Owners<J> {
         entry.sends.get(index)
     }
 
-    /// Remembers a send. If there are [`SENDS_MAX`] already, the oldest is forgotten.
+    /// Keeps the last [`SENDS_MAX`] sends for a client that came back at `unix_ms` and may repeat
+    /// them.
+    pub fn expect_repeats(&mut self, owner: OwnerToken, unix_ms: u64, payers: &mut Payers) {
+        let Some(entry) = self.slots.get(owner.0) else { return };
+        self.forget_oldest(owner, entry.sends.len().saturating_sub(SENDS_MAX), payers);
+        if let Some(entry) = self.slots.get_mut(owner.0) {
+            entry.kept_sends = entry.sends.len() as u8;
+            entry.resumed_at = seconds(unix_ms);
+        }
+    }
+
+    fn forget_oldest(&mut self, owner: OwnerToken, count: usize, payers: &mut Payers) {
+        let Some(entry) = self.slots.get_mut(owner.0) else { return };
+        entry.hashes.drain(..count);
+        entry.kept_sends = entry.kept_sends.saturating_sub(count as u8);
+        for sent in entry.sends.drain(..count) {
+            self.journal.record(&Change::Forgotten { mid: sent.mid });
+        }
+        payers.give(entry.account, Total::Sends, SEND_BYTES * count);
+    }
+
+    /// Remembers a send. If there are [`SENDS_MAX`] of this connection already, the oldest of them
+    /// is forgotten.
     ///
     /// If the total is used up, the sends of the ownership that is away longest are forgotten for
     /// it. If none is away, or the account has its share, this ownership's own oldest is. Without
     /// one the new send is not remembered: a repeat of it will be routed a second time.
     pub fn remember_send(&mut self, owner: OwnerToken, hash: u64, sent: Sent, payers: &mut Payers) {
-        let Some(&Owner { account, ref sends, .. }) = self.get(owner) else { return };
-        let makes_room = sends.len() == SENDS_MAX
+        let Some(&Owner { ref sends, kept_sends, resumed_at, .. }) = self.get(owner) else {
+            return;
+        };
+        let mut kept = usize::from(kept_sends);
+        let is_full = sends.len() - kept == SENDS_MAX;
+        if is_full && seconds(sent.at).wrapping_sub(resumed_at) > REPEATS.as_secs() as u16 {
+            self.forget_oldest(owner, kept, payers);
+            kept = 0;
+        }
+        let Some(&Owner { account, .. }) = self.get(owner) else { return };
+        let makes_room = is_full
             || match payers.check(account, Total::Sends, SEND_BYTES) {
                 Ok(()) => false,
                 Err(Excess::Total) => !self.forget_longest_away(payers),
@@ -39,11 +72,14 @@ impl<J: Journal> Owners<J> {
         let Some(entry) = self.slots.get_mut(owner.0) else { return };
         let mut oldest = None;
         if makes_room {
-            oldest = entry.sends.pop_front();
+            // For a while after a break, this moves the shorter part of the list: 7 KiB at most.
+            let index = if is_full { kept } else { 0 };
+            oldest = entry.sends.remove(index);
             if oldest.is_none() {
                 return;
             }
-            entry.hashes.pop_front();
+            entry.hashes.remove(index);
+            entry.kept_sends -= u8::from(index < kept);
         } else {
             payers.take(account, Total::Sends, SEND_BYTES);
         }
@@ -74,7 +110,7 @@ impl<J: Journal> Owners<J> {
                 self.journal.record(&Change::Forgotten { mid: sent.mid });
             }
         }
-        (entry.hashes, entry.sends) = Default::default();
+        (entry.hashes, entry.sends, entry.kept_sends) = Default::default();
         true
     }
 
@@ -107,6 +143,12 @@ impl<J: Journal> Owners<J> {
     pub fn sends(&self, owner: OwnerToken) -> impl Iterator<Item = &Sent> {
         self.get(owner).into_iter().flat_map(|entry| &entry.sends)
     }
+}
+
+/// Returns the low half of a time in seconds: it goes round in 18 hours. By chance sends may then
+/// be kept for a minute that nothing will repeat.
+fn seconds(unix_ms: u64) -> u16 {
+    (unix_ms / 1000) as u16
 }
 
 fn find_sent(slots: &mut Slots<Owner>, owner: OwnerToken, mid: u64) -> Option<&mut Sent> {

@@ -46,6 +46,10 @@ impl Table {
         self.owners.release(owner, &mut self.payers)
     }
 
+    fn expect_repeats(&mut self, owner: OwnerToken, unix_ms: u64) {
+        self.owners.expect_repeats(owner, unix_ms, &mut self.payers);
+    }
+
     fn remember_send(&mut self, owner: OwnerToken, hash: u64, sent: Sent) {
         self.owners.remember_send(owner, hash, sent, &mut self.payers);
     }
@@ -71,7 +75,9 @@ impl<J: Journal> Owners<J> {
             entry.held.check();
             assert!(entry.held.is_compact() || self.fragmented.contains(&owner));
             assert!(entry.held.counted_bytes() <= self.bytes_max);
-            assert!(entry.sends.len() <= SENDS_MAX && entry.sends.len() == entry.hashes.len());
+            let kept = usize::from(entry.kept_sends);
+            assert!(kept <= SENDS_MAX && (kept..=kept + SENDS_MAX).contains(&entry.sends.len()));
+            assert_eq!(entry.sends.len(), entry.hashes.len());
             if let ClientState::Away { since, .. } = entry.client {
                 assert!(entry.timer != Timer::default(), "{:?} is kept for ever", entry.id);
                 evictable.extend(entry.held.is_empty().then_some((since, owner)));
@@ -326,6 +332,33 @@ fn last_128_sends_are_remembered_and_counted() {
     assert_eq!(owners.used(Total::Sends), 0);
 }
 
+#[test]
+fn sends_from_before_a_break_give_way_after_60_seconds() {
+    let (mut owners, tokens) = owned(&["alice"], 10_000, 100_000);
+    let alice = tokens[0];
+    let send = |owners: &mut Table, mid: u64, at: u64| {
+        owners.remember_send(alice, mid, Sent { at, ..sent(mid, "bob") });
+        owners.check_tables();
+    };
+    for mid in 1..=200 {
+        send(&mut owners, mid, 1000);
+    }
+    // The clock is about to go round.
+    owners.expect_repeats(alice, (65_536 * 9 - 30) * 1000);
+    for mid in 201..=400 {
+        send(&mut owners, mid, (65_536 * 9 - 1) * 1000);
+    }
+    let expected: Vec<u64> = (73..=200).chain(273..=400).collect();
+    assert_eq!(remembered(&owners, alice), expected, "both halves are whole");
+    send(&mut owners, 401, (65_536 * 9 + 30) * 1000);
+    assert_eq!(remembered(&owners, alice).len(), 256, "a minute is not over");
+    send(&mut owners, 402, (65_536 * 9 + 31) * 1000);
+    assert_eq!(remembered(&owners, alice), (275..=402).collect::<Vec<u64>>());
+    owners.expect_repeats(alice, 0);
+    owners.expect_repeats(alice, 0);
+    assert_eq!(remembered(&owners, alice).len(), 128);
+}
+
 /// Creates a table in which this many sends can be remembered.
 fn with_sends_total(names: &[&str], sends: usize) -> (Table, Vec<OwnerToken>) {
     let (mut table, _) = owned(&[], 10_000, 100_000);
@@ -544,8 +577,10 @@ fn owned_id_costs_304_bytes() {
         held: 112 "messages that are not acknowledged, the next to offer, and the gaps",
         hashes: 32 "finds a repeated send",
         sends: 32 "answers it",
+        kept_sends: 1 "a new send does not push out one that may be repeated",
+        resumed_at: 2 "but only for a minute",
         blocked: 8 "a pointer: most block no id",
         card: 8 "a pointer: old clients have none",
-    } empty: 3);
+    } empty: 0);
     assert_eq!(Slots::<Owner>::slot_bytes(), 304, "8 more for its token");
 }

@@ -112,6 +112,35 @@ fn last_128_sends_with_ref_are_remembered() {
 }
 
 #[test]
+fn repeats_beyond_128_push_out_no_other_repeat() {
+    for unanswered in [128, 129, 200, 256, 257, 400] {
+        let mut chat = Chat::new(LIMITS);
+        chat.check(&long(
+            "bob joins\n bob < joined false 0\n alice joins keyless\n alice < joined keyless",
+        ));
+        let mut mid = 0;
+        let send = |bob: &str, n: usize, mid: usize| {
+            long(&format!(
+                "{bob} > send alice 1 {n}\n alice < message bob 1 {mid}\n {bob} < sent {n} {mid}"
+            ))
+        };
+        for n in 1..=unanswered {
+            mid += 1;
+            chat.check(&send("bob", n, mid));
+        }
+        chat.check(&long("bob lost\n bob' joins\n bob' < joined true 0"));
+        let forgotten = unanswered - 128;
+        for n in 1..=forgotten {
+            mid += 1;
+            chat.check(&send("bob'", n, mid));
+        }
+        for n in forgotten + 1..=unanswered {
+            chat.check(&long(&format!("bob' > send alice 1 {n}\n bob' < sent {n} {n}")));
+        }
+    }
+}
+
+#[test]
 fn refused_send_is_not_remembered() {
     check(
         LIMITS,
