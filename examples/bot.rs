@@ -156,7 +156,7 @@ impl Bot {
         self.attempts += 1;
         // Keys of the hasher are random.
         let random = RandomState::new().hash_one(self.attempts) as f64 / u64::MAX as f64;
-        if is_later { DELAY_MAX.mul_f64(0.5 + random / 2.0) } else { bound.mul_f64(random) }
+        if is_later { DELAY_MAX.mul_f64(1.0 + random / 4.0) } else { bound.mul_f64(random) }
     }
 
     /// Waits for a future, and hears standard input meanwhile. `None`: that has ended.
@@ -211,8 +211,8 @@ impl Bot {
                     Some(Ok(Message::Text(text))) => {
                         (heard, self.given_up) = (Instant::now(), 0);
                         for line in text.split('\n') {
-                            if self.hear(line)? {
-                                return Ok(End::Done);
+                            if let Some(end) = self.hear(line)? {
+                                return Ok(end);
                             }
                         }
                         is_asking = !self.client.is_joined();
@@ -243,8 +243,8 @@ impl Bot {
         }
     }
 
-    /// Hears a line of the server. Returns `true` if the server will not have this client.
-    fn hear(&mut self, line: &str) -> Result<bool, Box<dyn Error>> {
+    /// Hears a line of the server. Returns a reason to end the connection.
+    fn hear(&mut self, line: &str) -> Result<Option<End>, Box<dyn Error>> {
         for event in self.client.hear(line, Instant::now())? {
             match event {
                 Event::Joined => {
@@ -260,11 +260,12 @@ impl Bot {
                 Event::Refused(code) => {
                     state("refused");
                     eprintln!("{}: {code}", self.url);
-                    return Ok(true);
+                    return Ok(Some(End::Done));
                 }
+                Event::TryLater => return Ok(Some(End::Closed(Some(CLOSE_TRY_LATER)))),
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 

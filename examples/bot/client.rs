@@ -41,6 +41,8 @@ pub enum Event {
     Joined,
     /// The server will not have this client, for this reason.
     Refused(String),
+    /// The server refuses the join for now.
+    TryLater,
     Message(Heard),
     Delivered(Box<RawValue>),
     /// A send failed, with this code.
@@ -289,6 +291,7 @@ impl Client {
                 "error" if FINAL_CODES.contains(&&*line.code) => {
                     Ok(vec![Event::Refused(line.code)])
                 }
+                "error" => Ok(vec![Event::TryLater]),
                 _ => Ok(Vec::new()),
             };
         }

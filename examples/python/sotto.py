@@ -695,6 +695,8 @@ class Client:
                 code = await self._serve(link)
             except Exception as error:  # Whatever it is, a client that stops here stays deaf.
                 log.info("%s: %s: %s", self.url, type(error).__name__, error)
+                if isinstance(error, SottoError) and error.code == "too_many":
+                    code = CLOSE_TRY_LATER
             finally:
                 self._drop(link)
                 # `close` says goodbye first.
@@ -714,7 +716,7 @@ class Client:
         self._attempts += 1
         bound = min(DELAY_S_MAX, DELAY_S_FIRST * 2 ** min(attempts, 10))
         if code == CLOSE_TRY_LATER:
-            return DELAY_S_MAX * random.uniform(0.5, 1.0)
+            return DELAY_S_MAX * random.uniform(1.0, 1.25)
         return random.uniform(0.0, bound)
 
     async def _serve(self, link: Link) -> int | None:

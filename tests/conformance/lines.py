@@ -161,6 +161,8 @@ class Script:
         finally:
             for client in self.clients.values():
                 client.cut()
+            # The tasks of the connections end in the next turns of the loop.
+            await asyncio.sleep(0.05)
 
     async def _step(self, line: str) -> None:
         step = STEP.fullmatch(line.rstrip())
