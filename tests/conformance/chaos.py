@@ -20,6 +20,7 @@ import json
 import logging
 import random
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -451,6 +452,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="sotto-chaos-"))
     say(f"seed {options.seed}, files in {folder}")
     is_passed = asyncio.run(Run(options, folder).run())
+    if is_passed:
+        shutil.rmtree(folder)
     sys.exit(0 if is_passed else 1)
 
 

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import random
 import shlex
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -134,7 +135,10 @@ def main() -> None:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="sotto-echo-"))
     say(f"seed {options.seed}, files in {folder}")
-    sys.exit(0 if asyncio.run(run(options, folder)) else 1)
+    is_passed = asyncio.run(run(options, folder))
+    if is_passed:
+        shutil.rmtree(folder)
+    sys.exit(0 if is_passed else 1)
 
 
 if __name__ == "__main__":
