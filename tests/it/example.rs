@@ -61,6 +61,11 @@ impl Drop for Program {
     }
 }
 
+/// Returns the program of an example.
+pub fn path(name: &str) -> PathBuf {
+    folder().join(name)
+}
+
 /// Returns the folder of the examples, after building them once: `cargo test --test it` does not.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -70,7 +75,16 @@ fn folder() -> &'static Path {
         let profile = test.ancestors().nth(2).unwrap();
         let status = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--locked"])
-            .args(["--example", "echo", "--example", "lines", "--example", "sealed"])
+            .args([
+                "--example",
+                "echo",
+                "--example",
+                "lines",
+                "--example",
+                "sealed",
+                "--example",
+                "bot",
+            ])
             .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
             .args(["--profile", if profile.ends_with("release") { "release" } else { "dev" }])
             .arg("--target-dir")

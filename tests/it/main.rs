@@ -14,6 +14,9 @@ mod abuse;
 mod api;
 mod cards;
 mod chat;
+// Its clients speak no TLS.
+#[cfg(not(feature = "tls"))]
+mod conformance;
 // The examples speak no TLS.
 #[cfg(not(feature = "tls"))]
 mod echo;

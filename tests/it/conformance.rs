@@ -1,0 +1,103 @@
+//! The conformance runs of `tests/conformance/`, which are made for any server and any client: here
+//! with this server, and with the clients of this repository, which also write to each other.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::example;
+use crate::support::Server;
+
+/// Returns a Python that has the package `websockets`.
+fn python() -> &'static str {
+    static PYTHON: OnceLock<&str> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let has_websockets = |python: &&&str| {
+            let mut command = Command::new(python);
+            command.args(["-c", "import websockets"]).stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        // The second is Debian's, if another one comes first in the path.
+        let found = ["python3", "/usr/bin/python3"].iter().find(has_websockets).copied();
+        found.expect("python3 with websockets: apt-get install python3-websockets")
+    })
+}
+
+/// Returns the path of a file of the runs.
+fn file(name: &str) -> String {
+    format!("{}/tests/conformance/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a script of Python, which has to succeed. Returns its output.
+fn run(script: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(python());
+    let output = command.arg(file(script)).args(arguments).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// A client of this repository.
+enum Client {
+    Python,
+    Rust,
+    JavaScript,
+}
+
+impl Client {
+    /// Returns the command of its driver.
+    fn command(&self) -> String {
+        match self {
+            Client::Python => format!("{} {}", python(), file("drivers/python.py")),
+            Client::Rust => example::path("bot").to_str().expect("UTF-8").to_owned(),
+            Client::JavaScript => {
+                let node = "node --experimental-websocket --no-warnings";
+                format!("{node} {}", file("drivers/client.mjs"))
+            }
+        }
+    }
+}
+
+/// Lets the clients write to each other while everything breaks.
+fn check_chaos(options_of_server: &str) {
+    let server = format!("{} --log warn {options_of_server}", env!("CARGO_BIN_EXE_sotto"));
+    let mut arguments = vec!["--server", &server, "--messages", "100", "--seconds", "6"];
+    arguments.extend(["--calm", "0.5", "--deadline", "60", "--linger", "1"]);
+    let clients = [Client::Python, Client::Rust, Client::JavaScript];
+    let commands: Vec<String> = clients.iter().map(Client::command).collect();
+    arguments.extend(commands.iter().flat_map(|command| ["--client", command]));
+    let told = run("chaos.py", &arguments);
+    assert!(told.contains("lost: 0, doubled: 0"), "{told}");
+}
+
+#[test]
+fn server_says_and_expects_the_lines_of_each_script() {
+    let server = Server::start(&[]);
+    let told = run("lines.py", &[&format!("ws://{}/ws", server.address)]);
+    let scripts = std::fs::read_dir(file("scripts")).expect("a folder").count();
+    assert_eq!(told.lines().filter(|line| line.starts_with("ok ")).count(), scripts, "{told}");
+}
+
+#[test]
+fn python_client_keeps_its_other_promises() {
+    let server = Server::start(&[]);
+    run("python_client.py", &[&format!("ws://{}/ws", server.address)]);
+}
+
+#[test]
+fn echo_bot_answers_once_whatever_is_killed() {
+    let bot = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/python/echo.py");
+    let (server, bot) = (env!("CARGO_BIN_EXE_sotto"), format!("{} {bot}", python()));
+    let options = ["--messages", "400", "--seconds", "6", "--deadline", "60"];
+    run("echo.py", &[&["--server", server, "--bot", &bot], &options[..]].concat());
+}
+
+#[test]
+fn clients_lose_and_double_nothing_while_all_breaks() {
+    check_chaos("");
+}
+
+#[cfg(feature = "store")]
+#[test]
+fn clients_of_a_store_lose_and_double_nothing() {
+    check_chaos("--store {dir}/store");
+}
