@@ -30,6 +30,7 @@ mod page;
 #[cfg(feature = "host")]
 mod private;
 mod sealed;
+mod steps;
 #[cfg(feature = "store")]
 mod store;
 mod strangers;

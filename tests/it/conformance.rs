@@ -8,7 +8,7 @@ use crate::example;
 use crate::support::Server;
 
 /// Returns a Python that has the package `websockets`.
-fn python() -> &'static str {
+pub fn python() -> &'static str {
     static PYTHON: OnceLock<&str> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let has_websockets = |python: &&&str| {

@@ -42,6 +42,8 @@ mod raw;
 mod sealed;
 mod shutdown;
 mod slow;
+#[cfg(not(feature = "tls"))]
+mod steps;
 #[cfg(feature = "store")]
 mod store;
 mod storm;
