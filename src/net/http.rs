@@ -25,6 +25,7 @@ use crate::net::proxies::Proxies;
 pub mod assets;
 #[cfg(feature = "api")]
 pub mod calls;
+mod handshake;
 mod origin;
 mod reply;
 
@@ -33,7 +34,7 @@ use origin::{Authority, is_digits, split_scheme};
 pub use reply::{LogLine, Response, STATUSES, not_https, timed_out, unavailable};
 use reply::{
     Reply, bad_request, fields_too_large, no_room, not_found, nothing_here, switch_protocols,
-    too_long, upgrade_required,
+    too_long,
 };
 
 /// The media type of Prometheus' text format.
@@ -454,11 +455,11 @@ fn decide(
     check_method(request)?;
     match resource {
         Resource::Endpoint(endpoint) => {
-            check_upgrade(request)?;
-            check_version(request)?;
-            let key = check_key(request)?;
+            handshake::check_upgrade(request)?;
+            handshake::check_version(request)?;
+            let key = handshake::check_key(request)?;
             check_origin(request, host, site)?;
-            let subprotocol = choose_subprotocol(request, endpoint);
+            let subprotocol = handshake::choose_subprotocol(request, endpoint);
             Ok(Outcome::Upgrade(switch_protocols(key, subprotocol)))
         }
         // RFC 9110, 7.8: `Upgrade` in HTTP/1.0 is ignored.
@@ -560,49 +561,6 @@ fn check_method(request: &Request) -> Result<(), Reply> {
     Err(Reply::text("405 Method Not Allowed", sentence).field("Allow", "GET, HEAD"))
 }
 
-/// Refuses a request that is not a whole opening handshake (RFC 6455, 4.2.1).
-///
-/// A browser that only opens the address is told that it is for WebSocket. A handshake that lost a
-/// field, for example in a proxy, is told which one is missing.
-fn check_upgrade(request: &Request) -> Result<(), Reply> {
-    let has_key = !request.values("Sec-WebSocket-Key").is_empty();
-    let has_upgrade = request.has_token("Upgrade", "websocket");
-    if !has_upgrade && !has_key {
-        return Err(upgrade_required("This address is for WebSocket only."));
-    }
-    if !request.http_1_1 || request.method != "GET" {
-        return Err(bad_request("WebSocket begins with a GET of HTTP/1.1."));
-    }
-    if !has_upgrade {
-        return Err(bad_request("The request has no Upgrade: websocket."));
-    }
-    if !request.has_token("Connection", "upgrade") {
-        return Err(bad_request("The request has no Connection: Upgrade."));
-    }
-    Ok(())
-}
-
-fn check_version(request: &Request) -> Result<(), Reply> {
-    if request.values("Sec-WebSocket-Version") == ["13"] {
-        return Ok(());
-    }
-    let refusal = upgrade_required("This server speaks version 13 of WebSocket.");
-    Err(refusal.field("Sec-WebSocket-Version", "13"))
-}
-
-fn check_key<'a>(request: &Request<'a>) -> Result<&'a str, Reply> {
-    // 16 bytes in base64: 22 characters and two signs of padding. The last character has 4 bits
-    // that belong to no byte; a client may set them, as the example of RFC 6455, 4.1, does.
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    let is_key = |key: &str| {
-        key.strip_suffix("==").is_some_and(|key| key.len() == 22 && key.bytes().all(is_base64))
-    };
-    match request.values("Sec-WebSocket-Key").as_slice() {
-        [key] if is_key(key) => Ok(key),
-        _ => Err(bad_request("The Sec-WebSocket-Key is not one text of 16 bytes in base64.")),
-    }
-}
-
 /// Lets in the server's own page, and pages of an `--origin`.
 ///
 /// A browser tells the server where a page comes from, but does not stop the page from connecting
@@ -627,15 +585,6 @@ fn check_origin(request: &Request, host: Option<&Authority>, site: &Site) -> Res
             Err(Reply::text("403 Forbidden", sentence).logged(Level::Info, reason))
         }
     }
-}
-
-/// Returns the endpoint's subprotocol if the client offers it.
-///
-/// Unlike most tokens, subprotocols are compared in their case (RFC 6455, 4.1 and 11.5).
-fn choose_subprotocol(request: &Request, endpoint: &Endpoint) -> Option<&'static str> {
-    endpoint
-        .subprotocol
-        .filter(|ours| request.members("Sec-WebSocket-Protocol").any(|offered| offered == *ours))
 }
 
 /// Redirects to the same address over TLS, with 308, which keeps the method.
