@@ -21,6 +21,8 @@ pub struct Config {
     /// The path below which the page and the chat lie, without a slash at its end; empty: at the
     /// root.
     pub base: String,
+    /// The path below which PeerJS clients are served, without a slash at its end; none: off.
+    pub peerjs: Option<String>,
     /// The address of the metrics; none: off.
     pub metrics: Option<SocketAddr>,
     /// The address of the API for backends; none: off.
@@ -112,6 +114,7 @@ impl Default for Config {
         Config {
             listen: vec![ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8080).into())],
             base: String::new(),
+            peerjs: None,
             metrics: None,
             #[cfg(feature = "api")]
             api: None,
@@ -272,6 +275,7 @@ impl Config {
             + self.store_bytes_max(held)
             + self.host_bytes_max(connections)
             + self.api_bytes_max()
+            + self.peerjs_bytes_max(connections)
             + PROGRAM_BYTES
     }
 
@@ -299,6 +303,12 @@ impl Config {
         // One request is copied to be handled.
         let handled = self.api_connections().min(1) * 2 * self.max_message;
         self.api_connections() * one + handled
+    }
+
+    /// Returns the most memory in bytes that translators for PeerJS take, with the acknowledgements
+    /// of one turn, which are shorter than their messages.
+    fn peerjs_bytes_max(&self, connections: usize) -> usize {
+        if self.peerjs.is_some() { connections * PEERJS_BYTES + self.outbox_total } else { 0 }
     }
 
     /// Returns the most memory in bytes that the store takes. `held` is that of held messages.
@@ -354,6 +364,8 @@ mod tests {
         let call = HEAD_BYTES_MAX + READ_BYTES + Config::default().max_message;
         #[cfg(feature = "api")]
         grows(|c| c.api = Some(c.listen[0].clone()), API_CONNECTIONS_MAX * call);
+        let translators = (CONNECTIONS_MAX + REFUSALS_MAX) * PEERJS_BYTES;
+        grows(|c| c.peerjs = Some("/peerjs".into()), translators + (64 << 20));
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
     }
 

@@ -9,6 +9,7 @@
 //! | [`options`] | Which options are there, with which limits? |
 //! | [`hosting`] | How do I get from nothing to a family chat, and keep it running? |
 //! | [`operations`] | How does it behave on a host: memory, signals, log, metrics, the store? |
+//! | [`peerjs`] | How do pages with PeerJS use it in place of a PeerServer? |
 //! | [`files`] | Which files are there for hosts? |
 //! | [`security`] | Which promises does it make, and how do I report a weakness? |
 //! | [`performance`] | How fast is it, and how far do the figures carry? |
@@ -33,6 +34,7 @@ macro_rules! pages {
             "[hosting]: crate::guide::hosting\n",
             "[operations]: crate::guide::operations\n",
             "[options]: crate::guide::options\n",
+            "[peerjs]: crate::guide::peerjs\n",
             "[performance]: crate::guide::performance\n",
             "[protocol]: crate::guide::protocol\n",
             "[security]: crate::guide::security\n",
@@ -91,7 +93,8 @@ macro_rules! pages {
 }
 
 pages!(
-    architecture protocol api encryption options hosting operations security performance changes
+    architecture protocol api peerjs encryption options hosting operations security performance
+    changes
 );
 
 /// Makes a page of the files for hosts, each as it lies in `src/host/`.

@@ -473,6 +473,20 @@ pub const STORE_RETRY_MAX: Duration = Duration::from_secs(30);
 /// The time between two lines of the log while the disk fails.
 pub const STORE_LOG_EVERY: Duration = Duration::from_secs(60);
 
+// ---- PeerJS ----
+
+/// The age in milliseconds from which a message of a PeerJS client counts as undelivered, as with
+/// PeerServer: its sender has given up by then, and an offer without its page leads nowhere.
+pub const PEERJS_EXPIRY_MS: u64 = 5000;
+/// Recipients remembered for one PeerJS client, because a message to them is unanswered or held.
+///
+/// A page calls few at a time. With more, the oldest is forgotten, and a message held for it counts
+/// as expired too early.
+pub const PEERJS_RECIPIENTS_MAX: usize = 16;
+/// Memory of a PeerJS client besides that of other clients, at most: its recipients at 128 bytes
+/// each, its id in two places, its key until it has joined, and the rest of its translator.
+pub const PEERJS_BYTES: usize = 2816;
+
 // ---- the log ----
 
 /// The longest line of the log in bytes: below 4096, which a pipe that is ready takes without

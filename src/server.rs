@@ -86,6 +86,9 @@ mod commit;
 mod input;
 #[cfg(feature = "host")]
 mod joins;
+mod lines;
+#[cfg(feature = "peerjs")]
+mod peerjs;
 
 #[cfg(feature = "api")]
 use api::Api;
@@ -153,6 +156,8 @@ pub struct Server<S, D: Disk = NoDisk> {
     pub joins: JoinLog,
     #[cfg(feature = "api")]
     api: Api,
+    #[cfg(feature = "peerjs")]
+    peers: peerjs::Peers,
 }
 
 /// The quota that a connection counts against. Each kind has its own, so none takes another's.
@@ -190,6 +195,9 @@ struct Slot<S> {
     /// Bytes of this connection that are counted in `Server::unsent`.
     unsent: usize,
     kind: SlotKind,
+    /// In a box, because few clients speak PeerJS.
+    #[cfg(feature = "peerjs")]
+    peer: Option<Box<peerjs::Peer>>,
 }
 
 impl<S: Stream> Slot<S> {
@@ -245,6 +253,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
             joins: JoinLog::default(),
             #[cfg(feature = "api")]
             api: Api::default(),
+            #[cfg(feature = "peerjs")]
+            peers: peerjs::Peers::default(),
         }
     }
 
@@ -262,6 +272,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
     /// next event.
     pub fn sleep(&self, now: Instant) -> Option<Duration> {
         let is_owed = !self.pending_read.is_empty() || !self.pending_low.is_empty();
+        #[cfg(feature = "peerjs")]
+        let is_owed = is_owed || !self.peers.owed.is_empty();
         if is_owed || !self.pending_write.is_empty() || self.hub.is_busy(now) {
             return Some(Duration::ZERO);
         }
@@ -326,7 +338,15 @@ impl<S: Stream, D: Disk> Server<S, D> {
             connection.announce(client);
         }
         let timer = Timer::default();
-        slot.insert(Slot { connection, timer, is_on_read_list: false, unsent: 0, kind });
+        slot.insert(Slot {
+            connection,
+            timer,
+            is_on_read_list: false,
+            unsent: 0,
+            kind,
+            #[cfg(feature = "peerjs")]
+            peer: None,
+        });
         self.settle(token, now);
         Ok(accepted)
     }
@@ -426,6 +446,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
         }
         pending.append(&mut self.pending_read);
         self.pending_read = pending;
+        #[cfg(feature = "peerjs")]
+        self.hear_owed(now);
         self.dispatch_low(low, now);
     }
 
@@ -498,15 +520,15 @@ impl<S: Stream, D: Disk> Server<S, D> {
     /// Closes the connections of clients that the hub has taken out, behind their last lines.
     fn send_disconnects(&mut self, now: Now) {
         while let Some(Disconnect { token, code, text }) = self.hub.next_disconnect() {
-            let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { continue };
+            let Some(slot) = self.slots.get_mut(token) else { continue };
             if code == CloseCode::TryAgainLater {
                 self.counters.slow += 1;
-                connection.abandon(code.into(), now, &mut self.shared);
+                slot.connection.abandon(code.into(), now, &mut self.shared);
             } else {
                 if !text.is_empty() {
-                    connection.send_text(&text, &mut self.shared);
+                    slot.queue_lines(&text, now, &mut self.shared);
                 }
-                connection.close(code.into(), now, &mut self.shared);
+                slot.connection.close(code.into(), now, &mut self.shared);
             }
             self.settle(token, now);
         }
@@ -561,24 +583,24 @@ impl<S: Stream, D: Disk> Server<S, D> {
     /// Writes to one connection: first refused bytes, alone; then, once those have left, all lines
     /// that wait for its client, as one message.
     fn write(&mut self, token: Token, now: Now) {
-        let Some(Slot { connection, .. }) = self.slots.get_mut(token) else { return };
-        if connection.is_stalled() {
-            connection.flush(now, &mut self.shared);
+        let Some(slot) = self.slots.get_mut(token) else { return };
+        if slot.connection.is_stalled() {
+            slot.connection.flush(now, &mut self.shared);
         }
         let mut text = Vec::new();
-        if !connection.is_stalled() {
-            if connection.is_open() {
+        if !slot.connection.is_stalled() {
+            if slot.connection.is_open() {
                 text = self.hub.take_text(token);
                 if !text.is_empty() {
-                    connection.write_text(&text, now, &mut self.shared);
+                    slot.write_lines(&text, now, &mut self.shared);
                 }
             }
             // A long text that the kernel refused in part has been flushed already.
-            if !connection.is_stalled() {
-                connection.flush(now, &mut self.shared);
+            if !slot.connection.is_stalled() {
+                slot.connection.flush(now, &mut self.shared);
             }
         }
-        self.hub.written(token, text, connection.unsent());
+        self.hub.written(token, text, slot.connection.unsent());
         self.settle(token, now);
     }
 
@@ -590,6 +612,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
                 debug!("{token:?} ended: {:?}", slot.connection.end());
                 self.counters.slow += u64::from(slot.connection.end() == Some(End::Stalled));
                 self.taken[slot.kind as usize] -= 1;
+                #[cfg(feature = "peerjs")]
+                self.peers.remove(token, slot.peer.as_deref());
                 self.shared.addresses.leave(token.key());
             }
         }
@@ -614,6 +638,8 @@ impl<S: Stream, D: Disk> Server<S, D> {
         self.shared.addresses.truncate(self.slots.key_end());
         #[cfg(feature = "host")]
         self.joins.truncate(self.slots.key_end());
+        #[cfg(feature = "peerjs")]
+        self.peers.shrink();
     }
 
     // ---- after anything that was done with a connection ----
@@ -640,6 +666,10 @@ impl<S: Stream, D: Disk> Server<S, D> {
     /// Puts a connection on the lists that its state asks for, and sets its deadline.
     fn enlist(&mut self, token: Token) {
         let Some(slot) = self.slots.get_mut(token) else { return };
+        #[cfg(feature = "peerjs")]
+        if slot.peer.as_ref().is_some_and(|peer| peer.owes()) {
+            self.peers.owed.push(token);
+        }
         let connection = &slot.connection;
         if connection.wants_write() {
             self.pending_write.push(token);

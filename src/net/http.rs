@@ -27,6 +27,8 @@ pub mod assets;
 pub mod calls;
 mod handshake;
 mod origin;
+#[cfg(feature = "peerjs")]
+pub mod peerjs;
 mod reply;
 
 pub use origin::Origin;
@@ -65,6 +67,9 @@ pub struct Site {
     /// A client needs a password to join, as `/readyz` tells.
     #[cfg(feature = "host")]
     is_private: bool,
+    /// The addresses of PeerJS clients.
+    #[cfg(feature = "peerjs")]
+    peerjs: Option<peerjs::Addresses>,
 }
 
 enum Content {
@@ -137,6 +142,9 @@ enum Resource<'a> {
     PrivateHealth,
     File(File),
     Metrics(&'a str),
+    /// A new id for a PeerJS client.
+    #[cfg(feature = "peerjs")]
+    PeerId(&'a peerjs::Addresses),
 }
 
 /// The outcome of a request that passed all checks.
@@ -194,6 +202,8 @@ impl Site {
             is_ready,
             #[cfg(feature = "host")]
             is_private: false,
+            #[cfg(feature = "peerjs")]
+            peerjs: None,
         }
     }
 
@@ -253,7 +263,14 @@ impl Site {
     /// end a server that is merely busy.
     pub fn full(&self) -> Site {
         let (access, base) = (self.access.clone(), self.base.clone());
-        Site { content: Content::Full, access, base, ..*self }
+        Site {
+            content: Content::Full,
+            access,
+            base,
+            #[cfg(feature = "peerjs")]
+            peerjs: None,
+            ..*self
+        }
     }
 
     /// Returns the path below the base; a sign of life is at the root, too, for probes.
@@ -276,6 +293,10 @@ impl Site {
 
     fn find(&self, path: &str, accepted: Coding) -> Result<Resource<'_>, Reply> {
         let path = self.path_below(path)?;
+        #[cfg(feature = "peerjs")]
+        if let Some(found) = self.peerjs.as_ref().and_then(|addresses| addresses.find(path)) {
+            return Ok(found);
+        }
         match (&self.content, path) {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
@@ -471,6 +492,8 @@ fn decide(
         #[cfg(feature = "host")]
         Resource::PrivateHealth => Ok(Outcome::Reply(Reply::text("200 OK", "ok, private"))),
         Resource::File(file) => Ok(Outcome::Reply(serve(request, file))),
+        #[cfg(feature = "peerjs")]
+        Resource::PeerId(addresses) => Ok(Outcome::Reply(addresses.new_id())),
         Resource::Metrics(text) => {
             let bytes = text.to_owned().into_bytes().into();
             Ok(Outcome::Reply(Reply::new("200 OK").content(METRICS_TYPE, bytes)))

@@ -81,7 +81,11 @@ impl<S: Stream, D: Disk> Server<S, D> {
             && let Some(incoming) = connection.next(input, now, &mut self.shared)
         {
             match incoming {
-                Incoming::Open(client) => self.open(token, client),
+                Incoming::Open(client) => {
+                    self.open(token, client);
+                    #[cfg(feature = "peerjs")]
+                    self.open_peer(token, now);
+                }
                 Incoming::Text(mut text) => {
                     self.hear(token, &mut text, input, now);
                     if !text.is_empty() {
@@ -113,6 +117,10 @@ impl<S: Stream, D: Disk> Server<S, D> {
     /// Has the hub hear the lines of a text, until the tokens are used up. A text costs a line at
     /// least.
     fn hear(&mut self, token: Token, text: &mut Text<'_>, input: &mut Input<'_>, now: Now) {
+        #[cfg(feature = "peerjs")]
+        if self.hear_peer(token, text, input, now) {
+            return;
+        }
         let before = self.hub.tokens_charged();
         while !text.is_empty() && !input.is_overdrawn() {
             let so_far = self.hub.tokens_charged();
@@ -134,6 +142,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
         let text = self.hub.take_text(token);
         if !text.is_empty()
             && let Some(slot) = self.slots.get_mut(token)
+            && slot.hears_lines()
         {
             slot.connection.send_before_close(&text, &mut self.shared);
         }
@@ -141,7 +150,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
     }
 
     /// Tells the connection of a client that has joined, so that its join timeout ends.
-    fn mark_joined(&mut self, token: Token, now: Now) {
+    pub(super) fn mark_joined(&mut self, token: Token, now: Now) {
         let Some(slot) = self.slots.get_mut(token) else { return };
         if !slot.connection.has_joined() && self.hub.has_joined(token) {
             slot.connection.mark_joined(now);

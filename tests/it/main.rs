@@ -37,6 +37,8 @@ mod log;
 mod memory;
 mod metrics;
 mod options;
+#[cfg(feature = "peerjs")]
+mod peerjs;
 mod proxies;
 mod raw;
 mod sealed;

@@ -30,6 +30,8 @@ use sotto::limits::CONNECTIONS_MAX;
 use sotto::memory::SubnetHash;
 use sotto::net::connection::{Shared, View};
 use sotto::net::http::assets::Files;
+#[cfg(feature = "peerjs")]
+use sotto::net::http::peerjs::Addresses;
 use sotto::net::http::{Access, Endpoint, Origin, Site};
 use sotto::net::proxies::Proxies;
 #[cfg(feature = "host")]
@@ -118,6 +120,13 @@ fn serve(mut options: Options) -> Result<(), String> {
 /// Returns a random number from the system: a hasher with random keys makes one of nothing.
 fn random() -> u64 {
     RandomState::new().hash_one(())
+}
+
+#[cfg(feature = "peerjs")]
+fn random_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    key.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random().to_le_bytes()));
+    key
 }
 
 /// Listens and serves. `start_disk` is called once the server listens.
@@ -287,6 +296,11 @@ fn shared(
     let site = Site::new(files, access.clone(), endpoint).below(config.base.clone());
     #[cfg(feature = "host")]
     let site = if config.password_file.is_some() { site.private() } else { site };
+    #[cfg(feature = "peerjs")]
+    let site = match config.peerjs.clone() {
+        Some(path) => site.for_peerjs(Addresses::new(path, random_key())),
+        None => site,
+    };
     let (_, connection_limits) = limits(config);
     let mut shared = if config.tls_files().is_some() {
         let site = site.over_tls();

@@ -104,6 +104,11 @@ const HOST: Feature = Feature {
     without: "this sotto is built without this option: build it with `--features host`",
 };
 
+const PEERJS: Feature = Feature {
+    is_built_in: cfg!(feature = "peerjs"),
+    without: "this sotto is built without this option: build it with `--features peerjs`",
+};
+
 /// The syntax of an option's value, and where the value is kept.
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
@@ -126,6 +131,7 @@ enum Value {
     Seconds(fn(&mut Config) -> &mut Duration),
     /// A path of a URL, with or without a slash at its end.
     UrlPath(fn(&mut Config) -> &mut String),
+    OptionalUrlPath(fn(&mut Config) -> &mut Option<String>),
     /// Origins, separated by white space.
     Origins,
     /// The way in which proxies tell the address of a client.
@@ -137,7 +143,7 @@ enum Value {
 
 use Value::{
     Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, NewFolder, OptionalAddress,
-    Origins, Seconds, UrlPath,
+    OptionalUrlPath, Origins, Seconds, UrlPath,
 };
 
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
@@ -145,7 +151,7 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 30 + 2 * cfg!(feature = "api") as usize] = [
+static OPTIONS: [Opt; 31 + 2 * cfg!(feature = "api") as usize] = [
     opt("listen", Listen,
         "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one; \
          repeatable, or in the variable separated by spaces"),
@@ -171,6 +177,9 @@ static OPTIONS: [Opt; 30 + 2 * cfg!(feature = "api") as usize] = [
         "Accept pages from this address, too; repeatable, or in the variable separated by spaces"),
     opt("base", UrlPath(|c| &mut c.base),
         "Serve the page and the chat below this path, such as /chat/"),
+    opt("peerjs", OptionalUrlPath(|c| &mut c.peerjs),
+        "Serve PeerJS clients below this path, such as /calls, in place of a PeerServer")
+        .needs(PEERJS),
     opt("forwarded", Value::Forwarding,
         "Take the address of a client from its proxy: x-forwarded-for, forwarded, or proxy for the \
          PROXY protocol"),
@@ -435,6 +444,7 @@ impl Options {
                 }
             }
             UrlPath(field) => *field(config) = url_path(text?)?,
+            OptionalUrlPath(field) => *field(config) = Some(url_path(text?)?),
             Value::Forwarding => self.proxies.forwarding = Some(forwarding(text?)?),
             Networks => {
                 for network in text?.split_ascii_whitespace() {
@@ -471,7 +481,7 @@ impl Opt {
             Listen | OptionalAddress(_) => "ADDRESS:PORT",
             #[cfg(feature = "api")]
             Value::OneListen(_) => "ADDRESS:PORT",
-            UrlPath(_) => "PATH",
+            UrlPath(_) | OptionalUrlPath(_) => "PATH",
             Value::Forwarding => "WAY",
             Networks => "NETWORK",
             File(_) => "FILE",
@@ -491,7 +501,7 @@ impl Opt {
             Listen => Config::default().listen.iter().map(ToString::to_string).collect(),
             #[cfg(feature = "api")]
             Value::OneListen(_) => "off".into(),
-            OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
+            OptionalAddress(_) | OptionalUrlPath(_) | Flag(_) | Value::Forwarding => "off".into(),
             File(_) | NewFolder(_) | Origins => "none".into(),
             Networks => "loopback".into(),
             UrlPath(_) => "/".into(),
@@ -555,7 +565,7 @@ fn push_help<'a>(text: &mut String, left: &str, words: impl IntoIterator<Item = 
 }
 
 fn version() -> String {
-    let features = [("tls", TLS), ("store", STORE), ("host", HOST)];
+    let features = [("tls", TLS), ("store", STORE), ("host", HOST), ("peerjs", PEERJS)];
     let built_in = features.iter().filter(|(_, feature)| feature.is_built_in);
     let names = built_in.map(|(name, _)| *name);
     #[cfg(feature = "api")]

@@ -108,6 +108,10 @@ impl<S: Stream> Connection<S> {
             self.keep_head(input.take_all(), false, now, shared);
             return None;
         };
+        #[cfg(feature = "peerjs")]
+        if matches!(answer, Answer::Upgrade(_)) {
+            shared.peerjs_query = http::peerjs::query(&input.rest()[..used], shared.site(view));
+        }
         input.take(used);
         match answer {
             Answer::Upgrade(response) => {

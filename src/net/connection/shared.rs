@@ -82,6 +82,9 @@ pub struct Shared {
     pub counters: Counters,
     /// Lines of the log about requests that were refused.
     pub refusals: Throttle,
+    /// The query of the last handshake, if a PeerJS client made it.
+    #[cfg(feature = "peerjs")]
+    pub peerjs_query: Option<String>,
 }
 
 /// Counters of all connections of a loop, for the metrics; no decision depends on them.
@@ -146,6 +149,8 @@ impl Shared {
             out: Vec::new(),
             counters: Counters::default(),
             refusals: Throttle::default(),
+            #[cfg(feature = "peerjs")]
+            peerjs_query: None,
         }
     }
 
@@ -183,6 +188,12 @@ impl Shared {
         let Some(skipped) = self.refusals.admit(now) else { return };
         let peer = client.map_or("a client".into(), |address| address.to_string());
         log!(line.level, "refused {peer}: {}{skipped}", line.text);
+    }
+
+    /// Returns the bytes of the longest message from a peer.
+    #[cfg(feature = "peerjs")]
+    pub fn message_bytes_max(&self) -> usize {
+        self.limits.message_bytes_max
     }
 
     /// Takes a lent buffer back, emptied. If there is one already, the second is dropped.

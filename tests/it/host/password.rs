@@ -226,3 +226,14 @@ fn password_is_neither_in_the_log_nor_in_the_metrics() {
         assert!(!log.iter().any(|line| line.contains(word)) && !text.contains(word), "{log:?}");
     }
 }
+
+#[cfg(feature = "peerjs")]
+#[test]
+fn private_server_refuses_peerjs_clients() {
+    let file = PasswordFile::new(WORD);
+    let server = Server::start(&[&file.options()[..], &["--peerjs", "/calls"]].concat());
+    let path = "/calls/peerjs?key=peerjs&id=alice&token=t";
+    let client = Client::ask(&server, server.connect(), path, "");
+    let (lines, code) = client.unwrap_or_else(|head| panic!("{head}")).hear_close();
+    assert!(lines[0].contains("this server is private") && code == 1000, "{lines:?} {code}");
+}
