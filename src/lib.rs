@@ -21,8 +21,8 @@
 //!   it: bytes in, requests and messages out, and back.
 //! - [`metrics`]: the counters of both halves, as text.
 //! - `api`, with the feature of that name: calls of backends, from text and back.
-//! - `peerjs`, with the feature of that name: translates between PeerJS clients and the chat, text in
-//!   and text out.
+//! - `peerjs`, with the feature of that name: translates between PeerJS clients and the chat, text
+//!   in and text out.
 //! - [`server`]: **the hallway.** It knows both halves, and runs one *turn*: it reads each ready
 //!   connection once, hands the texts to the hub, acts on deadlines, writes once to each client
 //!   that has lines, and removes ended connections. It knows no kernel, so a test can play it.

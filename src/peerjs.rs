@@ -2,14 +2,14 @@
 //! sotto's protocol.
 //!
 //! ```text
-//! PeerJS                                     sotto
-//! …?key=peerjs&id=alice&token=…          →   {"type":"join","id":"alice"}, with a key if the token is one
-//! {"type":"OPEN"}                        ←   joined
-//! {"type":"OFFER","dst":"bob",…}         →   {"type":"send","to":"bob","body":{"peerjs":"OFFER",…}}
-//! {"type":"OFFER","src":"bob",…}         ←   message; for an owned id, answered with ack
-//! {"type":"EXPIRE","src":"bob",…}        ←   error, or `sent` with `held` and nothing more for 5 s
-//! {"type":"ID-TAKEN",…}, and the end     ←   error id_taken
-//! {"type":"HEARTBEAT"}                       not passed on; its arrival shows that the client lives
+//! PeerJS                                  sotto
+//! …?key=peerjs&id=alice&token=…       →   {"type":"join","id":"alice"}, with a key for some tokens
+//! {"type":"OPEN"}                     ←   joined
+//! {"type":"OFFER","dst":"bob",…}      →   {"type":"send","to":"bob","body":{"peerjs":"OFFER",…}}
+//! {"type":"OFFER","src":"bob",…}      ←   message; for an owned id, answered with ack
+//! {"type":"EXPIRE","src":"bob",…}     ←   error, or `sent` with `held` and no more for 5 s
+//! {"type":"ID-TAKEN",…}, the end      ←   error id_taken
+//! {"type":"HEARTBEAT"}                    not passed on: it shows that the client is alive
 //! ```
 //!
 //! **Tokens.** A token of 16 to 128 bytes is the key of the id, which is then owned. A shorter one,

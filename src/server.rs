@@ -201,6 +201,18 @@ struct Slot<S> {
 }
 
 impl<S: Stream> Slot<S> {
+    fn new(connection: Connection<S>, kind: SlotKind) -> Slot<S> {
+        Slot {
+            connection,
+            timer: Timer::default(),
+            is_on_read_list: false,
+            unsent: 0,
+            kind,
+            #[cfg(feature = "peerjs")]
+            peer: None,
+        }
+    }
+
     /// Counts the bytes that the kernel has refused in the total of all connections. Returns
     /// `false`, and counts nothing, if they have grown beyond this connection's share of it.
     fn count_unsent(&mut self, total: &mut Budget) -> bool {
@@ -337,16 +349,7 @@ impl<S: Stream, D: Disk> Server<S, D> {
         {
             connection.announce(client);
         }
-        let timer = Timer::default();
-        slot.insert(Slot {
-            connection,
-            timer,
-            is_on_read_list: false,
-            unsent: 0,
-            kind,
-            #[cfg(feature = "peerjs")]
-            peer: None,
-        });
+        slot.insert(Slot::new(connection, kind));
         self.settle(token, now);
         Ok(accepted)
     }

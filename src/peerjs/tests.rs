@@ -1,5 +1,7 @@
 //! Translations as they are: one helper for each direction, one line for each case.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const NOW: u64 = 1_795_392_000_000;
@@ -245,4 +247,26 @@ fn recipients_are_bounded_and_the_oldest_held_expires() {
     assert_eq!(heard_at(&mut alice, NOW, offer).messages, [EXPIRE]);
     assert_eq!(alice.recipients.len(), PEERJS_RECIPIENTS_MAX);
     assert!(alice.recipients.capacity() <= PEERJS_RECIPIENTS_MAX);
+}
+
+proptest! {
+    #[test]
+    fn any_text_becomes_lines_and_messages_of_json(
+        kind in "(OFFER|LEAVE|HEARTBEAT|message|sent|error|delivered)",
+        key in "(dst|from|to|ref|peerjs)",
+        payload in r#"[\[\]{}":,0-9a-c\\\n\r ]{0,12}"#,
+        token in "(short|0123456789abcdef)",
+    ) {
+        let text = format!(
+            "{{\"type\":\"{kind}\",\n\"{key}\":\"bob\",\"dst\":\"bob\",\"payload\":{payload}}}"
+        );
+        let mut alice = joined(&token);
+        let mut out = heard_at(&mut alice, NOW, &text);
+        out.lines.append(&mut heard_at(&mut alice, NOW, &payload).lines);
+        let told = told_at(&mut alice, NOW, &text.replace('\n', " "));
+        for json in out.lines.iter().chain(&out.messages).chain(&told.lines).chain(&told.messages) {
+            prop_assert!(!json.contains(['\n', '\r']), "{json}");
+            prop_assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{json}");
+        }
+    }
 }

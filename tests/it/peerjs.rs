@@ -1,6 +1,7 @@
 //! The door of PeerJS clients, as they speak: ids, offers, expiry, and the end of a connection.
 
 use serde_json::{Value, json};
+use tungstenite::Message;
 
 use crate::support::{Client, Server, read_head};
 
@@ -151,6 +152,20 @@ fn message_for_an_owner_waits_until_it_comes_back() {
     let mut bob = open(&server, "bob", KEY);
     alice.say(json!({"type": "OFFER", "dst": "bob", "payload": "late"}));
     assert_eq!(bob.hear_type("OFFER")["payload"], "late");
+}
+
+#[test]
+fn last_messages_are_translated_before_the_close() {
+    let server = Server::start(&OPTIONS);
+    let mut alice = open(&server, "alice", "a");
+    let offer = json!({"type": "OFFER", "dst": "alice", "payload": 1});
+    for message in [offer, json!({"type": "LEAVE"})] {
+        alice.ws.write(Message::text(message.to_string())).expect("room");
+    }
+    alice.ws.flush().expect("it reads");
+    let (messages, code) = alice.hear_close();
+    assert_eq!(messages, [r#"{"type":"OFFER","src":"alice","dst":"alice","payload":1}"#]);
+    assert_eq!(code, 1000);
 }
 
 #[test]
