@@ -27,6 +27,8 @@ mod invitation;
 mod layout;
 mod log;
 mod page;
+#[cfg(feature = "peerjs")]
+mod peerjs;
 #[cfg(feature = "host")]
 mod private;
 mod sealed;
