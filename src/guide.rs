@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`architecture`] | How does one thread serve every client? Where do I begin to read? |
 //! | [`protocol`] | Which lines do a client and the server exchange? |
+//! | [`developers`] | How do I send messages to an id from a program? |
 //! | [`api`] | How does a backend send messages, by curl for one? |
 //! | [`encryption`] | How do two clients write so that the server cannot read it? |
 //! | [`options`] | Which options are there, with which limits? |
@@ -77,6 +78,17 @@ macro_rules! pages {
             "[logrotate.conf]: crate::guide::files#logrotateconf\n",
             "[alerts.yaml]: crate::guide::files#alertsyaml\n",
             "[grafana.json]: crate::guide::files#grafanajson\n",
+            "[bot.rs]: https://github.com/sotto-chat/sotto/blob/main/examples/bot.rs\n",
+            "[conformance]: https://github.com/sotto-chat/sotto/blob/main/tests/conformance/README.md\n",
+            "[echo.py]: https://github.com/sotto-chat/sotto/blob/main/examples/python/echo.py\n",
+            "[sotto.py]: https://github.com/sotto-chat/sotto/blob/main/examples/python/sotto.py\n",
+            "[step-1]: https://github.com/sotto-chat/sotto/blob/main/examples/steps/1-echo.mjs\n",
+            "[step-2]: https://github.com/sotto-chat/sotto/blob/main/examples/steps/2-ids.mjs\n",
+            "[step-3]: https://github.com/sotto-chat/sotto/blob/main/examples/steps/3-held.mjs\n",
+            "[step-4]: https://github.com/sotto-chat/sotto/blob/main/examples/steps/4-acknowledged.mjs\n",
+            "[step-5]: https://github.com/sotto-chat/sotto/blob/main/examples/steps/5-webrtc.mjs\n",
+            "[developers]: crate::guide::developers\n",
+            "[the protocol]: crate::guide::protocol\n",
             "[load]: https://raw.githubusercontent.com/sotto-chat/sotto/main/benches/load.svg\n",
             "\n",
             include_str!(concat!("guide/", stringify!($page), ".md"))
@@ -93,8 +105,8 @@ macro_rules! pages {
 }
 
 pages!(
-    architecture protocol api peerjs encryption options hosting operations security performance
-    changes
+    architecture protocol developers api peerjs encryption options hosting operations security
+    performance changes
 );
 
 /// Makes a page of the files for hosts, each as it lies in `src/host/`.

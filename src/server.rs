@@ -77,7 +77,7 @@ use crate::net::proxies::Forwarding;
 use crate::net::rate::Rate;
 use crate::net::stream::Stream;
 use crate::throttle::Throttle;
-use crate::time::{Deadlines, Now, Timer};
+use crate::time::{Deadlines, Now};
 use crate::token::{Slots, Token};
 
 #[cfg(feature = "api")]
@@ -89,12 +89,14 @@ mod joins;
 mod lines;
 #[cfg(feature = "peerjs")]
 mod peerjs;
+mod slot;
 
 #[cfg(feature = "api")]
 use api::Api;
 pub use commit::{Disk, NoDisk, Outcome};
 #[cfg(feature = "host")]
 pub use joins::JoinLog;
+use slot::{Slot, SlotKind};
 
 /// Readiness of one socket, as the kernel reported it.
 #[derive(Clone, Copy, Debug)]
@@ -158,71 +160,6 @@ pub struct Server<S, D: Disk = NoDisk> {
     api: Api,
     #[cfg(feature = "peerjs")]
     peers: peerjs::Peers,
-}
-
-/// The quota that a connection counts against. Each kind has its own, so none takes another's.
-#[derive(Clone, Copy, PartialEq)]
-enum SlotKind {
-    /// A connection to the page, or to the redirect.
-    Chat,
-    /// A connection to the metrics.
-    Metrics,
-    /// A connection over a quota, which gets one answer: 503, or a sign of life.
-    Refusal,
-    /// A connection to the API.
-    #[cfg(feature = "api")]
-    Api,
-}
-
-impl SlotKind {
-    const COUNT: usize = 3 + cfg!(feature = "api") as usize;
-
-    fn of(view: View) -> SlotKind {
-        match view {
-            View::Metrics => SlotKind::Metrics,
-            #[cfg(feature = "api")]
-            View::Api => SlotKind::Api,
-            _ => SlotKind::Chat,
-        }
-    }
-}
-
-struct Slot<S> {
-    connection: Connection<S>,
-    timer: Timer,
-    /// The token is on `pending_read` or `pending_low`.
-    is_on_read_list: bool,
-    /// Bytes of this connection that are counted in `Server::unsent`.
-    unsent: usize,
-    kind: SlotKind,
-    /// In a box, because few clients speak PeerJS.
-    #[cfg(feature = "peerjs")]
-    peer: Option<Box<peerjs::Peer>>,
-}
-
-impl<S: Stream> Slot<S> {
-    fn new(connection: Connection<S>, kind: SlotKind) -> Slot<S> {
-        Slot {
-            connection,
-            timer: Timer::default(),
-            is_on_read_list: false,
-            unsent: 0,
-            kind,
-            #[cfg(feature = "peerjs")]
-            peer: None,
-        }
-    }
-
-    /// Counts the bytes that the kernel has refused in the total of all connections. Returns
-    /// `false`, and counts nothing, if they have grown beyond this connection's share of it.
-    fn count_unsent(&mut self, total: &mut Budget) -> bool {
-        let unsent = if self.connection.is_stalled() { self.connection.queued() } else { 0 };
-        total.give(self.unsent);
-        let is_too_much = unsent > self.unsent && unsent > total.limit(usize::MAX);
-        self.unsent = if is_too_much { 0 } else { unsent };
-        total.take(self.unsent);
-        !is_too_much
-    }
 }
 
 impl<S: Stream> Server<S> {
