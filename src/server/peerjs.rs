@@ -51,6 +51,12 @@ impl Peer {
 }
 
 impl Peers {
+    /// Returns the numbers of ids, and of clients with lines that the hub has not heard.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.ids.len(), self.owed.len())
+    }
+
     /// Forgets a connection that is removed.
     pub(super) fn remove(&mut self, token: Token, peer: Option<&Peer>) {
         if let Some(Peer { id, .. }) = peer

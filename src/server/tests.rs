@@ -28,6 +28,8 @@ mod deadlines;
 mod ends;
 mod fairness;
 mod faults;
+#[cfg(feature = "peerjs")]
+mod peerjs;
 mod rate;
 mod slow_readers;
 mod turns;
