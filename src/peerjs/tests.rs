@@ -197,7 +197,7 @@ fn message_that_no_line_can_carry_is_refused_at_once() {
     assert!(out.messages[0].starts_with(r#"{"type":"ERROR""#) && out.lines.is_empty());
 }
 
-/// Sends an offer, has it held, and returns the ref.
+/// Sends an offer that the hub takes: held, or on its way.
 fn hold(translator: &mut Translator, to: &str, held: bool) {
     let offer = format!(r#"{{"type":"OFFER","dst":"{to}","payload":1}}"#);
     assert_eq!(heard_at(translator, NOW, &offer).lines.len(), 1);
@@ -234,6 +234,22 @@ fn held_message_expires_unless_delivered_in_time() {
     assert_eq!(told_at(&mut alice, NOW, expired).messages, [EXPIRE]);
     hold(&mut alice, "bob", false);
     assert_eq!(heard_at(&mut alice, NOW + 9000, HEARTBEAT), Output::default(), "on its way");
+}
+
+#[test]
+fn fate_of_the_last_message_to_a_recipient_counts() {
+    let mut alice = joined("short");
+    // Sent while bob was here, then held, then refused because he left for good.
+    hold(&mut alice, "bob", false);
+    let offer = r#"{"type":"OFFER","dst":"bob","payload":1}"#;
+    heard_at(&mut alice, NOW, offer);
+    hold(&mut alice, "bob", true);
+    let refused = r#"{"type":"error","code":"offline","ref":"1-1","to":"bob","text":"no"}"#;
+    assert_eq!(told_at(&mut alice, NOW, refused).messages, [EXPIRE]);
+    assert_eq!(heard_at(&mut alice, NOW + 5000, HEARTBEAT), Output::default(), "told once");
+    heard_at(&mut alice, NOW, offer);
+    hold(&mut alice, "bob", true);
+    assert_eq!(heard_at(&mut alice, NOW + 5000, HEARTBEAT).messages, [EXPIRE]);
 }
 
 #[test]

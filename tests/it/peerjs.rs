@@ -239,3 +239,18 @@ fn server_without_the_option_has_no_such_address() {
     let refused = Client::ask(&server, server.connect(), path, "");
     assert!(refused.is_err_and(|head| head.starts_with("HTTP/1.1 404 ")));
 }
+
+#[cfg(feature = "store")]
+#[test]
+fn owned_id_survives_a_restart_with_a_store() {
+    let folder = format!("{}/peerjs-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let options = [&OPTIONS[..], &["--store", &folder]].concat();
+    open(&Server::start(&options), "alice", KEY);
+    let server = Server::start(&options);
+    ask(&server, "alice", "another").hear_type("ID-TAKEN");
+    let mut alice = open(&server, "alice", KEY);
+    alice.say(json!({"type": "OFFER", "dst": "alice", "payload": 1}));
+    alice.hear_type("OFFER");
+    drop(server);
+    std::fs::remove_dir_all(&folder).expect("a folder");
+}
