@@ -550,6 +550,8 @@ class Client:
         self._ended: asyncio.Future[None] = loop.create_future()
         self._ended.add_done_callback(lambda f: f.cancelled() or f.exception())
         self._tasks = [loop.create_task(self._run()), loop.create_task(self._handle())]
+        for task in self._tasks:
+            task.add_done_callback(self._task_ended)
 
     # ---- for the program ----
 
@@ -654,6 +656,13 @@ class Client:
     ) -> None:
         await self.close()
 
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """A mistake of this client must not leave its program waiting for ever."""
+        if not task.cancelled() and (error := task.exception()) and not self._ended.done():
+            log.critical("the client has ended by its own mistake", exc_info=error)
+            self.state = "closed"
+            self._ended.set_exception(error)
+
     def _check_open(self) -> None:
         if self._ended.done():
             raise SottoError(self.state)
@@ -701,7 +710,7 @@ class Client:
                 self._drop(link)
                 # `close` says goodbye first.
                 if link.socket is not None and not self._ended.done():
-                    link.socket.transport.abort()
+                    abort(link.socket)
             if link.refusal is not None:
                 return await self._finish("refused", link.refusal, is_error=True)
             if code == CLOSE_REPLACED and not self._has_ghost:
@@ -799,7 +808,7 @@ class Client:
             pass
         except Exception:
             log.exception("a line could not be written")
-            link.socket.transport.abort()
+            abort(link.socket)
 
     def _say(self, line: dict[str, Any]) -> None:
         self._lines.append(dump(line))
@@ -1007,7 +1016,7 @@ class Client:
                     log.exception("the handler failed, so the message will come again")
                     self._failures += 1
                     if link.socket is not None and link is self._link:
-                        link.socket.transport.abort()
+                        abort(link.socket)
                         self._drop(link)
                     continue
                 if link is self._link:
@@ -1015,11 +1024,20 @@ class Client:
                     self._wake.set()
 
 
+def abort(socket: Any) -> None:
+    """Ends a connection at once."""
+    try:
+        socket.transport.abort()
+    except AttributeError:
+        # asyncio's transport, if it was closed while bytes waited, and has written them since.
+        pass
+
+
 async def close_socket(socket: Any) -> None:
     try:
         await asyncio.wait_for(socket.close(CLOSE_LEFT), 5)
     except Exception:
-        socket.transport.abort()
+        abort(socket)
 
 
 def guard(call: Callable[..., Any], *arguments: Any) -> None:

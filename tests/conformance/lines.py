@@ -136,7 +136,10 @@ class Client:
 
     def cut(self) -> None:
         if self.socket is not None:
-            self.socket.transport.abort()
+            try:
+                self.socket.transport.abort()
+            except AttributeError:
+                pass  # Closed already.
             self.socket = None
 
 

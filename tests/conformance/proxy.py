@@ -87,7 +87,11 @@ class Connection:
                 linger = struct.pack("ii", 1, 0)
                 if sock is not None and sock.fileno() >= 0:
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                writer.transport.abort()
+                try:
+                    writer.transport.abort()
+                except AttributeError:
+                    # asyncio's, if it was closed while bytes waited, and has written them since.
+                    pass
             else:
                 writer.close()
 

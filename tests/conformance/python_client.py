@@ -138,6 +138,31 @@ async def sends_outlive_the_client_in_order(case: Case) -> None:
         await asyncio.gather(*(sent.delivered for sent in alice.pending))
 
 
+class ClosedTransport:
+    """A transport of asyncio that was closed while bytes waited, and has written them since."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def abort(self) -> None:
+        self._transport.abort()
+        raise AttributeError("'NoneType' object has no attribute 'call_soon'")
+
+
+async def client_of_a_closed_transport_comes_back(case: Case) -> None:
+    async with case.connect("alice") as alice:
+        await joined(alice)
+        socket = alice._link.socket
+        socket.transport = ClosedTransport(socket.transport)
+        states: asyncio.Queue[str] = asyncio.Queue()
+        alice.on_state = states.put_nowait
+        await socket.close()
+        assert [await states.get() for _ in range(3)] == ["lost", "connecting", "joined"]
+
+
 async def bodies_come_out_as_they_went_in(case: Case) -> None:
     async with case.connect("alice", kept=False) as alice:
         await joined(alice)
@@ -226,6 +251,7 @@ CHECKS = [
     failed_handler_gets_its_message_again_and_answers_once,
     send_of_a_killed_handler_is_found_again,
     sends_outlive_the_client_in_order,
+    client_of_a_closed_transport_comes_back,
     bodies_come_out_as_they_went_in,
     refused_send_tells_its_code,
     second_client_replaces_the_first,
