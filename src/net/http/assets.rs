@@ -4,7 +4,7 @@
 //! - Only names in [`FILES`] are looked up, in the program or in a folder, so no path can lead out
 //!   of either.
 //! - The build script (`src/build.rs`) takes comments and indentation out of the files, makes one
-//!   module of [`CLIENT`] and its imports, and compresses every file but those that are compressed
+//!   module of `client.js` and its imports, and compresses every file but those that are compressed
 //!   already. A file is decompressed once at most, when the first client without gzip asks for it.
 //!
 //! It does not know requests, nor how a response is written.
@@ -167,7 +167,7 @@ impl Asset {
         self.stored.starts_with(GZIP_MAGIC)
     }
 
-    /// Returns the file's content, as it is in `www/` but for comments; [`CLIENT`] comes together
+    /// Returns the file's content, as it is in `www/` but for comments; `client.js` comes together
     /// with the modules that it imports.
     pub fn content(&self) -> &[u8] {
         if !self.is_gzip() {
