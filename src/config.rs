@@ -33,6 +33,13 @@ pub struct Config {
     pub redirect: Option<SocketAddr>,
     /// The file of the password; none: any client may join.
     pub password_file: Option<PathBuf>,
+    /// The file of the key that tokens are signed with; none: no token is asked for.
+    pub auth: Option<PathBuf>,
+    /// The name of this service among the audiences of a token.
+    pub auth_audience: Option<String>,
+    /// The field of a request in which a trusted proxy names the id of a client; none: no proxy
+    /// does.
+    pub id_header: Option<String>,
     /// The folder of the store; none: ids and messages are kept in memory only.
     pub store: Option<PathBuf>,
     /// The folder of the page; none: the files built into the program.
@@ -112,6 +119,9 @@ impl Default for Config {
             no_hsts: false,
             redirect: None,
             password_file: None,
+            auth: None,
+            auth_audience: None,
+            id_header: None,
             store: None,
             www: None,
             max_clients: CONNECTIONS_MAX,
@@ -185,6 +195,27 @@ impl Config {
                 "--redirect leads to https, which needs --tls-cert and --tls-key".into(),
             );
         }
+        self.check_entry()
+    }
+
+    /// Checks that there is one way in, at most.
+    fn check_entry(&self) -> Result<(), String> {
+        let login = match (&self.auth, &self.id_header) {
+            (Some(_), Some(_)) => {
+                return Err("--auth and --id-header exclude each other: choose one of them".into());
+            }
+            (Some(_), None) => "--auth",
+            (None, Some(_)) => "--id-header",
+            (None, None) if self.auth_audience.is_some() => {
+                return Err("--auth-audience is about tokens, which need --auth".into());
+            }
+            (None, None) => return Ok(()),
+        };
+        if self.password_file.is_some() {
+            return Err(format!(
+                "{login} and --password-file exclude each other: the login decides instead"
+            ));
+        }
         Ok(())
     }
 
@@ -254,12 +285,13 @@ impl Config {
             + PROGRAM_BYTES
     }
 
-    /// Returns the most memory in bytes that counts of wrong passwords, and addresses for the log,
-    /// take.
+    /// Returns the most memory in bytes that counts of wrong passwords, ids named by proxies, and
+    /// addresses for the log take.
     fn host_bytes_max(&self, connections: usize) -> usize {
         let guessers = if self.password_file.is_some() { GUESSERS_MAX } else { 0 };
         let addresses = if self.log_addresses { connections } else { 0 };
-        guessers * GUESSER_BYTES + addresses * LOGGED_ADDRESS_BYTES
+        let named = if self.id_header.is_some() { connections } else { 0 };
+        guessers * GUESSER_BYTES + named * VOUCHED_BYTES + addresses * LOGGED_ADDRESS_BYTES
     }
 
     /// Returns the most memory in bytes that the store takes. `held` is that of held messages.
@@ -311,6 +343,8 @@ mod tests {
         grows(|c| c.password_file = Some("password".into()), GUESSERS_MAX * GUESSER_BYTES);
         let listed = (CONNECTIONS_MAX + REFUSALS_MAX) * LOGGED_ADDRESS_BYTES;
         grows(|c| c.log_addresses = true, listed);
+        let named = (CONNECTIONS_MAX + REFUSALS_MAX) * VOUCHED_BYTES;
+        grows(|c| c.id_header = Some("Remote-User".into()), named);
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
     }
 
@@ -326,6 +360,14 @@ mod tests {
             let sentence = check(change).expect_err(option);
             assert!(sentence.starts_with(option), "{sentence}");
         };
+        let both = |c: &mut Config| (c.auth, c.id_header) = (Some("key".into()), Some("Id".into()));
+        assert!(check(both).is_err_and(|sentence| sentence.starts_with("--auth and --id-header")));
+        named(|c| (c.auth, c.password_file) = (Some("a".into()), Some("b".into())), "--auth and");
+        named(
+            |c| (c.id_header, c.password_file) = (Some("Id".into()), Some("b".into())),
+            "--id-header and",
+        );
+        named(|c| c.auth_audience = Some("chat".into()), "--auth-audience");
         named(|c| c.max_message = 511, "--max-message");
         named(|c| c.max_message = (16 << 20) + 1, "--max-message");
         named(|c| c.outbox = 262_143, "--outbox");

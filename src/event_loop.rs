@@ -10,7 +10,7 @@
 //!
 //! **Invariants**
 //! - Nothing here blocks except `wait`; only after SIGHUP are files read from disk:
-//!   certificate and key, and the password.
+//!   certificate and key, the password, and the key of tokens.
 //! - No error of `accept` ends the server (`listener.rs`).
 //!
 //! It does not read or write a connection: [`Server::turn`] does.
@@ -27,6 +27,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
+#[cfg(feature = "auth")]
+use crate::auth;
+#[cfg(feature = "auth")]
+use crate::chat::vouching::Voucher;
 use crate::config::ListenAddress;
 #[cfg(feature = "host")]
 use crate::host::password;
@@ -73,6 +77,9 @@ pub struct EventLoop {
     /// The file of the password; none: any client may join.
     #[cfg(feature = "host")]
     pub password_file: Option<PathBuf>,
+    /// The source of the key that tokens are signed with; none: no token is asked for.
+    #[cfg(feature = "auth")]
+    pub auth: Option<auth::Source>,
     /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
     signalled: bool,
     /// The ready connections of this turn.
@@ -100,6 +107,8 @@ impl EventLoop {
             preambles: Preambles::default(),
             #[cfg(feature = "host")]
             password_file: None,
+            #[cfg(feature = "auth")]
+            auth: None,
             signals,
             signalled: false,
             ready: Vec::with_capacity(EVENTS_MAX),
@@ -225,8 +234,8 @@ impl EventLoop {
     /// Reads the signals that have arrived. Returns `true` if the loop has to end with this turn.
     ///
     /// The first SIGINT or SIGTERM tells every client goodbye, the second one ends the loop. SIGHUP
-    /// reads certificate, key and password again, or does nothing: programs that manage services
-    /// send it to any of them.
+    /// reads certificate, key, password and the key of tokens again, or does nothing: programs that
+    /// manage services send it to any of them.
     fn heed_signals(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) -> bool {
         if !std::mem::take(&mut self.signalled) {
             return false;
@@ -255,15 +264,17 @@ impl EventLoop {
 
     fn reload(&mut self, server: &mut Server<Socket, impl Disk>) {
         #[cfg(feature = "host")]
-        let has_password = self.reload_password(server);
+        let has_secret = self.reload_password(server);
         #[cfg(not(feature = "host"))]
-        let has_password = false;
+        let has_secret = false;
+        #[cfg(feature = "auth")]
+        let has_secret = self.reload_auth(server) || has_secret;
         match &mut self.tls {
             Some(tls) => {
                 let has_failed = !tls.reload();
                 server.counters.reload_failures += u64::from(has_failed);
             }
-            None if has_password => {}
+            None if has_secret => {}
             None => info!("SIGHUP is ignored: there is no certificate to read again"),
         }
     }
@@ -282,6 +293,25 @@ impl EventLoop {
             Err(sentence) => {
                 server.counters.reload_failures += 1;
                 warn!("the password stays as it was: {sentence}");
+            }
+        }
+        true
+    }
+
+    /// Reads the key of tokens again. Returns `false` if there is none.
+    ///
+    /// This waits for the disk. Clients that have joined stay.
+    #[cfg(feature = "auth")]
+    fn reload_auth(&self, server: &mut Server<Socket, impl Disk>) -> bool {
+        let Some(source) = &self.auth else { return false };
+        match source.read() {
+            Ok(jwt) => {
+                server.require_login(Voucher::Token(Box::new(jwt)));
+                info!("the key of --auth was read anew");
+            }
+            Err(sentence) => {
+                server.counters.reload_failures += 1;
+                warn!("the key of --auth stays as it was: {sentence}");
             }
         }
         true

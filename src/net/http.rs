@@ -23,9 +23,13 @@ use crate::net::http::assets::{Coding, File, Files};
 use crate::net::proxies::Proxies;
 
 pub mod assets;
+mod entry;
 mod origin;
 mod reply;
 
+pub use entry::Entry;
+#[cfg(feature = "auth")]
+pub use entry::named_id;
 pub use origin::Origin;
 use origin::{Authority, is_digits, split_scheme};
 pub use reply::{LogLine, Response, STATUSES, not_https, timed_out, unavailable};
@@ -48,6 +52,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
 /// The content of a server, and the hosts and pages that may have it.
+#[derive(Clone)]
 pub struct Site {
     content: Content,
     access: Access,
@@ -59,11 +64,11 @@ pub struct Site {
     has_hsts: bool,
     /// The server can do all of its work, as `/readyz` tells.
     is_ready: bool,
-    /// A client needs a password to join, as `/readyz` tells.
-    #[cfg(feature = "host")]
-    is_private: bool,
+    /// The way into the chat.
+    entry: Entry,
 }
 
+#[derive(Clone)]
 enum Content {
     /// The page, and the chat behind it.
     Page { files: Files, endpoint: Endpoint },
@@ -86,6 +91,7 @@ pub enum Access {
 }
 
 /// The address of WebSocket connections.
+#[derive(Clone)]
 pub struct Endpoint {
     /// The path, without a query. `None`: every path, and then no file is served.
     pub path: Option<&'static str>,
@@ -129,9 +135,10 @@ struct Request<'a> {
 /// The resource at a path.
 enum Resource<'a> {
     Endpoint(&'a Endpoint),
-    Health,
-    #[cfg(feature = "host")]
-    PrivateHealth,
+    /// A sign of life, in these words.
+    Health(&'static str),
+    /// The id of the client that asks.
+    WhoAmI,
     File(File),
     Metrics(&'a str),
 }
@@ -181,17 +188,8 @@ impl Site {
     }
 
     fn with(content: Content, access: Access) -> Site {
-        let (base, is_ready) = (String::new(), true);
-        Site {
-            content,
-            access,
-            base,
-            has_tls: false,
-            has_hsts: false,
-            is_ready,
-            #[cfg(feature = "host")]
-            is_private: false,
-        }
+        let (base, is_ready, entry) = (String::new(), true, Entry::Open);
+        Site { content, access, base, has_tls: false, has_hsts: false, is_ready, entry }
     }
 
     /// Sets whether the server can do all of its work: if not, `/readyz` is answered 503.
@@ -199,10 +197,9 @@ impl Site {
         self.is_ready = is_ready;
     }
 
-    /// Returns the same site for a server where a client needs a password to join.
-    #[cfg(feature = "host")]
-    pub fn private(self) -> Site {
-        Site { is_private: true, ..self }
+    /// Returns the same site for a server with this way in.
+    pub fn with_entry(self, entry: Entry) -> Site {
+        Site { entry, ..self }
     }
 
     /// Returns the same site below a path, which has no slash at its end.
@@ -250,7 +247,7 @@ impl Site {
     /// end a server that is merely busy.
     pub fn full(&self) -> Site {
         let (access, base) = (self.access.clone(), self.base.clone());
-        Site { content: Content::Full, access, base, ..*self }
+        Site { content: Content::Full, access, base, entry: Entry::Open, ..*self }
     }
 
     /// Returns the path below the base; a sign of life is at the root, too, for probes.
@@ -277,7 +274,7 @@ impl Site {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
             (Content::Redirect { .. }, _) => Err(nothing_here()),
-            (Content::Full, "/healthz") => Ok(Resource::Health),
+            (Content::Full, "/healthz") => Ok(Resource::Health("ok")),
             (Content::Full, _) => Err(no_room()),
             (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
                 Ok(Resource::Endpoint(endpoint))
@@ -286,9 +283,9 @@ impl Site {
                 let sentence = "The server cannot write to its disk. Its log tells why.";
                 Err(Reply::text("503 Service Unavailable", sentence))
             }
-            #[cfg(feature = "host")]
-            (_, "/readyz") if self.is_private => Ok(Resource::PrivateHealth),
-            (_, "/healthz" | "/readyz") => Ok(Resource::Health),
+            (_, "/readyz") => Ok(Resource::Health(self.entry.readiness())),
+            (_, "/healthz") => Ok(Resource::Health("ok")),
+            (_, "/whoami") if self.entry.has_login() => Ok(Resource::WhoAmI),
             (Content::Page { files, .. }, "/") => file(files, "index.html", accepted),
             // The target `*` is not a path, and not the name of a file either.
             (Content::Page { files, .. }, _) => {
@@ -463,10 +460,8 @@ fn decide(
         _ if request.http_1_1 && request.has_token("Upgrade", "websocket") => {
             Err(not_found("There is no WebSocket at this address."))
         }
-        Resource::Health => Ok(Outcome::Reply(Reply::text("200 OK", "ok"))),
-        // The page learns from it, before it joins, to ask people for the password.
-        #[cfg(feature = "host")]
-        Resource::PrivateHealth => Ok(Outcome::Reply(Reply::text("200 OK", "ok, private"))),
+        Resource::Health(words) => Ok(Outcome::Reply(Reply::text("200 OK", words))),
+        Resource::WhoAmI => Ok(Outcome::Reply(site.entry.whoami(request))),
         Resource::File(file) => Ok(Outcome::Reply(serve(request, file))),
         Resource::Metrics(text) => {
             let bytes = text.to_owned().into_bytes().into();

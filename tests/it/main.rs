@@ -10,6 +10,8 @@
 //! and clients speak TLS.
 
 mod abuse;
+#[cfg(feature = "auth")]
+mod auth;
 mod cards;
 mod chat;
 // The examples speak no TLS.

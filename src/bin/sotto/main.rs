@@ -17,7 +17,11 @@ use std::process::ExitCode;
 
 use log::{info, warn};
 
+#[cfg(feature = "auth")]
+use sotto::auth::{Source, jwt::Jwt};
 use sotto::chat::hub::Hub;
+#[cfg(feature = "auth")]
+use sotto::chat::vouching::Voucher;
 use sotto::config::{Config, ListenAddress};
 #[cfg(feature = "host")]
 use sotto::event_loop::Socket;
@@ -27,6 +31,8 @@ use sotto::host::password;
 use sotto::limits::CONNECTIONS_MAX;
 use sotto::memory::SubnetHash;
 use sotto::net::connection::{Shared, View};
+#[cfg(feature = "host")]
+use sotto::net::http::Entry;
 use sotto::net::http::assets::Files;
 use sotto::net::http::{Access, Endpoint, Origin, Site};
 use sotto::net::proxies::Proxies;
@@ -40,6 +46,8 @@ use sotto::time::Now;
 mod options;
 mod stderr_log;
 
+#[cfg(feature = "host")]
+use options::Secrets;
 use options::{Command, Options};
 use stderr_log::StderrLog;
 
@@ -127,7 +135,7 @@ fn run<D: Disk>(
 ) -> Result<(), String> {
     let files = options.files();
     #[cfg(feature = "host")]
-    let password = options.password;
+    let secrets = options.secrets;
     let Options { config, origins, proxies, identity, .. } = options;
     let mut event_loop = EventLoop::new().map_err(|error| format!("cannot begin: {error}"))?;
     let addresses = listen(&mut event_loop, &config)?;
@@ -148,7 +156,7 @@ fn run<D: Disk>(
     let mut server = Server::with_disk(config.max_clients, hub, disk, shared);
     server.log_lines_dropped = stderr_log::dropped;
     #[cfg(feature = "host")]
-    guard(&mut server, &mut event_loop, &config, password.as_deref());
+    guard(&mut server, &mut event_loop, &config, secrets);
     info!(
         "at most {} connections; at most {} MiB of memory if every buffer fills up, and about {} \
          MiB with 1000 quiet clients (kernel buffers not counted)",
@@ -169,18 +177,36 @@ fn run<D: Disk>(
     server.finish(Now::read()).map_err(|error| format!("the last changes are lost: {error}"))
 }
 
-/// Makes the server private if there is a password, and has joins logged as the options say.
+/// Makes the server private if there is a secret for that, and has joins logged as the options say.
 #[cfg(feature = "host")]
 fn guard(
     server: &mut Server<Socket, impl Disk>,
     event_loop: &mut EventLoop,
     config: &Config,
-    password: Option<&str>,
+    secrets: Secrets,
 ) {
     server.joins = JoinLog::new(config.log_addresses, config.log_ids);
     event_loop.password_file = config.password_file.clone();
-    if let Some(password) = password {
+    if let Some(password) = &secrets.password {
         server.require_password(password, password::random_key());
+    }
+    #[cfg(feature = "auth")]
+    ask_for_login(server, event_loop, config, secrets.auth);
+}
+
+/// Makes the server private if a login elsewhere decides on ids.
+#[cfg(feature = "auth")]
+fn ask_for_login(
+    server: &mut Server<Socket, impl Disk>,
+    event_loop: &mut EventLoop,
+    config: &Config,
+    auth: Option<(Source, Jwt)>,
+) {
+    if let Some((source, check)) = auth {
+        event_loop.auth = Some(source);
+        server.require_login(Voucher::Token(Box::new(check)));
+    } else if config.id_header.is_some() {
+        server.require_login(Voucher::Header);
     }
 }
 
@@ -258,7 +284,7 @@ fn shared(
     let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
     let site = Site::new(files, access.clone(), endpoint).below(config.base.clone());
     #[cfg(feature = "host")]
-    let site = if config.password_file.is_some() { site.private() } else { site };
+    let site = site.with_entry(entry(config));
     let (_, connection_limits) = limits(config);
     let mut shared = if config.tls_files().is_some() {
         let site = site.over_tls();
@@ -270,5 +296,19 @@ fn shared(
         Shared::new(site, connection_limits)
     };
     shared.proxies = proxies;
+    #[cfg(feature = "auth")]
+    if let Some(field) = &config.id_header {
+        shared.set_id_field(field);
+    }
     shared
+}
+
+/// Returns the way into the chat, for the page to know.
+#[cfg(feature = "host")]
+fn entry(config: &Config) -> Entry {
+    #[cfg(feature = "auth")]
+    if config.auth.is_some() || config.id_header.is_some() {
+        return Entry::Login(None);
+    }
+    if config.password_file.is_some() { Entry::Password } else { Entry::Open }
 }

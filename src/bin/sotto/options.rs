@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+#[cfg(feature = "auth")]
+use sotto::auth::{Source, jwt::Jwt};
 use sotto::config::{Config, ListenAddress};
 use sotto::event_loop::{Identity, WITHOUT_TLS};
 #[cfg(feature = "host")]
@@ -65,11 +67,22 @@ pub struct Options {
     pub log: LevelFilter,
     /// Certificate and key, read from the files of `--tls-cert` and `--tls-key`.
     pub identity: Option<Identity>,
-    /// The password, read from the file of `--password-file`.
+    /// The secrets of a private server.
     #[cfg(feature = "host")]
-    pub password: Option<String>,
+    pub secrets: Secrets,
     /// Environment variables that are named like options, but are none.
     pub unknown_variables: Vec<String>,
+}
+
+/// The secrets of a private server, read from the files that options name.
+#[cfg(feature = "host")]
+#[derive(Default)]
+pub struct Secrets {
+    /// The password, of `--password-file`.
+    pub password: Option<String>,
+    /// The source of the key of `--auth`, and the check with it.
+    #[cfg(feature = "auth")]
+    pub auth: Option<(Source, Jwt)>,
 }
 
 /// One row of the table.
@@ -99,6 +112,11 @@ const HOST: Feature = Feature {
     without: "this sotto is built without this option: build it with `--features host`",
 };
 
+const AUTH: Feature = Feature {
+    is_built_in: cfg!(feature = "auth"),
+    without: "this sotto is built without this option: build it with `--features auth`",
+};
+
 /// The syntax of an option's value, and where the value is kept.
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
@@ -124,12 +142,18 @@ enum Value {
     Forwarding,
     /// Networks of proxies, separated by white space.
     Networks,
+    /// `jwt:` and a path that is opened later.
+    Jwt(fn(&mut Config) -> &mut Option<PathBuf>),
+    /// The name of a field of HTTP.
+    Field(fn(&mut Config) -> &mut Option<String>),
+    /// Any text but none.
+    Name(fn(&mut Config) -> &mut Option<String>),
     LogLevel,
 }
 
 use Value::{
-    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, NewFolder, OptionalAddress,
-    Origins, Seconds, UrlPath,
+    Bytes, Count, Field, File, Flag, Folder, Jwt as JwtFile, Listen, LogLevel, Name, Networks,
+    NewFolder, OptionalAddress, Origins, Seconds, UrlPath,
 };
 
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
@@ -137,7 +161,7 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 30] = [
+static OPTIONS: [Opt; 33] = [
     opt("listen", Listen,
         "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one; \
          repeatable, or in the variable separated by spaces"),
@@ -166,6 +190,14 @@ static OPTIONS: [Opt; 30] = [
     opt("password-file", File(|c| &mut c.password_file),
         "Let only clients join that say the password in this file; SIGHUP reads it again")
         .needs(HOST),
+    opt("auth", JwtFile(|c| &mut c.auth),
+        "Let only clients join that say a token (JWT) for their id, signed with the secret or \
+         public key in this file; SIGHUP reads it again").needs(AUTH),
+    opt("auth-audience", Name(|c| &mut c.auth_audience),
+        "Take only tokens that are for this audience").needs(AUTH),
+    opt("id-header", Field(|c| &mut c.id_header),
+        "Let a client join under the id only that its trusted proxy names in this header, such as \
+         Remote-User").needs(AUTH),
     opt("store", NewFolder(|c| &mut c.store),
         "Keep owned ids and their messages in this folder, so that they survive a restart")
         .needs(STORE),
@@ -242,6 +274,12 @@ pub fn parse(
     if options.proxies.forwarding.is_none() && !options.proxies.trusted.is_empty() {
         return Err("--trusted-proxy needs --forwarded: how does the proxy tell addresses?".into());
     }
+    let tells_in_field = options.proxies.forwarding.is_some_and(|way| way.field().is_some());
+    if options.config.id_header.is_some() && !tells_in_field {
+        return Err("--id-header needs --forwarded x-forwarded-for or forwarded, so that it is \
+                    known which peers are proxies"
+            .into());
+    }
     options.config.check()?;
     options.read_files()?;
     let options = Box::new(options);
@@ -317,7 +355,7 @@ impl Default for Options {
             log: LevelFilter::Info,
             identity: None,
             #[cfg(feature = "host")]
-            password: None,
+            secrets: Secrets::default(),
             unknown_variables: Vec::new(),
         }
     }
@@ -357,7 +395,13 @@ impl Options {
         }
         #[cfg(feature = "host")]
         if let Some(file) = &self.config.password_file {
-            self.password = Some(password::read(file)?);
+            self.secrets.password = Some(password::read(file)?);
+        }
+        #[cfg(feature = "auth")]
+        if let Some(file) = self.config.auth.clone() {
+            let source = Source { file, audience: self.config.auth_audience.clone() };
+            let check = source.read()?;
+            self.secrets.auth = Some((source, check));
         }
         Ok(())
     }
@@ -419,6 +463,9 @@ impl Options {
                     self.proxies.trusted.push(network.parse()?);
                 }
             }
+            JwtFile(field) => *field(config) = Some(jwt_file(text?)?),
+            Field(field) => *field(config) = Some(field_name(text?)?),
+            Name(field) => *field(config) = Some(name(text?)?),
             LogLevel => self.log = level(text?)?,
         }
         Ok(())
@@ -450,6 +497,8 @@ impl Opt {
             UrlPath(_) => "PATH",
             Value::Forwarding => "WAY",
             Networks => "NETWORK",
+            JwtFile(_) => "jwt:FILE",
+            Field(_) | Name(_) => "NAME",
             File(_) => "FILE",
             Folder(_) | NewFolder(_) => "DIR",
             Count(..) => "N",
@@ -465,8 +514,10 @@ impl Opt {
         let Options { mut config, log, .. } = Options::default();
         match &self.value {
             Listen => Config::default().listen.iter().map(ToString::to_string).collect(),
-            OptionalAddress(_) | Flag(_) | Value::Forwarding => "off".into(),
-            File(_) | NewFolder(_) | Origins => "none".into(),
+            OptionalAddress(_) | Flag(_) | Value::Forwarding | JwtFile(_) | Field(_) => {
+                "off".into()
+            }
+            File(_) | NewFolder(_) | Origins | Name(_) => "none".into(),
             Networks => "loopback".into(),
             UrlPath(_) => "/".into(),
             Folder(_) => "built in".into(),
@@ -529,7 +580,7 @@ fn push_help<'a>(text: &mut String, left: &str, words: impl IntoIterator<Item = 
 }
 
 fn version() -> String {
-    let features = [("tls", TLS), ("store", STORE), ("host", HOST)];
+    let features = [("tls", TLS), ("store", STORE), ("host", HOST), ("auth", AUTH)];
     let built_in = features.iter().filter(|(_, feature)| feature.is_built_in);
     let names: Vec<&str> = built_in.map(|(name, _)| *name).collect();
     let with = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
@@ -564,6 +615,26 @@ fn url_path(text: &str) -> Result<String, String> {
         return Err(format!("\"{text}\" is not a path like /chat/"));
     }
     Ok(path.into())
+}
+
+fn jwt_file(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("jwt:") {
+        Some(path) if !path.is_empty() => Ok(path.into()),
+        _ => Err(format!("\"{text}\" is not like jwt:/etc/sotto/login.pem")),
+    }
+}
+
+/// Returns the name of a field, if it is one (RFC 9110, 5.6.2).
+fn field_name(text: &str) -> Result<String, String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if text.is_empty() || !text.bytes().all(is_token) {
+        return Err(format!("\"{text}\" is not the name of a header, such as Remote-User"));
+    }
+    Ok(text.into())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("is empty".into()) } else { Ok(text.into()) }
 }
 
 fn forwarding(text: &str) -> Result<Forwarding, String> {

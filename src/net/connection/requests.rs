@@ -97,6 +97,10 @@ impl<S: Stream> Connection<S> {
             self.keep_head(input.take_all(), false, now, shared);
             return None;
         };
+        #[cfg(feature = "auth")]
+        if matches!(answer, Answer::Upgrade(_)) {
+            shared.named_id = http::named_id(&input.rest()[..used], shared.site(view));
+        }
         input.take(used);
         match answer {
             Answer::Upgrade(response) => {

@@ -14,6 +14,8 @@ use log::log;
 use crate::limits::{OPEN_MESSAGE_BYTES, PAYER_SHARES, TLS_UNREAD_BYTES_MAX};
 use crate::net::addresses::Addresses;
 use crate::net::frames::Codec;
+#[cfg(feature = "auth")]
+use crate::net::http::Entry;
 use crate::net::http::{LogLine, STATUSES, Site};
 use crate::net::proxies::Proxies;
 use crate::net::rate::Rate;
@@ -61,6 +63,9 @@ pub struct Shared {
     site: Site,
     metrics: Site,
     redirect: Option<Site>,
+    /// The page for requests of trusted proxies, if these name ids.
+    #[cfg(feature = "auth")]
+    proxied: Option<Site>,
     refused: Site,
     pub(super) limits: Limits,
     pub(super) codec: Codec,
@@ -74,6 +79,10 @@ pub struct Shared {
     pub counters: Counters,
     /// Lines of the log about requests that were refused.
     pub refusals: Throttle,
+    /// The id that a proxy has named for the client behind the last
+    /// [`Incoming::Open`](super::Incoming::Open), to be taken by the caller.
+    #[cfg(feature = "auth")]
+    pub named_id: Option<Box<str>>,
 }
 
 /// Counters of all connections of a loop, for the metrics; no decision depends on them.
@@ -116,6 +125,8 @@ impl Shared {
             site,
             metrics,
             redirect: None,
+            #[cfg(feature = "auth")]
+            proxied: None,
             refused,
             limits,
             codec,
@@ -124,17 +135,30 @@ impl Shared {
             out: Vec::new(),
             counters: Counters::default(),
             refusals: Throttle::default(),
+            #[cfg(feature = "auth")]
+            named_id: None,
         }
     }
 
     /// Returns the site that connections with this view see.
     pub(super) fn site(&self, view: View) -> &Site {
         match view {
-            View::Page | View::Proxied => &self.site,
+            View::Proxied => self.proxied(),
+            View::Page => &self.site,
             View::Metrics => &self.metrics,
             View::Refused => &self.refused,
             View::Redirect => self.redirect.as_ref().unwrap_or(&self.site),
         }
+    }
+
+    #[cfg(feature = "auth")]
+    fn proxied(&self) -> &Site {
+        self.proxied.as_ref().unwrap_or(&self.site)
+    }
+
+    #[cfg(not(feature = "auth"))]
+    fn proxied(&self) -> &Site {
+        &self.site
     }
 
     /// Sets the site of connections that see [`View::Redirect`]; without it they see the page.
@@ -142,9 +166,20 @@ impl Shared {
         self.redirect = Some(site);
     }
 
+    /// Has trusted proxies name the id of a client in this field of its requests. From any other
+    /// peer the field means nothing.
+    #[cfg(feature = "auth")]
+    pub fn set_id_field(&mut self, field: &str) {
+        self.proxied = Some(self.site.clone().with_entry(Entry::Login(Some(field.into()))));
+    }
+
     /// Sets whether the server can do all of its work, as `/readyz` tells.
     pub fn set_ready(&mut self, is_ready: bool) {
         self.site.set_ready(is_ready);
+        #[cfg(feature = "auth")]
+        if let Some(site) = &mut self.proxied {
+            site.set_ready(is_ready);
+        }
     }
 
     /// Sets the text of the metrics. The loop does so before it reads a connection that sees them.
