@@ -10,6 +10,7 @@
 import { KNOWN_MAX } from "./arrivals.js";
 import { Attention } from "./attention.js";
 import { BackButton } from "./back.js";
+import { decoded as bytesOf } from "./bytes.js";
 import { Diagnosis } from "./diagnosis.js";
 import { findElements } from "./dom.js";
 import { Keyring } from "./keyring.js";
@@ -38,7 +39,11 @@ const store = new Store({
 	notePin: (id, peer, sign) => remembered.notePin(id, peer, sign),
 	ownCard: () => keyring.card,
 	password: () => remembered.password,
-	dropPassword: () => remembered.dropPassword(),
+	token: () => remembered.token,
+	dropPassword() {
+		remembered.dropPassword();
+		enter();
+	},
 	say: (line, sealing) => post.say(line, sealing),
 	changed,
 	prepare,
@@ -161,12 +166,14 @@ addEventListener("focus", look);
 addEventListener("blur", look);
 
 addEventListener("hashchange", takeInvite);
+addEventListener("hashchange", takeToken);
 
 const { peer, id } = remembered;
 if (peer) openFirst = () => store.choose(peer);
 // First of all: without an id, none would be remembered.
-if (id) store.resume(id);
-else void diagnosis.isPrivate().then((isPrivate) => isPrivate && store.setPrivate());
+takeToken();
+if (id && state.connection === "none") store.resume(id);
+else if (!id) enter();
 if (remembered.password) store.setPrivate();
 takeInvite();
 store.setOnline(navigator.onLine);
@@ -271,6 +278,26 @@ async function explain() {
 	if (outage) store.setOutage(outage);
 }
 
+/** Finds out what a join needs, and joins as a login elsewhere says. */
+async function enter() {
+	const ready = await diagnosis.text("readyz");
+	if (ready === "ok, private") store.setPrivate();
+	if (ready !== "ok, login") return;
+	store.setLogin(idOf(remembered.token) || await diagnosis.text("whoami"));
+}
+
+/** Takes the token of a login elsewhere out of the link, and joins with it. */
+function takeToken() {
+	const [part = "", token = ""] = /[#&]token=([\w.-]+)$/.exec(location.hash) ?? [];
+	const id = idOf(token);
+	// A link must not throw anybody out who is in.
+	if (!id || (state.connection !== "none" && id !== state.id)) return;
+	remembered.token = token;
+	const { pathname, hash } = location;
+	history.replaceState(history.state, "", pathname + hash.slice(0, -part.length));
+	store.setLogin(id, true);
+}
+
 function takeInvite() {
 	const link = /^#to=([^&]+)(?:&key=([\w-]+))?(?:&password=([^&]+))?/;
 	const [, encoded, sign, password] = link.exec(location.hash) ?? [];
@@ -287,6 +314,16 @@ function takeInvite() {
 		store.open(invite, sign);
 	};
 	store.invited(invite);
+}
+
+/** Returns the id that a token is for. @param {string} token */
+function idOf(token) {
+	try {
+		const claims = new TextDecoder().decode(bytesOf(token.split(".")[1]) ?? undefined);
+		return String(JSON.parse(claims).sub);
+	} catch {
+		return "";
+	}
 }
 
 /** @param {string} text percent-encoded, unless a person has typed it */

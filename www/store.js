@@ -437,6 +437,20 @@ export class Store {
 		this.#changed();
 	}
 
+	/**
+	 * A login elsewhere decides on our id. One that has run out may say anything.
+	 * @param {string} text the id that it says; empty: it says none @param {boolean} [isAnew]
+	 */
+	setLogin(text, isAnew) {
+		const id = isId(text) ? text : "";
+		this.state.isPrivate = false;
+		this.state.login = id;
+		// The same id was refused just now.
+		if (id && (isAnew || id !== this.state.id)) this.join(id);
+		else if (this.state.connection === "none") this.state.alert = { code: "no_login" };
+		this.#changed();
+	}
+
 	/** The server has a newer page. */
 	setOutdated() {
 		this.state.outdated = true;
@@ -480,8 +494,11 @@ export class Store {
 		const { id } = this.state;
 		const card = this.#outside.ownCard();
 		const password = this.#outside.password();
+		const token = this.#outside.token();
 		this.state.seals = card !== undefined;
-		const more = { ...(card && { card }), ...(password && { password }) };
+		const more = {
+			...(card && { card }), ...(password && { password }), ...(token && { token }),
+		};
 		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id), ...more });
 	}
 

@@ -192,8 +192,10 @@ export class View {
 	}
 
 	/** @param {State} state */
-	#renderPassword({ isPrivate, alert }) {
-		const { ownPassword, privateHere, linkPassword } = this.#ui;
+	#renderPassword({ isPrivate, login, alert }) {
+		const { ownId, ownPassword, privateHere, linkPassword } = this.#ui;
+		ownId.readOnly = login !== "";
+		if (login) ownId.value = login;
 		const labels = [ownPassword, linkPassword].flatMap((input) => [...input.labels ?? []]);
 		for (const element of [ownPassword, privateHere, ...labels]) element.hidden = !isPrivate;
 		ownPassword.required = isPrivate;

@@ -80,6 +80,51 @@ test("id stays ours while its server has another password", () => {
   assert.equal(store.state.connection, "joined");
 });
 
+// ---- a login elsewhere
+
+test("login joins as its id, with the token that is known", () => {
+  const store = freshStore({ token: () => "a.b.c" });
+  store.setLogin("alice");
+  assert.deepEqual([store.state.connection, store.state.login], ["joining", "alice"]);
+  store.opened();
+  assert.deepEqual(store.said(), [
+    { type: "join", id: "alice", key: "key of alice", token: "a.b.c" },
+  ]);
+});
+
+test("login that is refused is told, and not tried again by itself", () => {
+  const store = freshStore();
+  store.setLogin("alice");
+  store.opened();
+  store.received([FORBIDDEN]);
+  assert.equal(store.state.isPrivate, true);
+  store.setLogin("alice");
+  const { connection, alert, isPrivate } = store.state;
+  assert.deepEqual([connection, alert.code, isPrivate], ["none", "no_login", false]);
+  // A new token may open the same id.
+  store.setLogin("alice", true);
+  assert.deepEqual([store.state.connection, store.state.alert], ["joining", null]);
+});
+
+test("login with another id takes the place of the remembered one", () => {
+  const store = freshStore();
+  store.resume("alice");
+  store.restored("alice");
+  store.opened();
+  store.received([FORBIDDEN]);
+  store.setLogin("bob");
+  assert.deepEqual([store.state.connection, store.state.id], ["joining", "bob"]);
+});
+
+test("login without an id leads to the join screen", () => {
+  for (const text of ["", "<!doctype html><title>Log in</title>"]) {
+    const store = freshStore();
+    store.setLogin(text);
+    const { connection, login, alert } = store.state;
+    assert.deepEqual([connection, login, alert.code], ["none", "", "no_login"]);
+  }
+});
+
 // ---- in the browser's memory
 
 const VALUES = new Map();
@@ -119,11 +164,11 @@ test("password is remembered once it was good for a join, until it is dropped", 
 // ---- why there is no connection
 
 /** Returns a diagnosis of a server that answers with these statuses, and the requests it got. */
-function diagnosisOf({ ready, ws, text = "ok\n" }) {
+function diagnosisOf({ ready, ws, whoami, text = "ok\n" }) {
   const asked = [];
   const diagnosis = new Diagnosis(async (path, method) => {
     asked.push(`${method} ${path}`);
-    const status = path === "readyz" ? ready : ws;
+    const status = { readyz: ready, ws, whoami }[path];
     return status ? new Response(status === 204 ? null : text, { status }) : null;
   });
   return { diagnosis, asked };
@@ -151,11 +196,22 @@ for (const [name, answers, first, second] of [
 
 test("private server is known by the text of its answer", async () => {
   for (const [answers, expected] of [
-    [{ ready: 200, text: "ok, private\n" }, true],
-    [{ ready: 200 }, false],
-    [{ ready: 503, text: "ok, private\n" }, false],
-    [{}, false],
+    [{ ready: 200, text: "ok, private\n" }, "ok, private"],
+    [{ ready: 200 }, "ok"],
+    [{ ready: 503, text: "ok, private\n" }, ""],
+    [{}, ""],
   ]) {
-    assert.equal(await diagnosisOf(answers).diagnosis.isPrivate(), expected);
+    assert.equal(await diagnosisOf(answers).diagnosis.text("readyz"), expected);
+  }
+});
+
+test("id that a proxy has named is known by its answer", async () => {
+  for (const [answers, expected] of [
+    [{ whoami: 200, text: "alice\n" }, "alice"],
+    [{ whoami: 204 }, ""],
+    [{ whoami: 404, text: "alice\n" }, ""],
+    [{}, ""],
+  ]) {
+    assert.equal(await diagnosisOf(answers).diagnosis.text("whoami"), expected);
   }
 });

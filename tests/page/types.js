@@ -166,6 +166,7 @@
  * @property {boolean} kept the browser keeps messages
  * @property {string} invite the peer whose invite link was opened, until there is an id to answer
  * @property {boolean} isPrivate the server asks for a password, as far as it is known
+ * @property {string} login our id, if a login elsewhere decides on it and has said one
  * @property {boolean} outdated the server has a newer page
  * @property {"" | "asked" | NotificationPermission} notifying the browser's permission to notify,
  *   once the reader has asked for it
@@ -203,7 +204,8 @@
  * @property {(id: string, peer: string, sign?: string) => void} notePin keeps a pinned identity
  * @property {() => Card | undefined} ownCard returns our card, if we have one
  * @property {() => string} password returns the server's password; empty: none is known
- * @property {() => void} dropPassword the server has refused it
+ * @property {() => string} token returns the token of a login elsewhere; empty: there is none
+ * @property {() => void} dropPassword the server has refused it, or our login
  * @property {(line: ClientLine, sealing?: Sealing) => void} say gives a line to the socket, with a
  *   body that has to be sealed
  * @property {(arrived: IncomingMessage[]) => void} changed is told of each change, and of the
@@ -281,7 +283,10 @@
  */
 
 /** @typedef {{ type: "send", to: string, body: unknown, ref: string }} SendLine */
-/** @typedef {{ type: "join", id: string, key: string, card?: Card, password?: string }} JoinLine */
+/**
+ * @typedef {{ type: "join", id: string, key: string, card?: Card, password?: string,
+ *   token?: string }} JoinLine
+ */
 /** @typedef {{ type: "card", card: Card } | { type: "lookup", id: string }} OwnCardLine */
 /** @typedef {{ type: "signal", to: string, body: unknown }} TellLine */
 /** @typedef {{ type: "watch" | "unwatch" | "block" | "unblock", ids: string[] }} IdsLine */
