@@ -173,7 +173,7 @@ if (peer) openFirst = () => store.choose(peer);
 // First of all: without an id, none would be remembered.
 takeToken();
 if (id && state.connection === "none") store.resume(id);
-else if (!id) enter();
+enter();
 if (remembered.password) store.setPrivate();
 takeInvite();
 store.setOnline(navigator.onLine);

@@ -208,7 +208,7 @@ export class View {
 	}
 
 	/** @param {State} state */
-	#renderScreen({ connection, id, ours, isPrivate }) {
+	#renderScreen({ connection, id, ours, isPrivate, login }) {
 		const ui = this.#ui;
 		const isJoin = connection === "none" || connection === "joining";
 		const isElsewhere = connection === "replaced";
@@ -224,7 +224,7 @@ export class View {
 		ui.joinScreen.hidden = !isJoin;
 		ui.chat.hidden = isJoin;
 		// A refused id stays, to be edited.
-		ui.ownId.value = id;
+		ui.ownId.value = login || id;
 		ui.ownPassword.value = this.#passwordOf();
 		this.#goOn();
 		if (isJoin && id && isPrivate) ui.ownPassword.focus();
