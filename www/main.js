@@ -19,7 +19,7 @@ import { Vault } from "./vault.js";
 import { MessageHistory } from "./history.js";
 import { randomHex, Remembered } from "./remembered.js";
 import { SavePump } from "./saving.js";
-import { normalId } from "./protocol.js";
+import { isId, normalId } from "./protocol.js";
 import { Delay, Socket, socketUrl, SUBPROTOCOL } from "./socket.js";
 import { Store } from "./store.js";
 import { Tab } from "./tab.js";
@@ -112,6 +112,7 @@ const view = new View({
 	actions: {
 		join,
 		password: () => remembered.password,
+		login: () => login,
 		code: () => keyring.code(),
 		numbers,
 		persist: () => void navigator.storage?.persist?.().catch(() => {}),
@@ -126,6 +127,8 @@ const view = new View({
 });
 
 let renderingIsDue = false;
+/** Our id, if a login elsewhere has said it. */
+let login = "";
 /**
  * Opens a conversation as soon as there can be one: the last one of this tab, or an invite link's.
  * @type {(() => void) | null}
@@ -283,7 +286,19 @@ async function enter() {
 	const ready = await diagnosis.text("readyz");
 	if (ready === "ok, private") store.setPrivate();
 	if (ready !== "ok, login") return;
-	store.setLogin(idOf(remembered.token) || await diagnosis.text("whoami"));
+	logIn(idOf(remembered.token) || await diagnosis.text("whoami"));
+}
+
+/**
+ * Joins as a login elsewhere says. One that has run out may say anything, and the same id was refused
+ * just now, unless the login is a new one.
+ * @param {string} text @param {boolean} [isAnew]
+ */
+function logIn(text, isAnew) {
+	login = isId(text) ? text : "";
+	store.setPrivate(false);
+	if (login && (isAnew || login !== state.id)) store.join(login);
+	else if (state.connection === "none") store.setAlert({ code: "no_login" });
 }
 
 /** Takes the token of a login elsewhere out of the link, and joins with it. */
@@ -295,7 +310,7 @@ function takeToken() {
 	remembered.token = token;
 	const { pathname, hash } = location;
 	history.replaceState(history.state, "", pathname + hash.slice(0, -part.length));
-	store.setLogin(id, true);
+	logIn(id, true);
 }
 
 function takeInvite() {

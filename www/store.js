@@ -431,23 +431,9 @@ export class Store {
 		this.changeSetting("notify", notifying === "granted");
 	}
 
-	/** The server asks for a password. */
-	setPrivate() {
-		this.state.isPrivate = true;
-		this.#changed();
-	}
-
-	/**
-	 * A login elsewhere decides on our id. One that has run out may say anything.
-	 * @param {string} text the id that it says; empty: it says none @param {boolean} [isAnew]
-	 */
-	setLogin(text, isAnew) {
-		const id = isId(text) ? text : "";
-		this.state.isPrivate = false;
-		this.state.login = id;
-		// The same id was refused just now.
-		if (id && (isAnew || id !== this.state.id)) this.join(id);
-		else if (this.state.connection === "none") this.state.alert = { code: "no_login" };
+	/** The server asks for a password. @param {boolean} [isPrivate] */
+	setPrivate(isPrivate = true) {
+		this.state.isPrivate = isPrivate;
 		this.#changed();
 	}
 
@@ -493,12 +479,9 @@ export class Store {
 	opened() {
 		const { id } = this.state;
 		const card = this.#outside.ownCard();
-		const password = this.#outside.password();
-		const token = this.#outside.token();
+		const [password, token] = [this.#outside.password(), this.#outside.token()];
 		this.state.seals = card !== undefined;
-		const more = {
-			...(card && { card }), ...(password && { password }), ...(token && { token }),
-		};
+		const more = { ...(card && { card }), ...(password && { password }), ...(token && { token }) };
 		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id), ...more });
 	}
 

@@ -46,6 +46,7 @@ export class View {
 	#focusComposer = false;
 	#linkOf;
 	#passwordOf;
+	#loginOf;
 	/** @type {Reason | null} */
 	#shownAlert = null;
 	/** @type {ViewOutside["crypto"]} */
@@ -57,6 +58,7 @@ export class View {
 		const ui = this.#ui;
 		this.#linkOf = actions.linkOf;
 		this.#passwordOf = actions.password;
+		this.#loginOf = actions.login;
 		const dates = new Dates(words, languages, Date.now);
 		this.#store = store;
 		this.#words = words;
@@ -192,8 +194,9 @@ export class View {
 	}
 
 	/** @param {State} state */
-	#renderPassword({ isPrivate, login, alert }) {
+	#renderPassword({ isPrivate, alert }) {
 		const { ownId, ownPassword, privateHere, linkPassword } = this.#ui;
+		const login = this.#loginOf();
 		ownId.readOnly = login !== "";
 		if (login) ownId.value = login;
 		const labels = [ownPassword, linkPassword].flatMap((input) => [...input.labels ?? []]);
@@ -208,7 +211,7 @@ export class View {
 	}
 
 	/** @param {State} state */
-	#renderScreen({ connection, id, ours, isPrivate, login }) {
+	#renderScreen({ connection, id, ours, isPrivate }) {
 		const ui = this.#ui;
 		const isJoin = connection === "none" || connection === "joining";
 		const isElsewhere = connection === "replaced";
@@ -224,7 +227,7 @@ export class View {
 		ui.joinScreen.hidden = !isJoin;
 		ui.chat.hidden = isJoin;
 		// A refused id stays, to be edited.
-		ui.ownId.value = login || id;
+		ui.ownId.value = this.#loginOf() || id;
 		ui.ownPassword.value = this.#passwordOf();
 		this.#goOn();
 		if (isJoin && id && isPrivate) ui.ownPassword.focus();

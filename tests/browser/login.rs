@@ -26,10 +26,13 @@ struct Nginx {
 impl Nginx {
     /// Starts it for this user; no user is none.
     fn start(name: &str, server: &Server, user: &str) -> Nginx {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
+        Nginx::start_at(free.expect("a free port"), name, server, user)
+    }
+
+    fn start_at(address: SocketAddr, name: &str, server: &Server, user: &str) -> Nginx {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("nginx-{name}"));
         fs::create_dir_all(&folder).expect("a folder");
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
-        let address = free.expect("a free port");
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|part| format!("{part}_temp_path {}/{part};\n", folder.display()))
             .concat();
@@ -120,6 +123,21 @@ fn page_behind_a_proxy_opens_as_the_id_it_names() {
     });
     alice.click("button", "Join");
     alice.wait_for_text("status", "Connected");
+}
+
+#[test]
+fn page_follows_the_login_of_another_person() {
+    let server = Server::start(&BY_HEADER);
+    let nginx = Nginx::start("first", &server, "alice");
+    let address = nginx.address;
+    let browser = Browser::visit(address);
+    browser.find("heading", "alice");
+    browser.wait_for_text("status", "Connected");
+    drop(nginx);
+    let _nginx = Nginx::start_at(address, "second", &server, "bob");
+    browser.reload();
+    browser.find("heading", "bob");
+    browser.wait_for_text("status", "Connected");
 }
 
 #[test]

@@ -82,47 +82,13 @@ test("id stays ours while its server has another password", () => {
 
 // ---- a login elsewhere
 
-test("login joins as its id, with the token that is known", () => {
+test("token of a login is said with each join", () => {
   const store = freshStore({ token: () => "a.b.c" });
-  store.setLogin("alice");
-  assert.deepEqual([store.state.connection, store.state.login], ["joining", "alice"]);
+  store.join("alice");
   store.opened();
   assert.deepEqual(store.said(), [
     { type: "join", id: "alice", key: "key of alice", token: "a.b.c" },
   ]);
-});
-
-test("login that is refused is told, and not tried again by itself", () => {
-  const store = freshStore();
-  store.setLogin("alice");
-  store.opened();
-  store.received([FORBIDDEN]);
-  assert.equal(store.state.isPrivate, true);
-  store.setLogin("alice");
-  const { connection, alert, isPrivate } = store.state;
-  assert.deepEqual([connection, alert.code, isPrivate], ["none", "no_login", false]);
-  // A new token may open the same id.
-  store.setLogin("alice", true);
-  assert.deepEqual([store.state.connection, store.state.alert], ["joining", null]);
-});
-
-test("login with another id takes the place of the remembered one", () => {
-  const store = freshStore();
-  store.resume("alice");
-  store.restored("alice");
-  store.opened();
-  store.received([FORBIDDEN]);
-  store.setLogin("bob");
-  assert.deepEqual([store.state.connection, store.state.id], ["joining", "bob"]);
-});
-
-test("login without an id leads to the join screen", () => {
-  for (const text of ["", "<!doctype html><title>Log in</title>"]) {
-    const store = freshStore();
-    store.setLogin(text);
-    const { connection, login, alert } = store.state;
-    assert.deepEqual([connection, login, alert.code], ["none", "", "no_login"]);
-  }
 });
 
 // ---- in the browser's memory

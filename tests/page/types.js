@@ -166,7 +166,6 @@
  * @property {boolean} kept the browser keeps messages
  * @property {string} invite the peer whose invite link was opened, until there is an id to answer
  * @property {boolean} isPrivate the server asks for a password, as far as it is known
- * @property {string} login our id, if a login elsewhere decides on it and has said one
  * @property {boolean} outdated the server has a newer page
  * @property {"" | "asked" | NotificationPermission} notifying the browser's permission to notify,
  *   once the reader has asked for it
@@ -529,6 +528,7 @@
  * @property {(id: string, code: string, password: string) => void} join with a recovery code and
  *   the server's password, unless they are empty
  * @property {() => string} password returns the server's password, if it is known
+ * @property {() => string} login returns our id, if a login elsewhere has said it
  * @property {() => Promise<string>} code returns our recovery code, if there is one
  * @property {() => Promise<string[]>} numbers returns our safety number, and that of the open peer
  * @property {() => void} persist asks the browser to keep the page's storage
