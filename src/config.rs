@@ -195,10 +195,13 @@ impl Config {
                 "--redirect leads to https, which needs --tls-cert and --tls-key".into(),
             );
         }
-        self.check_entry()
+        #[cfg(feature = "auth")]
+        self.check_entry()?;
+        Ok(())
     }
 
     /// Checks that there is one way in, at most.
+    #[cfg(feature = "auth")]
     fn check_entry(&self) -> Result<(), String> {
         let login = match (&self.auth, &self.id_header) {
             (Some(_), Some(_)) => {
@@ -360,14 +363,6 @@ mod tests {
             let sentence = check(change).expect_err(option);
             assert!(sentence.starts_with(option), "{sentence}");
         };
-        let both = |c: &mut Config| (c.auth, c.id_header) = (Some("key".into()), Some("Id".into()));
-        assert!(check(both).is_err_and(|sentence| sentence.starts_with("--auth and --id-header")));
-        named(|c| (c.auth, c.password_file) = (Some("a".into()), Some("b".into())), "--auth and");
-        named(
-            |c| (c.id_header, c.password_file) = (Some("Id".into()), Some("b".into())),
-            "--id-header and",
-        );
-        named(|c| c.auth_audience = Some("chat".into()), "--auth-audience");
         named(|c| c.max_message = 511, "--max-message");
         named(|c| c.max_message = (16 << 20) + 1, "--max-message");
         named(|c| c.outbox = 262_143, "--outbox");
@@ -379,5 +374,22 @@ mod tests {
         named(|c| c.tls_cert = Some("fullchain.pem".into()), "--tls-cert");
         named(|c| c.tls_key = Some("privkey.pem".into()), "--tls-cert");
         named(|c| c.redirect = Some(([127, 0, 0, 1], 80).into()), "--redirect");
+    }
+
+    #[test]
+    #[cfg(feature = "auth")]
+    fn ways_in_exclude_each_other() {
+        let named = |change: fn(&mut Config), option: &str| {
+            let sentence = check(change).expect_err(option);
+            assert!(sentence.starts_with(option), "{sentence}");
+        };
+        let both = |c: &mut Config| (c.auth, c.id_header) = (Some("key".into()), Some("Id".into()));
+        assert!(check(both).is_err_and(|sentence| sentence.starts_with("--auth and --id-header")));
+        named(|c| (c.auth, c.password_file) = (Some("a".into()), Some("b".into())), "--auth and");
+        named(
+            |c| (c.id_header, c.password_file) = (Some("Id".into()), Some("b".into())),
+            "--id-header and",
+        );
+        named(|c| c.auth_audience = Some("chat".into()), "--auth-audience");
     }
 }

@@ -290,7 +290,7 @@ async function enter() {
 }
 
 /**
- * Joins as a login elsewhere says. One that has run out may say anything, and the same id was refused
+ * Joins as a login elsewhere says. One that has run out may say anything. The same id was refused
  * just now, unless the login is a new one.
  * @param {string} text @param {boolean} [isAnew]
  */

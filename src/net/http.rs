@@ -138,6 +138,7 @@ enum Resource<'a> {
     /// A sign of life, in these words.
     Health(&'static str),
     /// The id of the client that asks.
+    #[cfg(feature = "auth")]
     WhoAmI,
     File(File),
     Metrics(&'a str),
@@ -285,6 +286,7 @@ impl Site {
             }
             (_, "/readyz") => Ok(Resource::Health(self.entry.readiness())),
             (_, "/healthz") => Ok(Resource::Health("ok")),
+            #[cfg(feature = "auth")]
             (_, "/whoami") if self.entry.has_login() => Ok(Resource::WhoAmI),
             (Content::Page { files, .. }, "/") => file(files, "index.html", accepted),
             // The target `*` is not a path, and not the name of a file either.
@@ -461,6 +463,7 @@ fn decide(
             Err(not_found("There is no WebSocket at this address."))
         }
         Resource::Health(words) => Ok(Outcome::Reply(Reply::text("200 OK", words))),
+        #[cfg(feature = "auth")]
         Resource::WhoAmI => Ok(Outcome::Reply(site.entry.whoami(request))),
         Resource::File(file) => Ok(Outcome::Reply(serve(request, file))),
         Resource::Metrics(text) => {

@@ -118,6 +118,7 @@ const AUTH: Feature = Feature {
 };
 
 /// The syntax of an option's value, and where the value is kept.
+#[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "some values need the feature"))]
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
     Flag(fn(&mut Config) -> &mut bool),
@@ -274,12 +275,8 @@ pub fn parse(
     if options.proxies.forwarding.is_none() && !options.proxies.trusted.is_empty() {
         return Err("--trusted-proxy needs --forwarded: how does the proxy tell addresses?".into());
     }
-    let tells_in_field = options.proxies.forwarding.is_some_and(|way| way.field().is_some());
-    if options.config.id_header.is_some() && !tells_in_field {
-        return Err("--id-header needs --forwarded x-forwarded-for or forwarded, so that it is \
-                    known which peers are proxies"
-            .into());
-    }
+    #[cfg(feature = "auth")]
+    options.check_id_header()?;
     options.config.check()?;
     options.read_files()?;
     let options = Box::new(options);
@@ -383,6 +380,18 @@ impl Options {
         Ok(Probe::of_own(address, expects_preamble))
     }
 
+    /// Checks that it is known which peers are proxies, if these name ids.
+    #[cfg(feature = "auth")]
+    fn check_id_header(&self) -> Result<(), String> {
+        let tells_in_field = self.proxies.forwarding.is_some_and(|way| way.field().is_some());
+        if self.config.id_header.is_none() || tells_in_field {
+            return Ok(());
+        }
+        Err("--id-header needs --forwarded x-forwarded-for or forwarded, so that it is known which \
+             peers are proxies"
+            .into())
+    }
+
     /// Returns the source of the page's files.
     pub fn files(&self) -> Files {
         self.config.www.clone().map_or(Files::BuiltIn, Files::Folder)
@@ -463,8 +472,13 @@ impl Options {
                     self.proxies.trusted.push(network.parse()?);
                 }
             }
+            #[cfg(not(feature = "auth"))]
+            JwtFile(_) | Field(_) | Name(_) => {}
+            #[cfg(feature = "auth")]
             JwtFile(field) => *field(config) = Some(jwt_file(text?)?),
+            #[cfg(feature = "auth")]
             Field(field) => *field(config) = Some(field_name(text?)?),
+            #[cfg(feature = "auth")]
             Name(field) => *field(config) = Some(name(text?)?),
             LogLevel => self.log = level(text?)?,
         }
@@ -617,6 +631,7 @@ fn url_path(text: &str) -> Result<String, String> {
     Ok(path.into())
 }
 
+#[cfg(feature = "auth")]
 fn jwt_file(text: &str) -> Result<PathBuf, String> {
     match text.strip_prefix("jwt:") {
         Some(path) if !path.is_empty() => Ok(path.into()),
@@ -625,6 +640,7 @@ fn jwt_file(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Returns the name of a field, if it is one (RFC 9110, 5.6.2).
+#[cfg(feature = "auth")]
 fn field_name(text: &str) -> Result<String, String> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if text.is_empty() || !text.bytes().all(is_token) {
@@ -633,6 +649,7 @@ fn field_name(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
+#[cfg(feature = "auth")]
 fn name(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("is empty".into()) } else { Ok(text.into()) }
 }

@@ -9,10 +9,10 @@
 #[cfg(feature = "auth")]
 use httparse::{EMPTY_HEADER, Status};
 
-use super::Request;
+#[cfg(feature = "auth")]
 use super::reply::Reply;
 #[cfg(feature = "auth")]
-use super::{Site, parse_head};
+use super::{Request, Site, parse_head};
 #[cfg(feature = "auth")]
 use crate::limits::HEADERS_MAX;
 
@@ -44,16 +44,14 @@ impl Entry {
     }
 
     /// Returns `true` if the page may ask for its id.
+    #[cfg(feature = "auth")]
     pub(super) fn has_login(&self) -> bool {
-        match self {
-            #[cfg(feature = "auth")]
-            Entry::Login(_) => true,
-            _ => false,
-        }
+        matches!(self, Entry::Login(_))
     }
 
     /// Answers the page's question for its id: 204 if no proxy has named one. No cache may keep the
     /// answer, because it changes with the login.
+    #[cfg(feature = "auth")]
     pub(super) fn whoami(&self, request: &Request) -> Reply {
         let reply = match self.named_id(request) {
             Some(id) => Reply::text("200 OK", id),
@@ -63,15 +61,13 @@ impl Entry {
     }
 
     /// Returns the id that a proxy has named in a request.
+    #[cfg(feature = "auth")]
     fn named_id<'a>(&self, request: &Request<'a>) -> Option<&'a str> {
-        #[cfg(feature = "auth")]
-        if let Entry::Login(Some(field)) = self
-            && let [id] = request.values(field)[..]
-        {
-            return Some(id).filter(|id| !id.is_empty());
+        let Entry::Login(Some(field)) = self else { return None };
+        match request.values(field)[..] {
+            [id] => Some(id).filter(|id| !id.is_empty()),
+            _ => None,
         }
-        let _ = request;
-        None
     }
 }
 
