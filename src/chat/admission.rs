@@ -98,7 +98,7 @@ impl Admission {
     }
 
     /// Decides on a join by its password, and counts a wrong guess. No password opens a server that
-    /// asks for a login instead ([`Voucher::admit`]).
+    /// asks for a login instead (`Voucher::admit`).
     ///
     /// # Errors
     /// The reason why the join is refused.
