@@ -2,7 +2,7 @@
 //!
 //! - [`jwt`]: the check of a token (RFC 7519).
 //! - [`key`]: the key that tokens are signed with, and the algorithm that comes with it.
-//! - [`file`]: the file of that key.
+//! - [`mod@file`]: the file of that key.
 //!
 //! The other way, a field of the request that a proxy writes, belongs to HTTP
 //! ([`Entry`](crate::net::http::Entry)).
