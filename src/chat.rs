@@ -7,6 +7,8 @@ pub mod card;
 #[cfg(feature = "host")]
 pub mod password;
 pub mod protocol;
+#[cfg(feature = "auth")]
+pub mod vouching;
 
 pub mod payers;
 

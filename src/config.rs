@@ -41,6 +41,13 @@ pub struct Config {
     pub redirect: Option<SocketAddr>,
     /// The file of the password; none: any client may join.
     pub password_file: Option<PathBuf>,
+    /// The file of the key that tokens are signed with; none: no token is asked for.
+    pub auth: Option<PathBuf>,
+    /// The name of this service among the audiences of a token.
+    pub auth_audience: Option<String>,
+    /// The field of a request in which a trusted proxy names the id of a client; none: no proxy
+    /// does.
+    pub id_header: Option<String>,
     /// The folder of the store; none: ids and messages are kept in memory only.
     pub store: Option<PathBuf>,
     /// The folder of the page; none: the files built into the program.
@@ -125,6 +132,9 @@ impl Default for Config {
             no_hsts: false,
             redirect: None,
             password_file: None,
+            auth: None,
+            auth_audience: None,
+            id_header: None,
             store: None,
             www: None,
             max_clients: CONNECTIONS_MAX,
@@ -188,18 +198,21 @@ impl Config {
         if self.timeout <= self.ping {
             return refuse("--timeout must be greater than --ping".into());
         }
-        if self.tls_cert.is_some() != self.tls_key.is_some() {
-            return refuse(
-                "--tls-cert and --tls-key belong together: one of them is missing".into(),
-            );
-        }
-        if self.redirect.is_some() && self.tls_cert.is_none() {
-            return refuse(
-                "--redirect leads to https, which needs --tls-cert and --tls-key".into(),
-            );
-        }
+        self.check_tls()?;
         #[cfg(feature = "api")]
         self.check_api()?;
+        #[cfg(feature = "auth")]
+        self.check_entry()?;
+        Ok(())
+    }
+
+    fn check_tls(&self) -> Result<(), String> {
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err("--tls-cert and --tls-key belong together: one of them is missing".into());
+        }
+        if self.redirect.is_some() && self.tls_cert.is_none() {
+            return Err("--redirect leads to https, which needs --tls-cert and --tls-key".into());
+        }
         Ok(())
     }
 
@@ -207,6 +220,28 @@ impl Config {
     fn check_api(&self) -> Result<(), String> {
         if self.api.is_some() != self.api_token_file.is_some() {
             return Err("--api and --api-token-file belong together: one is missing".into());
+        }
+        Ok(())
+    }
+
+    /// Checks that there is one way in, at most.
+    #[cfg(feature = "auth")]
+    fn check_entry(&self) -> Result<(), String> {
+        let login = match (&self.auth, &self.id_header) {
+            (Some(_), Some(_)) => {
+                return Err("--auth and --id-header exclude each other: choose one of them".into());
+            }
+            (Some(_), None) => "--auth",
+            (None, Some(_)) => "--id-header",
+            (None, None) if self.auth_audience.is_some() => {
+                return Err("--auth-audience is about tokens, which need --auth".into());
+            }
+            (None, None) => return Ok(()),
+        };
+        if self.password_file.is_some() {
+            return Err(format!(
+                "{login} and --password-file exclude each other: the login decides instead"
+            ));
         }
         Ok(())
     }
@@ -279,12 +314,13 @@ impl Config {
             + PROGRAM_BYTES
     }
 
-    /// Returns the most memory in bytes that counts of wrong passwords, and addresses for the log,
-    /// take.
+    /// Returns the most memory in bytes that counts of wrong passwords, ids named by proxies, and
+    /// addresses for the log take.
     fn host_bytes_max(&self, connections: usize) -> usize {
         let guessers = if self.password_file.is_some() { GUESSERS_MAX } else { 0 };
         let addresses = if self.log_addresses { connections } else { 0 };
-        guessers * GUESSER_BYTES + addresses * LOGGED_ADDRESS_BYTES
+        let named = if self.id_header.is_some() { connections } else { 0 };
+        guessers * GUESSER_BYTES + named * VOUCHED_BYTES + addresses * LOGGED_ADDRESS_BYTES
     }
 
     /// Returns the connections to the API at one time.
@@ -366,6 +402,8 @@ mod tests {
         grows(|c| c.api = Some(c.listen[0].clone()), API_CONNECTIONS_MAX * call);
         let translators = (CONNECTIONS_MAX + REFUSALS_MAX) * PEERJS_BYTES;
         grows(|c| c.peerjs = Some("/peerjs".into()), translators + (64 << 20));
+        let named = (CONNECTIONS_MAX + REFUSALS_MAX) * VOUCHED_BYTES;
+        grows(|c| c.id_header = Some("Remote-User".into()), named);
         grows(|c| c.max_message = 16 << 20, (16 * (16 << 20) - INCOMPLETE_BYTES_TOTAL) / 8 * 9);
     }
 
@@ -394,5 +432,22 @@ mod tests {
         #[cfg(feature = "api")]
         named(|c| c.api_token_file = Some("token".into()), "--api");
         named(|c| c.redirect = Some(([127, 0, 0, 1], 80).into()), "--redirect");
+    }
+
+    #[test]
+    #[cfg(feature = "auth")]
+    fn ways_in_exclude_each_other() {
+        let named = |change: fn(&mut Config), option: &str| {
+            let sentence = check(change).expect_err(option);
+            assert!(sentence.starts_with(option), "{sentence}");
+        };
+        let both = |c: &mut Config| (c.auth, c.id_header) = (Some("key".into()), Some("Id".into()));
+        assert!(check(both).is_err_and(|sentence| sentence.starts_with("--auth and --id-header")));
+        named(|c| (c.auth, c.password_file) = (Some("a".into()), Some("b".into())), "--auth and");
+        named(
+            |c| (c.id_header, c.password_file) = (Some("Id".into()), Some("b".into())),
+            "--id-header and",
+        );
+        named(|c| c.auth_audience = Some("chat".into()), "--auth-audience");
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! **Invariants**
 //! - Nothing here blocks except `wait`; only after SIGHUP are files read from disk:
-//!   certificate and key, password, API token.
+//!   certificate and key, password, API token, and the key of tokens.
 //! - No error of `accept` ends the server (`listener.rs`).
 //!
 //! It does not read or write a connection: [`Server::turn`] does.
@@ -29,6 +29,10 @@ use signal_hook_mio::v1_0::Signals;
 
 #[cfg(feature = "api")]
 use crate::api::token::Tokens;
+#[cfg(feature = "auth")]
+use crate::auth;
+#[cfg(feature = "auth")]
+use crate::chat::vouching::Voucher;
 use crate::config::ListenAddress;
 #[cfg(feature = "host")]
 use crate::host::password;
@@ -78,6 +82,9 @@ pub struct EventLoop {
     /// The file of the API's tokens; none: there is no API.
     #[cfg(feature = "api")]
     pub api_token_file: Option<PathBuf>,
+    /// The source of the key that tokens are signed with; none: no token is asked for.
+    #[cfg(feature = "auth")]
+    pub auth: Option<auth::Source>,
     /// Signals have arrived that [`EventLoop::heed_signals`] has not read yet.
     signalled: bool,
     /// The ready connections of this turn.
@@ -107,6 +114,8 @@ impl EventLoop {
             password_file: None,
             #[cfg(feature = "api")]
             api_token_file: None,
+            #[cfg(feature = "auth")]
+            auth: None,
             signals,
             signalled: false,
             ready: Vec::with_capacity(EVENTS_MAX),
@@ -232,8 +241,8 @@ impl EventLoop {
     /// Reads the signals that have arrived. Returns `true` if the loop has to end with this turn.
     ///
     /// The first SIGINT or SIGTERM tells every client goodbye, the second one ends the loop. SIGHUP
-    /// reads certificate, key, password and API token again, or does nothing: programs that manage
-    /// services send it to any of them.
+    /// reads certificate, key, password, API token and the key of tokens again, or does nothing:
+    /// programs that manage services send it to any of them.
     fn heed_signals(&mut self, now: Now, server: &mut Server<Socket, impl Disk>) -> bool {
         if !std::mem::take(&mut self.signalled) {
             return false;
@@ -267,6 +276,8 @@ impl EventLoop {
         let has_secret = false;
         #[cfg(feature = "api")]
         let has_secret = self.reload_token(server) | has_secret;
+        #[cfg(feature = "auth")]
+        let has_secret = self.reload_auth(server) || has_secret;
         match &mut self.tls {
             Some(tls) => {
                 let has_failed = !tls.reload();
@@ -310,6 +321,25 @@ impl EventLoop {
             Err(sentence) => {
                 server.counters.reload_failures += 1;
                 warn!("the API token stays as it was: {sentence}");
+            }
+        }
+        true
+    }
+
+    /// Reads the key of tokens again. Returns `false` if there is none.
+    ///
+    /// This waits for the disk. Clients that have joined stay.
+    #[cfg(feature = "auth")]
+    fn reload_auth(&self, server: &mut Server<Socket, impl Disk>) -> bool {
+        let Some(source) = &self.auth else { return false };
+        match source.read() {
+            Ok(jwt) => {
+                server.require_login(Voucher::Token(Box::new(jwt)));
+                info!("the key of --auth was read anew");
+            }
+            Err(sentence) => {
+                server.counters.reload_failures += 1;
+                warn!("the key of --auth stays as it was: {sentence}");
             }
         }
         true

@@ -29,6 +29,7 @@
 //! - `store`, with the feature of that name: the changes of the hub in a file, by a thread of its
 //!   own, for the next start.
 //! - `host`, with the feature of that name: what a host of its own asks for, such as systemd.
+//! - `auth`, with the feature of that name: ids from a login elsewhere, by JSON Web Tokens.
 //! - [`event_loop`]: the kernel, by way of mio. The one place that sleeps; the listening sockets,
 //!   and the signals.
 //!
@@ -94,6 +95,9 @@ pub mod store;
 
 #[cfg(feature = "host")]
 pub mod host;
+
+#[cfg(feature = "auth")]
+pub mod auth;
 
 pub mod event_loop;
 

@@ -367,6 +367,28 @@ pub const GUESSERS_MAX: usize = 57_344;
 /// Memory of a guesser, at most: 33 bytes in a table that has just grown, with the one before it.
 pub const GUESSER_BYTES: usize = 64;
 
+// ---- ids from a login elsewhere ----
+
+/// The longest token in bytes. Those of logins are some hundred bytes long; a longer one is refused
+/// and not looked at.
+pub const ID_TOKEN_BYTES_MAX: usize = 4096;
+/// Lines that a `join` with a token is charged as: to check a signature of ECDSA takes a tenth of a
+/// millisecond, about as long as twenty messages. Fewer, and one client could busy the loop with
+/// forged tokens; more, and a client that joins at once with its first lines would be slowed down.
+pub const ID_TOKEN_LINES: usize = 20;
+/// The difference between the clocks of the login and of the server that a token is allowed.
+///
+/// Shorter, and a clock that is not set by the network refuses tokens just made; longer, and an
+/// expired token is good for longer.
+pub const ID_TOKEN_LEEWAY: Duration = Duration::from_secs(60);
+/// The longest key file in bytes: public keys have less than 200.
+pub const AUTH_FILE_BYTES_MAX: usize = 4096;
+/// The shortest secret for HS256 in bytes: as long as its hash (RFC 7518, 3.2). A shorter one could
+/// be found by trying, with nothing but one token.
+pub const AUTH_SECRET_BYTES_MIN: usize = 32;
+/// Memory of an id that a proxy has named: in a table that has just grown, with the one before it.
+pub const VOUCHED_BYTES: usize = 96 + ID_BYTES_MAX;
+
 // ---- owned ids ----
 
 /// The time for which an owned id still looks online after its connection broke: a reload of the

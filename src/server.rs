@@ -63,6 +63,8 @@ use log::debug;
 use crate::chat::hub::{self, Departure, Disconnect, Hub};
 use crate::chat::journal::Batch;
 use crate::chat::protocol::CloseCode;
+#[cfg(feature = "auth")]
+use crate::chat::vouching::Voucher;
 use crate::config::Config;
 #[cfg(feature = "api")]
 use crate::limits::API_CONNECTIONS_MAX;
@@ -327,6 +329,13 @@ impl<S: Stream, D: Disk> Server<S, D> {
     #[cfg(feature = "host")]
     pub fn require_password(&mut self, password: &str, key: [u8; 32]) {
         self.hub.require_password(password, key);
+    }
+
+    /// Makes the server private: from now on a login has to vouch for the id of a join. Clients
+    /// that have joined stay.
+    #[cfg(feature = "auth")]
+    pub fn require_login(&mut self, voucher: Voucher) {
+        self.hub.require_login(voucher);
     }
 
     /// Returns the number of connections.

@@ -37,10 +37,13 @@ export class Diagnosis {
 		return answer?.ok && failures > 1 ? "proxy" : "";
 	}
 
-	/** Resolves to `true` if the server lets only clients with its password join. */
-	async isPrivate() {
-		const ready = await this.#ask("readyz", "GET");
-		const text = ready?.ok && await ready.text().catch(() => "");
-		return text === "ok, private\n";
+	/**
+	 * Resolves to the text at a path, without its line break; empty: there is none.
+	 * @param {string} path
+	 */
+	async text(path) {
+		const answer = await this.#ask(path, "GET");
+		const text = answer?.ok && await answer.text().catch(() => "");
+		return (text || "").trim();
 	}
 }

@@ -10,6 +10,7 @@
 import { KNOWN_MAX } from "./arrivals.js";
 import { Attention } from "./attention.js";
 import { BackButton } from "./back.js";
+import { decoded as bytesOf } from "./bytes.js";
 import { Diagnosis } from "./diagnosis.js";
 import { findElements } from "./dom.js";
 import { Keyring } from "./keyring.js";
@@ -18,7 +19,7 @@ import { Vault } from "./vault.js";
 import { MessageHistory } from "./history.js";
 import { Remembered } from "./remembered.js";
 import { SavePump } from "./saving.js";
-import { normalId } from "./ids.js";
+import { isId, normalId } from "./ids.js";
 import { randomHex } from "./protocol.js";
 import { Delay, Socket, socketUrl, SUBPROTOCOL } from "./socket.js";
 import { Store } from "./store.js";
@@ -39,7 +40,11 @@ const store = new Store({
 	notePin: (id, peer, sign) => remembered.notePin(id, peer, sign),
 	ownCard: () => keyring.card,
 	password: () => remembered.password,
-	dropPassword: () => remembered.dropPassword(),
+	token: () => remembered.token,
+	dropPassword() {
+		remembered.dropPassword();
+		enter();
+	},
 	say: (line, sealing) => post.say(line, sealing),
 	changed,
 	prepare,
@@ -108,6 +113,7 @@ const view = new View({
 	actions: {
 		join,
 		password: () => remembered.password,
+		login: () => login,
 		code: () => keyring.code(),
 		numbers,
 		persist: () => void navigator.storage?.persist?.().catch(() => {}),
@@ -122,6 +128,8 @@ const view = new View({
 });
 
 let renderingIsDue = false;
+/** Our id, if a login elsewhere has said it. */
+let login = "";
 /**
  * Opens a conversation as soon as there can be one: the last one of this tab, or an invite link's.
  * @type {(() => void) | null}
@@ -162,12 +170,14 @@ addEventListener("focus", look);
 addEventListener("blur", look);
 
 addEventListener("hashchange", takeInvite);
+addEventListener("hashchange", takeToken);
 
 const { peer, id } = remembered;
 if (peer) openFirst = () => store.choose(peer);
 // First of all: without an id, none would be remembered.
-if (id) store.resume(id);
-else void diagnosis.isPrivate().then((isPrivate) => isPrivate && store.setPrivate());
+takeToken();
+if (id && state.connection === "none") store.resume(id);
+enter();
 if (remembered.password) store.setPrivate();
 takeInvite();
 store.setOnline(navigator.onLine);
@@ -272,6 +282,38 @@ async function explain() {
 	if (outage) store.setOutage(outage);
 }
 
+/** Finds out what a join needs, and joins as a login elsewhere says. */
+async function enter() {
+	const ready = await diagnosis.text("readyz");
+	if (ready === "ok, private") store.setPrivate();
+	if (ready !== "ok, login") return;
+	logIn(idOf(remembered.token) || await diagnosis.text("whoami"));
+}
+
+/**
+ * Joins as a login elsewhere says. One that has run out may say anything. The same id was refused
+ * just now, unless the login is a new one.
+ * @param {string} text @param {boolean} [isAnew]
+ */
+function logIn(text, isAnew) {
+	login = isId(text) ? text : "";
+	store.setPrivate(false);
+	if (login && (isAnew || login !== state.id)) store.join(login);
+	else if (state.connection === "none") store.setAlert({ code: "no_login" });
+}
+
+/** Takes the token of a login elsewhere out of the link, and joins with it. */
+function takeToken() {
+	const [part = "", token = ""] = /[#&]token=([\w.-]+)$/.exec(location.hash) ?? [];
+	const id = idOf(token);
+	// A link must not throw anybody out who is in.
+	if (!id || (state.connection !== "none" && id !== state.id)) return;
+	remembered.token = token;
+	const { pathname, hash } = location;
+	history.replaceState(history.state, "", pathname + hash.slice(0, -part.length));
+	logIn(id, true);
+}
+
 function takeInvite() {
 	const link = /^#to=([^&]+)(?:&key=([\w-]+))?(?:&password=([^&]+))?/;
 	const [, encoded, sign, password] = link.exec(location.hash) ?? [];
@@ -288,6 +330,16 @@ function takeInvite() {
 		store.open(invite, sign);
 	};
 	store.invited(invite);
+}
+
+/** Returns the id that a token is for. @param {string} token */
+function idOf(token) {
+	try {
+		const claims = new TextDecoder().decode(bytesOf(token.split(".")[1]) ?? undefined);
+		return String(JSON.parse(claims).sub);
+	} catch {
+		return "";
+	}
 }
 
 /** @param {string} text percent-encoded, unless a person has typed it */

@@ -113,6 +113,15 @@ export class Remembered {
 		remember("localStorage", "password", "");
 	}
 
+	/** The token of a login elsewhere, for this tab; empty: there is none. */
+	get token() {
+		return recall("sessionStorage", "token");
+	}
+
+	set token(token) {
+		remember("sessionStorage", "token", token);
+	}
+
 	/** @param {string} id */
 	forgetKey(id) {
 		for (const map of [this.#keys, this.#seeds, this.#restored]) map.delete(id);

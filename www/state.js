@@ -20,7 +20,8 @@ export function newState(settings) {
 		connection: "none", id: "", ours: false, ready: false, outage: "", quiet: false,
 		openPeer: "", conversations: new Map(),
 		search: null, outdated: false, notifying: "",
-		kept: true, invite: "", isPrivate: false, alert: null, online: true, visible: true, seals: true,
+		kept: true, invite: "", isPrivate: false, alert: null, online: true, visible: true,
+		seals: true,
 		settings: { ...SETTINGS_DEFAULT, ...settings },
 	};
 }

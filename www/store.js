@@ -432,9 +432,9 @@ export class Store {
 		this.changeSetting("notify", notifying === "granted");
 	}
 
-	/** The server asks for a password. */
-	setPrivate() {
-		this.state.isPrivate = true;
+	/** The server asks for a password. @param {boolean} [isPrivate] */
+	setPrivate(isPrivate = true) {
+		this.state.isPrivate = isPrivate;
 		this.#changed();
 	}
 
@@ -480,9 +480,9 @@ export class Store {
 	opened() {
 		const { id } = this.state;
 		const card = this.#outside.ownCard();
-		const password = this.#outside.password();
+		const [password, token] = [this.#outside.password(), this.#outside.token()];
 		this.state.seals = card !== undefined;
-		const more = { ...(card && { card }), ...(password && { password }) };
+		const more = { ...(card && { card }), ...(password && { password }), ...(token && { token }) };
 		this.#outside.say({ type: "join", id, key: this.#outside.keyOf(id), ...more });
 	}
 

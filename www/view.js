@@ -46,6 +46,7 @@ export class View {
 	#focusComposer = false;
 	#linkOf;
 	#passwordOf;
+	#loginOf;
 	/** @type {Reason | null} */
 	#shownAlert = null;
 	/** @type {ViewOutside["crypto"]} */
@@ -57,6 +58,7 @@ export class View {
 		const ui = this.#ui;
 		this.#linkOf = actions.linkOf;
 		this.#passwordOf = actions.password;
+		this.#loginOf = actions.login;
 		const dates = new Dates(words, languages, Date.now);
 		this.#store = store;
 		this.#words = words;
@@ -193,7 +195,10 @@ export class View {
 
 	/** @param {State} state */
 	#renderPassword({ isPrivate, alert }) {
-		const { ownPassword, privateHere, linkPassword } = this.#ui;
+		const { ownId, ownPassword, privateHere, linkPassword } = this.#ui;
+		const login = this.#loginOf();
+		ownId.readOnly = login !== "";
+		if (login) ownId.value = login;
 		const labels = [ownPassword, linkPassword].flatMap((input) => [...input.labels ?? []]);
 		for (const element of [ownPassword, privateHere, ...labels]) element.hidden = !isPrivate;
 		ownPassword.required = isPrivate;
@@ -222,7 +227,7 @@ export class View {
 		ui.joinScreen.hidden = !isJoin;
 		ui.chat.hidden = isJoin;
 		// A refused id stays, to be edited.
-		ui.ownId.value = id;
+		ui.ownId.value = this.#loginOf() || id;
 		ui.ownPassword.value = this.#passwordOf();
 		this.#goOn();
 		if (isJoin && id && isPrivate) ui.ownPassword.focus();

@@ -200,6 +200,7 @@ const ENGLISH = {
 		bad_key: () => "The server didn’t accept this browser’s key. Choose another ID.",
 		forbidden: () => "This server is private. Enter its password.",
 		wrong_password: () => "That isn’t this server’s password. Enter it again.",
+		no_login: () => "Your login doesn’t open this chat. Log in again.",
 		id_taken: ({ to }) => `${to} is taken. Choose another ID.`,
 		id_lost: ({ to }) => `${to} is in use by someone else. Try again later. Your messages stay here.`,
 		expired: ({ to }) => `${to} left, or didn’t come back in time`,
@@ -428,6 +429,7 @@ const GERMAN = {
 			"Der Server hat den Schlüssel dieses Browsers nicht angenommen. Wähle eine andere ID.",
 		forbidden: () => "Dieser Server ist privat. Gib sein Passwort ein.",
 		wrong_password: () => "Das ist nicht das Passwort dieses Servers. Gib es noch einmal ein.",
+		no_login: () => "Deine Anmeldung öffnet diesen Chat nicht. Melde dich noch einmal an.",
 		id_taken: ({ to }) => `${to} ist vergeben. Wähle eine andere ID.`,
 		id_lost: ({ to }) =>
 			`${to} benutzt gerade jemand anders. Versuch es später. Deine Nachrichten bleiben hier.`,

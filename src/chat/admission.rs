@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use crate::chat::owners::OwnerToken;
 use crate::chat::password::{Password, Secret};
+#[cfg(feature = "auth")]
+use crate::chat::vouching::{Unvouched, Voucher};
 use crate::limits::{
     GUESS_EVERY, GUESSERS_MAX, GUESSES_AT_ONCE, SHARED_GUESS_EVERY, SHARED_GUESSES_AT_ONCE,
     TABLE_CAPACITY_MIN,
@@ -39,6 +41,9 @@ pub enum Admission {
         /// The wrong guesses of the last minutes.
         guesses: Guesses,
     },
+    /// A login elsewhere has to vouch for the id of a join.
+    #[cfg(feature = "auth")]
+    Vouched(Voucher),
 }
 
 /// The reason why a join is not admitted.
@@ -50,6 +55,9 @@ pub enum Denial {
     Wrong,
     /// Too many wrong ones came before it, so it was not compared.
     Limited,
+    /// No login vouches for its id.
+    #[cfg(feature = "auth")]
+    Unvouched(Unvouched),
 }
 
 /// The name under which wrong guesses are counted.
@@ -84,14 +92,13 @@ impl Admission {
     /// Asks for this password from now on. Wrong guesses of before still count.
     pub fn require(&mut self, new: Secret) {
         match self {
-            Admission::Open => {
-                *self = Admission::Password { secret: new, guesses: Guesses::default() };
-            }
             Admission::Password { secret, .. } => *secret = new,
+            _ => *self = Admission::Password { secret: new, guesses: Guesses::default() },
         }
     }
 
-    /// Decides on a join, and counts a wrong guess.
+    /// Decides on a join by its password, and counts a wrong guess. No password opens a server that
+    /// asks for a login instead (`Voucher::admit`).
     ///
     /// # Errors
     /// The reason why the join is refused.
@@ -101,7 +108,12 @@ impl Admission {
         guesser: impl FnOnce() -> Guesser,
         now: Instant,
     ) -> Result<(), Denial> {
-        let Admission::Password { secret, guesses } = self else { return Ok(()) };
+        let (secret, guesses) = match self {
+            Admission::Open => return Ok(()),
+            Admission::Password { secret, guesses } => (secret, guesses),
+            #[cfg(feature = "auth")]
+            Admission::Vouched(_) => return Err(Denial::Missing),
+        };
         let Some(said) = said else { return Err(Denial::Missing) };
         guesses.sweep(now);
         let guesser = guesses.place(guesser());

@@ -498,6 +498,8 @@ impl<J: Journal> Hub<J> {
         now: Now,
     ) -> Option<(Client, Vec<u8>)> {
         let (client, text) = self.clients.remove(token)?;
+        #[cfg(feature = "auth")]
+        self.door.forget(token);
         let watched = self.presence.remove_watcher(token);
         self.payers.give(client.account, Total::Watches, watched);
         self.clients.counters.joined -= usize::from(client.id.is_some());

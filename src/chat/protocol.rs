@@ -17,6 +17,10 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use crate::chat::card::Card;
 #[cfg(feature = "host")]
 use crate::chat::password::Password;
+#[cfg(feature = "auth")]
+use crate::chat::vouching::IdToken;
+#[cfg(feature = "auth")]
+use crate::limits::ID_TOKEN_LINES;
 use crate::limits::{ID_BYTES_MAX, MIDS_PER_LINE};
 
 mod fast;
@@ -106,10 +110,23 @@ pub enum FromClient<'a> {
 pub enum Credentials<'a> {
     /// The key of its id, if it has one.
     Key(Option<Cow<'a, str>>),
-    /// Likewise, and the password of a private server. In a box, so that a request stays as short
-    /// as a `send`.
+    /// Likewise, and secrets for a private server. In a box, so that a request stays as short as a
+    /// `send`.
     #[cfg(feature = "host")]
-    Password(Box<(Option<Cow<'a, str>>, Password<'a>)>),
+    Private(Box<Private<'a>>),
+}
+
+/// The secrets that a `join` shows to a private server, and its key.
+#[cfg(feature = "host")]
+#[derive(Debug, Default, PartialEq)]
+pub struct Private<'a> {
+    /// The key of its id, if it has one.
+    pub key: Option<Cow<'a, str>>,
+    /// The password of the server.
+    pub password: Option<Password<'a>>,
+    /// The token of a login elsewhere.
+    #[cfg(feature = "auth")]
+    pub token: Option<IdToken<'a>>,
 }
 
 impl Credentials<'_> {
@@ -118,7 +135,7 @@ impl Credentials<'_> {
         match self {
             Credentials::Key(key) => key.as_deref(),
             #[cfg(feature = "host")]
-            Credentials::Password(both) => both.0.as_deref(),
+            Credentials::Private(secrets) => secrets.key.as_deref(),
         }
     }
 
@@ -127,7 +144,16 @@ impl Credentials<'_> {
     pub fn password(&self) -> Option<&Password<'_>> {
         match self {
             Credentials::Key(_) => None,
-            Credentials::Password(both) => Some(&both.1),
+            Credentials::Private(secrets) => secrets.password.as_ref(),
+        }
+    }
+
+    /// Returns the token.
+    #[cfg(feature = "auth")]
+    pub fn token(&self) -> Option<&IdToken<'_>> {
+        match self {
+            Credentials::Key(_) => None,
+            Credentials::Private(secrets) => secrets.token.as_ref(),
         }
     }
 }
@@ -141,6 +167,8 @@ impl FromClient<'_> {
             | FromClient::Block { ids }
             | FromClient::Unblock { ids } => ids.len(),
             FromClient::Ack { mids, .. } => mids.len().div_ceil(MIDS_PER_LINE),
+            #[cfg(feature = "auth")]
+            FromClient::Join { credentials, .. } if credentials.token().is_some() => ID_TOKEN_LINES,
             FromClient::Join { .. }
             | FromClient::Send { .. }
             | FromClient::Signal { .. }
@@ -365,7 +393,7 @@ pub enum ErrorCode {
     Full,
     /// A limit of this client, or of the server, is reached.
     TooMany,
-    /// The server is private, and the join did not say its password.
+    /// The server is private, and the join did not show that the client may join.
     #[cfg(feature = "host")]
     Forbidden,
 }

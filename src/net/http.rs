@@ -14,6 +14,8 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+#[cfg(feature = "peerjs")]
+use std::rc::Rc;
 
 use httparse::{EMPTY_HEADER, Header, Status};
 use log::Level;
@@ -25,12 +27,16 @@ use crate::net::proxies::Proxies;
 pub mod assets;
 #[cfg(feature = "api")]
 pub mod calls;
+mod entry;
 mod handshake;
 mod origin;
 #[cfg(feature = "peerjs")]
 pub mod peerjs;
 mod reply;
 
+pub use entry::Entry;
+#[cfg(feature = "auth")]
+pub use entry::named_id;
 pub use origin::Origin;
 use origin::{Authority, is_digits, split_scheme};
 pub use reply::{LogLine, Response, STATUSES, not_https, timed_out, unavailable};
@@ -53,6 +59,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
 /// The content of a server, and the hosts and pages that may have it.
+#[derive(Clone)]
 pub struct Site {
     content: Content,
     access: Access,
@@ -64,14 +71,14 @@ pub struct Site {
     has_hsts: bool,
     /// The server can do all of its work, as `/readyz` tells.
     is_ready: bool,
-    /// A client needs a password to join, as `/readyz` tells.
-    #[cfg(feature = "host")]
-    is_private: bool,
-    /// The addresses of PeerJS clients.
+    /// The addresses of PeerJS clients. Shared with copies, which must not give the same ids.
     #[cfg(feature = "peerjs")]
-    peerjs: Option<peerjs::Addresses>,
+    peerjs: Option<Rc<peerjs::Addresses>>,
+    /// The way into the chat.
+    entry: Entry,
 }
 
+#[derive(Clone)]
 enum Content {
     /// The page, and the chat behind it.
     Page { files: Files, endpoint: Endpoint },
@@ -94,6 +101,7 @@ pub enum Access {
 }
 
 /// The address of WebSocket connections.
+#[derive(Clone)]
 pub struct Endpoint {
     /// The path, without a query. `None`: every path, and then no file is served.
     pub path: Option<&'static str>,
@@ -137,9 +145,11 @@ struct Request<'a> {
 /// The resource at a path.
 enum Resource<'a> {
     Endpoint(&'a Endpoint),
-    Health,
-    #[cfg(feature = "host")]
-    PrivateHealth,
+    /// A sign of life, in these words.
+    Health(&'static str),
+    /// The id of the client that asks.
+    #[cfg(feature = "auth")]
+    WhoAmI,
     File(File),
     Metrics(&'a str),
     /// A new id for a PeerJS client.
@@ -200,8 +210,7 @@ impl Site {
             has_tls: false,
             has_hsts: false,
             is_ready,
-            #[cfg(feature = "host")]
-            is_private: false,
+            entry: Entry::Open,
             #[cfg(feature = "peerjs")]
             peerjs: None,
         }
@@ -212,10 +221,9 @@ impl Site {
         self.is_ready = is_ready;
     }
 
-    /// Returns the same site for a server where a client needs a password to join.
-    #[cfg(feature = "host")]
-    pub fn private(self) -> Site {
-        Site { is_private: true, ..self }
+    /// Returns the same site for a server with this way in.
+    pub fn with_entry(self, entry: Entry) -> Site {
+        Site { entry, ..self }
     }
 
     /// Returns the same site below a path, which has no slash at its end.
@@ -267,6 +275,7 @@ impl Site {
             content: Content::Full,
             access,
             base,
+            entry: Entry::Open,
             #[cfg(feature = "peerjs")]
             peerjs: None,
             ..*self
@@ -301,7 +310,7 @@ impl Site {
             (Content::Metrics(text), "/metrics") => Ok(Resource::Metrics(text)),
             (Content::Metrics(_), _) => Err(nothing_here()),
             (Content::Redirect { .. }, _) => Err(nothing_here()),
-            (Content::Full, "/healthz") => Ok(Resource::Health),
+            (Content::Full, "/healthz") => Ok(Resource::Health("ok")),
             (Content::Full, _) => Err(no_room()),
             (Content::Page { endpoint, .. }, _) if endpoint.path.is_none_or(|at| at == path) => {
                 Ok(Resource::Endpoint(endpoint))
@@ -310,9 +319,10 @@ impl Site {
                 let sentence = "The server cannot write to its disk. Its log tells why.";
                 Err(Reply::text("503 Service Unavailable", sentence))
             }
-            #[cfg(feature = "host")]
-            (_, "/readyz") if self.is_private => Ok(Resource::PrivateHealth),
-            (_, "/healthz" | "/readyz") => Ok(Resource::Health),
+            (_, "/readyz") => Ok(Resource::Health(self.entry.readiness())),
+            (_, "/healthz") => Ok(Resource::Health("ok")),
+            #[cfg(feature = "auth")]
+            (_, "/whoami") if self.entry.has_login() => Ok(Resource::WhoAmI),
             (Content::Page { files, .. }, "/") => file(files, "index.html", accepted),
             // The target `*` is not a path, and not the name of a file either.
             (Content::Page { files, .. }, _) => {
@@ -487,10 +497,9 @@ fn decide(
         _ if request.http_1_1 && request.has_token("Upgrade", "websocket") => {
             Err(not_found("There is no WebSocket at this address."))
         }
-        Resource::Health => Ok(Outcome::Reply(Reply::text("200 OK", "ok"))),
-        // The page learns from it, before it joins, to ask people for the password.
-        #[cfg(feature = "host")]
-        Resource::PrivateHealth => Ok(Outcome::Reply(Reply::text("200 OK", "ok, private"))),
+        Resource::Health(words) => Ok(Outcome::Reply(Reply::text("200 OK", words))),
+        #[cfg(feature = "auth")]
+        Resource::WhoAmI => Ok(Outcome::Reply(site.entry.whoami(request))),
         Resource::File(file) => Ok(Outcome::Reply(serve(request, file))),
         #[cfg(feature = "peerjs")]
         Resource::PeerId(addresses) => Ok(Outcome::Reply(addresses.new_id())),

@@ -112,6 +112,10 @@ impl<S: Stream, D: Disk> Server<S, D> {
             self.joins.enter(token.key(), client);
         }
         self.hub.open(token, self.shared.addresses.payer(token.key()));
+        #[cfg(feature = "auth")]
+        if let Some(id) = self.shared.named_id.take() {
+            self.hub.name(token, id);
+        }
     }
 
     /// Has the hub hear the lines of a text, until the tokens are used up. A text costs a line at

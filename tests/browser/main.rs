@@ -26,6 +26,8 @@ mod https;
 mod invitation;
 mod layout;
 mod log;
+#[cfg(feature = "auth")]
+mod login;
 mod page;
 #[cfg(feature = "peerjs")]
 mod peerjs;

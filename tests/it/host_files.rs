@@ -10,6 +10,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+#[cfg(all(feature = "tls", feature = "auth"))]
+mod logins;
 #[cfg(feature = "tls")]
 mod proxies;
 mod watch;

@@ -12,6 +12,8 @@
 mod abuse;
 #[cfg(feature = "api")]
 mod api;
+#[cfg(feature = "auth")]
+mod auth;
 mod cards;
 mod chat;
 // Its clients speak no TLS.

@@ -75,6 +75,7 @@ export class Person {
       keyOf: () => "key",
       ownCard: () => keyring.card,
       password: () => "",
+      token: () => "",
       dropPassword() {},
       pinsOf: () => this.pins,
       notePin: (_, peer, sign) => { this.pins = { ...this.pins, [peer]: sign }; },

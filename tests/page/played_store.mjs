@@ -41,6 +41,7 @@ class PlayedStore extends Store {
       keyOf: (id) => `key of ${id}`,
       ownCard: () => undefined,
       password: () => "",
+      token: () => "",
       dropPassword() {},
       pinsOf: () => ({ ...outside.pins }),
       notePin: (_, peer, sign) => { outside.pins[peer] = sign; },

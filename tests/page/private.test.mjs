@@ -80,6 +80,17 @@ test("id stays ours while its server has another password", () => {
   assert.equal(store.state.connection, "joined");
 });
 
+// ---- a login elsewhere
+
+test("token of a login is said with each join", () => {
+  const store = freshStore({ token: () => "a.b.c" });
+  store.join("alice");
+  store.opened();
+  assert.deepEqual(store.said(), [
+    { type: "join", id: "alice", key: "key of alice", token: "a.b.c" },
+  ]);
+});
+
 // ---- in the browser's memory
 
 const VALUES = new Map();
@@ -119,11 +130,11 @@ test("password is remembered once it was good for a join, until it is dropped", 
 // ---- why there is no connection
 
 /** Returns a diagnosis of a server that answers with these statuses, and the requests it got. */
-function diagnosisOf({ ready, ws, text = "ok\n" }) {
+function diagnosisOf({ ready, ws, whoami, text = "ok\n" }) {
   const asked = [];
   const diagnosis = new Diagnosis(async (path, method) => {
     asked.push(`${method} ${path}`);
-    const status = path === "readyz" ? ready : ws;
+    const status = { readyz: ready, ws, whoami }[path];
     return status ? new Response(status === 204 ? null : text, { status }) : null;
   });
   return { diagnosis, asked };
@@ -151,11 +162,22 @@ for (const [name, answers, first, second] of [
 
 test("private server is known by the text of its answer", async () => {
   for (const [answers, expected] of [
-    [{ ready: 200, text: "ok, private\n" }, true],
-    [{ ready: 200 }, false],
-    [{ ready: 503, text: "ok, private\n" }, false],
-    [{}, false],
+    [{ ready: 200, text: "ok, private\n" }, "ok, private"],
+    [{ ready: 200 }, "ok"],
+    [{ ready: 503, text: "ok, private\n" }, ""],
+    [{}, ""],
   ]) {
-    assert.equal(await diagnosisOf(answers).diagnosis.isPrivate(), expected);
+    assert.equal(await diagnosisOf(answers).diagnosis.text("readyz"), expected);
+  }
+});
+
+test("id that a proxy has named is known by its answer", async () => {
+  for (const [answers, expected] of [
+    [{ whoami: 200, text: "alice\n" }, "alice"],
+    [{ whoami: 204 }, ""],
+    [{ whoami: 404, text: "alice\n" }, ""],
+    [{}, ""],
+  ]) {
+    assert.equal(await diagnosisOf(answers).diagnosis.text("whoami"), expected);
   }
 });

@@ -205,7 +205,8 @@
  * @property {(id: string, peer: string, sign?: string) => void} notePin keeps a pinned identity
  * @property {() => Card | undefined} ownCard returns our card, if we have one
  * @property {() => string} password returns the server's password; empty: none is known
- * @property {() => void} dropPassword the server has refused it
+ * @property {() => string} token returns the token of a login elsewhere; empty: there is none
+ * @property {() => void} dropPassword the server has refused it, or our login
  * @property {(line: ClientLine, sealing?: Sealing) => void} say gives a line to the socket, with a
  *   body that has to be sealed
  * @property {(arrived: IncomingMessage[]) => void} changed is told of each change, and of the
@@ -529,6 +530,7 @@
  * @property {(id: string, code: string, password: string) => void} join with a recovery code and
  *   the server's password, unless they are empty
  * @property {() => string} password returns the server's password, if it is known
+ * @property {() => string} login returns our id, if a login elsewhere has said it
  * @property {() => Promise<string>} code returns our recovery code, if there is one
  * @property {() => Promise<string[]>} numbers returns our safety number, and that of the open peer
  * @property {() => void} persist asks the browser to keep the page's storage

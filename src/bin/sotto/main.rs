@@ -19,7 +19,11 @@ use log::{info, warn};
 
 #[cfg(feature = "api")]
 use sotto::api::token::Tokens;
+#[cfg(feature = "auth")]
+use sotto::auth::{Source, jwt::Jwt};
 use sotto::chat::hub::Hub;
+#[cfg(feature = "auth")]
+use sotto::chat::vouching::Voucher;
 use sotto::config::{Config, ListenAddress};
 #[cfg(any(feature = "host", feature = "api"))]
 use sotto::event_loop::Socket;
@@ -29,6 +33,8 @@ use sotto::host::password;
 use sotto::limits::CONNECTIONS_MAX;
 use sotto::memory::SubnetHash;
 use sotto::net::connection::{Shared, View};
+#[cfg(feature = "host")]
+use sotto::net::http::Entry;
 use sotto::net::http::assets::Files;
 #[cfg(feature = "peerjs")]
 use sotto::net::http::peerjs::Addresses;
@@ -44,6 +50,8 @@ use sotto::time::Now;
 mod options;
 mod stderr_log;
 
+#[cfg(feature = "host")]
+use options::Secrets;
 use options::{Command, Options};
 use stderr_log::StderrLog;
 
@@ -137,10 +145,10 @@ fn run<D: Disk>(
     start_disk: impl FnOnce(&EventLoop) -> Result<D, String>,
 ) -> Result<(), String> {
     let files = options.files();
-    #[cfg(feature = "host")]
-    let password = options.password;
     #[cfg(feature = "api")]
     let api_tokens = options.api_tokens;
+    #[cfg(feature = "host")]
+    let secrets = options.secrets;
     let Options { config, origins, proxies, identity, .. } = options;
     let mut event_loop = EventLoop::new().map_err(|error| format!("cannot begin: {error}"))?;
     let addresses = listen(&mut event_loop, &config)?;
@@ -161,7 +169,7 @@ fn run<D: Disk>(
     let mut server = Server::with_disk(config.max_clients, hub, disk, shared);
     server.log_lines_dropped = stderr_log::dropped;
     #[cfg(feature = "host")]
-    guard(&mut server, &mut event_loop, &config, password.as_deref());
+    guard(&mut server, &mut event_loop, &config, secrets);
     log_limits(&config);
     for address in addresses {
         say(format_args!("listening on {scheme}://{address}{}", config.base));
@@ -194,18 +202,36 @@ fn open_api(
     Ok(())
 }
 
-/// Makes the server private if there is a password, and has joins logged as the options say.
+/// Makes the server private if there is a secret for that, and has joins logged as the options say.
 #[cfg(feature = "host")]
 fn guard(
     server: &mut Server<Socket, impl Disk>,
     event_loop: &mut EventLoop,
     config: &Config,
-    password: Option<&str>,
+    secrets: Secrets,
 ) {
     server.joins = JoinLog::new(config.log_addresses, config.log_ids);
     event_loop.password_file = config.password_file.clone();
-    if let Some(password) = password {
+    if let Some(password) = &secrets.password {
         server.require_password(password, password::random_key());
+    }
+    #[cfg(feature = "auth")]
+    ask_for_login(server, event_loop, config, secrets.auth);
+}
+
+/// Makes the server private if a login elsewhere decides on ids.
+#[cfg(feature = "auth")]
+fn ask_for_login(
+    server: &mut Server<Socket, impl Disk>,
+    event_loop: &mut EventLoop,
+    config: &Config,
+    auth: Option<(Source, Jwt)>,
+) {
+    if let Some((source, check)) = auth {
+        event_loop.auth = Some(source);
+        server.require_login(Voucher::Token(Box::new(check)));
+    } else if config.id_header.is_some() {
+        server.require_login(Voucher::Header);
     }
 }
 
@@ -294,13 +320,13 @@ fn shared(
     let access = Access::Pages(origins);
     let endpoint = Endpoint { path: Some("/ws"), subprotocol: Some("sotto.v1") };
     let site = Site::new(files, access.clone(), endpoint).below(config.base.clone());
-    #[cfg(feature = "host")]
-    let site = if config.password_file.is_some() { site.private() } else { site };
     #[cfg(feature = "peerjs")]
     let site = match config.peerjs.clone() {
         Some(path) => site.for_peerjs(Addresses::new(path, random_key())),
         None => site,
     };
+    #[cfg(feature = "host")]
+    let site = site.with_entry(entry(config));
     let (_, connection_limits) = limits(config);
     let mut shared = if config.tls_files().is_some() {
         let site = site.over_tls();
@@ -312,5 +338,19 @@ fn shared(
         Shared::new(site, connection_limits)
     };
     shared.proxies = proxies;
+    #[cfg(feature = "auth")]
+    if let Some(field) = &config.id_header {
+        shared.set_id_field(field);
+    }
     shared
+}
+
+/// Returns the way into the chat, for the page to know.
+#[cfg(feature = "host")]
+fn entry(config: &Config) -> Entry {
+    #[cfg(feature = "auth")]
+    if config.auth.is_some() || config.id_header.is_some() {
+        return Entry::Login(None);
+    }
+    if config.password_file.is_some() { Entry::Password } else { Entry::Open }
 }

@@ -15,14 +15,17 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use log::LevelFilter;
 
 #[cfg(feature = "api")]
 use sotto::api::token::Tokens;
-use sotto::config::{Config, ListenAddress};
+#[cfg(feature = "auth")]
+use sotto::auth::{Source, jwt::Jwt};
+use sotto::config::Config;
+#[cfg(any(feature = "api", feature = "host"))]
+use sotto::config::ListenAddress;
 use sotto::event_loop::{Identity, WITHOUT_TLS};
 #[cfg(feature = "host")]
 use sotto::host::health::Probe;
@@ -31,7 +34,15 @@ use sotto::host::password;
 use sotto::limits::MESSAGE_BYTES;
 use sotto::net::http::Origin;
 use sotto::net::http::assets::Files;
-use sotto::net::proxies::{Forwarding, Proxies};
+#[cfg(feature = "host")]
+use sotto::net::proxies::Forwarding;
+use sotto::net::proxies::Proxies;
+
+mod values;
+
+use values::{address, flag, folder, forwarding, level, listen_address, number, url_path};
+#[cfg(feature = "auth")]
+use values::{field_name, jwt_file, name};
 
 /// The beginning of an option's name in the environment.
 const VARIABLE_PREFIX: &str = "SOTTO_";
@@ -67,14 +78,25 @@ pub struct Options {
     pub log: LevelFilter,
     /// Certificate and key, read from the files of `--tls-cert` and `--tls-key`.
     pub identity: Option<Identity>,
-    /// The password, read from the file of `--password-file`.
+    /// The secrets of a private server.
     #[cfg(feature = "host")]
-    pub password: Option<String>,
+    pub secrets: Secrets,
     /// The tokens, read from the file of `--api-token-file`.
     #[cfg(feature = "api")]
     pub api_tokens: Option<Tokens>,
     /// Environment variables that are named like options, but are none.
     pub unknown_variables: Vec<String>,
+}
+
+/// The secrets of a private server, read from the files that options name.
+#[cfg(feature = "host")]
+#[derive(Default)]
+pub struct Secrets {
+    /// The password, of `--password-file`.
+    pub password: Option<String>,
+    /// The source of the key of `--auth`, and the check with it.
+    #[cfg(feature = "auth")]
+    pub auth: Option<(Source, Jwt)>,
 }
 
 /// One row of the table.
@@ -108,8 +130,13 @@ const PEERJS: Feature = Feature {
     is_built_in: cfg!(feature = "peerjs"),
     without: "this sotto is built without this option: build it with `--features peerjs`",
 };
+const AUTH: Feature = Feature {
+    is_built_in: cfg!(feature = "auth"),
+    without: "this sotto is built without this option: build it with `--features auth`",
+};
 
 /// The syntax of an option's value, and where the value is kept.
+#[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "some values need the feature"))]
 enum Value {
     /// No value on the command line; `true` or `false` in the environment.
     Flag(fn(&mut Config) -> &mut bool),
@@ -138,12 +165,18 @@ enum Value {
     Forwarding,
     /// Networks of proxies, separated by white space.
     Networks,
+    /// `jwt:` and a path that is opened later.
+    Jwt(fn(&mut Config) -> &mut Option<PathBuf>),
+    /// The name of a field of HTTP.
+    Field(fn(&mut Config) -> &mut Option<String>),
+    /// Any text but none.
+    Name(fn(&mut Config) -> &mut Option<String>),
     LogLevel,
 }
 
 use Value::{
-    Bytes, Count, File, Flag, Folder, Listen, LogLevel, Networks, NewFolder, OptionalAddress,
-    OptionalUrlPath, Origins, Seconds, UrlPath,
+    Bytes, Count, Field, File, Flag, Folder, Jwt as JwtFile, Listen, LogLevel, Name, Networks,
+    NewFolder, OptionalAddress, OptionalUrlPath, Origins, Seconds, UrlPath,
 };
 
 const ANY: RangeInclusive<usize> = 1..=NUMBER_MAX;
@@ -151,7 +184,7 @@ const ANY_OR_0: RangeInclusive<usize> = 0..=NUMBER_MAX;
 
 /// Every option that is about a server that runs, in the order of `--help`.
 #[rustfmt::skip]
-static OPTIONS: [Opt; 31 + 2 * cfg!(feature = "api") as usize] = [
+static OPTIONS: [Opt; 34 + 2 * cfg!(feature = "api") as usize] = [
     opt("listen", Listen,
         "Serve the page and chat here, or at unix:PATH, a Unix socket; port 0 picks a free one; \
          repeatable, or in the variable separated by spaces"),
@@ -189,6 +222,14 @@ static OPTIONS: [Opt; 31 + 2 * cfg!(feature = "api") as usize] = [
     opt("password-file", File(|c| &mut c.password_file),
         "Let only clients join that say the password in this file; SIGHUP reads it again")
         .needs(HOST),
+    opt("auth", JwtFile(|c| &mut c.auth),
+        "Let only clients join that say a token (JWT) for their id, signed with the secret or \
+         public key in this file; SIGHUP reads it again").needs(AUTH),
+    opt("auth-audience", Name(|c| &mut c.auth_audience),
+        "Take only tokens that are for this audience").needs(AUTH),
+    opt("id-header", Field(|c| &mut c.id_header),
+        "Let a client join under the id only that its trusted proxy names in this header, such as \
+         Remote-User").needs(AUTH),
     opt("store", NewFolder(|c| &mut c.store),
         "Keep owned ids and their messages in this folder, so that they survive a restart")
         .needs(STORE),
@@ -265,6 +306,8 @@ pub fn parse(
     if options.proxies.forwarding.is_none() && !options.proxies.trusted.is_empty() {
         return Err("--trusted-proxy needs --forwarded: how does the proxy tell addresses?".into());
     }
+    #[cfg(feature = "auth")]
+    options.check_id_header()?;
     options.config.check()?;
     options.read_files()?;
     let options = Box::new(options);
@@ -339,10 +382,10 @@ impl Default for Options {
             proxies: Proxies::default(),
             log: LevelFilter::Info,
             identity: None,
-            #[cfg(feature = "host")]
-            password: None,
             #[cfg(feature = "api")]
             api_tokens: None,
+            #[cfg(feature = "host")]
+            secrets: Secrets::default(),
             unknown_variables: Vec::new(),
         }
     }
@@ -370,6 +413,18 @@ impl Options {
         Ok(Probe::of_own(address, expects_preamble))
     }
 
+    /// Checks that it is known which peers are proxies, if these name ids.
+    #[cfg(feature = "auth")]
+    fn check_id_header(&self) -> Result<(), String> {
+        let tells_in_field = self.proxies.forwarding.is_some_and(|way| way.field().is_some());
+        if self.config.id_header.is_none() || tells_in_field {
+            return Ok(());
+        }
+        Err("--id-header needs --forwarded x-forwarded-for or forwarded, so that it is known which \
+             peers are proxies"
+            .into())
+    }
+
     /// Returns the source of the page's files.
     pub fn files(&self) -> Files {
         self.config.www.clone().map_or(Files::BuiltIn, Files::Folder)
@@ -382,7 +437,13 @@ impl Options {
         }
         #[cfg(feature = "host")]
         if let Some(file) = &self.config.password_file {
-            self.password = Some(password::read(file)?);
+            self.secrets.password = Some(password::read(file)?);
+        }
+        #[cfg(feature = "auth")]
+        if let Some(file) = self.config.auth.clone() {
+            let source = Source { file, audience: self.config.auth_audience.clone() };
+            let check = source.read()?;
+            self.secrets.auth = Some((source, check));
         }
         #[cfg(feature = "api")]
         if let Some(file) = &self.config.api_token_file {
@@ -451,6 +512,14 @@ impl Options {
                     self.proxies.trusted.push(network.parse()?);
                 }
             }
+            #[cfg(not(feature = "auth"))]
+            JwtFile(_) | Field(_) | Name(_) => {}
+            #[cfg(feature = "auth")]
+            JwtFile(field) => *field(config) = Some(jwt_file(text?)?),
+            #[cfg(feature = "auth")]
+            Field(field) => *field(config) = Some(field_name(text?)?),
+            #[cfg(feature = "auth")]
+            Name(field) => *field(config) = Some(name(text?)?),
             LogLevel => self.log = level(text?)?,
         }
         Ok(())
@@ -484,6 +553,8 @@ impl Opt {
             UrlPath(_) | OptionalUrlPath(_) => "PATH",
             Value::Forwarding => "WAY",
             Networks => "NETWORK",
+            JwtFile(_) => "jwt:FILE",
+            Field(_) | Name(_) => "NAME",
             File(_) => "FILE",
             Folder(_) | NewFolder(_) => "DIR",
             Count(..) => "N",
@@ -502,7 +573,8 @@ impl Opt {
             #[cfg(feature = "api")]
             Value::OneListen(_) => "off".into(),
             OptionalAddress(_) | OptionalUrlPath(_) | Flag(_) | Value::Forwarding => "off".into(),
-            File(_) | NewFolder(_) | Origins => "none".into(),
+            JwtFile(_) | Field(_) => "off".into(),
+            File(_) | NewFolder(_) | Origins | Name(_) => "none".into(),
             Networks => "loopback".into(),
             UrlPath(_) => "/".into(),
             Folder(_) => "built in".into(),
@@ -565,7 +637,8 @@ fn push_help<'a>(text: &mut String, left: &str, words: impl IntoIterator<Item = 
 }
 
 fn version() -> String {
-    let features = [("tls", TLS), ("store", STORE), ("host", HOST), ("peerjs", PEERJS)];
+    let features =
+        [("tls", TLS), ("store", STORE), ("host", HOST), ("peerjs", PEERJS), ("auth", AUTH)];
     let built_in = features.iter().filter(|(_, feature)| feature.is_built_in);
     let names = built_in.map(|(name, _)| *name);
     #[cfg(feature = "api")]
@@ -573,60 +646,6 @@ fn version() -> String {
     let names: Vec<&str> = names.collect();
     let with = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
     format!("sotto {}{with}\n", env!("CARGO_PKG_VERSION"))
-}
-
-fn folder(path: OsString) -> Result<PathBuf, String> {
-    let folder = PathBuf::from(path);
-    if !folder.join("index.html").is_file() {
-        return Err("there is no index.html in this folder".into());
-    }
-    Ok(folder)
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is not like 127.0.0.1:8080 or [::1]:8080"))
-}
-
-fn listen_address(text: &str) -> Result<ListenAddress, String> {
-    match text.strip_prefix("unix:") {
-        Some("") => Err("unix: needs a path, such as unix:/run/sotto.sock".into()),
-        Some(path) => Ok(ListenAddress::Unix(path.into())),
-        None => address(text).map(ListenAddress::Tcp),
-    }
-}
-
-/// Returns the path of a URL without a slash at its end, so that other paths can follow it.
-fn url_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    if !text.starts_with('/') || !path.bytes().all(is_plain) || path.contains("//") {
-        return Err(format!("\"{text}\" is not a path like /chat/"));
-    }
-    Ok(path.into())
-}
-
-fn forwarding(text: &str) -> Result<Forwarding, String> {
-    let way = Forwarding::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-    way.map(|(_, way)| *way)
-        .ok_or_else(|| format!("\"{text}\" is not x-forwarded-for, forwarded or proxy"))
-}
-
-fn number(text: &str, range: &RangeInclusive<usize>) -> Result<usize, String> {
-    let (min, max) = (range.start(), range.end());
-    match text.parse() {
-        Ok(number) if range.contains(&number) => Ok(number),
-        Ok(0) if *min == 1 => Err("must be above 0".into()),
-        _ => Err(format!("\"{text}\" is not a whole number from {min} to {max}")),
-    }
-}
-
-fn flag(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is not true or false"))
-}
-
-fn level(text: &str) -> Result<LevelFilter, String> {
-    LevelFilter::from_str(text)
-        .map_err(|_| format!("\"{text}\" is not off, error, warn, info, debug or trace"))
 }
 
 #[cfg(test)]

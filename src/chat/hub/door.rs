@@ -5,6 +5,9 @@
 //!
 //! It does not know how a join is decided on, nor the words of the log.
 
+#[cfg(feature = "auth")]
+use std::collections::HashMap;
+
 use super::Hub;
 use super::joins::JoinOutcome;
 use super::requests::{Refusal, refuse};
@@ -14,7 +17,13 @@ use crate::chat::owners::{Holder, KeyHash};
 use crate::chat::password::Secret;
 use crate::chat::payers::AccountKey;
 use crate::chat::protocol::{Credentials, ErrorCode};
+#[cfg(feature = "auth")]
+use crate::chat::vouching::Voucher;
 use crate::limits::KEY_BYTES;
+#[cfg(feature = "auth")]
+use crate::limits::{ID_BYTES_MAX, TABLE_CAPACITY_MIN};
+#[cfg(feature = "auth")]
+use crate::memory::tighten;
 use crate::time::Now;
 use crate::token::Token;
 
@@ -24,6 +33,19 @@ pub struct Door {
     admission: Admission,
     /// Joins that were refused unheard after too many wrong passwords, ever.
     limited: u64,
+    /// For each client, the id that a proxy has named.
+    #[cfg(feature = "auth")]
+    named: HashMap<Token, Box<str>>,
+}
+
+#[cfg(feature = "auth")]
+impl Door {
+    /// Forgets the id that a proxy has named for a client.
+    pub(super) fn forget(&mut self, token: Token) {
+        if self.named.remove(&token).is_some() {
+            tighten(&mut self.named, TABLE_CAPACITY_MIN);
+        }
+    }
 }
 
 impl Denial {
@@ -31,6 +53,8 @@ impl Denial {
         match self {
             Denial::Missing | Denial::Wrong => ErrorCode::Forbidden,
             Denial::Limited => ErrorCode::TooMany,
+            #[cfg(feature = "auth")]
+            Denial::Unvouched(_) => ErrorCode::Forbidden,
         }
     }
 
@@ -42,6 +66,8 @@ impl Denial {
             Denial::Limited => {
                 "too many wrong passwords came from your network: try again in a minute"
             }
+            #[cfg(feature = "auth")]
+            Denial::Unvouched(fault) => fault.sentence(),
         }
     }
 }
@@ -51,6 +77,28 @@ impl<J: Journal> Hub<J> {
     /// random. Clients that have joined stay.
     pub fn require_password(&mut self, password: &str, key: [u8; 32]) {
         self.door.admission.require(Secret::new(password, key));
+    }
+
+    /// Makes the server private: from now on a login has to vouch for the id of a join. Clients
+    /// that have joined stay.
+    #[cfg(feature = "auth")]
+    pub fn require_login(&mut self, voucher: Voucher) {
+        self.door.admission = Admission::Vouched(voucher);
+    }
+
+    /// Notes the id that a trusted proxy has named for a client. A longer one than an id can be is
+    /// as good as none.
+    #[cfg(feature = "auth")]
+    pub fn name(&mut self, token: Token, id: Box<str>) {
+        if id.len() <= ID_BYTES_MAX && self.clients.get(token).is_some() {
+            self.door.named.insert(token, id);
+        }
+    }
+
+    /// Returns the number of clients for which a proxy has named an id.
+    #[cfg(all(test, feature = "auth"))]
+    pub(super) fn named(&self) -> usize {
+        self.door.named.len()
     }
 
     /// Returns the number of joins that were refused unheard after too many wrong passwords.
@@ -83,6 +131,13 @@ impl<J: Journal> Hub<J> {
         credentials: &Credentials<'_>,
         now: Now,
     ) -> Result<(), Denial> {
+        #[cfg(feature = "auth")]
+        if let Admission::Vouched(voucher) = &self.door.admission {
+            let named = self.door.named.get(&from).map(|id| &**id);
+            return voucher
+                .admit(id, credentials.token(), named, now.unix_ms)
+                .map_err(Denial::Unvouched);
+        }
         // Taken out, because the guesser is looked up in other tables meanwhile.
         let mut admission = std::mem::take(&mut self.door.admission);
         let guesser = || self.guesser(from, id, credentials.key());

@@ -60,6 +60,8 @@ impl JoinOutcome {
             (Some(Denial::Missing), _) => "forbidden, no password",
             (Some(Denial::Wrong), _) => "forbidden, wrong password",
             (Some(Denial::Limited), _) => "too_many, after wrong passwords",
+            #[cfg(feature = "auth")]
+            (Some(Denial::Unvouched(fault)), _) => fault.reason(),
         })
     }
 }

@@ -13,10 +13,14 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+#[cfg(feature = "host")]
+use super::Private;
 use super::{Credentials, FromClient, Line, Mid, MidList, Tag};
 use crate::chat::card::Card;
 #[cfg(feature = "host")]
 use crate::chat::password::Password;
+#[cfg(feature = "auth")]
+use crate::chat::vouching::IdToken;
 use crate::limits::{BODY_DEPTH_MAX, CARD_BYTES_MAX, LIST_MAX, MID_BYTES_MAX, REF_BYTES_MAX};
 
 #[cfg(feature = "api")]
@@ -53,6 +57,8 @@ struct Keys<'a> {
     /// The sender of a message from a backend.
     #[cfg(feature = "api")]
     from: Option<&'a RawValue>,
+    #[cfg(feature = "auth")]
+    token: Option<&'a RawValue>,
     /// Whether a key, known or unknown, appears twice.
     repeated: bool,
 }
@@ -98,6 +104,8 @@ impl<'de> Visitor<'de> for KeysVisitor {
                 "password" => keys.password.replace(value).is_some(),
                 #[cfg(feature = "api")]
                 "from" => keys.from.replace(value).is_some(),
+                #[cfg(feature = "auth")]
+                "token" => keys.token.replace(value).is_some(),
                 _ => !unknown.get_or_insert_default().insert(name),
             };
             keys.repeated |= is_repeated;
@@ -138,12 +146,24 @@ impl<'a> Keys<'a> {
 
     fn credentials(&self) -> Result<Credentials<'a>, String> {
         let key = optional("key", self.key)?;
-        // One that is no string counts as none: a server without a password ignores any.
         #[cfg(feature = "host")]
-        if let Some(password) = self.password.and_then(string) {
-            return Ok(Credentials::Password(Box::new((key, Password::new(password)))));
+        if let Some(secrets) = self.private() {
+            return Ok(Credentials::Private(Box::new(Private { key, ..secrets })));
         }
         Ok(Credentials::Key(key))
+    }
+
+    /// Returns the secrets for a private server, if there are any. One that is no string counts as
+    /// none: servers that do not ask for it ignore any.
+    #[cfg(feature = "host")]
+    fn private(&self) -> Option<Private<'a>> {
+        let secrets = Private {
+            key: None,
+            password: self.password.and_then(string).map(Password::new),
+            #[cfg(feature = "auth")]
+            token: self.token.and_then(string).map(IdToken::new),
+        };
+        (secrets != Private::default()).then_some(secrets)
     }
 
     fn body(&self) -> Result<&'a str, String> {

@@ -312,6 +312,30 @@ fn password_is_read_if_it_is_a_string_and_never_refused() {
 }
 
 #[test]
+#[cfg(feature = "auth")]
+fn token_is_read_beside_a_password_and_costs_20_lines() {
+    let join = |more: &str| {
+        let line = format!(r#"{{"type":"join","id":"a"{more}}}"#);
+        let request = request(&line);
+        let cost = request.cost();
+        let FromClient::Join { credentials, .. } = request else { panic!("{line}") };
+        let text = |text: Option<&str>| text.unwrap_or("none").to_owned();
+        let password = text(credentials.password().map(Password::text));
+        let token = text(credentials.token().map(IdToken::text));
+        (text(credentials.key()), password, token, cost)
+    };
+    let check = |more: &str, key: &str, password: &str, token: &str, cost| {
+        assert_eq!(join(more), (key.into(), password.into(), token.into(), cost), "{more}");
+    };
+    check(r#","key":"k""#, "k", "none", "none", 1);
+    check(r#","key":"k","token":"a.\u0062.c""#, "k", "none", "a.b.c", 20);
+    check(r#","token":"","password":"p""#, "none", "p", "", 20);
+    check(r#","token":7,"password":"p""#, "none", "p", "none", 1);
+    check(r#","token":null,"password":null"#, "none", "none", "none", 1);
+    bad(r#"{"type":"join","id":"a","token":"x","token":"x"}"#, "a key appears twice");
+}
+
+#[test]
 fn card_is_an_object_of_2048_bytes_and_64_deep() {
     let card = |len: usize| format!(r#"{{"x":"{}"}}"#, "é".repeat((len - 8) / 2));
     let nested = |n: usize| format!(r#"{}{{}}{}"#, r#"{"a":"#.repeat(n - 1), "}".repeat(n - 1));

@@ -108,9 +108,9 @@ impl<S: Stream> Connection<S> {
             self.keep_head(input.take_all(), false, now, shared);
             return None;
         };
-        #[cfg(feature = "peerjs")]
+        #[cfg(any(feature = "auth", feature = "peerjs"))]
         if matches!(answer, Answer::Upgrade(_)) {
-            shared.peerjs_query = http::peerjs::query(&input.rest()[..used], shared.site(view));
+            shared.note_handshake(&input.rest()[..used], view);
         }
         input.take(used);
         match answer {

@@ -14,6 +14,8 @@ use log::log;
 use crate::limits::{OPEN_MESSAGE_BYTES, PAYER_SHARES, TLS_UNREAD_BYTES_MAX};
 use crate::net::addresses::Addresses;
 use crate::net::frames::Codec;
+#[cfg(feature = "auth")]
+use crate::net::http::Entry;
 #[cfg(feature = "api")]
 use crate::net::http::calls::Bearer;
 use crate::net::http::{LogLine, STATUSES, Site};
@@ -66,6 +68,9 @@ pub struct Shared {
     site: Site,
     metrics: Site,
     redirect: Option<Site>,
+    /// The page for requests of trusted proxies, if these name ids.
+    #[cfg(feature = "auth")]
+    proxied: Option<Site>,
     refused: Site,
     /// The token of the API. Set before the first connection to it.
     #[cfg(feature = "api")]
@@ -85,6 +90,10 @@ pub struct Shared {
     /// The query of the last handshake, if a PeerJS client made it.
     #[cfg(feature = "peerjs")]
     pub peerjs_query: Option<String>,
+    /// The id that a proxy has named for the client behind the last
+    /// [`Incoming::Open`](super::Incoming::Open), to be taken by the caller.
+    #[cfg(feature = "auth")]
+    pub named_id: Option<Box<str>>,
 }
 
 /// Counters of all connections of a loop, for the metrics; no decision depends on them.
@@ -139,6 +148,8 @@ impl Shared {
             site,
             metrics,
             redirect: None,
+            #[cfg(feature = "auth")]
+            proxied: None,
             refused,
             #[cfg(feature = "api")]
             bearer: None,
@@ -151,13 +162,16 @@ impl Shared {
             refusals: Throttle::default(),
             #[cfg(feature = "peerjs")]
             peerjs_query: None,
+            #[cfg(feature = "auth")]
+            named_id: None,
         }
     }
 
     /// Returns the site that connections with this view see.
     pub(super) fn site(&self, view: View) -> &Site {
         match view {
-            View::Page | View::Proxied => &self.site,
+            View::Proxied => self.proxied(),
+            View::Page => &self.site,
             View::Metrics => &self.metrics,
             View::Refused => &self.refused,
             // It has no site: `next_call` answers.
@@ -167,14 +181,48 @@ impl Shared {
         }
     }
 
+    #[cfg(feature = "auth")]
+    fn proxied(&self) -> &Site {
+        self.proxied.as_ref().unwrap_or(&self.site)
+    }
+
+    #[cfg(not(feature = "auth"))]
+    fn proxied(&self) -> &Site {
+        &self.site
+    }
+
     /// Sets the site of connections that see [`View::Redirect`]; without it they see the page.
     pub fn set_redirect(&mut self, site: Site) {
         self.redirect = Some(site);
     }
 
+    /// Has trusted proxies name the id of a client in this field of its requests. From any other
+    /// peer the field means nothing.
+    #[cfg(feature = "auth")]
+    pub fn set_id_field(&mut self, field: &str) {
+        self.proxied = Some(self.site.clone().with_entry(Entry::Login(Some(field.into()))));
+    }
+
+    /// Notes for the caller what the head of a handshake tells besides.
+    #[cfg(any(feature = "auth", feature = "peerjs"))]
+    pub(super) fn note_handshake(&mut self, head: &[u8], view: View) {
+        #[cfg(feature = "peerjs")]
+        {
+            self.peerjs_query = crate::net::http::peerjs::query(head, self.site(view));
+        }
+        #[cfg(feature = "auth")]
+        {
+            self.named_id = crate::net::http::named_id(head, self.site(view));
+        }
+    }
+
     /// Sets whether the server can do all of its work, as `/readyz` tells.
     pub fn set_ready(&mut self, is_ready: bool) {
         self.site.set_ready(is_ready);
+        #[cfg(feature = "auth")]
+        if let Some(site) = &mut self.proxied {
+            site.set_ready(is_ready);
+        }
     }
 
     /// Sets the text of the metrics. The loop does so before it reads a connection that sees them.

@@ -199,6 +199,7 @@ impl Asset {
 }
 
 /// The source of the page's files.
+#[derive(Clone)]
 pub enum Files {
     /// The program itself.
     BuiltIn,

@@ -11,6 +11,7 @@
 //! The meaning of the query is not known here.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use data_encoding::HEXLOWER;
 use hmac_sha256::HMAC;
@@ -62,7 +63,7 @@ impl Addresses {
 impl Site {
     /// Returns the same site, which PeerJS clients can use, too.
     pub fn for_peerjs(self, addresses: Addresses) -> Site {
-        Site { peerjs: Some(addresses), ..self }
+        Site { peerjs: Some(Rc::new(addresses)), ..self }
     }
 }
 

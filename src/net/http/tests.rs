@@ -10,6 +10,8 @@ use super::*;
 use crate::net::http::assets::{Coding, FILES, SECURITY_FIELDS};
 
 mod access;
+#[cfg(feature = "auth")]
+mod entry;
 mod handshakes;
 mod heads;
 mod targets;

@@ -19,7 +19,7 @@ use crate::support::{Certificate, Client, PATIENCE, Server, Wire, sotto};
 const HTTPS: ([u8; 4], u16) = ([203, 0, 113, 7], 443);
 
 /// A proxy that runs in the foreground.
-struct Proxy {
+pub struct Proxy {
     child: Child,
     client: Arc<ClientConfig>,
 }
@@ -34,7 +34,7 @@ impl Drop for Proxy {
 impl Proxy {
     /// Starts a proxy, and waits until it answers. `root` is the file of the certificate that its
     /// clients trust, which the proxy may make first.
-    fn start(command: &str, root: &str) -> Proxy {
+    pub fn start(command: &str, root: &str) -> Proxy {
         let mut child = Command::new("bash")
             .args(["-c", &format!("exec {command}")])
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -61,7 +61,7 @@ impl Proxy {
     }
 
     /// Connects over https, as a browser does.
-    fn connect(&self) -> Wire {
+    pub fn connect(&self) -> Wire {
         let wire = Wire::plain(HTTPS.into());
         wire.try_secure_as("chat.example", self.client.clone()).expect("a handshake")
     }
@@ -105,7 +105,7 @@ fn sotto_behind(forwarding: &str) -> Server {
 }
 
 /// Puts a certificate where certbot would.
-fn install_certificate() -> &'static str {
+pub fn install_certificate() -> &'static str {
     let Certificate { certificate, key } = Certificate::new("chat.example");
     let folder = "/etc/letsencrypt/live/chat.example";
     let [certificate, key] = [certificate, key].map(|path| path.display().to_string());

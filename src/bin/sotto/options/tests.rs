@@ -128,6 +128,20 @@ fn bad_option_is_refused_in_one_sentence_that_names_it() {
         check("--password-file x", &format!("--password-file: {words}"));
         check("--log-ids", &format!("--log-ids: {words}"));
     }
+    if cfg!(feature = "auth") {
+        check("--auth login.pem", "--auth: \"login.pem\" is not like jwt:");
+        check("--auth jwt:", "--auth: \"jwt:\" is not like jwt:");
+        check("--auth jwt:/nowhere/x", "--auth: /nowhere/x cannot be read: ");
+        check("--auth-audience=", "--auth-audience: is empty");
+        check("--id-header Remote:User", "--id-header: \"Remote:User\" is not the name");
+        for line in ["", " --forwarded proxy"] {
+            check(&format!("--id-header Remote-User{line}"), "--id-header needs --forwarded x-");
+        }
+    } else {
+        let words = "this sotto is built without this option: build it with `--features auth`";
+        check("--auth jwt:x", &format!("--auth: {words}"));
+        check("--id-header x", &format!("--id-header: {words}"));
+    }
     check("--burst 0", "--burst: must be above 0");
     check("--hold 0", "--hold: must be above 0");
     check("--listen", "--listen");

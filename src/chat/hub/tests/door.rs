@@ -1,6 +1,8 @@
 //! A private server: joins with and without its password, and the lines of the log about joins.
 
 use super::*;
+#[cfg(feature = "auth")]
+use crate::chat::vouching::Voucher;
 use crate::limits::LOG_LINES_PER_SECOND;
 
 const FORBIDDEN: &str = r#"{"type":"error","code":"forbidden"}"#;
@@ -196,4 +198,41 @@ fn flood_of_joins_leaves_a_few_lines_for_the_log() {
     let granted = lines.iter().filter(|(_, outcome)| *outcome == JoinOutcome::Joined).count();
     assert_eq!((lines.len(), granted), (2 * a_second, a_second));
     assert_eq!(chat.hub.join_lines_suppressed(), 2 * (100 - a_second as u64));
+}
+
+#[test]
+#[cfg(feature = "auth")]
+fn id_that_a_proxy_has_named_is_the_only_one_to_join() {
+    let mut chat = Chat::new(LIMITS);
+    chat.hub.require_login(Voucher::Header);
+    for (name, named) in [("a", "alice"), ("a'", "alice"), ("b", "bo"), ("c", &"c".repeat(65))] {
+        let token = chat.token(name);
+        chat.hub.name(token, named.into());
+    }
+    let key = r#""key":"0123456789abcdef""#;
+    chat.check(&format!(
+        r#"
+        a > {{"type":"join","id":"bob",{key}}}
+        a < {FORBIDDEN}
+        a > {{"type":"join","id":"Alice",{key}}}
+        a < {FORBIDDEN}
+        n > {{"type":"join","id":"alice",{key}}}
+        n < {FORBIDDEN}
+        b > {{"type":"join","id":"b"}}
+        b < {FORBIDDEN}
+        a > {{"type":"join","id":"alice",{key}}}
+        a < joined alice
+        a' > {{"type":"join","id":"alice","key":"another key of 16"}}
+        a' < {{"type":"error","code":"id_taken"}}
+        "#
+    ));
+    let outcomes: Vec<_> = logged(&mut chat).into_iter().map(|(_, outcome)| outcome).collect();
+    assert!(outcomes.contains(&JoinOutcome::Refused("forbidden, login for another id")));
+    assert!(outcomes.contains(&JoinOutcome::Refused("forbidden, no id from a trusted proxy")));
+    assert_eq!(chat.hub.named(), 3, "a name longer than an id is not kept");
+    for name in ["a", "a'", "b"] {
+        let token = chat.token(name);
+        chat.hub.disconnected(token, Departure::Lost, chat.now);
+    }
+    assert_eq!(chat.hub.named(), 0);
 }
