@@ -115,6 +115,11 @@ export class PlayedServer {
     if (known?.fate) this.#tell(connection.id, to, mid, known.fate);
   }
 
+  /** Dropped if its recipient is away: so pages ask again when a peer is back. */
+  signal(connection, { to, body }) {
+    this.#say(to, { type: "signal", from: connection.id, body });
+  }
+
   ack(connection, { to, mids }) {
     const owner = this.#owners.get(connection.id);
     for (const mid of mids) {
