@@ -88,11 +88,11 @@ fn compress(www: &Path, out: &Path) -> io::Result<()> {
             Some("png") => content,
             Some("js" | "css" | "html") => {
                 let text = if name == "client.js" {
-                    bundle(www, "client.js", &mut Vec::new())?
+                    without_types(&condensed(&bundle(www, "client.js", &mut Vec::new())?))
                 } else {
-                    String::from_utf8(content).map_err(io::Error::other)?
+                    condensed(&String::from_utf8(content).map_err(io::Error::other)?)
                 };
-                gzip(condensed(&text).as_bytes())?
+                gzip(text.as_bytes())?
             }
             _ => gzip(&content)?,
         };
@@ -120,6 +120,16 @@ fn bundle(www: &Path, name: &str, done: &mut Vec<String>) -> io::Result<String> 
         }
     }
     Ok(imported + &own)
+}
+
+/// Leaves out empty lines, as no line of a bundle has the number that it has in `www/`, and the
+/// types inside lines.
+fn without_types(text: &str) -> String {
+    let without = |line: &str| match (line.find("/** @type"), line.find("*/ ")) {
+        (Some(start), Some(end)) => format!("{}{}\n", &line[..start], &line[end + 3..]),
+        _ => format!("{line}\n"),
+    };
+    text.lines().filter(|line| !line.is_empty()).map(without).collect()
 }
 
 /// Empties the lines that are nothing but comments, and takes the indentation from all others. Each

@@ -165,7 +165,7 @@ fn page_is_served_and_preloaded_file_by_file() {
     let name = |entry: std::fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
     let files: BTreeSet<String> = entries.map(|entry| name(entry.expect("an entry"))).collect();
     // The service worker and the client of programs are no parts of the page.
-    let others = ["sw.js", "client.js"];
+    let others = ["sw.js", "client.js", "memory.js"];
     let is_part = |name: &&String| name.ends_with(".js") && !others.contains(&name.as_str());
     let scripts = files.iter().filter(is_part).cloned().collect();
     check_list("src/net/http/assets.rs", &["asset!(\""], &files);

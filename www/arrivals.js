@@ -29,7 +29,7 @@ const ASKED_MS_MAX = 86_400_000;
 export class Arrivals {
 	#state;
 	#outside;
-	/** @type {BoundedMap<string, true>} */
+	/** The mid of each, by its number or else its mid. @type {BoundedMap<string, string>} */
 	#known = new BoundedMap(KNOWN_MAX);
 	/** Messages of the present text that could not be opened, by peer. @type {Map<string, Lost>} */
 	#lost = new Map();
@@ -40,10 +40,10 @@ export class Arrivals {
 		this.#outside = outside;
 	}
 
-	/** Takes up the kept mids, and returns those that came again. @param {string[]} mids */
-	restore(mids) {
-		const again = new Set(mids.filter((mid) => this.#known.has(mid)));
-		for (const mid of mids) this.#known.set(mid, true);
+	/** Takes up kept names, and returns the mids of those that came again. @param {string[]} names */
+	restore(names) {
+		const again = new Set(names.map((name) => this.#known.get(name) ?? ""));
+		for (const name of names) this.#known.set(name, name);
 		return again;
 	}
 
@@ -68,7 +68,7 @@ export class Arrivals {
 		const name = number ? `${peer} ${number}` : mid;
 		const { unsaved, outgoing, conversations, trust } = this.#outside;
 		const isKnown = this.#known.has(name);
-		this.#known.set(name, true);
+		this.#known.set(name, this.#known.get(name) ?? mid);
 		unsaved.addAck(peer, mid);
 		if (isKnown) return undefined;
 		unsaved.addMid(name);

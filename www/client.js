@@ -19,7 +19,7 @@
  * It does not know the DOM, conversations or encryption.
  */
 
-import { BoundedMap } from "./bounded.js";
+import { Memory, newFate, NOWHERE } from "./memory.js";
 import {
 	CLOSE_NORMAL, CLOSE_REPLACED, CLOSE_TRY_LATER, contentOf, lineBytes, listParts,
 	MESSAGE_BYTES_DEFAULT, numbered, randomHex, sendLine, WATCHED_MAX,
@@ -27,15 +27,8 @@ import {
 import { isLostUnder, Sends } from "./sends.js";
 import { Delay, Socket, SUBPROTOCOL } from "./socket.js";
 
-/** The most messages that wait until they can be said. */
-const WAITING_MAX = 65536;
-
-/**
- * The messages that are known again, in parts that are kept one by one. The server offers those
- * again that were not acknowledged, and holds some 2,500 at most for an id by default.
- */
-const KNOWN_PART = 256;
-const KNOWN_PARTS_MAX = 64;
+/** The most messages without a fate. */
+const PENDING_MAX = 65536;
 
 /**
  * After a restart of a server without a store all peers come back, but not at once. One that is not
@@ -62,160 +55,6 @@ export function connect(url, options) {
 	return new Client(url, options);
 }
 
-/** A store that keeps nothing. @type {ClientStore} */
-const NOWHERE = { getItem: () => null, setItem() {}, removeItem() {} };
-
-/** Returns a promise of a fate, with the functions that settle it. @returns {OpenFate} */
-function newFate() {
-	/** @type {OpenFate["resolve"]} */
-	let resolve = () => {};
-	/** @type {OpenFate["reject"]} */
-	let reject = () => {};
-	const delivered = new Promise((...functions) => ([resolve, reject] = functions));
-	// A program need not look at it.
-	delivered.catch(() => {});
-	return { delivered, resolve, reject };
-}
-
-/**
- * What outlives a program: the key of its id, its messages without a fate, and the names of those
- * that it has handled. Each value is one small item of the store, so the cost of a message does not
- * grow with their number.
- */
-class Memory {
-	#store;
-	#prefix;
-	/** Messages without a fate, by place. @type {Map<number, ClientSend>} */
-	#open = new Map();
-	/** Their places lie from the first to below the second. */
-	#range;
-	/** The number of the part that is being filled. */
-	#part;
-	/** @type {string[]} */
-	#names;
-	/** @type {BoundedMap<string, true>} */
-	#known = new BoundedMap(KNOWN_PART * KNOWN_PARTS_MAX);
-	/** Items that are written together later; `null` removes one. */
-	#gathered = /** @type {Map<string, unknown> | null} */ (null);
-
-	/** @param {ClientStore} store @param {string} prefix */
-	constructor(store, prefix) {
-		this.#store = store;
-		this.#prefix = prefix;
-		this.#applyAll(this.#read("commit"));
-		this.#range = this.#read("range") ?? [0, 0];
-		this.#part = this.#read("part") ?? 0;
-		for (let part = Math.max(0, this.#part - KNOWN_PARTS_MAX); part < this.#part; part += 1) {
-			for (const name of this.#read(`known ${part}`) ?? []) this.#known.set(name, true);
-		}
-		this.#names = this.#read(`known ${this.#part}`) ?? [];
-		for (const name of this.#names) this.#known.set(name, true);
-	}
-
-	/** @param {string} name */
-	#read(name) {
-		return JSON.parse(this.#store.getItem(this.#prefix + name) ?? "null");
-	}
-
-	/** @param {string} name @param {unknown} [value] nothing removes it */
-	#write(name, value) {
-		if (this.#gathered) this.#gathered.set(name, structuredClone(value ?? null));
-		else if (value === undefined) this.#store.removeItem(this.#prefix + name);
-		else this.#store.setItem(this.#prefix + name, JSON.stringify(value));
-	}
-
-	/** From now on items are written together: all or none, whenever the program is killed. */
-	gather() {
-		this.#gathered = new Map();
-	}
-
-	/** Writes the gathered items. */
-	commit() {
-		const items = [...this.#gathered ?? []];
-		this.#gathered = null;
-		if (!items.length) return;
-		this.#write("commit", items);
-		this.#applyAll(items);
-	}
-
-	/** @param {[string, unknown][] | null} items */
-	#applyAll(items) {
-		for (const [name, value] of items ?? []) this.#write(name, value ?? undefined);
-		if (items) this.#write("commit");
-	}
-
-	/** Returns the key, made up at first. */
-	key() {
-		const key = this.#read("key") ?? randomHex();
-		this.#write("key", key);
-		return key;
-	}
-
-	get open() {
-		return [...this.#open.values()];
-	}
-
-	/** The ownership of the last connection, by its name. @returns {string} */
-	get ownership() {
-		return this.#read("ownership") ?? "";
-	}
-
-	set ownership(name) {
-		if (name !== this.ownership) this.#write("ownership", name);
-	}
-
-	/** Returns the kept messages without a fate, in their order. */
-	messages() {
-		for (let [place, next] = this.#range; place < next; place += 1) {
-			const message = this.#read(`out ${place}`);
-			if (message) this.#open.set(place, { ...message, ...newFate() });
-		}
-		return this.open;
-	}
-
-	/** Keeps a new message, in the next place. @param {ClientSend} message */
-	add(message) {
-		const [first, place] = this.#range;
-		this.#write("range", [first, place + 1]);
-		this.#range = [first, place + 1];
-		this.keep(Object.assign(message, { place }));
-		this.#open.set(place, message);
-	}
-
-	/** @param {ClientSend} message */
-	keep({ peer, body, ref, place, ownership, mid, at }) {
-		this.#write(`out ${place}`, { peer, body, ref, place, ownership, mid, at });
-	}
-
-	/** A message has its fate. @param {ClientSend} message */
-	drop({ place }) {
-		this.#open.delete(place);
-		this.#write(`out ${place}`);
-		const [first = this.#range[1]] = this.#open.keys();
-		if (first === this.#range[0]) return;
-		this.#range = [first, this.#range[1]];
-		this.#write("range", this.#range);
-	}
-
-	/** @param {string} name */
-	knows(name) {
-		return this.#known.has(name);
-	}
-
-	/** Knows a message again from now on. @param {string} name */
-	remember(name) {
-		if (this.#known.has(name)) return;
-		this.#names.push(name);
-		this.#write(`known ${this.#part}`, this.#names);
-		this.#known.set(name, true);
-		if (this.#names.length < KNOWN_PART) return;
-		this.#names = [];
-		this.#part += 1;
-		this.#write("part", this.#part);
-		this.#write(`known ${this.#part - KNOWN_PARTS_MAX - 1}`);
-	}
-}
-
 /** One id, and the connection to it. */
 export class Client {
 	#options;
@@ -236,21 +75,25 @@ export class Client {
 	#acks = new Map();
 	/** @type {Map<string, (presence: { id: string, online: boolean }) => void>} */
 	#watched = new Map();
-	/** @type {Set<string>} */
-	#blocked = new Set();
-	#ownership;
+	/** Blocked ids, and those that have to be unblocked. @type {Map<string, boolean>} */
+	#blocked = new Map();
+	#ownership = "";
 	/** Until then, peers that are offline may be on their way back to a restarted server. */
 	#graceEnd = 0;
 	/** Peers that are back since then. @type {Set<string>} */
 	#returned = new Set();
-	/** Peers with one message under way, so that no later one overtakes it. @type {Set<string>} */
-	#asked = new Set();
+	/**
+	 * Peers with one message under way, and the later ones to them, which must not overtake it.
+	 * @type {Map<string, ClientSend[]>}
+	 */
+	#asked = new Map();
 	#messageBytesMax = MESSAGE_BYTES_DEFAULT;
 	#number = 0;
 	/** The number of the present connection. */
 	#connection = 0;
 	#isProbing = false;
 	#isLeaving = false;
+	#isClosing = false;
 	/** @type {MessageHandler | null} */
 	#onmessage = null;
 	/** @type {(signal: { from: string, body: any }) => void} */
@@ -266,11 +109,13 @@ export class Client {
 	/** @param {string} url @param {ClientOptions} options */
 	constructor(url, { store = NOWHERE, ...options }) {
 		const WebSocket = options.WebSocket ?? globalThis.WebSocket;
-		if (!WebSocket) throw new Error("there is no WebSocket: give one as an option");
+		if (!WebSocket) throw new Error("no WebSocket here: node has it from version 22 on");
 		this.id = options.id;
 		this.#memory = new Memory(store, `sotto ${url} ${options.id} `);
 		this.#options = { ...options, key: options.key ?? this.#memory.key() };
-		this.#ownership = this.#memory.ownership;
+		[this.#ownership, this.#graceEnd] = this.#memory.ownership;
+		// The clock may have been put back.
+		this.#graceEnd = Math.min(this.#graceEnd, Date.now() + RETURN_GRACE_MS);
 		this.#restore(this.#memory.messages());
 		/** @type {Clock} */
 		const clock = {
@@ -316,7 +161,8 @@ export class Client {
 	 */
 	send(to, body) {
 		if (this.#hasEnded) throw new SottoError(this.state);
-		if (this.#waiting.length >= WAITING_MAX) throw new SottoError("full");
+		if (this.#memory.size >= PENDING_MAX) throw new SottoError("full");
+		if (JSON.stringify(body) === undefined) throw new TypeError("a body is a value that JSON has");
 		this.#number = Math.max(this.#number + 1, Date.now() * 1000);
 		// A copy, because a repeated message has to be the same.
 		const copy = JSON.parse(JSON.stringify(numbered(body, this.#number)));
@@ -332,7 +178,13 @@ export class Client {
 	 * @param {string} to @param {unknown} body
 	 */
 	signal(to, body) {
-		if (this.state === "joined") this.#socket.say({ type: "signal", to, body });
+		// A message of the same handler goes first.
+		if (this.#isGathering) return void setTimeout(() => this.signal(to, body));
+		/** @type {TellLine} */
+		const line = { type: "signal", to, body };
+		if (lineBytes(line) > this.#messageBytesMax) throw new SottoError("long");
+		// None overtakes a message.
+		if (this.state === "joined" && !this.#waiting.length) this.#socket.say(line);
 	}
 
 	/**
@@ -355,19 +207,22 @@ export class Client {
 
 	/** Nothing more comes from these ids, and we look offline to them. @param {string[]} ids */
 	block(...ids) {
-		for (const id of ids) this.#blocked.add(id);
+		for (const id of ids) this.#blocked.set(id, true);
 		this.#sayIds("block", ids);
 	}
 
 	/** @param {string[]} ids */
 	unblock(...ids) {
-		for (const id of ids) this.#blocked.delete(id);
-		this.#sayIds("unblock", ids);
+		for (const id of ids) this.#blocked.set(id, false);
+		this.#sayBlocks();
 	}
 
 	/** Ends the connection. The id stays ours for some days, and messages wait for it. */
 	close() {
-		this.#end("closed");
+		this.#isClosing = true;
+		// A handler that is about to end has its message acknowledged.
+		if (this.#isHandling) setTimeout(() => this.#end("closed"));
+		else this.#end("closed");
 	}
 
 	/** Gives the id up, with everything that waits for it, as soon as there is a connection. */
@@ -403,8 +258,8 @@ export class Client {
 			const line = { type: /** @type {const} */ ("join"), id: this.id, key, password, token };
 			if (connection === this.#connection) this.#socket.say(line);
 		} catch (error) {
+			if (connection === this.#connection) this.#socket.giveUp();
 			this.onerror(error);
-			this.#socket.giveUp();
 		}
 	}
 
@@ -412,7 +267,7 @@ export class Client {
 	#enter(state, error) {
 		if (state === this.state) return;
 		this.state = state;
-		this.onstate(state, error);
+		this.#guard(() => this.onstate(state, error));
 	}
 
 	/** @param {number} code */
@@ -420,7 +275,7 @@ export class Client {
 		this.#connection += 1;
 		this.#isProbing = false;
 		this.#acks.clear();
-		this.#asked.clear();
+		for (const peer of [...this.#asked.keys()]) this.#release(peer);
 		// What was not handled is offered again.
 		this.#inbox = [];
 		if (code === CLOSE_REPLACED) this.#end("replaced");
@@ -433,12 +288,14 @@ export class Client {
 	/** @param {ClientState} state @param {SottoError} [error] */
 	#end(state, error = new SottoError(state)) {
 		if (this.#hasEnded) return;
+		this.#sayAcks();
 		globalThis.removeEventListener?.("online", this.#wake);
 		this.#socket.stop();
 		this.#connection += 1;
 		this.#inbox = [];
 		const { unanswered, sent } = this.#sends;
-		const open = [...sent.values(), ...unanswered.values(), ...this.#waiting];
+		const asked = [...this.#asked.values()].flat();
+		const open = [...sent.values(), ...unanswered.values(), ...asked, ...this.#waiting];
 		this.#sends.clear();
 		this.#waiting = [];
 		this.#enter(state, error);
@@ -459,10 +316,11 @@ export class Client {
 
 	/** @param {ServerLine} line */
 	#apply(line) {
+		if (this.#hasEnded) return;
 		if (line.type === "joined") this.#joined(line);
 		else if (line.type === "message" && this.#inbox.push(line)) void this.#handle();
-		else if (line.type === "signal") this.onsignal(line);
-		else if (line.type === "presence") this.#watched.get(line.id)?.(line);
+		else if (line.type === "signal") this.#guard(() => this.onsignal(line));
+		else if (line.type === "presence") this.#guard(() => this.#watched.get(line.id)?.(line));
 		else if (line.type === "sent") this.#taken(line);
 		else if (line.type === "delivered") this.#fated(line.from, line.mids, "delivered");
 		else if (line.type === "expired") this.#fated(line.to, line.mids, "expired");
@@ -477,7 +335,7 @@ export class Client {
 			this.#returned.clear();
 		}
 		this.#ownership = ownership;
-		this.#guard(() => (this.#memory.ownership = ownership));
+		this.#guard(() => (this.#memory.ownership = [ownership, this.#graceEnd]));
 		this.#messageBytesMax = max_message;
 		this.#delay.reset();
 		if (this.#isLeaving) return this.#socket.say({ type: "leave" });
@@ -491,7 +349,7 @@ export class Client {
 		for (const message of this.#sends.unanswered.values()) this.#socket.say(sendLine(message));
 		this.#enter("joined");
 		this.#sayIds("watch", [...this.#watched.keys()]);
-		if (isNew) this.#sayIds("block", [...this.#blocked]);
+		this.#sayBlocks();
 		this.#sayWaiting();
 	}
 
@@ -520,28 +378,29 @@ export class Client {
 	}
 
 	#sayWaiting() {
-		/** @type {ClientSend[]} */
-		const kept = [];
 		const maySay = this.state === "joined" && !this.#isGathering;
 		while (maySay && this.#waiting.length && !this.#sends.isFull) {
 			const message = /** @type {ClientSend} */ (this.#waiting.shift());
 			const line = sendLine(message);
-			if (this.#mayReturn(message.peer)) {
-				if (this.#asked.has(message.peer)) {
-					kept.push(message);
-					continue;
-				}
-				this.#asked.add(message.peer);
-			}
+			const later = this.#asked.get(message.peer);
 			if (lineBytes(line) > this.#messageBytesMax) {
 				this.#settle(message, new SottoError("long"));
+			} else if (later) {
+				later.push(message);
 			} else {
+				if (this.#mayReturn(message.peer)) this.#asked.set(message.peer, []);
 				this.#keep(Object.assign(message, { ownership: this.#ownership }));
 				this.#sends.unanswered.set(message.ref, message);
 				this.#socket.say(line);
 			}
 		}
-		if (kept.length) this.#waiting = [...kept, ...this.#waiting];
+	}
+
+	/** Lets the later messages to a peer go. @param {string} peer */
+	#release(peer) {
+		const later = this.#asked.get(peer);
+		if (!this.#asked.delete(peer) || !later?.length) return;
+		this.#waiting = [...later, ...this.#waiting];
 	}
 
 	/** @param {string} peer */
@@ -551,10 +410,11 @@ export class Client {
 
 	/** Says a message to an absent peer again after a while. @param {ClientSend} message */
 	#ask(message) {
+		const { peer } = message;
 		this.#keep(Object.assign(message, { ref: randomHex(), ownership: undefined }));
-		this.#waiting = [message, ...this.#waiting];
+		this.#asked.set(peer, [message, ...this.#asked.get(peer) ?? []]);
 		setTimeout(() => {
-			this.#asked.delete(message.peer);
+			this.#release(peer);
 			this.#sayWaiting();
 		}, ASK_AGAIN_MS);
 	}
@@ -565,7 +425,7 @@ export class Client {
 		if (send) {
 			this.#keep(Object.assign(send, { mid, at }));
 			if (this.#mayReturn(send.peer)) this.#returned.add(send.peer);
-			this.#asked.delete(send.peer);
+			this.#release(send.peer);
 		}
 		if (send && fate) this.#fated(send.peer, [mid], fate);
 		this.#sayWaiting();
@@ -579,7 +439,7 @@ export class Client {
 			if (code === "offline" && this.#mayReturn(send.peer)) {
 				this.#ask(send);
 			} else {
-				this.#asked.delete(send.peer);
+				this.#release(send.peer);
 				this.#settle(send, error);
 			}
 			this.#sayWaiting();
@@ -612,10 +472,10 @@ export class Client {
 		this.#guard(() => this.#memory.keep(message));
 	}
 
-	/** A store that fails must not end the connection. @param {() => void} write */
-	#guard(write) {
+	/** An error of the program or its store keeps us from no line. @param {() => void} call */
+	#guard(call) {
 		try {
-			write();
+			call();
 		} catch (error) {
 			this.onerror(error);
 		}
@@ -627,6 +487,15 @@ export class Client {
 		for (const part of this.#parts(ids)) this.#socket.say({ type, ids: part });
 	}
 
+	#sayBlocks() {
+		if (this.state !== "joined") return;
+		const ids = [...this.#blocked.keys()];
+		this.#sayIds("block", ids.filter((id) => this.#blocked.get(id)));
+		const others = ids.filter((id) => !this.#blocked.get(id));
+		this.#sayIds("unblock", others);
+		for (const id of others) this.#blocked.delete(id);
+	}
+
 	// ---- messages that arrive
 
 	/** Handles one message after the other, so that they stay in order. */
@@ -634,14 +503,15 @@ export class Client {
 		if (this.#isHandling) return;
 		this.#isHandling = true;
 		try {
-			while (this.#onmessage && this.#inbox.length) {
+			while (this.#onmessage && !this.#isClosing && this.#inbox.length) {
 				await this.#take(/** @type {MessageLine} */ (this.#inbox.shift()), this.#onmessage);
 			}
 		} catch (error) {
 			// Not acknowledged, the message is offered again on the next connection, and all behind it.
 			this.#inbox = [];
-			this.onerror(error);
 			this.#socket.giveUp();
+			this.#isHandling = false;
+			this.onerror(error);
 		}
 		this.#isHandling = false;
 	}
@@ -650,7 +520,7 @@ export class Client {
 	async #take({ from, body, mid, at }, handler) {
 		const { content, number } = contentOf(body);
 		const name = number ? `${from} ${number}` : mid;
-		const message = { from, body: content, mid, at };
+		const message = { from, body: content, mid, at, number };
 		if (!this.#memory.knows(name)) await this.#run(handler, message, name);
 		const { size } = this.#acks;
 		this.#acks.set(from, [...(this.#acks.get(from) ?? []), mid]);
@@ -667,17 +537,17 @@ export class Client {
 		this.#memory.gather();
 		this.#isGathering = true;
 		// A handler that takes longer may wait for the fate of a message that it has sent.
-		const timer = setTimeout(() => this.#guard(() => this.#release()));
+		const timer = setTimeout(() => this.#guard(() => this.#letGo()));
 		try {
 			await handler(message);
 			this.#memory.remember(name);
 		} finally {
 			clearTimeout(timer);
-			this.#release();
+			this.#letGo();
 		}
 	}
 
-	#release() {
+	#letGo() {
 		this.#isGathering = false;
 		this.#memory.commit();
 		this.#sayWaiting();

@@ -211,13 +211,6 @@ export class Socket {
 	}
 }
 
-/** Returns the address of the page's own server, as private as the page. @param {string} page */
-export function socketUrl(page) {
-	const url = new URL("ws", page);
-	url.protocol = url.protocol.replace("http", "ws");
-	return url.href;
-}
-
 /** Returns the objects in a text, one a line, and leaves other lines out. @param {string} text */
 export function parseLines(text) {
 	return text.split("\n").map(parseLine).filter((line) => line instanceof Object);

@@ -45,7 +45,11 @@ export interface Message {
 	from: string;
 	/** Any JSON value: the sender chooses it. */
 	body: any;
-	/** Names the message: the same name is the same message. */
+	/**
+	 * Names the message together with `from`, whatever happens. Messages of other clients may have
+	 * none: then `mid` names them, as long as the server remembers them.
+	 */
+	number?: number;
 	mid: string;
 	/** When the server took it, in ms since 1970. */
 	at: number;
@@ -73,7 +77,8 @@ export interface Sent {
 	ref: string;
 	/**
 	 * Resolves when the recipient has acknowledged the message, and rejects with a `SottoError` if
-	 * it never will. Nothing happens if a program does not look at it.
+	 * it never will, or if this client ends before it is known. With a store the next run goes on
+	 * with such a message: see `pending`. Nothing happens if a program does not look at it.
 	 */
 	delivered: Promise<Receipt>;
 }
@@ -105,9 +110,10 @@ export class Client {
 	/** The messages without a fate, in their order. With a store also those of earlier runs. */
 	readonly pending: Pending[];
 	/**
-	 * Handles a message, which is acknowledged when this resolves. If it rejects, the connection is
-	 * closed, and the message is offered again after 20 seconds. One message is handled at a time,
-	 * and messages wait while there is no handler.
+	 * Handles a message, which is acknowledged when this resolves. What it sends before its first
+	 * `await` is kept together with the message being handled: all or nothing, whenever the program
+	 * is killed. If it rejects, the connection is closed, and the message is offered again after 20
+	 * seconds. One message is handled at a time, and messages wait while there is no handler.
 	 */
 	onmessage: ((message: Message) => unknown) | null;
 	onsignal: (signal: Signal) => void;
@@ -116,10 +122,11 @@ export class Client {
 	onerror: (error: unknown) => void;
 	/**
 	 * Sends a message, now or as soon as it can be. With a store it is kept when this returns. At
-	 * most 128 messages wait for an answer of the server; further ones wait here, 65,536 at most.
+	 * most 128 messages wait for an answer of the server; further ones wait here. With 65,536
+	 * messages without a fate it throws `full`.
 	 */
 	send(to: string, body: unknown): Sent;
-	/** Sends something of passing interest, which is dropped if it cannot arrive now. */
+	/** Sends something of passing interest, which is dropped if it cannot arrive now, behind messages. */
 	signal(to: string, body: unknown): void;
 	/**
 	 * Calls `tell` now, at each change and after each join. At most 255 ids are watched. A second

@@ -227,6 +227,30 @@ test("forgotten messages are repeated under their numbers, with new refs", async
   me.close();
 });
 
+test("program that is killed still waits for peers of a restarted server", async () => {
+  const store = newStore();
+  joined({ store }).me.close();
+  const restarted = started({ store });
+  restarted.server.open();
+  restarted.server.say({ ...JOINED, ownership: "two" });
+  restarted.me.close();
+  const { me, server } = started({ store });
+  server.open();
+  server.say({ ...RESUMED, ownership: "two" });
+  const { ref, delivered } = me.send("bob", 1);
+  server.heard();
+  server.say({ type: "error", code: "offline", ref, to: "bob", text: "bob is not here" });
+  let again = [];
+  while (!again.length) {
+    await settled();
+    again = sends(server.heard());
+  }
+  server.say({ type: "sent", ref: again[0].ref, mid: "m1", at: Date.now() });
+  server.say({ type: "delivered", from: "bob", mids: ["m1"] });
+  assert.equal((await delivered).mid, "m1");
+  me.close();
+});
+
 test("message is acknowledged when its handler resolves", async () => {
   const { me, server } = joined();
   const handled = [];
@@ -238,7 +262,9 @@ test("message is acknowledged when its handler resolves", async () => {
   server.say({ type: "message", from: "bob", body: { text: "one", number: 1 }, mid: "m1", at: 5 });
   server.say({ type: "message", from: "bob", body: { plain: true }, mid: "m2", at: 6 });
   await settled();
-  assert.deepEqual(handled, [{ from: "bob", body: "one", mid: "m1", at: 5 }], "one after the other");
+  const [first, ...others] = handled;
+  assert.deepEqual(first, { from: "bob", body: "one", mid: "m1", at: 5, number: 1 });
+  assert.deepEqual(others, [], "one after the other");
   assert.deepEqual(server.heard(), []);
   finish();
   await settled();
@@ -430,15 +456,23 @@ test("watches and blocks are said again after a break", async () => {
   assert.deepEqual(told, [["bob", true]]);
   await server.cut();
   server.heard();
-  server.say(RESUMED);
-  assert.deepEqual(server.heard(), [{ type: "watch", ids: ["bob", "carol"] }]);
-  await server.cut();
+  server.last.onclose({ code: 1006 });
+  me.block("eve");
+  me.unblock("mallory");
+  me.hurry();
+  while (server.sockets.length < 3) await settled();
+  server.open();
   server.heard();
-  server.say({ ...JOINED, ownership: "two" });
+  server.say(RESUMED);
   assert.deepEqual(server.heard(), [
     { type: "watch", ids: ["bob", "carol"] },
-    { type: "block", ids: ["mallory"] },
+    { type: "block", ids: ["eve"] },
+    { type: "unblock", ids: ["mallory"] },
   ]);
+  await server.cut();
+  server.heard();
+  server.say(RESUMED);
+  assert.deepEqual(server.heard().at(-1), { type: "block", ids: ["eve"] });
   unwatch();
   assert.deepEqual(server.heard(), [{ type: "unwatch", ids: ["bob", "carol"] }]);
   const many = Array.from(Array(256), (_, n) => `id${n}`);
@@ -462,6 +496,95 @@ test("refused, replaced and left clients end, and tell their messages", async ()
     await settled();
     assert.equal(server.sockets.length, 1, "no further attempt");
   }
+});
+
+const arrived = (n) => ({ type: "message", from: "bob", body: n, mid: `m${n}`, at: 1 });
+
+test("closing client acknowledges what it has handled, and handles no more", async () => {
+  const { me, server } = joined();
+  const handled = [];
+  me.onmessage = ({ body }) => {
+    handled.push(body);
+    me.close();
+  };
+  server.say(arrived(1), arrived(2));
+  await settled();
+  assert.deepEqual([handled, me.state], [[1], "closed"]);
+  assert.deepEqual(server.heard(), [{ type: "ack", to: "bob", mids: ["m1"] }]);
+});
+
+test("functions of the program that throw skip no line", async () => {
+  const { me, server } = joined();
+  const handled = [];
+  me.onmessage = ({ body }) => { handled.push(body); };
+  me.onsignal = () => { throw new Error("from onsignal"); };
+  me.watch(["bob"], () => { throw new Error("from tell"); });
+  server.say(
+    { type: "signal", from: "bob", body: 1 }, { type: "presence", id: "bob", online: true }, arrived(1),
+  );
+  await settled();
+  assert.deepEqual(handled, [1]);
+  assert.deepEqual(server.errors.map(({ message }) => message), ["from onsignal", "from tell"]);
+  me.close();
+});
+
+test("signal overtakes no message of the same handler", async () => {
+  const { me, server } = joined();
+  me.onmessage = () => {
+    me.send("bob", "first");
+    me.signal("bob", "then");
+  };
+  server.say(arrived(1));
+  await settled();
+  const types = server.heard().map(({ type }) => type);
+  assert.deepEqual(types.filter((type) => type !== "ack"), ["send", "signal"]);
+  assert.throws(() => me.signal("bob", "x".repeat(4096)), { code: "long" });
+  assert.throws(() => me.send("bob", undefined), TypeError);
+  me.close();
+});
+
+test("handled message is not handled again because the store was full", async () => {
+  const store = newStore();
+  const { me, server } = joined({ store });
+  let handled = 0;
+  me.onmessage = () => { handled += 1; };
+  store.isFull = true;
+  server.say(arrived(1));
+  await settled();
+  assert.equal(me.state, "lost");
+  me.hurry();
+  while (server.sockets.length < 2) await settled();
+  server.open();
+  server.heard();
+  server.say(RESUMED, arrived(1));
+  await settled();
+  assert.equal(handled, 1);
+  assert.deepEqual(server.heard(), [{ type: "ack", to: "bob", mids: ["m1"] }]);
+  me.close();
+});
+
+test("commit that a full store broke off is ended before anything newer", async () => {
+  const store = newStore();
+  const { me, server } = joined({ store });
+  const { setItem } = store;
+  let left = 2;
+  store.setItem = (...item) => {
+    // The record of the commit and one of its items are taken.
+    if (left === 0) throw new Error("the store is full");
+    left -= 1;
+    setItem.apply(store, item);
+  };
+  me.onmessage = ({ from }) => { me.send(from, "answer"); };
+  server.say(arrived(1));
+  await settled();
+  assert.equal(me.state, "lost");
+  left = Infinity;
+  me.onmessage = null;
+  for (const n of [1, 2, 3]) me.send("carol", n);
+  const again = started({ store });
+  const expected = [["bob", "answer"], ["carol", 1], ["carol", 2], ["carol", 3]];
+  assert.deepEqual(again.me.pending.map(({ to, body }) => [to, body]), expected);
+  for (const client of [me, again.me]) client.close();
 });
 
 test("error that passes is no end", () => {

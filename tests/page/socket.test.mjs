@@ -8,9 +8,10 @@ import { test } from "node:test";
 import { load } from "./load.mjs";
 
 const {
-  Delay, Socket, parseLines, socketUrl, ANSWER_MS_FIRST, ANSWER_MS_MAX, DELAY_MS_FIRST,
+  Delay, Socket, parseLines, ANSWER_MS_FIRST, ANSWER_MS_MAX, DELAY_MS_FIRST,
   DELAY_MS_MAX, SILENCE_MS_MAX,
 } = await load("socket.js");
+const { socketUrl } = await load("scope.js");
 
 /** Returns a clock that goes only when the test says so. */
 function pretendClock(random) {

@@ -59,7 +59,8 @@ impl<J: Journal> Owners<J> {
             return;
         };
         let mut kept = usize::from(kept_sends);
-        let is_full = sends.len() - kept == SENDS_MAX;
+        // There may be more after a restart with a store, which does not know the break.
+        let is_full = sends.len() - kept >= SENDS_MAX;
         if is_full && seconds(sent.at).wrapping_sub(resumed_at) > REPEATS.as_secs() as u16 {
             self.forget_oldest(owner, kept, payers);
             kept = 0;
