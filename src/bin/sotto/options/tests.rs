@@ -1,7 +1,9 @@
 //! Options as an operator types them: one line per case.
 
 use super::*;
+use sotto::config::ListenAddress;
 use sotto::limits::OUTBOX_BYTES_MIN;
+use sotto::net::proxies::Forwarding;
 
 fn run(line: &str, environment: &[(&str, &str)]) -> Result<Options, String> {
     let arguments = line.split_whitespace().map(OsString::from);
