@@ -1,10 +1,13 @@
 //! The conformance runs of `tests/conformance/`, which are made for any server and any client: here
 //! with this server, and with the clients of this repository, which also write to each other.
+//!
+//! They speak no TLS. A build with it has the runs of a store only, whose servers start without it.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::example;
+#[cfg(not(feature = "tls"))]
 use crate::support::Server;
 
 /// Returns a Python that has the package `websockets`.
@@ -69,6 +72,7 @@ fn check_chaos(options_of_server: &str) {
     assert!(told.contains("lost: 0, doubled: 0"), "{told}");
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn server_says_and_expects_the_lines_of_each_script() {
     let server = Server::start(&[]);
@@ -77,12 +81,14 @@ fn server_says_and_expects_the_lines_of_each_script() {
     assert_eq!(told.lines().filter(|line| line.starts_with("ok ")).count(), scripts, "{told}");
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn python_client_keeps_its_other_promises() {
     let server = Server::start(&[]);
     run("python_client.py", &[&format!("ws://{}/ws", server.address)]);
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn echo_bot_answers_once_whatever_is_killed() {
     let bot = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/python/echo.py");
@@ -91,6 +97,7 @@ fn echo_bot_answers_once_whatever_is_killed() {
     run("echo.py", &[&["--server", server, "--bot", &bot], &options[..]].concat());
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn clients_lose_and_double_nothing_while_all_breaks() {
     check_chaos("");

@@ -16,13 +16,11 @@ mod api;
 mod auth;
 mod cards;
 mod chat;
-// Its clients speak no TLS.
-#[cfg(not(feature = "tls"))]
 mod conformance;
 // The examples speak no TLS.
 #[cfg(not(feature = "tls"))]
 mod echo;
-#[cfg(not(feature = "tls"))]
+#[cfg_attr(feature = "tls", expect(dead_code, reason = "most examples speak no TLS"))]
 mod example;
 #[cfg(feature = "host")]
 mod host;
