@@ -88,13 +88,40 @@ fn python_client_keeps_its_other_promises() {
     run("python_client.py", &[&format!("ws://{}/ws", server.address)]);
 }
 
+/// Holds an echo bot, by its command, to one answer for each message.
+#[cfg(not(feature = "tls"))]
+fn check_echo(bot: &str) {
+    let server = env!("CARGO_BIN_EXE_sotto");
+    let options = ["--messages", "400", "--seconds", "6", "--deadline", "60"];
+    run("echo.py", &[&["--server", server, "--bot", bot], &options[..]].concat());
+}
+
 #[cfg(not(feature = "tls"))]
 #[test]
 fn echo_bot_answers_once_whatever_is_killed() {
     let bot = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/python/echo.py");
-    let (server, bot) = (env!("CARGO_BIN_EXE_sotto"), format!("{} {bot}", python()));
-    let options = ["--messages", "400", "--seconds", "6", "--deadline", "60"];
-    run("echo.py", &[&["--server", server, "--bot", &bot], &options[..]].concat());
+    check_echo(&format!("{} {bot}", python()));
+}
+
+/// As it stands in the guide, beside the client in pieces.
+#[cfg(not(feature = "tls"))]
+#[test]
+fn echo_bot_of_the_guide_answers_once() {
+    let guide = include_str!("../../src/guide/developers.md");
+    let bot = guide.split("```js\n").find(|block| block.starts_with("// node echo.mjs"));
+    let bot = bot.and_then(|block| block.split("```").next()).expect("the bot");
+    let folder = std::env::temp_dir().join(format!("sotto-guide-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for module in ["client", "memory", "protocol", "sends", "socket", "bounded"] {
+        let module = format!("{module}.js");
+        let www = concat!(env!("CARGO_MANIFEST_DIR"), "/www");
+        std::fs::copy(format!("{www}/{module}"), folder.join(&module)).expect("a copy");
+    }
+    std::fs::write(folder.join("package.json"), r#"{ "type": "module" }"#).expect("a file");
+    std::fs::write(folder.join("echo.mjs"), bot).expect("a file");
+    let node = "node --experimental-websocket --no-warnings";
+    check_echo(&format!("{node} {}", folder.join("echo.mjs").display()));
+    std::fs::remove_dir_all(&folder).expect("the folder");
 }
 
 #[cfg(not(feature = "tls"))]
