@@ -113,7 +113,7 @@ export class Client {
 	 * Handles a message, which is acknowledged when this resolves. What it sends before its first
 	 * `await` is kept together with the message being handled: all or nothing, whenever the program
 	 * is killed. If it rejects, the connection is closed, and the message is offered again after 20
-	 * seconds. One message is handled at a time, and messages wait while there is no handler.
+	 * seconds; what it has sent by then is sent all the same. One message is handled at a time, and messages wait while there is no handler.
 	 */
 	onmessage: ((message: Message) => unknown) | null;
 	onsignal: (signal: Signal) => void;
