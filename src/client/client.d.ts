@@ -13,7 +13,7 @@ export type WebSocketClass = new (url: string, protocol: string) => WebSocket;
 export interface Options {
 	/** The id to claim. */
 	id: string;
-	/** The secret of 16 to 128 bytes that owns the id. Without one it is made up, and kept in `store`. */
+	/** The secret of 16 to 128 bytes that owns the id. Without one it is made up and kept. */
 	key?: string;
 	/**
 	 * Keeps the key, the messages without a fate, and the names of the latest 16,384 messages that
@@ -91,9 +91,9 @@ export interface Pending extends Sent {
 
 /**
  * An error with a code of the protocol (`offline`, `expired`, `full`, `slow`, `id_taken`,
- * `forbidden` …), or one of these: `long`, the message is longer than the server takes; `unknown`,
- * the fate got lost, and the message was delivered or has expired; `closed`, `left` and `replaced`,
- * the client has ended before.
+ * `forbidden` …), or one of these: `long`, the message is longer than the server takes;
+ * `unknown`, the fate got lost, and the message was delivered or has expired; `closed`, `left` and
+ * `replaced`, the client has ended before.
  */
 export class SottoError extends Error {
 	constructor(code: string, text?: string);
@@ -113,7 +113,8 @@ export class Client {
 	 * Handles a message, which is acknowledged when this resolves. What it sends before its first
 	 * `await` is kept together with the message being handled: all or nothing, whenever the program
 	 * is killed. If it rejects, the connection is closed, and the message is offered again after 20
-	 * seconds; what it has sent by then is sent all the same. One message is handled at a time, and messages wait while there is no handler.
+	 * seconds; what it has sent by then is sent all the same. One message is handled at a time, and
+	 * messages wait while there is no handler.
 	 */
 	onmessage: ((message: Message) => unknown) | null;
 	onsignal: (signal: Signal) => void;
@@ -126,7 +127,7 @@ export class Client {
 	 * messages without a fate it throws `full`.
 	 */
 	send(to: string, body: unknown): Sent;
-	/** Sends something of passing interest, which is dropped if it cannot arrive now, behind messages. */
+	/** Sends something of passing interest, which is dropped if it cannot arrive now. */
 	signal(to: string, body: unknown): void;
 	/**
 	 * Calls `tell` now, at each change and after each join. At most 255 ids are watched. A second
