@@ -294,15 +294,8 @@ impl EventLoop {
     #[cfg(feature = "host")]
     fn reload_password(&self, server: &mut Server<Socket, impl Disk>) -> bool {
         let Some(file) = &self.password_file else { return false };
-        match password::read(file) {
-            Ok(new) => {
-                server.require_password(&new, password::random_key());
-                info!("the password was read anew");
-            }
-            Err(sentence) => {
-                server.counters.reload_failures += 1;
-                warn!("the password stays as it was: {sentence}");
-            }
+        if let Some(new) = reloaded("the password", password::read(file), server) {
+            server.require_password(&new, password::random_key());
         }
         true
     }
@@ -313,15 +306,8 @@ impl EventLoop {
     #[cfg(feature = "api")]
     fn reload_token(&self, server: &mut Server<Socket, impl Disk>) -> bool {
         let Some(file) = &self.api_token_file else { return false };
-        match Tokens::read(file) {
-            Ok(tokens) => {
-                server.open_api(tokens);
-                info!("the API token was read anew");
-            }
-            Err(sentence) => {
-                server.counters.reload_failures += 1;
-                warn!("the API token stays as it was: {sentence}");
-            }
+        if let Some(tokens) = reloaded("the API token", Tokens::read(file), server) {
+            server.open_api(tokens);
         }
         true
     }
@@ -332,15 +318,8 @@ impl EventLoop {
     #[cfg(feature = "auth")]
     fn reload_auth(&self, server: &mut Server<Socket, impl Disk>) -> bool {
         let Some(source) = &self.auth else { return false };
-        match source.read() {
-            Ok(jwt) => {
-                server.require_login(Voucher::Token(Box::new(jwt)));
-                info!("the key of --auth was read anew");
-            }
-            Err(sentence) => {
-                server.counters.reload_failures += 1;
-                warn!("the key of --auth stays as it was: {sentence}");
-            }
+        if let Some(jwt) = reloaded("the key of --auth", source.read(), server) {
+            server.require_login(Voucher::Token(Box::new(jwt)));
         }
         true
     }
@@ -369,6 +348,23 @@ impl EventLoop {
             }
         }
     }
+}
+
+/// Tells in the log whether a secret was read again, and counts a failure.
+#[cfg(any(feature = "host", feature = "api"))]
+fn reloaded<T>(
+    name: &str,
+    read: Result<T, String>,
+    server: &mut Server<Socket, impl Disk>,
+) -> Option<T> {
+    match &read {
+        Ok(_) => info!("{name} was read anew"),
+        Err(sentence) => {
+            server.counters.reload_failures += 1;
+            warn!("{name} stays as it was: {sentence}");
+        }
+    }
+    read.ok()
 }
 
 /// Raises this process's limit of open descriptors (RLIMIT_NOFILE) as far as allowed.

@@ -162,10 +162,10 @@ export class Client {
 	send(to, body) {
 		if (this.#hasEnded) throw new SottoError(this.state);
 		if (this.#memory.size >= PENDING_MAX) throw new SottoError("full");
-		if (JSON.stringify(body) === undefined) throw new TypeError("a body is a value that JSON has");
 		this.#number = Math.max(this.#number + 1, Date.now() * 1000);
 		// A copy, because a repeated message has to be the same.
 		const copy = JSON.parse(JSON.stringify(numbered(body, this.#number)));
+		if (Object.keys(copy).length < 2) throw new TypeError("a body is a value that JSON has");
 		const message = { peer: to, body: copy, ref: randomHex(), place: 0, ...newFate() };
 		this.#memory.add(message);
 		this.#waiting.push(message);

@@ -415,6 +415,13 @@ impl<J: Journal> Owners<J> {
         entry.client = ClientState::Away { since: now, online_until };
         // A client that is away acknowledges nothing for a long time.
         self.pool.reclaim(&mut entry.held);
+        self.note_away(owner, now);
+        true
+    }
+
+    /// Brings indexes, journal and deadline in line with an ownership that is away since `now`.
+    fn note_away(&mut self, owner: OwnerToken, now: Instant) {
+        let Some(entry) = self.slots.get(owner.0) else { return };
         if entry.held.is_empty() {
             self.evictable.insert((now, owner));
         }
@@ -423,7 +430,6 @@ impl<J: Journal> Owners<J> {
         }
         self.record_presence(owner);
         self.schedule(owner);
-        true
     }
 
     /// Records that a client came or went. Alone among the changes nothing bounds how often that

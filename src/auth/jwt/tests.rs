@@ -1,4 +1,4 @@
-//! Tokens as a login could make them, and as nobody should: one line per case.
+//! Tokens as a login could make them, and as none should: one line per case.
 
 use hmac_sha256::HMAC;
 

@@ -14,13 +14,6 @@ impl<J: Journal> Owners<J> {
         let Some(entry) = self.slots.get_mut(owner.0) else { return };
         let ClientState::Away { since, .. } = &mut entry.client else { return };
         *since = now;
-        if entry.held.is_empty() {
-            self.evictable.insert((now, owner));
-        }
-        if !entry.sends.is_empty() {
-            self.forgettable.insert((now, owner));
-        }
-        self.record_presence(owner);
-        self.schedule(owner);
+        self.note_away(owner, now);
     }
 }
